@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/archive.hpp>
+#include <hoist/detail/encoder.hpp>
+#include <hoist/detail/storage.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+namespace hoist::detail {
+
+/// Where a decoder gets an encoded value from. Everything it yields is untrusted.
+class DecodeSource {
+ public:
+  virtual ~DecodeSource();
+  /// The next stretch of the meta stream, valid until the next call; empty at its end.
+  virtual std::span<const std::byte> next_meta() = 0;
+  /// Throws DamagedData unless the next segment holds just `bytes`, which are there to be read.
+  virtual void expect_segment(std::size_t bytes) = 0;
+  /// Copies the next segment to `to`.
+  virtual void read_segment(std::byte* to, std::size_t bytes) = 0;
+  /// The next segment as storage of its own, which may be a mapping. Throws WrongType where
+  /// `writable` is asked of a read-only mapping.
+  virtual std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) = 0;
+};
+
+/// Decodes from memory; the bytes must outlive it, segments are adopted where they have an owner.
+class EncodedSource : public DecodeSource {
+ public:
+  explicit EncodedSource(const Encoded& encoded) : EncodedSource(encoded.meta, encoded.segments) {}
+  EncodedSource(std::span<const std::byte> meta, std::span<const Segment> segments)
+      : meta_(meta), segments_(segments) {}
+  std::span<const std::byte> next_meta() override;
+  void expect_segment(std::size_t bytes) override;
+  void read_segment(std::byte* to, std::size_t bytes) override;
+  std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
+
+ private:
+  std::span<const std::byte> meta_;
+  std::span<const Segment> segments_;
+};
+
+/// Archive that decodes. Treats its input as hostile: memory is taken only for bytes that are there.
+class Decoder : public ArchiveBase<Decoder> {
+ public:
+  static constexpr bool decoding = true;
+  static constexpr bool hashing = false;
+
+  explicit Decoder(DecodeSource& source) : source_(source) {}
+
+  template <class T>
+  void scalar(T& value) {
+    std::memcpy(&value, take(sizeof value), sizeof value);
+  }
+
+  /// A count of elements that are encoded in at least one byte each, unless `no_bytes`.
+  std::size_t length(bool no_bytes = false);
+
+  /// How many of `n` elements to reserve memory for: as many as can be in the bytes at hand.
+  std::size_t plausible(std::size_t n) const {
+    const auto left = static_cast<std::size_t>(end_ - at_);
+    return n < left ? n : left;
+  }
+
+  /// Number of bytes of `n` elements, known to be present. To be called before allocating.
+  template <class T>
+  std::size_t expect_block(std::size_t n, bool always_segment = false) {
+    if (n > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) throw_damaged();
+    const std::size_t size = n * sizeof(T);
+    if (size == 0) return 0;
+    if (always_segment || size >= segment_threshold) {
+      source_.expect_segment(size);
+    } else {
+      need(size);
+    }
+    return size;
+  }
+
+  template <class T>
+  void block(T* to, std::size_t n) {
+    const std::size_t size = expect_block<T>(n);
+    if (size >= segment_threshold) {
+      source_.read_segment(reinterpret_cast<std::byte*>(to), size);
+    } else if (size > 0) {
+      std::memcpy(to, take(size), size);
+    }
+  }
+
+  std::shared_ptr<Storage> array_block(std::size_t bytes, bool writable) {
+    source_.expect_segment(bytes);
+    return source_.take_segment(bytes, writable);
+  }
+
+  /// The object numbered `index` of type `tag`, or null where it is the next, new one.
+  std::shared_ptr<void> shared(std::size_t index, const void* tag);
+  void add_shared(std::shared_ptr<void> object, const void* tag);
+
+  struct UserCode {
+    explicit UserCode(Decoder&) {}
+  };
+
+  /// Throws DamagedData if bytes are left over.
+  void finish();
+  [[noreturn]] static void throw_damaged();
+
+ private:
+  struct Shared {
+    std::shared_ptr<void> object;
+    const void* tag;
+  };
+
+  void need(std::size_t n) {
+    if (static_cast<std::size_t>(end_ - at_) < n) refill(n);
+  }
+  const std::byte* take(std::size_t n) {
+    need(n);
+    const std::byte* from = at_;
+    at_ += n;
+    return from;
+  }
+  void refill(std::size_t n);
+
+  DecodeSource& source_;
+  const std::byte* at_ = nullptr;
+  const std::byte* end_ = nullptr;
+  std::vector<Shared> shared_;
+};
+
+}  // namespace hoist::detail

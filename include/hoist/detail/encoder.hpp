@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/archive.hpp>
+#include <hoist/detail/storage.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace hoist::detail {
+
+/// A large block of a value's bytes, still in the value's own memory. `owner` keeps the memory
+/// alive where the encoder or an array owns it; null means borrowed from the value.
+struct Segment {
+  const std::byte* data = nullptr;
+  std::size_t bytes = 0;
+  std::uint32_t element_bytes = 1;
+  std::shared_ptr<Storage> owner;
+};
+
+/// A value in encoded form: the meta stream (structure, scalars, small blocks) and its segments in
+/// the order in which decoding asks for them.
+struct Encoded {
+  std::vector<std::byte> meta;
+  std::vector<Segment> segments;
+};
+
+/// Takes an encoded value piece by piece, so that dumping never holds a second copy of the data.
+class EncodeSink {
+ public:
+  virtual ~EncodeSink();
+  /// The next stretch of the meta stream, and the segments that belong to it.
+  virtual void emit(std::span<const std::byte> meta, std::span<const Segment> segments) = 0;
+};
+
+/// Archive that encodes. With a sink it hands over about every MiB; without, it gathers all.
+class Encoder : public ArchiveBase<Encoder> {
+ public:
+  static constexpr bool decoding = false;
+  static constexpr bool hashing = false;
+
+  explicit Encoder(EncodeSink* sink = nullptr);
+
+  template <class T>
+  void scalar(const T& value) {
+    bytes(&value, sizeof value);
+  }
+
+  /// A count of elements, as LEB128.
+  void length(std::size_t n) {
+    std::byte text[10];
+    std::size_t used = 0;
+    while (n >= 0x80) {
+      text[used++] = static_cast<std::byte>(n | 0x80);
+      n >>= 7;
+    }
+    text[used++] = static_cast<std::byte>(n);
+    bytes(text, used);
+  }
+
+  /// `n` contiguous elements that stay where they are until the value is written.
+  template <class T>
+  void block(const T* data, std::size_t n) {
+    const std::size_t size = n * sizeof(T);
+    if (size < segment_threshold) {
+      bytes(data, size);
+    } else {
+      segment({reinterpret_cast<const std::byte*>(data), size, sizeof(T), nullptr});
+    }
+  }
+
+  /// Elements of an array: always a segment (so that they can be mapped), unless empty.
+  template <class T>
+  void array_block(const T* data, std::size_t n, const std::shared_ptr<Storage>& owner) {
+    if (n > 0) segment({reinterpret_cast<const std::byte*>(data), n * sizeof(T), sizeof(T), owner});
+  }
+
+  /// Numbers the objects behind shared pointers: {number, true where it is new}.
+  std::pair<std::size_t, bool> shared(const void* object);
+
+  /// Inside a user's serialize() members may be temporaries: nothing of them is borrowed.
+  class UserCode {
+   public:
+    explicit UserCode(Encoder& encoder) : encoder_(encoder) { ++encoder_.user_code_; }
+    ~UserCode() { --encoder_.user_code_; }
+    UserCode(const UserCode&) = delete;
+    UserCode& operator=(const UserCode&) = delete;
+
+   private:
+    Encoder& encoder_;
+  };
+
+  /// Hands what is left to the sink.
+  void finish();
+  /// Without a sink: the whole.
+  Encoded take();
+
+ private:
+  void bytes(const void* data, std::size_t n) {
+    if (meta_.capacity() - meta_.size() < n) make_room(n);
+    const auto* from = static_cast<const std::byte*>(data);
+    meta_.insert(meta_.end(), from, from + n);
+  }
+  void make_room(std::size_t n);
+  void segment(Segment segment);
+  void flush();
+
+  EncodeSink* sink_;
+  std::vector<std::byte> meta_;
+  std::vector<Segment> segments_;
+  std::size_t owned_bytes_ = 0;
+  int user_code_ = 0;
+  std::unordered_map<const void*, std::size_t> shared_;
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/array.hpp>
+#include <hoist/detail/forms.hpp>
+#include <hoist/detail/forms_std.hpp>
+
+namespace hoist::detail {
+
+/// Elements an Array in a file may have: their bytes are the value. Padding and bool are allowed
+/// here (an array of them is written as it lies, and its schema gives the layout).
+template <class T>
+constexpr bool is_array_element() {
+  if constexpr (std::is_same_v<T, bool> || is_block<T>()) {
+    return true;
+  } else if constexpr (Aggregate<T> && std::is_trivially_copyable_v<T> && !UserSerialize<T>) {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      return sizeof...(I) > 0 && (is_array_element<field_type<T, I>>() && ...);
+    }(std::make_index_sequence<field_count<T>>());
+  } else {
+    return false;
+  }
+}
+
+/// Shape and order as they stand in the meta stream.
+template <class Ar>
+void traverse_extents(Ar& ar, Shape& shape, Order& order) {
+  if constexpr (Ar::decoding) {
+    const std::size_t ndim = ar.length();
+    if (ndim > 64) Decoder::throw_damaged();
+    shape.assign(ndim, 0);
+    for (auto& extent : shape) extent = ar.length();
+    unsigned char byte = 0;
+    ar.scalar(byte);
+    if (byte > 1) Decoder::throw_damaged();
+    order = byte == 1 ? Order::fortran : Order::c;
+  } else {
+    ar.length(shape.size());
+    for (std::size_t extent : shape) ar.length(extent);
+    ar.scalar(static_cast<unsigned char>(order == Order::fortran));
+  }
+}
+
+/// Throws DamagedData for a bool that is neither 0 nor 1.
+void check_bools(const std::byte* data, std::size_t n);
+
+template <class E>
+struct Form<Array<E>> {
+  using T = std::remove_const_t<E>;
+  template <class... Open>
+  static constexpr bool supported() {
+    return is_array_element<T>();
+  }
+
+  static void schema(SchemaWriter& writer) {
+    static_assert(is_array_element<T>(),
+                  "arrays in files, keys and messages hold numbers, bools, enums, std::complex, "
+                  "std::array or plain structs of these");
+    describe<T>(writer, "array<", ">");
+  }
+
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      Shape shape;
+      Order order{};
+      traverse_extents(ar, shape, order);
+      std::size_t n = 0;
+      try {
+        n = checked_elements(shape, sizeof(T));
+      } catch (const BadArgument&) {
+        Decoder::throw_damaged();
+      }
+      std::shared_ptr<Storage> storage;
+      if (n > 0) storage = ar.array_block(n * sizeof(T), !std::is_const_v<E>);
+      T* data = storage ? reinterpret_cast<T*>(storage->data()) : nullptr;
+      if constexpr (std::is_same_v<T, bool>) {
+        check_bools(reinterpret_cast<const std::byte*>(data), n);
+      }
+      value = Array<E>(std::move(storage), data, std::move(shape), order);
+    } else {
+      const Order order = value.order();
+      if (order == Order::strided) {
+        const Array<T> dense = value.copy();
+        traverse(ar, dense);
+        return;
+      }
+      Shape shape = value.shape();
+      Order written = order;
+      traverse_extents(ar, shape, written);
+      if constexpr (!Ar::hashing) {
+        ar.array_block(value.data(), value.size(), value.storage());
+      } else if constexpr (moves_as_block<Ar, T> || std::is_same_v<T, bool>) {
+        ar.block(value.data(), value.size());
+      } else {
+        for (const T& element : value.span()) Form<T>::traverse(ar, element);
+      }
+    }
+  }
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/archive.hpp>
+#include <hoist/digest.hpp>
+
+#include <array>
+#include <cmath>
+#include <complex>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <type_traits>
+#include <vector>
+
+namespace hoist::detail {
+
+/// How the bytes of a block are made canonical before they are hashed.
+enum class Canonical { as_is, float32, float64 };
+
+template <class T>
+inline constexpr Canonical canonical_of =
+    std::is_same_v<T, double> || std::is_same_v<T, std::complex<double>>  ? Canonical::float64
+    : std::is_same_v<T, float> || std::is_same_v<T, std::complex<float>> ? Canonical::float32
+                                                                         : Canonical::as_is;
+
+/// Archive that hashes: XXH3-128 over the canonical form of what it visits. Blocks of
+/// `segment_threshold` bytes and more enter as the digests of their 1 MiB pieces.
+class Hasher : public ArchiveBase<Hasher> {
+ public:
+  static constexpr bool decoding = false;
+  static constexpr bool hashing = true;
+
+  Hasher();
+  Hasher(const Hasher&) = delete;
+  Hasher& operator=(const Hasher&) = delete;
+  ~Hasher();
+
+  template <class T>
+  void scalar(const T& value) {
+    if constexpr (std::is_floating_point_v<T>) {
+      T canonical = value == 0 ? T(0) : std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value;
+      if constexpr (sizeof(T) > sizeof(double)) {
+        bytes(&canonical, 10);  // x87 extended: the rest of the object is padding
+      } else {
+        bytes(&canonical, sizeof canonical);
+      }
+    } else {
+      bytes(&value, sizeof value);
+    }
+  }
+
+  void length(std::size_t n) { scalar(static_cast<std::uint64_t>(n)); }
+
+  template <class T>
+  void block(const T* data, std::size_t n) {
+    block(data, n * sizeof(T), canonical_of<T>);
+  }
+
+  /// The elements' digests without regard to their order; `visit(hasher, element)` hashes one.
+  template <class Range, class Visit>
+  void unordered(const Range& range, Visit visit) {
+    std::vector<Digest> digests;
+    digests.reserve(range.size());
+    for (const auto& element : range) {
+      Hasher one;
+      visit(one, element);
+      digests.push_back(one.digest());
+    }
+    unordered(digests);
+  }
+
+  /// True if the object behind a pointer isn't being hashed already (a cycle); pairs with `leave`.
+  bool enter(const void* object);
+  void leave() { open_.pop_back(); }
+
+  struct UserCode {
+    explicit UserCode(Hasher&) {}
+  };
+
+  Digest digest();
+
+ private:
+  struct Stream;
+
+  void bytes(const void* data, std::size_t n) {
+    if (n > buffer_.size() - used_) {
+      spill(data, n);
+      return;
+    }
+    std::memcpy(buffer_.data() + used_, data, n);
+    used_ += n;
+  }
+  void spill(const void* data, std::size_t n);
+  void block(const void* data, std::size_t n, Canonical canonical);
+  void unordered(std::vector<Digest>& digests);
+
+  std::array<std::byte, 512> buffer_;
+  std::size_t used_ = 0;
+  std::unique_ptr<Stream> stream_;
+  std::vector<const void*> open_;
+};
+
+/// Digest of bytes that are no value: files, code, text.
+Digest hash_bytes(const void* data, std::size_t n);
+
+}  // namespace hoist::detail

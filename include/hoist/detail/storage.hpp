@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace hoist::detail {
+
+/// The bytes behind arrays: heap memory, a file mapping, a shared segment or somebody else's
+/// memory. Arrays and their views share one Storage; the last of them frees it.
+class Storage {
+ public:
+  /// A descriptor through which another process can map the same bytes, if there is one.
+  struct Backing {
+    int fd = -1;
+    std::uint64_t offset = 0;
+  };
+
+  Storage(std::byte* data, std::size_t bytes, bool writable)
+      : data_(data), bytes_(bytes), writable_(writable) {}
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  virtual ~Storage();
+
+  std::byte* data() const noexcept { return data_; }
+  std::size_t bytes() const noexcept { return bytes_; }
+  bool writable() const noexcept { return writable_; }
+  virtual Backing backing() const { return {}; }
+
+ private:
+  std::byte* data_;
+  std::size_t bytes_;
+  bool writable_;
+};
+
+enum class Fill { zero, none };
+
+/// Heap memory of `bytes`, aligned to 64 bytes. From 4 MiB on it asks for huge pages: the first
+/// touch of fresh 4 KiB pages costs more than the copy into them. Throws std::bad_alloc.
+std::shared_ptr<Storage> allocate_storage(std::size_t bytes, Fill fill);
+
+/// Memory that `keep_alive` owns (null: the caller promises to outlive the array).
+std::shared_ptr<Storage> wrap_storage(void* data, std::size_t bytes, bool writable,
+                                      std::shared_ptr<void> keep_alive);
+
+}  // namespace hoist::detail

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/decoder.hpp>
+#include <hoist/detail/encoder.hpp>
+#include <hoist/values.hpp>
+
+#include <concepts>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace hoist {
+
+/// How to compress: `true` or a level 1-9 for the default method, a method's name, `{name, level}`,
+/// or `false` / level 0 for not at all. Unset, the file's extension decides.
+class Compression {
+ public:
+  Compression() = default;
+  Compression(std::same_as<bool> auto on) : level_(on ? default_level : 0), set_(true) {}
+  Compression(int level) : level_(level), set_(true) {}
+  Compression(std::string_view codec, int level = default_level)
+      : codec_(codec), level_(level), set_(true) {}
+  Compression(const char* codec, int level = default_level)
+      : Compression(std::string_view(codec), level) {}
+  Compression(const std::string& codec, int level = default_level)
+      : Compression(std::string_view(codec), level) {}
+
+  static constexpr int default_level = 3;
+
+  /// False where nothing was asked for.
+  bool is_set() const noexcept { return set_; }
+  bool is_off() const noexcept { return set_ && level_ == 0; }
+  /// Empty where only a level was given.
+  const std::string& codec() const noexcept { return codec_; }
+  int level() const noexcept { return level_; }
+
+ private:
+  std::string codec_;
+  int level_ = default_level;
+  bool set_ = false;
+};
+
+struct DumpOptions {
+  /// Method and level; beats the extension.
+  Compression compress = {};
+  /// Wait until the data are on the disk before the file appears under its name.
+  bool fsync = false;
+};
+
+/// How arrays come into memory: read, or mapped from the file without a copy.
+enum class MmapMode : unsigned char {
+  none,           ///< read into memory of their own
+  read,           ///< mapped read-only: ask for Array<const T>
+  copy_on_write,  ///< mapped; writes stay in this process
+  read_write,     ///< mapped; writes change the file
+};
+
+struct LoadOptions {
+  MmapMode mmap = MmapMode::none;
+};
+
+namespace detail {
+
+/// A value and how to encode or decode it: what the templates leave to the compiled library.
+struct EncodeCall {
+  const void* value;
+  void (*run)(const void* value, EncodeSink& sink);
+};
+struct DecodeCall {
+  void* value;
+  void (*run)(void* value, DecodeSource& source);
+};
+
+void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
+                const EncodeCall& call);
+void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
+                const DecodeCall& call);
+
+template <class T>
+EncodeCall encode_call(const T& value) {
+  return {&value, [](const void* raw, EncodeSink& sink) {
+            Encoder encoder(&sink);
+            Form<T>::traverse(encoder, *static_cast<const T*>(raw));
+            encoder.finish();
+          }};
+}
+
+template <class T>
+DecodeCall decode_call(T& value) {
+  return {&value, [](void* raw, DecodeSource& source) { decode(source, *static_cast<T*>(raw)); }};
+}
+
+}  // namespace detail
+
+/// Writes a value to a file.
+///
+/// The file appears whole or not at all: an error, or the death of the process, leaves what was
+/// there. Its format is the hoist container (docs/formats/container.md), compressed as `options`
+/// or the extension say. Arrays and large vectors are written from where they lie, without a copy.
+/// Throws BadArgument for options that can't be met and SystemError naming the path (disk full,
+/// no permission, no such directory). Thread-safe; of several writers to one path the last to
+/// finish wins.
+template <class T>
+void dump(const T& value, const std::filesystem::path& path, const DumpOptions& options = {}) {
+  detail::dump_value(path, options, detail::schema_of<T>(), detail::encode_call(value));
+}
+
+/// Reads a value that `dump` wrote.
+///
+/// `T` must have the type the file holds, member names included; types with the same encoding
+/// (a vector for a list, a map for an unordered_map) are interchangeable. The format is found by
+/// content, never by name. Throws NotFound, SystemError, WrongType (naming the difference) or
+/// DamagedData; the file is untrusted input and never makes it crash or allocate more than the data
+/// that are there justify. Mapped arrays are not checked against their checksums. Thread-safe.
+template <class T>
+T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
+  static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
+  T value{};
+  detail::load_value(path, options, detail::schema_of<T>(), detail::decode_call(value));
+  return value;
+}
+
+}  // namespace hoist

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// All of hoist. Including only the headers you use compiles faster.
+#include <hoist/array.hpp>
+#include <hoist/codec.hpp>
+#include <hoist/dump.hpp>
+#include <hoist/error.hpp>
+#include <hoist/fields.hpp>
+#include <hoist/hash.hpp>
+#include <hoist/values.hpp>

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/form_array.hpp>
+#include <hoist/detail/forms.hpp>
+#include <hoist/detail/forms_std.hpp>
+
+namespace hoist {
+
+/// Types that hoist can hash, store and send to other processes:
+///
+/// - arithmetic types, enums, std::complex, std::string (any character type), filesystem::path,
+///   chrono durations and time points;
+/// - pair, tuple, optional, variant, bitset, every standard container and container adaptor,
+///   unique_ptr, shared_ptr and weak_ptr (sharing and cycles survive), Array;
+/// - aggregates of these, with no code at all (member names are part of the schema);
+/// - any other default-constructible class with `template <class Ar> void serialize(Ar& ar)
+///   { ar(first, second); }` (befriend hoist::Access if it is private), or a free function
+///   `template <class Ar> void serialize(Ar& ar, T& value)` beside the class. It serves both ways
+///   (`Ar::decoding` tells which) and must visit the same members whatever their values.
+///
+/// One traversal encodes, decodes, hashes and describes a type, so these can't disagree. Objects
+/// nest at most 1000 deep.
+template <class T>
+concept Storable = detail::supported<std::remove_cvref_t<T>>();
+
+namespace detail {
+
+template <class T>
+void hash_typed(Hasher& hasher, const T& value) {
+  hasher.scalar(schema_of<T>().digest.low);
+  hasher.scalar(schema_of<T>().digest.high);
+  Form<T>::traverse(hasher, value);
+}
+
+template <class T>
+Encoded encode(const T& value) {
+  Encoder encoder;
+  Form<T>::traverse(encoder, value);
+  return encoder.take();
+}
+
+template <class T>
+void decode(DecodeSource& source, T& value) {
+  Decoder decoder(source);
+  Form<T>::traverse(decoder, value);
+  decoder.finish();
+}
+
+}  // namespace detail
+}  // namespace hoist

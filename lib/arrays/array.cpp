@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/array.hpp>
+#include <hoist/detail/form_array.hpp>
+
+#include <limits>
+
+namespace hoist::detail {
+
+namespace {
+
+std::string text_of(const Shape& shape) {
+  std::string text = "(";
+  for (std::size_t extent : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(extent);
+  return text + ")";
+}
+
+}  // namespace
+
+std::size_t checked_elements(const Shape& shape, std::size_t element_bytes) {
+  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+  std::size_t n = 1;
+  for (std::size_t extent : shape) {
+    if (extent == 0) return 0;
+    if (n > most / element_bytes / extent) {
+      throw BadArgument("an array of shape " + text_of(shape) + " is larger than memory can be");
+    }
+    n *= extent;
+  }
+  return n;
+}
+
+Strides dense_strides(const Shape& shape, Order order) {
+  Strides strides(shape.size());
+  std::ptrdiff_t step = 1;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const std::size_t axis = order == Order::fortran ? i : shape.size() - 1 - i;
+    strides[axis] = step;
+    step *= static_cast<std::ptrdiff_t>(shape[axis]);
+  }
+  return strides;
+}
+
+Order order_of(const Shape& shape, const Strides& strides) {
+  // Axes of extent 1 may have any stride, and an array without elements is dense either way.
+  const auto fits = [&](Order order) {
+    const Strides dense = dense_strides(shape, order);
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+      if (shape[axis] != 1 && strides[axis] != dense[axis]) return false;
+    }
+    return true;
+  };
+  for (std::size_t extent : shape) {
+    if (extent == 0) return Order::c;
+  }
+  return fits(Order::c) ? Order::c : fits(Order::fortran) ? Order::fortran : Order::strided;
+}
+
+void throw_index(std::size_t axis, std::size_t index, std::size_t extent) {
+  throw BadArgument("array index " + std::to_string(index) + " on axis " + std::to_string(axis) +
+                    ", which has extent " + std::to_string(extent));
+}
+
+void throw_rank(std::size_t given, std::size_t rank) {
+  throw BadArgument(std::to_string(given) + " indices for an array of " + std::to_string(rank) +
+                    " dimensions");
+}
+
+void throw_not_dense() {
+  throw BadArgument("this array is a strided view, its elements are not one block: take copy()");
+}
+
+void for_each_offset(const Shape& shape, const Strides& strides, void* context,
+                     void (*visit)(void* context, std::ptrdiff_t offset)) {
+  for (std::size_t extent : shape) {
+    if (extent == 0) return;
+  }
+  Shape index(shape.size(), 0);
+  std::ptrdiff_t offset = 0;
+  for (;;) {
+    visit(context, offset);
+    std::size_t axis = shape.size();
+    for (;;) {
+      if (axis-- == 0) return;
+      offset += strides[axis];
+      if (++index[axis] < shape[axis]) break;
+      offset -= strides[axis] * static_cast<std::ptrdiff_t>(shape[axis]);
+      index[axis] = 0;
+    }
+  }
+}
+
+void check_bools(const std::byte* data, std::size_t n) {
+  unsigned char all = 0;
+  for (std::size_t i = 0; i < n; ++i) all = static_cast<unsigned char>(all | std::to_integer<unsigned char>(data[i]));
+  if (all > 1) throw DamagedData("a bool in the data is neither 0 nor 1");
+}
+
+}  // namespace hoist::detail

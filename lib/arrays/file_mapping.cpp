@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "arrays/file_mapping.hpp"
+
+#include <hoist/error.hpp>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "base/file.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+class FileMapping final : public Storage {
+ public:
+  FileMapping(std::byte* data, std::size_t bytes, bool writable, void* mapping, std::size_t mapped)
+      : Storage(data, bytes, writable), mapping_(mapping), mapped_(mapped) {}
+  ~FileMapping() override { ::munmap(mapping_, mapped_); }
+
+ private:
+  void* mapping_;
+  std::size_t mapped_;
+};
+
+}  // namespace
+
+std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
+                                  std::size_t bytes, MmapMode mode) {
+  const std::string name = "\"" + path.string() + "\"";
+  const auto size = regular_size(fd);
+  if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
+  Fd writing;
+  if (mode == MmapMode::read_write) {
+    writing.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    if (!writing) throw SystemError("can't open " + name + " for writing", errno);
+    fd = writing.get();
+  }
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint64_t start = offset / page * page;
+  const auto before = static_cast<std::size_t>(offset - start);
+  const bool writable = mode != MmapMode::read;
+  void* mapping = ::mmap(nullptr, bytes + before, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                         mode == MmapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, fd,
+                         static_cast<off_t>(start));
+  if (mapping == MAP_FAILED) throw SystemError("can't map " + name, errno);
+  return std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,
+                                       mapping, bytes + before);
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/storage.hpp>
+#include <hoist/dump.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+namespace hoist::detail {
+
+/// Maps `bytes` at `offset` of an open file; the mapping outlives the descriptor. Any offset.
+/// Throws DamagedData if the file is shorter, SystemError where it can't be mapped or (read_write)
+/// opened for writing.
+std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
+                                  std::size_t bytes, MmapMode mode);
+
+}  // namespace hoist::detail

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/storage.hpp>
+
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr std::size_t huge_page = std::size_t{2} << 20;
+constexpr std::size_t mapped_from = std::size_t{4} << 20;
+
+class HeapStorage final : public Storage {
+ public:
+  HeapStorage(std::byte* data, std::size_t bytes) : Storage(data, bytes, true) {}
+  ~HeapStorage() override { std::free(data()); }
+};
+
+/// Anonymous pages of our own, so that they can be aligned for huge pages and returned at once.
+class PageStorage final : public Storage {
+ public:
+  PageStorage(std::byte* data, std::size_t bytes, void* mapping, std::size_t mapped)
+      : Storage(data, bytes, true), mapping_(mapping), mapped_(mapped) {}
+  ~PageStorage() override { ::munmap(mapping_, mapped_); }
+
+ private:
+  void* mapping_;
+  std::size_t mapped_;
+};
+
+class WrappedStorage final : public Storage {
+ public:
+  WrappedStorage(std::byte* data, std::size_t bytes, bool writable, std::shared_ptr<void> keep)
+      : Storage(data, bytes, writable), keep_(std::move(keep)) {}
+
+ private:
+  std::shared_ptr<void> keep_;
+};
+
+}  // namespace
+
+Storage::~Storage() = default;
+
+std::shared_ptr<Storage> allocate_storage(std::size_t bytes, Fill fill) {
+  if (bytes >= mapped_from) {
+    const std::size_t mapped = bytes + huge_page;
+    void* mapping = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapping == MAP_FAILED) throw std::bad_alloc();
+    const auto address = reinterpret_cast<std::uintptr_t>(mapping);
+    auto* data = reinterpret_cast<std::byte*>((address + huge_page - 1) & ~(huge_page - 1));
+    ::madvise(data, bytes, MADV_HUGEPAGE);  // only advice: failing costs speed alone
+    return std::make_shared<PageStorage>(data, bytes, mapping, mapped);
+  }
+  const std::size_t rounded = (bytes + 63) / 64 * 64;
+  auto* data = static_cast<std::byte*>(std::aligned_alloc(64, rounded == 0 ? 64 : rounded));
+  if (data == nullptr) throw std::bad_alloc();
+  if (fill == Fill::zero) std::memset(data, 0, bytes);
+  return std::make_shared<HeapStorage>(data, bytes);
+}
+
+std::shared_ptr<Storage> wrap_storage(void* data, std::size_t bytes, bool writable,
+                                      std::shared_ptr<void> keep_alive) {
+  return std::make_shared<WrappedStorage>(static_cast<std::byte*>(data), bytes, writable,
+                                          std::move(keep_alive));
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace hoist::detail {
+
+/// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  ~Fd() { reset(); }
+
+  int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+  void reset(int fd = -1) noexcept;
+
+ private:
+  int fd_ = -1;
+};
+
+/// Opens a file for reading. Throws NotFound or SystemError naming the path.
+Fd open_for_reading(const std::filesystem::path& path);
+/// Size of a regular file; nothing for pipes and devices.
+std::optional<std::uint64_t> regular_size(int fd);
+/// Reads exactly `n` bytes at `offset`, or as many as there are. Throws SystemError.
+std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
+                    const std::filesystem::path& path);
+/// Writes all bytes. Throws SystemError naming the path.
+void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path);
+
+/// A file as a source, from its current position; small reads are buffered, large ones go straight
+/// to their destination.
+class FileSource final : public ByteSource {
+ public:
+  explicit FileSource(const std::filesystem::path& path);
+
+  std::size_t read(std::byte* to, std::size_t n) override;
+  std::optional<std::uint64_t> left() const override;
+
+  /// The next bytes without consuming them: at most `n` <= 4096, fewer only at the end.
+  std::span<const std::byte> peek(std::size_t n);
+
+  int fd() const noexcept { return fd_.get(); }
+  const std::filesystem::path& path() const noexcept { return path_; }
+  /// Offset of the next byte that `read` yields.
+  std::uint64_t position() const noexcept { return offset_ - (end_ - at_); }
+  /// Passes over bytes that are read by other means (`read_at`, a mapping).
+  void skip(std::uint64_t n);
+
+ private:
+  std::size_t fetch(std::byte* to, std::size_t n);
+
+  std::filesystem::path path_;
+  Fd fd_;
+  std::optional<std::uint64_t> size_;
+  std::uint64_t offset_ = 0;  // of the descriptor: behind the buffer
+  std::vector<std::byte> buffer_;
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+};
+
+/// A file that appears under its name whole or not at all: bytes go to a temporary beside it,
+/// `commit` renames that over the target, destruction without commit removes it. Devices and pipes
+/// are written directly.
+///
+/// The temporary is locked while its writer lives; the next AtomicFile in that directory removes the
+/// unlocked ones that killed writers left there.
+class AtomicFile final : public ByteSink {
+ public:
+  explicit AtomicFile(std::filesystem::path path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile() override;
+
+  void write(std::span<const std::byte> bytes) override;
+  /// With `sync`, the data and the new name are on the disk when it returns.
+  void commit(bool sync = false);
+
+ private:
+  void flush();
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  // empty: written directly
+  Fd fd_;
+  std::vector<std::byte> buffer_;
+};
+
+}  // namespace hoist::detail

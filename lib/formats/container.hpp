@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/codec.hpp>
+#include <hoist/detail/decoder.hpp>
+#include <hoist/detail/encoder.hpp>
+#include <hoist/dump.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.hpp"
+
+// The hoist container, byte by byte: docs/formats/container.md.
+
+namespace hoist::detail {
+
+inline constexpr std::string_view container_magic = "\x89HOIST\r\n";
+inline constexpr std::size_t container_align = 64;
+inline constexpr std::size_t block_bytes = std::size_t{1} << 20;
+
+struct ContainerHeader {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t reserved;
+  char codec[16];
+  std::uint64_t schema_bytes;
+  std::uint64_t schema_checksum;
+  std::uint64_t reserved_too;
+  std::uint64_t checksum;  // of all before it
+};
+static_assert(sizeof(ContainerHeader) == 64);
+
+enum class RecordKind : std::uint8_t { meta = 1, segment = 2, end = 3 };
+
+struct RecordHead {
+  RecordKind kind;
+  std::uint8_t filter;
+  std::uint16_t reserved;
+  std::uint32_t element_bytes;
+  std::uint64_t bytes;
+  std::uint64_t checksum;  // of all before it
+};
+static_assert(sizeof(RecordHead) == 24);
+
+struct BlockHead {
+  std::uint32_t stored_bytes;
+  std::uint32_t bytes;
+  std::uint64_t checksum;  // of the uncompressed block
+};
+static_assert(sizeof(BlockHead) == 16);
+
+/// Writes one container to a sink.
+class ContainerWriter final : public EncodeSink {
+ public:
+  /// `codec` null: uncompressed. `out` must outlive the writer.
+  ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level);
+
+  void emit(std::span<const std::byte> meta, std::span<const Segment> segments) override;
+  void finish();
+
+ private:
+  void put(const void* data, std::size_t n);
+  void pad();
+  void record(RecordKind kind, std::span<const std::byte> payload, std::uint32_t element_bytes);
+  void plain(std::span<const std::byte> payload);
+  void compressed(std::span<const std::byte> payload);
+
+  ByteSink& out_;
+  const Codec* codec_;
+  int level_;
+  std::uint64_t position_ = 0;
+  std::uint64_t records_ = 0;
+  std::vector<std::byte> block_;
+};
+
+/// Reads one container. Segments come in order; with `map` they are mapped from the file.
+class ContainerReader final : public DecodeSource {
+ public:
+  /// `file` is the source itself where that is an uncompressed file, else null.
+  ContainerReader(ByteSource& in, FileSource* file, std::string name, MmapMode mmap);
+
+  const std::string& schema() const noexcept { return schema_; }
+
+  std::span<const std::byte> next_meta() override;
+  void expect_segment(std::size_t bytes) override;
+  void read_segment(std::byte* to, std::size_t bytes) override;
+  std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
+
+  /// To be called after decoding: throws DamagedData unless this is the end of the container.
+  void finish();
+
+ private:
+  void get(void* to, std::size_t n);
+  void skip_padding();
+  const RecordHead& head();
+  void payload(std::byte* to, std::size_t n);
+  void plain(std::byte* to, std::size_t n);
+  void compressed(std::byte* to, std::size_t n);
+  std::shared_ptr<Storage> map(std::size_t bytes, bool writable);
+  [[noreturn]] void damaged(const std::string& what) const;
+
+  ByteSource& in_;
+  FileSource* file_;
+  std::string name_;
+  MmapMode mmap_;
+  const Codec* codec_ = nullptr;
+  std::string schema_;
+  std::uint64_t position_ = 0;
+  std::uint64_t records_ = 0;
+  bool has_head_ = false;
+  RecordHead head_{};
+  std::vector<std::byte> meta_;
+};
+
+}  // namespace hoist::detail

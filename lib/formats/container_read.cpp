@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+#include "arrays/file_mapping.hpp"
+#include "base/checksum.hpp"
+#include "base/run_parallel.hpp"
+#include "formats/container.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// From this size on a segment is read from its file by several threads.
+constexpr std::size_t parallel_from = std::size_t{8} << 20;
+constexpr std::size_t max_schema_bytes = std::size_t{16} << 20;
+/// Writers begin a new meta record after a MiB; memory for one is taken before its bytes are seen.
+constexpr std::size_t max_meta_bytes = std::size_t{16} << 20;
+/// No compressed block of a container takes less room than its head and one byte.
+constexpr std::uint64_t least_stored_block = sizeof(BlockHead) + 1;
+
+}  // namespace
+
+ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string name, MmapMode mmap)
+    : in_(in), file_(file), name_(std::move(name)), mmap_(mmap) {
+  ContainerHeader header{};
+  get(&header, sizeof header);
+  if (std::string_view(header.magic, sizeof header.magic) != container_magic) {
+    damaged("it does not begin as one");
+  }
+  if (header.checksum != checksum(&header, offsetof(ContainerHeader, checksum))) {
+    damaged("its header is changed");
+  }
+  if (header.version != 1) {
+    throw DamagedData(name_ + " is a hoist container of version " + std::to_string(header.version) +
+                      "; this library reads version 1");
+  }
+  const std::string codec(header.codec, ::strnlen(header.codec, sizeof header.codec));
+  if (!codec.empty()) codec_ = &find_codec(codec);
+  if (header.schema_bytes > max_schema_bytes) damaged("its schema has an impossible size");
+  schema_.resize(header.schema_bytes);
+  get(schema_.data(), schema_.size());
+  if (header.schema_checksum != checksum(schema_.data(), schema_.size())) {
+    damaged("its schema is changed");
+  }
+  if (mmap_ != MmapMode::none && (codec_ != nullptr || file_ == nullptr)) {
+    throw BadArgument(name_ + " is compressed (or no regular file) and can't be mapped: load it "
+                      "without mmap, or dump it with compress = false");
+  }
+}
+
+void ContainerReader::damaged(const std::string& what) const {
+  throw DamagedData(name_ + " is not a sound hoist container: " + what);
+}
+
+void ContainerReader::get(void* to, std::size_t n) {
+  if (in_.read(static_cast<std::byte*>(to), n) != n) damaged("it is cut short");
+  position_ += n;
+}
+
+void ContainerReader::skip_padding() {
+  std::byte ignored[container_align];
+  get(ignored, (container_align - position_ % container_align) % container_align);
+}
+
+const RecordHead& ContainerReader::head() {
+  if (!has_head_) {
+    get(&head_, sizeof head_);
+    if (head_.checksum != checksum(&head_, offsetof(RecordHead, checksum))) {
+      damaged("a record's head is changed");
+    }
+    if (head_.kind != RecordKind::end) ++records_;
+    has_head_ = true;
+  }
+  return head_;
+}
+
+std::span<const std::byte> ContainerReader::next_meta() {
+  if (head().kind != RecordKind::meta) return {};
+  has_head_ = false;
+  const auto bytes = static_cast<std::size_t>(head_.bytes);
+  if (bytes > max_meta_bytes) damaged("a record has an impossible size");
+  meta_.resize(bytes);
+  payload(meta_.data(), bytes);
+  return meta_;
+}
+
+void ContainerReader::expect_segment(std::size_t bytes) {
+  if (head().kind != RecordKind::segment || head_.bytes != bytes) {
+    damaged("a segment has another size than its value says");
+  }
+  const auto left = in_.left();
+  if (!left) return;
+  const std::uint64_t blocks = (bytes + block_bytes - 1) / block_bytes;
+  if (codec_ == nullptr ? bytes > *left : blocks > *left / least_stored_block) {
+    damaged("it is cut short");
+  }
+}
+
+void ContainerReader::read_segment(std::byte* to, std::size_t bytes) {
+  has_head_ = false;
+  if (codec_ == nullptr) skip_padding();
+  payload(to, bytes);
+}
+
+std::shared_ptr<Storage> ContainerReader::take_segment(std::size_t bytes, bool writable) {
+  if (mmap_ != MmapMode::none) return map(bytes, writable);
+  auto storage = allocate_storage(bytes, Fill::none);
+  read_segment(storage->data(), bytes);
+  return storage;
+}
+
+std::shared_ptr<Storage> ContainerReader::map(std::size_t bytes, bool writable) {
+  if (writable && mmap_ == MmapMode::read) {
+    throw WrongType(name_ + ": MmapMode::read maps arrays read-only: ask for Array<const T>, or "
+                    "map with copy_on_write or read_write");
+  }
+  has_head_ = false;
+  skip_padding();
+  auto storage = map_file(file_->path(), file_->fd(), position_, bytes, mmap_);
+  const std::uint64_t passed = bytes + sizeof(std::uint64_t);  // the checksum is not looked at
+  file_->skip(passed);
+  position_ += passed;
+  return storage;
+}
+
+void ContainerReader::payload(std::byte* to, std::size_t n) {
+  if (codec_ != nullptr) {
+    compressed(to, n);
+  } else {
+    plain(to, n);
+  }
+}
+
+void ContainerReader::plain(std::byte* to, std::size_t n) {
+  const std::size_t blocks = (n + block_bytes - 1) / block_bytes;
+  std::vector<std::uint64_t> sums(blocks);
+  const auto block_at = [&](std::size_t i) {
+    return std::span(to + i * block_bytes, std::min(block_bytes, n - i * block_bytes));
+  };
+  if (file_ != nullptr && n >= parallel_from) {
+    const std::uint64_t start = file_->position();
+    run_parallel(blocks, transfer_threads(), [&](std::size_t i) {
+      const auto block = block_at(i);
+      if (read_at(file_->fd(), block.data(), block.size(), start + i * block_bytes,
+                  file_->path()) != block.size()) {
+        damaged("it is cut short");
+      }
+      sums[i] = checksum(block.data(), block.size());
+    });
+    file_->skip(n);
+    position_ += n;
+  } else {
+    for (std::size_t i = 0; i < blocks; ++i) {
+      const auto block = block_at(i);
+      get(block.data(), block.size());
+      sums[i] = checksum(block.data(), block.size());
+    }
+  }
+  std::uint64_t stored = 0;
+  get(&stored, sizeof stored);
+  if (stored != checksum(sums.data(), sums.size() * sizeof(std::uint64_t))) {
+    damaged("its content is changed");
+  }
+}
+
+void ContainerReader::compressed(std::byte* to, std::size_t n) {
+  std::vector<std::byte> stored;
+  while (n > 0) {
+    BlockHead head{};
+    get(&head, sizeof head);
+    if (head.bytes != std::min(n, block_bytes) || head.stored_bytes > head.bytes) {
+      damaged("a block's head is changed");
+    }
+    const std::span block(to, head.bytes);
+    if (head.stored_bytes == head.bytes) {
+      get(block.data(), block.size());
+    } else {
+      stored.resize(head.stored_bytes);
+      get(stored.data(), stored.size());
+      codec_->decompress_block(stored, block);
+    }
+    if (head.checksum != checksum(block.data(), block.size())) damaged("its content is changed");
+    to += block.size();
+    n -= block.size();
+  }
+}
+
+void ContainerReader::finish() {
+  if (head().kind != RecordKind::end || head_.bytes != records_) damaged("its end is changed");
+  std::byte beyond;
+  if (in_.read(&beyond, 1) != 0) damaged("there are bytes behind its end");
+}
+
+}  // namespace hoist::detail

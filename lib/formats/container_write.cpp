@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
+#include <thread>
+
+#include "base/checksum.hpp"
+#include "base/run_parallel.hpp"
+#include "formats/container.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// From this size on the checksums are computed beside the writing, by another thread.
+constexpr std::size_t overlap_from = std::size_t{8} << 20;
+
+}  // namespace
+
+ContainerWriter::ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level)
+    : out_(out), codec_(codec), level_(level) {
+  ContainerHeader header{};
+  std::memcpy(header.magic, container_magic.data(), sizeof header.magic);
+  header.version = 1;
+  if (codec_ != nullptr) {
+    const std::string_view name = codec_->name();
+    if (name.size() > sizeof header.codec) {
+      throw BadArgument("the name of compression method \"" + std::string(name) +
+                        "\" is longer than the 16 bytes a container has for it");
+    }
+    std::memcpy(header.codec, name.data(), name.size());
+  }
+  header.schema_bytes = schema.text.size();
+  header.schema_checksum = checksum(schema.text.data(), schema.text.size());
+  header.checksum = checksum(&header, offsetof(ContainerHeader, checksum));
+  put(&header, sizeof header);
+  put(schema.text.data(), schema.text.size());
+}
+
+void ContainerWriter::put(const void* data, std::size_t n) {
+  out_.write({static_cast<const std::byte*>(data), n});
+  position_ += n;
+}
+
+void ContainerWriter::pad() {
+  static constexpr std::array<std::byte, container_align> zeros{};
+  put(zeros.data(), (container_align - position_ % container_align) % container_align);
+}
+
+void ContainerWriter::emit(std::span<const std::byte> meta, std::span<const Segment> segments) {
+  if (!meta.empty()) record(RecordKind::meta, meta, 1);
+  for (const Segment& segment : segments) {
+    record(RecordKind::segment, {segment.data, segment.bytes}, segment.element_bytes);
+  }
+}
+
+void ContainerWriter::record(RecordKind kind, std::span<const std::byte> payload,
+                             std::uint32_t element_bytes) {
+  RecordHead head{};
+  head.kind = kind;
+  head.element_bytes = element_bytes;
+  head.bytes = payload.size();
+  head.checksum = checksum(&head, offsetof(RecordHead, checksum));
+  put(&head, sizeof head);
+  ++records_;
+  if (codec_ != nullptr) {
+    compressed(payload);
+  } else {
+    if (kind == RecordKind::segment) pad();
+    plain(payload);
+  }
+}
+
+void ContainerWriter::plain(std::span<const std::byte> payload) {
+  const std::size_t blocks = (payload.size() + block_bytes - 1) / block_bytes;
+  std::vector<std::uint64_t> checksums(blocks);
+  const auto sum = [&] {
+    for (std::size_t i = 0; i < blocks; ++i) {
+      const auto block = payload.subspan(i * block_bytes);
+      checksums[i] = checksum(block.data(), std::min(block.size(), block_bytes));
+    }
+  };
+  {
+    std::jthread beside;
+    if (payload.size() >= overlap_from && transfer_threads() > 1) {
+      beside = std::jthread(sum);
+    } else {
+      sum();
+    }
+    put(payload.data(), payload.size());
+  }
+  const std::uint64_t total = checksum(checksums.data(), checksums.size() * sizeof(std::uint64_t));
+  put(&total, sizeof total);
+}
+
+void ContainerWriter::compressed(std::span<const std::byte> payload) {
+  while (!payload.empty()) {
+    const auto block = payload.first(std::min(payload.size(), block_bytes));
+    codec_->compress_block(block, level_, block_);
+    BlockHead head{};
+    head.bytes = static_cast<std::uint32_t>(block.size());
+    head.checksum = checksum(block.data(), block.size());
+    const bool smaller = block_.size() < block.size();
+    head.stored_bytes = static_cast<std::uint32_t>(smaller ? block_.size() : block.size());
+    put(&head, sizeof head);
+    put(smaller ? block_.data() : block.data(), head.stored_bytes);
+    payload = payload.subspan(block.size());
+  }
+}
+
+void ContainerWriter::finish() {
+  RecordHead head{};
+  head.kind = RecordKind::end;
+  head.bytes = records_;
+  head.checksum = checksum(&head, offsetof(RecordHead, checksum));
+  put(&head, sizeof head);
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/dump.hpp>
+#include <hoist/error.hpp>
+
+#include "base/file.hpp"
+#include "formats/container.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+struct Plan {
+  const Codec* stream = nullptr;  // compresses the file as a whole
+  const Codec* blocks = nullptr;  // compresses inside the container
+  int level = 0;
+};
+
+/// An extension of a compression method makes the whole file a stream of it, which other tools can
+/// read; otherwise compression happens in blocks inside the container.
+Plan plan_for(const std::filesystem::path& path, const Compression& compress) {
+  if (compress.level() < 0 || compress.level() > 9) {
+    throw BadArgument("compression level " + std::to_string(compress.level()) +
+                      " is not between 0 and 9");
+  }
+  Plan plan{.level = compress.level()};
+  const Codec* named = compress.codec().empty() ? nullptr : &find_codec(compress.codec());
+  if (compress.is_off()) return plan;
+  if (const Codec* by_extension = codec_for_extension(path)) {
+    plan.stream = named != nullptr ? named : by_extension;
+  } else if (compress.is_set()) {
+    plan.blocks = named != nullptr ? named : &find_codec("zstd");
+  }
+  return plan;
+}
+
+std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
+
+/// Where two schemas begin to differ, with the text around.
+std::string difference(const std::string& file, const std::string& asked) {
+  std::size_t at = 0;
+  while (at < file.size() && at < asked.size() && file[at] == asked[at]) ++at;
+  std::size_t from = at;
+  while (from > 0 && file[from - 1] != ',' && file[from - 1] != '{' && file[from - 1] != '(') --from;
+  const auto part = [&](const std::string& text) {
+    return from < text.size() ? text.substr(from, 60) : std::string("(nothing)");
+  };
+  return "the file has " + part(file) + " where " + part(asked) + " is asked for";
+}
+
+}  // namespace
+
+void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
+                const EncodeCall& call) {
+  const Plan plan = plan_for(path, options.compress);
+  AtomicFile file(path);
+  std::unique_ptr<ByteSink> stream;
+  if (plan.stream != nullptr) stream = plan.stream->compressor(file, plan.level);
+  ByteSink& out = stream ? *stream : file;
+  ContainerWriter writer(out, schema, plan.blocks, plan.level);
+  call.run(call.value, writer);
+  writer.finish();
+  if (stream) stream->finish();
+  file.commit(options.fsync);
+}
+
+void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
+                const DecodeCall& call) {
+  FileSource file(path);
+  ByteSource* source = &file;
+  FileSource* direct = file.left() ? &file : nullptr;
+  std::unique_ptr<ByteSource> decompressed;
+  if (const Codec* codec = codec_for_content(file.peek(16))) {
+    decompressed = codec->decompressor(file);
+    source = decompressed.get();
+    direct = nullptr;
+  }
+  ContainerReader reader(*source, direct, quoted(path), options.mmap);
+  if (reader.schema() != schema.text) {
+    throw WrongType(quoted(path) + " holds a value of type " + reader.schema() +
+                    ", which differs from the one asked for: " +
+                    difference(reader.schema(), schema.text));
+  }
+  try {
+    call.run(call.value, reader);
+  } catch (const DamagedData& error) {
+    // Decoders don't know the file's name.
+    if (std::string_view(error.what()).find(path.string()) != std::string_view::npos) throw;
+    throw DamagedData(quoted(path) + ": " + error.what());
+  }
+  reader.finish();
+}
+
+}  // namespace hoist::detail

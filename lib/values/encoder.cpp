@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/encoder.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace hoist::detail {
+
+namespace {
+
+/// How much meta stream, or how many bytes of segments that only the encoder keeps alive, may
+/// gather before they are handed to the sink.
+constexpr std::size_t flush_bytes = std::size_t{1} << 20;
+
+}  // namespace
+
+EncodeSink::~EncodeSink() = default;
+
+void throw_too_deep() {
+  throw LimitExceeded("objects nest more than " + std::to_string(max_depth) + " deep");
+}
+
+Encoder::Encoder(EncodeSink* sink) : sink_(sink) {}
+
+void Encoder::make_room(std::size_t n) {
+  if (sink_ != nullptr && meta_.size() >= flush_bytes) flush();
+  if (meta_.capacity() - meta_.size() < n) {
+    meta_.reserve(std::max({meta_.capacity() * 2, meta_.size() + n, std::size_t{256}}));
+  }
+}
+
+void Encoder::segment(Segment segment) {
+  if (user_code_ > 0 && segment.owner == nullptr) {
+    if (sink_ != nullptr) {
+      // Written at once, while the member that lends the bytes is certainly alive.
+      segments_.push_back(std::move(segment));
+      flush();
+      return;
+    }
+    auto copy = allocate_storage(segment.bytes, Fill::none);
+    std::memcpy(copy->data(), segment.data, segment.bytes);
+    segment.data = copy->data();
+    segment.owner = std::move(copy);
+  }
+  if (segment.owner != nullptr) owned_bytes_ += segment.bytes;
+  segments_.push_back(std::move(segment));
+  if (sink_ != nullptr && owned_bytes_ >= flush_bytes) flush();
+}
+
+std::pair<std::size_t, bool> Encoder::shared(const void* object) {
+  const auto [at, is_new] = shared_.emplace(object, shared_.size());
+  return {at->second, is_new};
+}
+
+void Encoder::flush() {
+  if (meta_.empty() && segments_.empty()) return;
+  sink_->emit(meta_, segments_);
+  meta_.clear();
+  segments_.clear();
+  owned_bytes_ = 0;
+}
+
+void Encoder::finish() { flush(); }
+
+Encoded Encoder::take() { return {std::move(meta_), std::move(segments_)}; }
+
+}  // namespace hoist::detail

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/hasher.hpp>
+
+#include <algorithm>
+
+#include "values/canonical_floats.hpp"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr std::size_t block_bytes = std::size_t{1} << 20;
+/// Floats are checked and, if need be, normalised in pieces that stay in the first-level cache.
+constexpr std::size_t piece_bytes = std::size_t{16} << 10;
+
+Digest to_digest(XXH128_hash_t hash) { return {.low = hash.low64, .high = hash.high64}; }
+
+void update(XXH3_state_t& state, const std::byte* data, std::size_t n, Canonical canonical) {
+  if (canonical == Canonical::as_is) {
+    XXH3_128bits_update(&state, data, n);
+    return;
+  }
+  alignas(64) std::byte normal[piece_bytes];
+  for (std::size_t at = 0; at < n; at += piece_bytes) {
+    const std::size_t size = std::min(piece_bytes, n - at);
+    const std::byte* piece = data + at;
+    if (!is_canonical(piece, size, canonical)) {
+      make_canonical(piece, size, canonical, normal);
+      piece = normal;
+    }
+    XXH3_128bits_update(&state, piece, size);
+  }
+}
+
+}  // namespace
+
+struct Hasher::Stream {
+  Stream() { XXH3_128bits_reset(&state); }
+  XXH3_state_t state;
+};
+
+Hasher::Hasher() = default;
+Hasher::~Hasher() = default;
+
+void Hasher::spill(const void* data, std::size_t n) {
+  if (!stream_) stream_ = std::make_unique<Stream>();
+  XXH3_128bits_update(&stream_->state, buffer_.data(), used_);
+  used_ = 0;
+  XXH3_128bits_update(&stream_->state, data, n);
+}
+
+void Hasher::block(const void* data, std::size_t n, Canonical canonical) {
+  const auto* from = static_cast<const std::byte*>(data);
+  if (n < segment_threshold) {
+    alignas(64) std::byte normal[segment_threshold];
+    if (canonical != Canonical::as_is && !is_canonical(from, n, canonical)) {
+      make_canonical(from, n, canonical, normal);
+      from = normal;
+    }
+    bytes(from, n);
+    return;
+  }
+  XXH3_state_t state;
+  for (std::size_t at = 0; at < n; at += block_bytes) {
+    const std::size_t size = std::min(block_bytes, n - at);
+    XXH3_128bits_reset(&state);
+    update(state, from + at, size, canonical);
+    const Digest digest = to_digest(XXH3_128bits_digest(&state));
+    scalar(digest.low);
+    scalar(digest.high);
+  }
+}
+
+void Hasher::unordered(std::vector<Digest>& digests) {
+  std::sort(digests.begin(), digests.end());
+  for (const Digest& digest : digests) {
+    scalar(digest.low);
+    scalar(digest.high);
+  }
+}
+
+bool Hasher::enter(const void* object) {
+  const auto found = std::find(open_.rbegin(), open_.rend(), object);
+  if (found == open_.rend()) {
+    open_.push_back(object);
+    return true;
+  }
+  // A cycle is told by how far up the object stands that it leads back to.
+  length(static_cast<std::size_t>(found - open_.rbegin()));
+  return false;
+}
+
+Digest Hasher::digest() {
+  if (!stream_) return to_digest(XXH3_128bits(buffer_.data(), used_));
+  XXH3_128bits_update(&stream_->state, buffer_.data(), used_);
+  used_ = 0;
+  return to_digest(XXH3_128bits_digest(&stream_->state));
+}
+
+Digest hash_bytes(const void* data, std::size_t n) { return to_digest(XXH3_128bits(data, n)); }
+
+}  // namespace hoist::detail

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// The entry point of every test executable.
+
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace {
+
+// doctest calls a run in which the filters match nothing a success. Here that means that a test went
+// missing (a file without a test case, a filter that is misspelt), so it fails.
+struct NoEmptyRuns : doctest::IReporter {
+  explicit NoEmptyRuns(const doctest::ContextOptions& /*options*/) {}
+
+  void test_run_end(const doctest::TestRunStats& stats) override {
+    if (stats.numTestCasesPassingFilters == 0) {
+      std::fputs("no test case matches the filters\n", stderr);
+      std::_Exit(EXIT_FAILURE);
+    }
+  }
+
+  void report_query(const doctest::QueryData& /*in*/) override {}
+  void test_run_start() override {}
+  void test_case_start(const doctest::TestCaseData& /*in*/) override {}
+  void test_case_reenter(const doctest::TestCaseData& /*in*/) override {}
+  void test_case_end(const doctest::CurrentTestCaseStats& /*in*/) override {}
+  void test_case_exception(const doctest::TestCaseException& /*in*/) override {}
+  void subcase_start(const doctest::SubcaseSignature& /*in*/) override {}
+  void subcase_end() override {}
+  void log_assert(const doctest::AssertData& /*in*/) override {}
+  void log_message(const doctest::MessageData& /*in*/) override {}
+  void test_case_skipped(const doctest::TestCaseData& /*in*/) override {}
+};
+
+}  // namespace
+
+DOCTEST_REGISTER_LISTENER("no_empty_runs", 1, NoEmptyRuns);
+
+int main(int argc, char** argv) { return doctest::Context(argc, argv).run(); }
