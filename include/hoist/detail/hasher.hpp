@@ -95,6 +95,7 @@ class Hasher : public ArchiveBase<Hasher> {
   void spill(const void* data, std::size_t n);
   void block(const void* data, std::size_t n, Canonical canonical);
   void unordered(std::vector<Digest>& digests);
+  void add(const std::vector<Digest>& digests);
 
   std::array<std::byte, 512> buffer_;
   std::size_t used_ = 0;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+// hoist_bench [GROUP...]: each row of a group is one line of work, done by hoist and by a peer (or by
+// the bare machine) in turn within one run; its figure is a ratio of medians with its target.
+
+namespace bench {
+
+/// Wall-clock seconds of one call.
+double seconds(const std::function<void()>& work);
+
+/// Medians of works done in turn (A B C A B C ...), after one uncounted round.
+std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works);
+double median(std::vector<double> samples);
+
+/// Runs a script with Debian's Python and returns the numbers it prints, one a line; empty where
+/// that Python or a module is missing (the row then says so).
+std::vector<double> python(const std::string& script);
+
+/// A directory for files of the benchmark, removed at exit: $HOIST_BENCH_DIR or the working directory.
+const std::string& scratch();
+
+enum class Goal { at_least, at_most };
+
+/// Prints one row: `ours` and `other` in `unit`, their ratio ours / other, the target, and whether it
+/// is met. Speeds have Goal::at_least, times Goal::at_most; a NaN prints as missing.
+void row(const std::string& work, const std::string& unit, double ours, const std::string& other_name,
+         double other, Goal goal, double target);
+/// A line of context: what was measured, on how much.
+void note(const std::string& text);
+
+/// Makes `run` callable as a group by name; define one at namespace scope.
+struct Group {
+  Group(std::string name, void (*run)());
+};
+
+/// Keeps the compiler from dropping a result.
+template <class T>
+void keep(const T& value) {
+  asm volatile("" : : "r,m"(value) : "memory");
+}
+
+}  // namespace bench

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <stdexcept>
+#include <utility>
+
+#include "bench.hpp"
+
+namespace bench {
+
+namespace {
+
+std::map<std::string, void (*)()>& groups() {
+  static std::map<std::string, void (*)()> all;
+  return all;
+}
+
+int missed = 0;
+
+struct Scratch {
+  Scratch() {
+    const char* root = std::getenv("HOIST_BENCH_DIR");
+    std::string name = std::string(root != nullptr ? root : ".") + "/hoist-bench-XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("can't make " + name);
+    path = std::filesystem::absolute(name).string();
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  std::string path;
+};
+
+}  // namespace
+
+Group::Group(std::string name, void (*run)()) { groups()[std::move(name)] = run; }
+
+double seconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> samples) {
+  if (samples.empty()) return std::nan("");
+  std::sort(samples.begin(), samples.end());
+  return samples[samples.size() / 2];
+}
+
+std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works) {
+  std::vector<std::vector<double>> samples(works.size());
+  for (int round = 0; round <= rounds; ++round) {
+    for (std::size_t i = 0; i < works.size(); ++i) {
+      const double time = seconds(works[i]);
+      if (round > 0) samples[i].push_back(time);
+    }
+  }
+  std::vector<double> result;
+  for (auto& times : samples) result.push_back(median(std::move(times)));
+  return result;
+}
+
+std::vector<double> python(const std::string& script) {
+  const std::string file = scratch() + "/peer.py";
+  std::ofstream(file) << script;
+  std::vector<double> numbers;
+  FILE* pipe = ::popen(("cd '" + scratch() + "' && /usr/bin/python3 peer.py 2>peer.err").c_str(), "r");
+  if (pipe == nullptr) return numbers;
+  double number = 0;
+  while (std::fscanf(pipe, "%lf", &number) == 1) numbers.push_back(number);
+  ::pclose(pipe);
+  return numbers;
+}
+
+const std::string& scratch() {
+  static const Scratch directory;
+  return directory.path;
+}
+
+void row(const std::string& work, const std::string& unit, double ours, const std::string& other_name,
+         double other, Goal goal, double target) {
+  const double ratio = ours / other;
+  const bool met = goal == Goal::at_least ? ratio >= target : ratio <= target;
+  if (std::isnan(ratio)) {
+    std::printf("%-52s %10.4g %-8s %-28s   missing\n", work.c_str(), ours, unit.c_str(),
+                other_name.c_str());
+  } else {
+    if (!met) ++missed;
+    std::printf("%-52s %10.4g %-8s %-28s %10.4g  x%-9.4g %s %-6.4g %s\n", work.c_str(), ours,
+                unit.c_str(), other_name.c_str(), other, ratio, goal == Goal::at_least ? ">=" : "<=",
+                target, met ? "met" : "MISSED");
+  }
+  std::fflush(stdout);
+}
+
+void note(const std::string& text) { std::printf("# %s\n", text.c_str()); }
+
+}  // namespace bench
+
+int main(int argc, char** argv) {
+  std::vector<std::string> names(argv + 1, argv + argc);
+  if (names.empty()) {
+    for (const auto& [name, run] : bench::groups()) names.push_back(name);
+  }
+  std::printf("%-52s %10s %-8s %-28s %10s  %-10s %s\n", "work", "hoist", "unit", "other", "other",
+              "ratio", "target");
+  for (const auto& name : names) {
+    const auto group = bench::groups().find(name);
+    if (group == bench::groups().end()) {
+      std::fprintf(stderr, "no group is called \"%s\"; there are:", name.c_str());
+      for (const auto& known : bench::groups()) std::fprintf(stderr, " %s", known.first.c_str());
+      std::fprintf(stderr, "\n");
+      return 2;
+    }
+    std::printf("== %s\n", name.c_str());
+    group->second();
+  }
+  if (bench::missed > 0) std::printf("%d target(s) missed\n", bench::missed);
+  return 0;
+}
