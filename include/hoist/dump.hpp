@@ -66,7 +66,7 @@ namespace detail {
 /// A value and how to encode or decode it: what the templates leave to the compiled library.
 struct EncodeCall {
   const void* value;
-  void (*run)(const void* value, EncodeSink& sink);
+  void (*run)(const void* value, Encoder& encoder);
 };
 struct DecodeCall {
   void* value;
@@ -80,10 +80,8 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
 
 template <class T>
 EncodeCall encode_call(const T& value) {
-  return {&value, [](const void* raw, EncodeSink& sink) {
-            Encoder encoder(&sink);
+  return {&value, [](const void* raw, Encoder& encoder) {
             Form<T>::traverse(encoder, *static_cast<const T*>(raw));
-            encoder.finish();
           }};
 }
 

@@ -40,7 +40,8 @@ std::string difference(const std::string& file, const std::string& asked) {
   std::size_t at = 0;
   while (at < file.size() && at < asked.size() && file[at] == asked[at]) ++at;
   std::size_t from = at;
-  while (from > 0 && file[from - 1] != ',' && file[from - 1] != '{' && file[from - 1] != '(') --from;
+  while (from > 0 && file[from - 1] != ',' && file[from - 1] != '{' && file[from - 1] != '(')
+    --from;
   const auto part = [&](const std::string& text) {
     return from < text.size() ? text.substr(from, 60) : std::string("(nothing)");
   };
@@ -57,7 +58,9 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
   if (plan.stream != nullptr) stream = plan.stream->compressor(file, plan.level);
   ByteSink& out = stream ? *stream : file;
   ContainerWriter writer(out, schema, plan.blocks, plan.level);
-  call.run(call.value, writer);
+  Encoder encoder(&writer);
+  call.run(call.value, encoder);
+  encoder.finish();
   writer.finish();
   if (stream) stream->finish();
   file.commit(options.fsync);
@@ -76,9 +79,9 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
   }
   ContainerReader reader(*source, direct, quoted(path), options.mmap);
   if (reader.schema() != schema.text) {
-    throw WrongType(quoted(path) + " holds a value of type " + reader.schema() +
-                    ", which differs from the one asked for: " +
-                    difference(reader.schema(), schema.text));
+    throw WrongType(
+        quoted(path) + " holds a value of type " + reader.schema() +
+        ", which differs from the one asked for: " + difference(reader.schema(), schema.text));
   }
   try {
     call.run(call.value, reader);
