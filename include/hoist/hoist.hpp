@@ -3,9 +3,13 @@
 
 // All of hoist. Including only the headers you use compiles faster.
 #include <hoist/array.hpp>
+#include <hoist/byte_size.hpp>
+#include <hoist/code.hpp>
 #include <hoist/codec.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 #include <hoist/fields.hpp>
 #include <hoist/hash.hpp>
+#include <hoist/memory.hpp>
+#include <hoist/store.hpp>
 #include <hoist/values.hpp>

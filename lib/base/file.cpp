@@ -127,7 +127,10 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
 }
 
 FileSource::FileSource(const std::filesystem::path& path)
-    : path_(path), fd_(open_for_reading(path)), size_(regular_size(fd_.get())) {
+    : FileSource(path, open_for_reading(path)) {}
+
+FileSource::FileSource(std::filesystem::path path, Fd fd)
+    : path_(std::move(path)), fd_(std::move(fd)), size_(regular_size(fd_.get())) {
   buffer_.resize(read_buffer_bytes);
 }
 

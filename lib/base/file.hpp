@@ -51,6 +51,8 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
 class FileSource final : public ByteSource {
  public:
   explicit FileSource(const std::filesystem::path& path);
+  /// Takes over a descriptor opened for reading; `path` names it in messages.
+  FileSource(std::filesystem::path path, Fd fd);
 
   std::size_t read(std::byte* to, std::size_t n) override;
   std::optional<std::uint64_t> left() const override;

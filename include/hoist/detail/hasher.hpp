@@ -11,6 +11,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -80,6 +81,11 @@ class Hasher : public ArchiveBase<Hasher> {
   };
 
   Digest digest();
+
+  /// All that was hashed, in its canonical form, if that is short (512 bytes); else nothing.
+  std::span<const std::byte> gathered() const {
+    return stream_ ? std::span<const std::byte>() : std::span(buffer_).first(used_);
+  }
 
  private:
   struct Stream;

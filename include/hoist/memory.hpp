@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/byte_size.hpp>
+#include <hoist/cached.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace hoist {
+
+/// What happens when a result can't be stored (disk full, no permission, directory gone).
+enum class OnStoreError : unsigned char {
+  warn,    ///< one line on stderr; the call returns its result
+  fail,    ///< the call throws the error
+  ignore,  ///< nothing; it is counted in `stats().errors`
+};
+
+/// Limits of a store. Those left unset don't hold.
+struct SizeLimits {
+  std::optional<ByteSize> bytes_limit = {};
+  std::optional<std::uint64_t> items_limit = {};
+  /// Entries not used for that long go.
+  std::optional<std::chrono::nanoseconds> age_limit = {};
+};
+
+struct MemoryOptions {
+  /// Method and level for new entries. Off by default. Compressed entries can't be mapped.
+  Compression compress = {};
+  /// How array results come back: read, or mapped from their entry, also on the computing call.
+  MmapMode mmap_mode = MmapMode::none;
+  /// Lines on stderr: 0 none, 1 calls and their times, 2 also hits, 10 also stores and removals.
+  int verbose = 0;
+  /// Keep the store within these limits: the least recently used entries go. By amortised cleaning
+  /// after stores, with at most 10 % overshoot; see `reduce_size` for the meaning of each.
+  std::optional<ByteSize> bytes_limit = {};
+  std::optional<std::uint64_t> items_limit = {};
+  std::optional<std::chrono::nanoseconds> age_limit = {};
+  /// Of the threads and processes that ask for one key at once, let one compute and the others wait.
+  bool single_flight = true;
+  /// How many bytes of results to keep in this process's memory too, least recently used out first.
+  ByteSize hot_bytes = 0;
+  /// Wait until an entry is on the disk before its call returns.
+  bool fsync = false;
+  OnStoreError on_store_error = OnStoreError::warn;
+  /// "local", "memory", or a name given to `register_store_backend`.
+  std::string backend = "local";
+};
+
+/// What a function, or a Memory, has done in this process.
+struct CacheStats {
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;
+  /// Entries written.
+  std::uint64_t stored = 0;
+  /// Results that couldn't be stored and entries that couldn't be used.
+  std::uint64_t errors = 0;
+  /// Size of the entries written.
+  std::uint64_t bytes = 0;
+};
+
+struct MemoryStats : CacheStats {
+  /// By the functions' names.
+  std::map<std::string, CacheStats> functions;
+};
+
+/// Remembers the results of functions on disk.
+///
+/// A result belongs to the function's name, the fingerprint of its code (or `.version`) and the
+/// content of its arguments; it is found again by every process that uses the location, and never
+/// when one of the three has changed. An empty location makes every call compute: the same interface
+/// with no cache behind it. Copies are cheap and share everything; all members may be called from
+/// many threads at once. A Memory is itself a value that can be hashed, dumped and sent to workers.
+class Memory {
+ public:
+  /// Without a cache.
+  Memory() : Memory(std::filesystem::path()) {}
+  /// `location` is created by the first store; a leading `~/` is the home directory. Throws
+  /// BadArgument for options that can't be met, never because of the state of the directory.
+  explicit Memory(const std::filesystem::path& location, const MemoryOptions& options = {});
+
+  /// The function with this cache in front. See `CachedFunction` for what it does.
+  ///
+  /// Takes free functions, static and const member functions (the object becomes the first
+  /// argument), lambdas and function objects with one call operator. The fields of a function object,
+  /// and a lambda's captures, count as arguments do; captures must be trivially copyable and hold no
+  /// pointers or references, or BadArgument is thrown. Throws BadArgument also for parameters that
+  /// can't be hashed and aren't ignored. Cost: a code walk once per function and process.
+  template <class F>
+  auto cache(F f, const CacheOptions& options = {}) const {
+    static_assert(!std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
+                  "hoist caches const member functions only: what others change in their object "
+                  "would be lost on a hit");
+    static_assert(
+        std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
+        "hoist can't tell this callable's parameter types: it needs one call operator, "
+        "const and no template; wrap overloads and generic lambdas in a lambda that names "
+        "its parameter types");
+    return CachedFunction<F>(core_, std::move(f), options);
+  }
+
+  /// The same for a function named at compile time: `memory.cache<train>()`.
+  template <auto f>
+  auto cache(const CacheOptions& options = {}) const {
+    return cache(detail::FixedFunction<f>{}, options);
+  }
+
+  /// One cached call.
+  template <class F, class... Args>
+  auto eval(F f, Args&&... args) const {
+    return cache(std::move(f))(std::forward<Args>(args)...);
+  }
+
+  /// Removes all entries, those of other programs included.
+  void clear() const;
+
+  /// Removes entries, least recently used first, until all given limits hold. Throws BadArgument for
+  /// a negative age. Cost: a look at every entry.
+  void reduce_size(const SizeLimits& limits) const;
+
+  MemoryStats stats() const;
+
+  const std::filesystem::path& location() const noexcept;
+  const MemoryOptions& options() const noexcept;
+
+ private:
+  friend struct Access;
+
+  template <class Ar>
+  void serialize(Ar& ar) {
+    detail::serialize_core(ar, core_);
+  }
+
+  std::shared_ptr<detail::MemoryCore> core_;
+};
+
+}  // namespace hoist

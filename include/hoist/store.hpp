@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace hoist {
+
+namespace detail {
+class FileSource;
+}
+
+/// What a store tells of one entry.
+struct StoreItem {
+  std::string name;
+  std::uint64_t bytes = 0;
+  /// When it was last put or got, as far as the store remembers.
+  std::chrono::system_clock::time_point last_used = {};
+};
+
+/// How much a store holds.
+struct StoreUsage {
+  std::uint64_t items = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// An entry opened for reading. It stays readable whatever happens to the store meanwhile.
+class StoredEntry {
+ public:
+  virtual ~StoredEntry();
+  /// The entry's bytes, from the first on.
+  virtual ByteSource& bytes() = 0;
+  virtual std::uint64_t size() = 0;
+  /// The plain local file that `bytes` reads, if arrays can be mapped from it; null otherwise.
+  virtual detail::FileSource* file() { return nullptr; }
+};
+
+/// A lock on one entry's name, held while the object lives.
+class StoreLock {
+ public:
+  virtual ~StoreLock();
+};
+
+/// Where a Memory keeps its entries: a directory, a table in memory, a networked store.
+///
+/// Names are relative paths of plain characters, `<function>/<version>/<xx>/<hash>`. All members may
+/// be called from many threads at once, and a store may be shared by processes. Failures are
+/// reported by exceptions of any kind: to a Memory they are a miss, never a wrong result.
+/// tests/memory/store_contract.hpp is the contract as a test suite that any store can be run through.
+class StoreBackend {
+ public:
+  virtual ~StoreBackend();
+
+  /// The entry of that name, or null. Counts as a use of it.
+  virtual std::unique_ptr<StoredEntry> get(const std::string& name) = 0;
+  /// Stores what `write` writes; replaces an entry of that name. Readers see the old or the new
+  /// entry, never a part. If `write` throws, nothing is stored and the exception passes through.
+  virtual void put(const std::string& name, const std::function<void(ByteSink&)>& write) = 0;
+  virtual bool contains(const std::string& name) = 0;
+  /// True if there was an entry. Entries already opened stay readable.
+  virtual bool remove(const std::string& name) = 0;
+  /// Visits entries whose names begin with `prefix` (whole path components, or empty for all), in no
+  /// particular order. Entries put or removed meanwhile may or may not be visited.
+  virtual void list(const std::string& prefix,
+                    const std::function<void(const StoreItem&)>& visit) = 0;
+  /// Waits until no one else, in this process or another, holds the lock of that name, and takes
+  /// it. It must end by itself when its holder dies. Null where the store can't lock.
+  virtual std::unique_ptr<StoreLock> lock(const std::string& name) = 0;
+  /// How much the store holds, cheaply and approximately. This default counts by `list`.
+  virtual StoreUsage usage();
+};
+
+/// What a factory makes a store from.
+struct StoreConfig {
+  std::filesystem::path location;
+  /// Entries are to survive a power failure once `put` has returned.
+  bool fsync = false;
+};
+
+using StoreFactory = std::function<std::unique_ptr<StoreBackend>(const StoreConfig&)>;
+
+/// Makes `MemoryOptions{.backend = name}` use that factory. "local" (files below the location) and
+/// "memory" (this process's memory, shared by the Memory objects of one location) are built in; a
+/// name registered again replaces the earlier one. Throws BadArgument for an empty name or factory.
+/// Thread-safe.
+void register_store_backend(std::string name, StoreFactory factory);
+
+}  // namespace hoist

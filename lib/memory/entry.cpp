@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory/entry.hpp"
+
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <vector>
+
+#include "formats/container.hpp"
+
+namespace hoist {
+
+StoredEntry::~StoredEntry() = default;
+
+Validation expires_after(std::chrono::nanoseconds duration) {
+  return [duration](const EntryMetadata& metadata) {
+    return std::chrono::system_clock::now() - metadata.created < duration;
+  };
+}
+
+namespace detail {
+
+namespace {
+
+bool is_equal(const std::vector<unsigned char>& stored, std::span<const std::byte> content) {
+  return stored.size() == content.size() &&
+         (stored.empty() || std::memcmp(stored.data(), content.data(), stored.size()) == 0);
+}
+
+}  // namespace
+
+void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetadata& metadata,
+                 const Call& call) {
+  ContainerWriter writer(out, call.ops->entry_schema(), codec, level);
+  Encoder encoder(&writer);
+  Form<EntryMetadata>::traverse(encoder, metadata);
+  encoder.length(call.content.size());
+  encoder.block(call.content.data(), call.content.size());
+  call.ops->encode(call.frame, encoder);
+  encoder.finish();
+  writer.finish();
+}
+
+EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQuery& query,
+                      EntryMetadata& metadata) {
+  FileSource* file = query.mmap == MmapMode::none ? nullptr : entry.file();
+  ByteSource& bytes = file != nullptr ? static_cast<ByteSource&>(*file) : entry.bytes();
+  ContainerReader reader(bytes, file, name, file != nullptr ? query.mmap : MmapMode::none);
+  if (query.ops != nullptr && reader.schema() != query.ops->entry_schema().text) {
+    return EntryState::other_type;
+  }
+  Decoder decoder(reader);
+  Form<EntryMetadata>::traverse(decoder, metadata);
+  std::vector<unsigned char> content;
+  Form<std::vector<unsigned char>>::traverse(decoder, content);
+  if (query.content != nullptr && !is_equal(content, *query.content)) {
+    return EntryState::other_arguments;
+  }
+  if (query.validate != nullptr && *query.validate && !(*query.validate)(metadata)) {
+    return EntryState::rejected;
+  }
+  if (query.frame != nullptr) {
+    query.ops->decode(query.frame, decoder);
+    decoder.finish();
+    reader.finish();
+  }
+  return EntryState::sound;
+}
+
+}  // namespace detail
+}  // namespace hoist

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+#include <hoist/codec.hpp>
+#include <hoist/detail/memo.hpp>
+#include <hoist/store.hpp>
+
+#include <span>
+#include <string>
+
+namespace hoist::detail {
+
+/// Writes a call's entry: its metadata, its short arguments, and the result in its frame.
+void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetadata& metadata,
+                 const Call& call);
+
+/// What has been found in an entry.
+enum class EntryState {
+  sound,
+  other_type,       ///< its result has another type
+  other_arguments,  ///< it belongs to other arguments of the same digest
+  rejected,         ///< the caller's validation said no
+};
+
+/// How to read an entry.
+struct EntryQuery {
+  const CallOps* ops = nullptr;
+  void* frame = nullptr;  ///< null: only the metadata
+  /// If not null, compared with the entry's.
+  const std::span<const std::byte>* content = nullptr;
+  const Validation* validate = nullptr;
+  MmapMode mmap = MmapMode::none;
+};
+
+/// Reads an entry. Throws DamagedData or SystemError; WrongType only where a read-only mapping is
+/// asked for in a type that can be written to.
+EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQuery& query,
+                      EntryMetadata& metadata);
+
+}  // namespace hoist::detail

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory/function_cache.hpp"
+
+#include <hoist/error.hpp>
+
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <vector>
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr const char* hoist_version = "0.1.0";
+
+std::string host_name() {
+  static const std::string name = [] {
+    std::array<char, 256> text{};
+    return std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "");
+  }();
+  return name;
+}
+
+std::string seconds(std::chrono::nanoseconds duration) {
+  std::array<char, 40> text{};
+  std::snprintf(text.data(), text.size(), "%.3g s",
+                std::chrono::duration<double>(duration).count());
+  return text.data();
+}
+
+class CountingSink final : public ByteSink {
+ public:
+  explicit CountingSink(ByteSink& out) : out_(out) {}
+  void write(std::span<const std::byte> bytes) override {
+    count_ += bytes.size();
+    out_.write(bytes);
+  }
+  std::uint64_t count() const noexcept { return count_; }
+
+ private:
+  ByteSink& out_;
+  std::uint64_t count_ = 0;
+};
+
+std::uint64_t mask_of(const FunctionInfo& info, const CacheOptions& options) {
+  std::uint64_t mask = 0;
+  const std::size_t parameters = info.unhashable.size();
+  for (const int index : options.ignore) {
+    if (index < 0 || static_cast<std::size_t>(index) >= parameters || index >= 64) {
+      throw BadArgument("CacheOptions::ignore: the function has no parameter " +
+                        std::to_string(index) + "; its " + std::to_string(parameters) +
+                        " parameters count from 0");
+    }
+    mask |= std::uint64_t{1} << index;
+  }
+  for (std::size_t i = 0; i < parameters; ++i) {
+    if (info.unhashable[i].empty() || (i < 64 && (mask >> i & 1) != 0)) continue;
+    throw BadArgument("Memory::cache: parameter " + std::to_string(i) + " (of type " +
+                      info.unhashable[i] +
+                      ") can't be part of a key, because hoist can't hash it or because it is a "
+                      "non-const reference: give it a hoist-storable type, declare it as "
+                      "hoist::ignored<T>, or list it in CacheOptions::ignore");
+  }
+  return mask;
+}
+
+}  // namespace
+
+FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionInfo& info,
+                             const CacheOptions& options)
+    : memory_(std::move(memory)),
+      name_(options.name.empty() ? name_of(info) : FunctionName{options.name, options.name}),
+      ignored_(mask_of(info, options)),
+      validate_(options.validate),
+      mmap_(options.mmap_mode.value_or(memory_->options().mmap_mode)),
+      verbose_(options.verbose.value_or(memory_->options().verbose)),
+      counters_(memory_->counters(name_.readable)) {
+  const Compression& compress =
+      options.compress.is_set() ? options.compress : memory_->options().compress;
+  codec_ = entry_codec(compress, mmap_);
+  level_ = compress.level();
+  if (memory_->store() == nullptr) return;
+  std::string version = "any";
+  if (!options.version.empty()) {
+    version = directory_name(options.version, "version " + options.version);
+  } else if (options.code != CodeCheck::none) {
+    version = fingerprint_code(info.code, options.code).hex();
+  }
+  directory_ = directory_name(name_.readable, name_.identity) + "/" + version + "/";
+}
+
+std::string FunctionCache::entry_name(const Call& call) const {
+  const std::string hash = call.key.hex();
+  std::string name;
+  name.reserve(directory_.size() + 3 + hash.size());
+  name += directory_;
+  name.append(hash, 0, 2);
+  name += '/';
+  name += hash;
+  return name;
+}
+
+FunctionCache::Found FunctionCache::look_up(const std::string& name, const Call& call, void* frame,
+                                            EntryMetadata& metadata) {
+  try {
+    const auto entry = memory_->store()->get(name);
+    if (!entry) return Found::no;
+    const EntryQuery query{.ops = call.ops,
+                           .frame = frame,
+                           .content = &call.content,
+                           .validate = &validate_,
+                           .mmap = mmap_};
+    if (read_entry(*entry, name, query, metadata) == EntryState::sound) return Found::yes;
+    return Found::unusable;
+  } catch (const WrongType&) {
+    throw;
+  } catch (const std::exception& error) {
+    ++counters_->errors;
+    if (verbose_ >= 1) log_line("an entry of " + this->name() + " is of no use: " + error.what());
+    return Found::damaged;
+  }
+}
+
+EntryMetadata FunctionCache::run_function(const Call& call) {
+  EntryMetadata metadata{.function = name(),
+                         .arguments = call.ops->summary(call.frame),
+                         .host = host_name(),
+                         .hoist_version = hoist_version};
+  if (verbose_ >= 1) log_line("calling " + name() + "(" + metadata.arguments + ")");
+  const auto start = std::chrono::steady_clock::now();
+  call.ops->compute(call.frame);
+  metadata.duration = std::chrono::steady_clock::now() - start;
+  metadata.created = std::chrono::system_clock::now();
+  if (verbose_ >= 1) log_line(name() + " took " + seconds(metadata.duration));
+  return metadata;
+}
+
+bool FunctionCache::store(const std::string& name, const Call& call,
+                          const EntryMetadata& metadata) {
+  try {
+    std::uint64_t bytes = 0;
+    memory_->store()->put(name, [&](ByteSink& out) {
+      CountingSink counting(out);
+      write_entry(counting, codec_, level_, metadata, call);
+      bytes = counting.count();
+    });
+    ++counters_->stored;
+    counters_->bytes += bytes;
+    if (verbose_ >= 10) log_line("stored " + name + ", " + std::to_string(bytes) + " bytes");
+    return true;
+  } catch (const std::exception& error) {
+    ++counters_->errors;
+    memory_->store_failed(this->name(), error);
+    return false;
+  }
+}
+
+EntryMetadata FunctionCache::compute(const std::string& name, const Call& call) {
+  const EntryMetadata metadata = run_function(call);
+  if (store(name, call, metadata) && mmap_ != MmapMode::none) {
+    EntryMetadata again;
+    look_up(name, call, call.frame, again);
+  }
+  return metadata;
+}
+
+void FunctionCache::run(const Call& call) {
+  if (memory_->store() == nullptr) {
+    run_function(call);
+    return;
+  }
+  const std::string name = entry_name(call);
+  EntryMetadata metadata;
+  if (look_up(name, call, call.frame, metadata) == Found::yes) {
+    counters_->hits.fetch_add(1, std::memory_order_relaxed);
+    if (verbose_ >= 2) log_line("found " + this->name() + "(" + metadata.arguments + ")");
+    return;
+  }
+  ++counters_->misses;
+  compute(name, call);
+}
+
+EntryMetadata FunctionCache::recompute(const Call& call) {
+  if (memory_->store() == nullptr) return run_function(call);
+  return compute(entry_name(call), call);
+}
+
+bool FunctionCache::is_cached(const Call& call) {
+  if (memory_->store() == nullptr) return false;
+  EntryMetadata metadata;
+  return look_up(entry_name(call), call, nullptr, metadata) == Found::yes;
+}
+
+EntryAddress FunctionCache::shelve(const Call& call) {
+  if (memory_->store() == nullptr) {
+    EntryAddress address;
+    const EntryMetadata metadata = run_function(call);
+    struct VectorSink final : ByteSink {
+      explicit VectorSink(std::vector<std::byte>& bytes) : to(bytes) {}
+      void write(std::span<const std::byte> bytes) override {
+        to.insert(to.end(), bytes.begin(), bytes.end());
+      }
+      std::vector<std::byte>& to;
+    } sink(address.value);
+    write_entry(sink, nullptr, 0, metadata, call);
+    return address;
+  }
+  const std::string name = entry_name(call);
+  EntryMetadata metadata;
+  if (look_up(name, call, nullptr, metadata) == Found::yes) {
+    ++counters_->hits;
+  } else {
+    ++counters_->misses;
+    metadata = run_function(call);
+    store(name, call, metadata);
+  }
+  return {name, {}};
+}
+
+std::string FunctionCache::explain(const Call&) { return {}; }
+
+void FunctionCache::clear() {
+  if (memory_->store() == nullptr) return;
+  std::vector<std::string> names;
+  memory_->store()->list(directory_.substr(0, directory_.find('/')),
+                         [&](const StoreItem& item) { names.push_back(item.name); });
+  for (const auto& name : names) memory_->store()->remove(name);
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/memo.hpp>
+
+#include <string>
+
+namespace hoist::detail {
+
+/// What tells one function from another.
+struct FunctionName {
+  std::string readable;  ///< for people
+  std::string identity;  ///< different for different functions, also for those of equal name
+};
+
+FunctionName name_of(const FunctionInfo& info);
+
+/// A directory name of bounded length: the text's plain characters, then a hash of `identity`.
+std::string directory_name(std::string_view text, std::string_view identity);
+
+}  // namespace hoist::detail

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/memory.hpp>
+
+#include <hoist/error.hpp>
+
+#include <cstring>
+#include <vector>
+
+#include "memory/function_cache.hpp"
+#include "memory/memory_core.hpp"
+
+namespace hoist {
+
+namespace detail {
+
+std::shared_ptr<FunctionCache> open_function(const std::shared_ptr<MemoryCore>& memory,
+                                             const FunctionInfo& info,
+                                             const CacheOptions& options) {
+  return std::make_shared<FunctionCache>(memory, info, options);
+}
+
+std::uint64_t ignored_parameters(const FunctionCache& function) { return function.ignored(); }
+void run_call(FunctionCache& function, const Call& call) { function.run(call); }
+EntryMetadata recompute_call(FunctionCache& function, const Call& call) {
+  return function.recompute(call);
+}
+bool is_cached(FunctionCache& function, const Call& call) { return function.is_cached(call); }
+EntryAddress shelve_call(FunctionCache& function, const Call& call) {
+  return function.shelve(call);
+}
+std::string explain_call(FunctionCache& function, const Call& call) {
+  return function.explain(call);
+}
+void clear_function(FunctionCache& function) { function.clear(); }
+const std::string& function_name(const FunctionCache& function) { return function.name(); }
+
+namespace {
+
+/// An entry that a Shelved carries itself.
+class CarriedEntry final : public StoredEntry, private ByteSource {
+ public:
+  explicit CarriedEntry(const std::vector<std::byte>& bytes) : left_(bytes) {}
+  ByteSource& bytes() override { return *this; }
+  std::uint64_t size() override { return left_.size(); }
+
+ private:
+  std::size_t read(std::byte* to, std::size_t n) override {
+    n = std::min(n, left_.size());
+    if (n > 0) std::memcpy(to, left_.data(), n);
+    left_ = left_.subspan(n);
+    return n;
+  }
+  std::optional<std::uint64_t> left() const override { return left_.size(); }
+
+  std::span<const std::byte> left_;
+};
+
+}  // namespace
+
+EntryMetadata read_shelved(const std::shared_ptr<MemoryCore>& memory, const EntryAddress& address,
+                           const CallOps* ops, void* frame) {
+  std::unique_ptr<StoredEntry> entry;
+  if (!address.value.empty()) {
+    entry = std::make_unique<CarriedEntry>(address.value);
+  } else if (memory != nullptr && memory->store() != nullptr && !address.name.empty()) {
+    entry = memory->store()->get(address.name);
+  }
+  if (!entry) {
+    throw NotFound("the shelved result " + address.name + " is gone: it was cleared or evicted");
+  }
+  const MmapMode mmap = memory == nullptr ? MmapMode::none : memory->options().mmap_mode;
+  EntryMetadata metadata;
+  const EntryQuery query{.ops = ops, .frame = frame, .mmap = mmap};
+  if (read_entry(*entry, address.name, query, metadata) != EntryState::sound) {
+    throw WrongType("the shelved result " + address.name + " has another type");
+  }
+  return metadata;
+}
+
+void clear_shelved(const std::shared_ptr<MemoryCore>& memory, EntryAddress& address) {
+  address.value.clear();
+  if (memory != nullptr && memory->store() != nullptr && !address.name.empty()) {
+    memory->store()->remove(address.name);
+  }
+}
+
+MemoryParts parts_of(const std::shared_ptr<MemoryCore>& memory) {
+  if (memory == nullptr) return {};
+  const MemoryOptions& options = memory->options();
+  MemoryParts parts{.location = memory->location().string(), .backend = options.backend};
+  parts.codec = options.compress.codec();
+  parts.level = options.compress.level();
+  parts.compress = options.compress.is_set();
+  parts.mmap_mode = static_cast<std::uint8_t>(options.mmap_mode);
+  parts.verbose = options.verbose;
+  if (options.bytes_limit) parts.bytes_limit = options.bytes_limit->bytes();
+  parts.items_limit = options.items_limit;
+  if (options.age_limit) parts.age_limit = options.age_limit->count();
+  parts.single_flight = options.single_flight;
+  parts.hot_bytes = options.hot_bytes.bytes();
+  parts.fsync = options.fsync;
+  parts.on_store_error = static_cast<std::uint8_t>(options.on_store_error);
+  return parts;
+}
+
+std::shared_ptr<MemoryCore> open_memory(const MemoryParts& parts) {
+  MemoryOptions options{.verbose = parts.verbose,
+                        .items_limit = parts.items_limit,
+                        .single_flight = parts.single_flight,
+                        .hot_bytes = parts.hot_bytes,
+                        .fsync = parts.fsync,
+                        .backend = parts.backend};
+  if (parts.compress) options.compress = Compression(parts.codec, parts.level);
+  options.mmap_mode = static_cast<MmapMode>(parts.mmap_mode);
+  if (parts.bytes_limit) options.bytes_limit = *parts.bytes_limit;
+  if (parts.age_limit) options.age_limit = std::chrono::nanoseconds(*parts.age_limit);
+  options.on_store_error = static_cast<OnStoreError>(parts.on_store_error);
+  return std::make_shared<MemoryCore>(parts.location, std::move(options));
+}
+
+}  // namespace detail
+
+Memory::Memory(const std::filesystem::path& location, const MemoryOptions& options)
+    : core_(std::make_shared<detail::MemoryCore>(location, options)) {}
+
+void Memory::clear() const {
+  if (core_->store() == nullptr) return;
+  std::vector<std::string> names;
+  core_->store()->list("", [&](const StoreItem& item) { names.push_back(item.name); });
+  for (const auto& name : names) core_->store()->remove(name);
+}
+
+void Memory::reduce_size(const SizeLimits&) const {}
+
+MemoryStats Memory::stats() const { return core_->stats(); }
+const std::filesystem::path& Memory::location() const noexcept { return core_->location(); }
+const MemoryOptions& Memory::options() const noexcept { return core_->options(); }
+
+}  // namespace hoist

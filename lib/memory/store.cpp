@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory/store.hpp"
+
+#include <hoist/error.hpp>
+
+#include <map>
+#include <mutex>
+
+namespace hoist {
+
+StoreLock::~StoreLock() = default;
+StoreBackend::~StoreBackend() = default;
+
+StoreUsage StoreBackend::usage() {
+  StoreUsage total;
+  list("", [&](const StoreItem& item) {
+    ++total.items;
+    total.bytes += item.bytes;
+  });
+  return total;
+}
+
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, StoreFactory> factories{{"local", detail::make_local_store}};
+};
+
+Registry& registry() {
+  static auto* one = new Registry;  // outlives everything that may still open a store at exit
+  return *one;
+}
+
+}  // namespace
+
+void register_store_backend(std::string name, StoreFactory factory) {
+  if (name.empty() || !factory) {
+    throw BadArgument("register_store_backend: a store needs a name and a factory");
+  }
+  const std::lock_guard lock(registry().mutex);
+  registry().factories[std::move(name)] = std::move(factory);
+}
+
+namespace detail {
+
+std::unique_ptr<StoreBackend> make_store(const std::string& name, const StoreConfig& config) {
+  StoreFactory factory;
+  {
+    const std::lock_guard lock(registry().mutex);
+    const auto found = registry().factories.find(name);
+    if (found == registry().factories.end()) {
+      std::string known;
+      for (const auto& [other, ignored] : registry().factories) {
+        known += (known.empty() ? "\"" : ", \"") + other + "\"";
+      }
+      throw BadArgument("MemoryOptions::backend: there is no store \"" + name + "\"; known are " +
+                        known);
+    }
+    factory = found->second;
+  }
+  auto store = factory(config);
+  if (!store) throw BadArgument("the factory of store \"" + name + "\" returned nothing");
+  return store;
+}
+
+}  // namespace detail
+}  // namespace hoist

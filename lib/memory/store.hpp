@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/store.hpp>
+
+#include <memory>
+#include <string>
+
+namespace hoist::detail {
+
+/// A store of the backend registered under that name. Throws BadArgument if there is none.
+std::unique_ptr<StoreBackend> make_store(const std::string& name, const StoreConfig& config);
+
+/// The store of entries as files.
+std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config);
+
+}  // namespace hoist::detail
