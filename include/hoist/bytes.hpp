@@ -24,7 +24,7 @@ class ByteSource {
   virtual ~ByteSource();
   /// Reads `n` bytes to `to`; fewer only where the source ends. Throws where it is damaged.
   virtual std::size_t read(std::byte* to, std::size_t n) = 0;
-  /// How many bytes are left, where that is known.
+  /// How many bytes are left at most, where that is known.
   virtual std::optional<std::uint64_t> left() const { return std::nullopt; }
 };
 

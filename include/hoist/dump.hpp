@@ -3,10 +3,12 @@
 
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
+#include <hoist/limits.hpp>
 #include <hoist/values.hpp>
 
 #include <concepts>
 #include <filesystem>
+#include <iosfwd>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,9 +44,21 @@ class Compression {
   bool set_ = false;
 };
 
+/// What is done to elements before they are compressed inside a hoist container. A shuffle puts the
+/// first bytes of all elements together, then the second ones, and so on: numbers compress several
+/// times faster that way, and smaller.
+enum class Filter : unsigned char {
+  automatic,  ///< shuffle where a sample of the data says that it pays
+  none,
+  shuffle,  ///< for elements of 2 to 8 bytes (complex numbers: their parts); others are left alone
+};
+
 struct DumpOptions {
   /// Method and level; beats the extension.
   Compression compress = {};
+  Filter filter = Filter::automatic;
+  /// How many threads compress; 0: as many as there are usable cores.
+  unsigned threads = 0;
   /// Wait until the data are on the disk before the file appears under its name.
   bool fsync = false;
 };
@@ -59,6 +73,9 @@ enum class MmapMode : unsigned char {
 
 struct LoadOptions {
   MmapMode mmap = MmapMode::none;
+  /// How many threads read and decompress; 0: as many as there are usable cores.
+  unsigned threads = 0;
+  Limits limits = {};
 };
 
 namespace detail {
@@ -75,7 +92,11 @@ struct DecodeCall {
 
 void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call);
+void dump_value(std::ostream& out, const DumpOptions& options, const Schema& schema,
+                const EncodeCall& call);
 void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
+                const DecodeCall& call);
+void load_value(std::istream& in, const LoadOptions& options, const Schema& schema,
                 const DecodeCall& call);
 
 template <class T>
@@ -105,6 +126,15 @@ void dump(const T& value, const std::filesystem::path& path, const DumpOptions& 
   detail::dump_value(path, options, detail::schema_of<T>(), detail::encode_call(value));
 }
 
+/// Writes a value to a stream (file, memory, pipe, socket) as a hoist container. Several values may
+/// follow one another. Compression, where asked for, is done inside the container, so that this
+/// holds for compressed values too. Throws SystemError where the stream goes bad; what was written
+/// by then stays written.
+template <class T>
+void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
+  detail::dump_value(out, options, detail::schema_of<T>(), detail::encode_call(value));
+}
+
 /// Reads a value that `dump` wrote.
 ///
 /// `T` must have the type the file holds, member names included; types with the same encoding
@@ -117,6 +147,20 @@ T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
   static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
   T value{};
   detail::load_value(path, options, detail::schema_of<T>(), detail::decode_call(value));
+  return value;
+}
+
+/// Reads the next value from a stream, which need not be seekable.
+///
+/// Of a hoist container not a byte beyond its end is taken, so values dumped one after another are
+/// loaded one after another. A compressed stream (of gzip, say) is read to its own end and must hold
+/// one value. Lengths beyond `LoadOptions::limits.max_bytes` are refused, since nothing tells how
+/// much will follow. Nothing can be mapped. Errors as for files; at the end of the stream NotFound.
+template <class T>
+T load(std::istream& in, const LoadOptions& options = {}) {
+  static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
+  T value{};
+  detail::load_value(in, options, detail::schema_of<T>(), detail::decode_call(value));
   return value;
 }
 

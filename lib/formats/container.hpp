@@ -92,6 +92,8 @@ class ContainerReader final : public DecodeSource {
 
   /// To be called after decoding: throws DamagedData unless this is the end of the container.
   void finish();
+  /// Throws DamagedData where bytes follow the container.
+  void expect_end();
 
  private:
   void get(void* to, std::size_t n);

@@ -191,6 +191,9 @@ void ContainerReader::compressed(std::byte* to, std::size_t n) {
 
 void ContainerReader::finish() {
   if (head().kind != RecordKind::end || head_.bytes != records_) damaged("its end is changed");
+}
+
+void ContainerReader::expect_end() {
   std::byte beyond;
   if (in_.read(&beyond, 1) != 0) damaged("there are bytes behind its end");
 }

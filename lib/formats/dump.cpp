@@ -3,6 +3,7 @@
 #include <hoist/error.hpp>
 
 #include "base/file.hpp"
+#include "base/iostreams.hpp"
 #include "formats/container.hpp"
 
 namespace hoist::detail {
@@ -66,6 +67,41 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
   file.commit(options.fsync);
 }
 
+void dump_value(std::ostream& out, const DumpOptions& options, const Schema& schema,
+                const EncodeCall& call) {
+  const Plan plan = plan_for({}, options.compress);
+  OstreamSink sink(out);
+  ContainerWriter writer(sink, schema, plan.blocks, plan.level);
+  Encoder encoder(&writer);
+  call.run(call.value, encoder);
+  encoder.finish();
+  writer.finish();
+}
+
+namespace {
+
+void read_container(ContainerReader& reader, const std::string& name, const Schema& schema,
+                    const DecodeCall& call) {
+  if (reader.schema() != schema.text) {
+    throw WrongType(
+        name + " holds a value of type " + reader.schema() +
+        ", which differs from the one asked for: " + difference(reader.schema(), schema.text));
+  }
+  try {
+    call.run(call.value, reader);
+  } catch (const LimitExceeded& error) {
+    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
+    throw LimitExceeded(name + ": " + error.what());
+  } catch (const DamagedData& error) {
+    // Decoders don't know the file's name.
+    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
+    throw DamagedData(name + ": " + error.what());
+  }
+  reader.finish();
+}
+
+}  // namespace
+
 void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
                 const DecodeCall& call) {
   FileSource file(path);
@@ -78,19 +114,28 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
     direct = nullptr;
   }
   ContainerReader reader(*source, direct, quoted(path), options.mmap);
-  if (reader.schema() != schema.text) {
-    throw WrongType(
-        quoted(path) + " holds a value of type " + reader.schema() +
-        ", which differs from the one asked for: " + difference(reader.schema(), schema.text));
+  read_container(reader, quoted(path), schema, call);
+  reader.expect_end();
+}
+
+void load_value(std::istream& in, const LoadOptions& options, const Schema& schema,
+                const DecodeCall& call) {
+  const std::string name = "the stream";
+  if (options.mmap != MmapMode::none) {
+    throw BadArgument("a stream can't be mapped: load without mmap, or from a file by its path");
   }
-  try {
-    call.run(call.value, reader);
-  } catch (const DamagedData& error) {
-    // Decoders don't know the file's name.
-    if (std::string_view(error.what()).find(path.string()) != std::string_view::npos) throw;
-    throw DamagedData(quoted(path) + ": " + error.what());
+  IstreamSource source(in);
+  const auto first = source.peek(16);
+  if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
+  if (const Codec* codec = codec_for_content(first)) {
+    const auto decompressed = codec->decompressor(source);
+    ContainerReader reader(*decompressed, nullptr, name, MmapMode::none);
+    read_container(reader, name, schema, call);
+    reader.expect_end();
+  } else {
+    ContainerReader reader(source, nullptr, name, MmapMode::none);
+    read_container(reader, name, schema, call);
   }
-  reader.finish();
 }
 
 }  // namespace hoist::detail

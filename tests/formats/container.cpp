@@ -76,8 +76,8 @@ TEST_CASE("arrays are mapped in every mode") {
   const TempDir dir;
   const auto path = dir / "m.hoist";
   dump(sample(), path);
-  const auto read = load<std::pair<std::string, Array<const double>>>;
-  CHECK_THROWS_AS(read(path, {}), hoist::WrongType);
+  using Other = std::pair<std::string, Array<const double>>;
+  CHECK_THROWS_AS(load<Other>(path), hoist::WrongType);
   dump(sample().values, path);
 
   const auto fixed = load<Array<const double>>(path, {.mmap = MmapMode::read});

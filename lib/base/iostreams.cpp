@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/iostreams.hpp"
+
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <istream>
+#include <ostream>
+
+namespace hoist::detail {
+
+void OstreamSink::write(std::span<const std::byte> bytes) {
+  errno = 0;
+  out_.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  if (!out_) throw SystemError("can't write to the stream", errno != 0 ? errno : EIO);
+}
+
+std::size_t IstreamSource::fetch(std::byte* to, std::size_t n) {
+  if (n == 0) return 0;
+  // The buffer is asked directly: a stream would turn its end, which is ours to judge, into an
+  // exception where the caller has enabled those.
+  if (!in_.good()) return 0;
+  errno = 0;
+  std::streamsize got = 0;
+  try {
+    got = in_.rdbuf()->sgetn(reinterpret_cast<char*>(to), static_cast<std::streamsize>(n));
+  } catch (const std::ios_base::failure&) {
+    throw SystemError("can't read the stream", errno != 0 ? errno : EIO);
+  }
+  return static_cast<std::size_t>(std::max<std::streamsize>(got, 0));
+}
+
+std::span<const std::byte> IstreamSource::peek(std::size_t n) {
+  if (end_ - at_ < n) {
+    std::memmove(peeked_.data(), peeked_.data() + at_, end_ - at_);
+    end_ -= at_;
+    at_ = 0;
+    end_ += fetch(peeked_.data() + end_, n - end_);
+  }
+  return {peeked_.data() + at_, std::min(n, end_ - at_)};
+}
+
+std::size_t IstreamSource::read(std::byte* to, std::size_t n) {
+  const std::size_t before = std::min(n, end_ - at_);
+  std::memcpy(to, peeked_.data() + at_, before);
+  at_ += before;
+  return before + fetch(to + before, n - before);
+}
+
+}  // namespace hoist::detail
