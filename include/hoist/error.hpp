@@ -72,4 +72,39 @@ class SystemError : public Error {
   int code_;
 };
 
+/// An exception of another process whose type isn't known here. Causes are nested in it, as with
+/// std::throw_with_nested.
+class RemoteError : public Error {
+ public:
+  /// The message is "`type_name`: `text`", followed by the stack if there is one.
+  RemoteError(std::string type_name, std::string text, std::string stack = {});
+  const std::string& type_name() const noexcept { return type_name_; }
+  /// What the exception itself said.
+  const std::string& text() const noexcept { return text_; }
+  /// Where it was thrown, a line per frame; empty where that wasn't recorded.
+  const std::string& stack() const noexcept { return stack_; }
+
+ private:
+  std::string type_name_;
+  std::string text_;
+  std::string stack_;
+};
+
+/// A worker process ended before its task was done. The task may be at fault or not: try again.
+class WorkerDied : public Error {
+ public:
+  WorkerDied(const std::string& what, int pid, int signal, int exit_code)
+      : Error(what), pid_(pid), signal_(signal), exit_code_(exit_code) {}
+  int pid() const noexcept { return pid_; }
+  /// The signal that ended it, or 0 where it exited by itself.
+  int signal() const noexcept { return signal_; }
+  /// Its exit code, where `signal()` is 0.
+  int exit_code() const noexcept { return exit_code_; }
+
+ private:
+  int pid_;
+  int signal_;
+  int exit_code_;
+};
+
 }  // namespace hoist

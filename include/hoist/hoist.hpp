@@ -12,4 +12,5 @@
 #include <hoist/hash.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/store.hpp>
+#include <hoist/register_error.hpp>
 #include <hoist/values.hpp>

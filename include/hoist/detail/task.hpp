@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/travel.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace hoist::detail {
+
+// A call made portable. The sender writes callable and arguments with send_call(); what travels with
+// them is the code address of run_call<F, Args...>, which the compiler made in both processes. It
+// decodes, calls, and encodes the result, which the sender reads with receive_result<R>(). A callable
+// common to many calls is sent once: open_callable<F> makes it, run_item<F, Args...> uses it.
+
+/// Runs one call in the worker. `callable` is what OpenCallable made, or null where it is in `from`.
+using RunCall = void (*)(void* callable, Decoder& from, Encoder& result);
+using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
+
+/// Index of the callable itself where an argument's index is asked for.
+inline constexpr std::size_t callable_index = static_cast<std::size_t>(-1);
+
+/// CannotTravel that names the argument (counted from 1), or the callable, its type, and `reason`
+/// (null: the type has no way to travel).
+[[noreturn]] void throw_argument_cannot_travel(std::size_t index, const std::type_info& type,
+                                               const char* reason);
+[[noreturn]] void throw_result_cannot_travel(const std::type_info& type);
+
+template <class T>
+void send_argument(Encoder& encoder, const T& value, std::size_t index) {
+  if constexpr (way_of<T>() == Way::never) {
+    throw_argument_cannot_travel(index, typeid(T), nullptr);
+  } else {
+    try {
+      send<T>(encoder, value);
+    } catch (const CannotTravel& error) {
+      throw_argument_cannot_travel(index, typeid(T), error.what());
+    }
+  }
+}
+
+/// Writes arguments; `F` and `Args` decayed types.
+template <class... Args>
+void send_arguments(Encoder& encoder, const Args&... args) {
+  [[maybe_unused]] std::size_t index = 0;
+  (send_argument<Args>(encoder, args, index++), ...);
+}
+
+template <class F, class... Args>
+void send_call(Encoder& encoder, const F& callable, const Args&... args) {
+  send_argument<F>(encoder, callable, callable_index);
+  send_arguments<Args...>(encoder, args...);
+}
+
+/// Received values in the order of their types, which is the order of decoding.
+template <class... Ts>
+struct ReceivedAll {
+  explicit ReceivedAll(Decoder&) {}
+  template <class F, class... Before>
+  decltype(auto) call(F&& f, Before&... before) {
+    return std::forward<F>(f)(before...);
+  }
+};
+template <class T, class... Rest>
+struct ReceivedAll<T, Rest...> {
+  explicit ReceivedAll(Decoder& decoder) : first(decoder), rest(decoder) {}
+  template <class F, class... Before>
+  decltype(auto) call(F&& f, Before&... before) {
+    return rest.call(std::forward<F>(f), before..., first);
+  }
+  Received<T> first;
+  ReceivedAll<Rest...> rest;
+};
+
+/// What a worker passes on: arguments that nobody needs afterwards, hence rvalues where f takes them.
+template <class F, class... Args>
+decltype(auto) invoke_received(F& f, Received<Args>&... args) {
+  if constexpr (std::is_invocable_v<F&, Args...>) {
+    return std::invoke(f, std::forward<Args>(args.get())...);
+  } else {
+    return std::invoke(f, static_cast<Args&>(args.get())...);
+  }
+}
+
+template <class F, class... Args>
+constexpr auto call_result() {
+  if constexpr (std::is_invocable_v<F&, Args...>) {
+    return std::type_identity<std::decay_t<std::invoke_result_t<F&, Args...>>>{};
+  } else if constexpr (std::is_invocable_v<F&, Args&...>) {
+    return std::type_identity<std::decay_t<std::invoke_result_t<F&, Args&...>>>{};
+  } else {
+    return std::type_identity<std::decay_t<std::invoke_result_t<const F&, const Args&...>>>{};
+  }
+}
+
+/// The (decayed) result of a call made from another process.
+template <class F, class... Args>
+using CallResult = typename decltype(call_result<F, Args...>())::type;
+
+/// Views of what the worker keeps can't be results.
+template <class R>
+inline constexpr bool result_travels =
+    std::is_void_v<R> || way_of<R>() == Way::nothing || way_of<R>() == Way::storable ||
+    way_of<R>() == Way::code || way_of<R>() == Way::raw;
+
+template <class F, class... Args>
+void run_with(F& callable, Decoder& from, Encoder& result) {
+  using R = CallResult<F, Args...>;
+  ReceivedAll<Args...> args(from);
+  from.finish();
+  args.call([&](Received<Args>&... received) {
+    if constexpr (std::is_void_v<R>) {
+      invoke_received<F, Args...>(callable, received...);
+    } else if constexpr (result_travels<R>) {
+      send<R>(result, invoke_received<F, Args...>(callable, received...));
+    }
+  });
+}
+
+template <class F, class... Args>
+void run_call(void*, Decoder& from, Encoder& result) {
+  Received<F> callable(from);
+  run_with<std::remove_reference_t<decltype(callable.get())>, Args...>(
+      static_cast<std::remove_reference_t<decltype(callable.get())>&>(callable.get()), from,
+      result);
+}
+
+template <class F>
+std::shared_ptr<void> open_callable(Decoder& from) {
+  return std::make_shared<Received<F>>(from);
+}
+
+template <class F, class... Args>
+void run_item(void* callable, Decoder& from, Encoder& result) {
+  run_with<F, Args...>(static_cast<Received<F>*>(callable)->get(), from, result);
+}
+
+/// Reads what run_call or run_item wrote. `R` as CallResult gives it.
+template <class R>
+R receive_result(Decoder& from) {
+  if constexpr (!std::is_void_v<R>) {
+    if constexpr (result_travels<R>) {
+      Received<R> received(from);
+      from.finish();
+      return std::move(received.get());
+    } else {
+      throw_result_cannot_travel(typeid(R));
+    }
+  }
+}
+
+/// Throws CannotTravel for what the types alone forbid, before anything is sent.
+template <class F, class... Args>
+void check_travels() {
+  if constexpr (way_of<F>() == Way::never) {
+    throw_argument_cannot_travel(callable_index, typeid(F), nullptr);
+  }
+  [[maybe_unused]] std::size_t index = 0;
+  [[maybe_unused]] const auto check = [&]<class T>(std::type_identity<T>) {
+    if constexpr (way_of<T>() == Way::never) {
+      throw_argument_cannot_travel(index, typeid(T), nullptr);
+    }
+    ++index;
+  };
+  (check(std::type_identity<Args>{}), ...);
+  using R = CallResult<F, Args...>;
+  if constexpr (!result_travels<R>) throw_result_cannot_travel(typeid(R));
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <any>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <ios>
+#include <memory>
+#include <new>
+#include <optional>
+#include <regex>
+#include <stdexcept>
+#include <system_error>
+#include <type_traits>
+#include <typeinfo>
+#include <variant>
+
+#include "tasks/error_forms.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+template <class... Es>
+struct Types {};
+
+template <class E>
+void add_with(AddForm add, std::function<void(Encoder&, const E&)> write,
+              std::function<void(Decoder&, const std::string&, bool)> raise) {
+  ErrorForm form;
+  form.name = readable_type(typeid(E));
+  form.write = [write = std::move(write)](Encoder& to, const std::exception_ptr& error) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const E& e) {
+      if (write) write(to, e);
+    }
+  };
+  form.raise = std::move(raise);
+  add(typeid(E), std::move(form));
+}
+
+/// Types whose text is their state.
+template <class... Es>
+void add_texts(AddForm add, Types<Es...>) {
+  (add_with<Es>(add, nullptr,
+                [](Decoder&, const std::string& what, bool has_cause) {
+                  raise_error<Es>(Es(what), has_cause);
+                }),
+   ...);
+}
+
+/// Types without state, whose text is fixed.
+template <class... Es>
+void add_fixed(AddForm add, Types<Es...>) {
+  (add_with<Es>(
+       add, nullptr,
+       [](Decoder&, const std::string&, bool has_cause) { raise_error<Es>(Es(), has_cause); }),
+   ...);
+}
+
+/// Thrown values that are no exceptions.
+template <class... Es>
+void add_values(AddForm add, Types<Es...>) {
+  (add_with<Es>(
+       add, [](Encoder& to, const Es& value) { Form<Es>::traverse(to, value); },
+       [](Decoder& from, const std::string&, bool) {
+         Es value{};
+         Form<Es>::traverse(from, value);
+         throw value;
+       }),
+   ...);
+}
+
+/// What the constructor was given: it appends ": " and the code's own text.
+std::string without_suffix(std::string what, const std::string& suffix) {
+  if (what == suffix) return {};
+  const std::string tail = ": " + suffix;
+  if (what.size() >= tail.size() && what.ends_with(tail)) what.resize(what.size() - tail.size());
+  return what;
+}
+
+void write_code(Encoder& to, const std::error_code& code) {
+  const std::string category = code.category().name();
+  const std::int32_t value = code.value();
+  Form<std::string>::traverse(to, category);
+  Form<std::int32_t>::traverse(to, value);
+}
+
+std::error_code read_code(Decoder& from) {
+  std::string category;
+  std::int32_t value = 0;
+  Form<std::string>::traverse(from, category);
+  Form<std::int32_t>::traverse(from, value);
+  for (const std::error_category* known : {&std::generic_category(), &std::system_category(),
+                                           &std::iostream_category(), &std::future_category()}) {
+    if (category == known->name()) return {value, *known};
+  }
+  throw WrongType("an error code of the category " + category + ", which isn't known here");
+}
+
+template <class E>
+void add_coded(AddForm add) {
+  add_with<E>(
+      add, [](Encoder& to, const E& e) { write_code(to, e.code()); },
+      [](Decoder& from, const std::string& what, bool has_cause) {
+        const std::error_code code = read_code(from);
+        const std::string given = without_suffix(what, code.message());
+        if constexpr (std::is_same_v<E, std::system_error>) {
+          if (given.empty()) raise_error<E>(E(code), has_cause);
+          raise_error<E>(E(code, given), has_cause);
+        } else {
+          raise_error<E>(E(given, code), has_cause);
+        }
+      });
+}
+
+void add_filesystem_error(AddForm add) {
+  using E = std::filesystem::filesystem_error;
+  add_with<E>(
+      add,
+      [](Encoder& to, const E& e) {
+        write_code(to, e.code());
+        Form<std::filesystem::path>::traverse(to, e.path1());
+        Form<std::filesystem::path>::traverse(to, e.path2());
+      },
+      [](Decoder& from, const std::string& what, bool has_cause) {
+        const std::error_code code = read_code(from);
+        std::filesystem::path first, second;
+        Form<std::filesystem::path>::traverse(from, first);
+        Form<std::filesystem::path>::traverse(from, second);
+        const std::string prefix = "filesystem error: ";
+        std::string given = what.starts_with(prefix) ? what.substr(prefix.size()) : what;
+        given = given.substr(0, given.rfind(": " + code.message()));
+        if (second.empty() && first.empty()) raise_error<E>(E(given, code), has_cause);
+        if (second.empty()) raise_error<E>(E(given, first, code), has_cause);
+        raise_error<E>(E(given, first, second, code), has_cause);
+      });
+}
+
+}  // namespace
+
+void builtin_error_forms(AddForm add) {
+  add_texts(add, Types<std::logic_error, std::domain_error, std::invalid_argument,
+                       std::length_error, std::out_of_range, std::runtime_error, std::range_error,
+                       std::overflow_error, std::underflow_error>{});
+  add_texts(add, Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded,
+                       WrongType, NotFound, TimedOut>{});
+  add_fixed(add,
+            Types<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length,
+                  std::bad_cast, std::bad_typeid, std::bad_any_cast, std::bad_optional_access,
+                  std::bad_variant_access, std::bad_weak_ptr, std::bad_function_call>{});
+  add_values(add, Types<int, long, unsigned, double, std::string>{});
+  add_coded<std::system_error>(add);
+  add_coded<std::ios_base::failure>(add);
+  add_filesystem_error(add);
+  add_with<std::future_error>(
+      add, [](Encoder& to, const std::future_error& e) { write_code(to, e.code()); },
+      [](Decoder& from, const std::string&, bool has_cause) {
+        const auto code = static_cast<std::future_errc>(read_code(from).value());
+        raise_error<std::future_error>(std::future_error(code), has_cause);
+      });
+  add_with<std::regex_error>(
+      add,
+      [](Encoder& to, const std::regex_error& e) {
+        const auto code = static_cast<std::int32_t>(e.code());
+        Form<std::int32_t>::traverse(to, code);
+      },
+      [](Decoder& from, const std::string&, bool has_cause) {
+        std::int32_t code = 0;
+        Form<std::int32_t>::traverse(from, code);
+        const auto type = static_cast<std::regex_constants::error_type>(code);
+        raise_error<std::regex_error>(std::regex_error(type), has_cause);
+      });
+  add_with<SystemError>(
+      add,
+      [](Encoder& to, const SystemError& e) {
+        const auto code = static_cast<std::int32_t>(e.code());
+        Form<std::int32_t>::traverse(to, code);
+      },
+      [](Decoder& from, const std::string& what, bool has_cause) {
+        std::int32_t code = 0;
+        Form<std::int32_t>::traverse(from, code);
+        const std::string text = std::generic_category().message(code);
+        raise_error<SystemError>(SystemError(without_suffix(what, text), code), has_cause);
+      });
+}
+
+}  // namespace hoist::detail

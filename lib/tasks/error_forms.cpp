@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tasks/error_forms.hpp"
+
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+
+namespace hoist::detail {
+
+namespace {
+
+struct Forms {
+  std::shared_mutex mutex;
+  std::map<std::string, std::shared_ptr<const ErrorForm>, std::less<>> by_type;
+  std::map<std::string, std::shared_ptr<const ErrorForm>, std::less<>> by_name;
+};
+
+Forms& bare_forms() {
+  static auto* const forms = new Forms;  // registrations run before and after all else
+  return *forms;
+}
+
+void put(const std::type_info& type, ErrorForm form) {
+  const auto shared = std::make_shared<const ErrorForm>(std::move(form));
+  const std::unique_lock lock(bare_forms().mutex);
+  bare_forms().by_type[type.name()] = shared;
+  // The class that std::throw_with_nested(E) throws, under its mangled name in the Itanium ABI.
+  bare_forms().by_type["St17_Nested_exceptionI" + std::string(type.name()) + "E"] = shared;
+  bare_forms().by_name[shared->name] = shared;
+}
+
+Forms& forms() {
+  static const bool filled = (builtin_error_forms(&put), true);
+  (void)filled;
+  return bare_forms();
+}
+
+}  // namespace
+
+void add_error_form(const std::type_info& type, ErrorForm form) {
+  forms();  // first the built-in ones, so that a registration replaces them
+  put(type, std::move(form));
+}
+
+std::shared_ptr<const ErrorForm> find_error_form(std::string_view type_name) {
+  Forms& all = forms();
+  const std::shared_lock lock(all.mutex);
+  const auto at = all.by_type.find(type_name);
+  return at == all.by_type.end() ? nullptr : at->second;
+}
+
+std::shared_ptr<const ErrorForm> find_error_form_named(std::string_view name) {
+  Forms& all = forms();
+  const std::shared_lock lock(all.mutex);
+  const auto at = all.by_name.find(name);
+  return at == all.by_name.end() ? nullptr : at->second;
+}
+
+}  // namespace hoist::detail

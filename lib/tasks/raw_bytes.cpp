@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/code_address.hpp>
+#include <hoist/detail/decoder.hpp>
+#include <hoist/detail/encoder.hpp>
+#include <hoist/error.hpp>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "tasks/modules.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+// Nothing is ever mapped below (vm.mmap_min_addr) or above (48 bits of user addresses).
+constexpr std::uintptr_t lowest = 0x10000;
+constexpr std::uintptr_t highest = std::uintptr_t{1} << 47;
+
+bool is_mapped(std::uintptr_t address) {
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  unsigned char resident = 0;
+  return ::mincore(reinterpret_cast<void*>(address / page * page), 1, &resident) == 0;
+}
+
+struct Fixup {
+  std::size_t at = 0;
+  CodeAddress where;
+};
+
+/// Words that must be translated. Nearly always none, without asking the system anything.
+std::vector<Fixup> scan(const std::byte* object, std::size_t bytes, const std::type_info& type) {
+  std::vector<Fixup> fixups;
+  for (std::size_t at = 0; at + sizeof(std::uintptr_t) <= bytes; at += sizeof(std::uintptr_t)) {
+    std::uintptr_t word = 0;
+    std::memcpy(&word, object + at, sizeof word);
+    if (word < lowest || word >= highest) continue;
+    CodeAddress code;
+    const Place place = place_of(word, code);
+    if (place == Place::constant) {
+      fixups.push_back({at, code});
+    } else if (place == Place::variable || is_mapped(word)) {
+      throw CannotTravel(
+          readable_type(type) + " holds at byte " + std::to_string(at) +
+          " the address of memory of this process (a capture by reference, `this`, or a pointer), "
+          "which means nothing in another: pass the value as an argument, or use the backend "
+          "\"threads\" or \"fork\"");
+    }
+  }
+  return fixups;
+}
+
+}  // namespace
+
+void encode_raw(Encoder& encoder, const void* object, std::size_t bytes,
+                const std::type_info& type) {
+  const auto* const from = static_cast<const std::byte*>(object);
+  const auto fixups = scan(from, bytes, type);
+  encoder.length(fixups.size());
+  for (const Fixup& fixup : fixups) {
+    encoder.length(fixup.at);
+    encoder.length(fixup.where.module);
+    encoder.length(fixup.where.offset);
+  }
+  encoder.block(from, bytes);
+}
+
+void decode_raw(Decoder& decoder, void* object, std::size_t bytes) {
+  std::vector<Fixup> fixups;
+  for (std::size_t n = decoder.length(); n > 0; --n) {
+    Fixup fixup;
+    fixup.at = decoder.length();
+    fixup.where = {decoder.length(), 0};
+    fixup.where.offset = decoder.length();
+    if (bytes < sizeof(void*) || fixup.at > bytes - sizeof(void*)) Decoder::throw_damaged();
+    fixups.push_back(fixup);
+  }
+  decoder.block(static_cast<std::byte*>(object), bytes);
+  for (const Fixup& fixup : fixups) {
+    const void* const here = resolve_code(fixup.where);
+    std::memcpy(static_cast<std::byte*>(object) + fixup.at, &here, sizeof here);
+  }
+}
+
+void encode_code(Encoder& encoder, const void* address) {
+  const CodeAddress where = code_address_of(address);
+  encoder.length(where.module);
+  encoder.length(where.offset);
+}
+
+const void* decode_code(Decoder& decoder) {
+  CodeAddress where;
+  where.module = decoder.length();
+  where.offset = decoder.length();
+  return resolve_code(where);
+}
+
+}  // namespace hoist::detail
