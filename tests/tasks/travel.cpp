@@ -39,7 +39,7 @@ struct Opaque {
 /// Sends a call and runs it as a worker would.
 template <class F, class... Args>
 auto round_trip(F callable, Args... args) {
-  using R = CallResult<F, Args...>;
+  using R = TaskResult<F, Args...>;
   check_travels<F, Args...>();
   Encoder encoder;
   send_call<F, Args...>(encoder, callable, args...);

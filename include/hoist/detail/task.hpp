@@ -98,7 +98,7 @@ constexpr auto call_result() {
 
 /// The (decayed) result of a call made from another process.
 template <class F, class... Args>
-using CallResult = typename decltype(call_result<F, Args...>())::type;
+using TaskResult = typename decltype(call_result<F, Args...>())::type;
 
 /// Views of what the worker keeps can't be results.
 template <class R>
@@ -108,7 +108,7 @@ inline constexpr bool result_travels =
 
 template <class F, class... Args>
 void run_with(F& callable, Decoder& from, Encoder& result) {
-  using R = CallResult<F, Args...>;
+  using R = TaskResult<F, Args...>;
   ReceivedAll<Args...> args(from);
   from.finish();
   args.call([&](Received<Args>&... received) {
@@ -138,7 +138,7 @@ void run_item(void* callable, Decoder& from, Encoder& result) {
   run_with<F, Args...>(static_cast<Received<F>*>(callable)->get(), from, result);
 }
 
-/// Reads what run_call or run_item wrote. `R` as CallResult gives it.
+/// Reads what run_call or run_item wrote. `R` as TaskResult gives it.
 template <class R>
 R receive_result(Decoder& from) {
   if constexpr (!std::is_void_v<R>) {
@@ -166,7 +166,7 @@ void check_travels() {
     ++index;
   };
   (check(std::type_identity<Args>{}), ...);
-  using R = CallResult<F, Args...>;
+  using R = TaskResult<F, Args...>;
   if constexpr (!result_travels<R>) throw_result_cannot_travel(typeid(R));
 }
 
