@@ -5,7 +5,9 @@
 #include <hoist/array.hpp>
 #include <hoist/byte_size.hpp>
 #include <hoist/code.hpp>
+#include <hoist/backend.hpp>
 #include <hoist/codec.hpp>
+#include <hoist/delayed.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 #include <hoist/fields.hpp>
@@ -13,4 +15,5 @@
 #include <hoist/memory.hpp>
 #include <hoist/store.hpp>
 #include <hoist/register_error.hpp>
+#include <hoist/parallel.hpp>
 #include <hoist/values.hpp>

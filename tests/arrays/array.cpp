@@ -87,7 +87,7 @@ TEST_CASE("views: rows, slices, transposed, reshaped") {
   CHECK(column(2) == 10);
   CHECK(column.order() == Order::strided);
   CHECK_THROWS_AS(column.span(), hoist::BadArgument);
-  CHECK(std::vector<int>(column.copy().begin(), column.copy().end()) == std::vector<int>{2, 6, 10});
+  CHECK(column.copy() == Array<int>::from_vector({2, 6, 10}));
   CHECK(a.slice(0, 0, 3, 2).shape() == Shape{2, 4});
   CHECK(a.slice(0, 0, 3, 2)(1, 1) == 9);
   CHECK(a.slice(0, 3, 3).empty());
