@@ -74,6 +74,8 @@ class StoreBackend {
   virtual std::unique_ptr<StoreLock> lock(const std::string& name) = 0;
   /// How much the store holds, cheaply and approximately. This default counts by `list`.
   virtual StoreUsage usage();
+  /// Removes the entries that `list` would visit. This default does so one by one.
+  virtual void clear(const std::string& prefix);
 };
 
 /// What a factory makes a store from.

@@ -10,6 +10,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "memory/flights.hpp"
+
 namespace hoist::detail {
 
 namespace {
@@ -90,6 +92,12 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
     version = fingerprint_code(info.code, options.code).hex();
   }
   directory_ = directory_name(name_.readable, name_.identity) + "/" + version + "/";
+  directory_digest_ = hash_bytes(directory_.data(), directory_.size());
+}
+
+Digest FunctionCache::hot_key(const Call& call) const {
+  return {.low = call.key.low ^ directory_digest_.low,
+          .high = call.key.high ^ directory_digest_.high};
 }
 
 std::string FunctionCache::entry_name(const Call& call) const {
@@ -104,7 +112,7 @@ std::string FunctionCache::entry_name(const Call& call) const {
 }
 
 FunctionCache::Found FunctionCache::look_up(const std::string& name, const Call& call, void* frame,
-                                            EntryMetadata& metadata) {
+                                            EntryMetadata& metadata, bool again) {
   try {
     const auto entry = memory_->store()->get(name);
     if (!entry) return Found::no;
@@ -118,6 +126,7 @@ FunctionCache::Found FunctionCache::look_up(const std::string& name, const Call&
   } catch (const WrongType&) {
     throw;
   } catch (const std::exception& error) {
+    if (again) return Found::damaged;
     ++counters_->errors;
     if (verbose_ >= 1) log_line("an entry of " + this->name() + " is of no use: " + error.what());
     return Found::damaged;
@@ -150,6 +159,7 @@ bool FunctionCache::store(const std::string& name, const Call& call,
     ++counters_->stored;
     counters_->bytes += bytes;
     if (verbose_ >= 10) log_line("stored " + name + ", " + std::to_string(bytes) + " bytes");
+    if (Evictor* evictor = memory_->evictor()) evictor->stored(*memory_->store());
     return true;
   } catch (const std::exception& error) {
     ++counters_->errors;
@@ -158,13 +168,52 @@ bool FunctionCache::store(const std::string& name, const Call& call,
   }
 }
 
-EntryMetadata FunctionCache::compute(const std::string& name, const Call& call) {
-  const EntryMetadata metadata = run_function(call);
-  if (store(name, call, metadata) && mmap_ != MmapMode::none) {
+bool FunctionCache::compute(const std::string& name, const Call& call, EntryMetadata& metadata) {
+  metadata = run_function(call);
+  const bool stored = store(name, call, metadata);
+  if (stored && mmap_ != MmapMode::none) {
     EntryMetadata again;
     look_up(name, call, call.frame, again);
   }
-  return metadata;
+  if (HotResults* hot = memory_->hot(); hot != nullptr && mmap_ == MmapMode::none) {
+    hot->put(hot_key(call), call, metadata);
+  }
+  return stored;
+}
+
+void FunctionCache::hit(const Call& call, void* frame, const EntryMetadata& metadata) {
+  counters_->hits.fetch_add(1, std::memory_order_relaxed);
+  if (verbose_ >= 2) log_line("found " + name() + "(" + metadata.arguments + ")");
+  HotResults* hot = memory_->hot();
+  if (hot != nullptr && frame != nullptr && mmap_ == MmapMode::none) {
+    hot->put(hot_key(call), call, metadata);
+  }
+}
+
+void FunctionCache::obtain(const std::string& name, const Call& call, void* frame) {
+  EntryMetadata metadata;
+  if (look_up(name, call, frame, metadata) == Found::yes) return hit(call, frame, metadata);
+  if (!memory_->options().single_flight) {
+    counters_->misses.fetch_add(1, std::memory_order_relaxed);
+    compute(name, call, metadata);
+    return;
+  }
+  const Digest key{.low = hot_key(call).low ^ memory_->identity().low,
+                   .high = hot_key(call).high ^ memory_->identity().high};
+  for (;;) {
+    FlightLease lease(key, *memory_->store(), name);
+    // Somebody may have stored it since, in this process or in another.
+    if (lease.role() != FlightLease::Role::alone &&
+        look_up(name, call, frame, metadata, true) == Found::yes) {
+      lease.finished(true);
+      return hit(call, frame, metadata);
+    }
+    if (lease.role() == FlightLease::Role::follower) continue;
+    if (lease.role() == FlightLease::Role::leader && !lease.is_locked()) memory_->note_no_locks();
+    counters_->misses.fetch_add(1, std::memory_order_relaxed);
+    lease.finished(compute(name, call, metadata));
+    return;
+  }
 }
 
 void FunctionCache::run(const Call& call) {
@@ -172,20 +221,19 @@ void FunctionCache::run(const Call& call) {
     run_function(call);
     return;
   }
-  const std::string name = entry_name(call);
-  EntryMetadata metadata;
-  if (look_up(name, call, call.frame, metadata) == Found::yes) {
+  HotResults* hot = memory_->hot();
+  if (hot != nullptr && mmap_ == MmapMode::none && hot->get(hot_key(call), call, validate_)) {
     counters_->hits.fetch_add(1, std::memory_order_relaxed);
-    if (verbose_ >= 2) log_line("found " + this->name() + "(" + metadata.arguments + ")");
     return;
   }
-  ++counters_->misses;
-  compute(name, call);
+  obtain(entry_name(call), call, call.frame);
 }
 
 EntryMetadata FunctionCache::recompute(const Call& call) {
   if (memory_->store() == nullptr) return run_function(call);
-  return compute(entry_name(call), call);
+  EntryMetadata metadata;
+  compute(entry_name(call), call, metadata);
+  return metadata;
 }
 
 bool FunctionCache::is_cached(const Call& call) {
@@ -209,14 +257,7 @@ EntryAddress FunctionCache::shelve(const Call& call) {
     return address;
   }
   const std::string name = entry_name(call);
-  EntryMetadata metadata;
-  if (look_up(name, call, nullptr, metadata) == Found::yes) {
-    ++counters_->hits;
-  } else {
-    ++counters_->misses;
-    metadata = run_function(call);
-    store(name, call, metadata);
-  }
+  obtain(name, call, nullptr);
   return {name, {}};
 }
 
@@ -224,10 +265,8 @@ std::string FunctionCache::explain(const Call&) { return {}; }
 
 void FunctionCache::clear() {
   if (memory_->store() == nullptr) return;
-  std::vector<std::string> names;
-  memory_->store()->list(directory_.substr(0, directory_.find('/')),
-                         [&](const StoreItem& item) { names.push_back(item.name); });
-  for (const auto& name : names) memory_->store()->remove(name);
+  memory_->store()->clear(directory_.substr(0, directory_.find('/')));
+  if (HotResults* hot = memory_->hot()) hot->clear();
 }
 
 }  // namespace hoist::detail

@@ -34,17 +34,23 @@ class FunctionCache {
   enum class Found { yes, no, damaged, unusable };
 
   std::string entry_name(const Call& call) const;
+  Digest hot_key(const Call& call) const;
   /// Looks an entry up; with a frame its value is read.
-  Found look_up(const std::string& name, const Call& call, void* frame, EntryMetadata& metadata);
-  /// Runs the function and stores the result. With `mapped`, the result is then replaced by the
-  /// stored one, mapped.
-  EntryMetadata compute(const std::string& name, const Call& call);
+  Found look_up(const std::string& name, const Call& call, void* frame, EntryMetadata& metadata,
+                bool again = false);
+  /// Finds the entry, or computes the result and stores it, or waits until somebody has done so.
+  /// With a frame, the result is in the call's frame at the end.
+  void obtain(const std::string& name, const Call& call, void* frame);
+  void hit(const Call& call, void* frame, const EntryMetadata& metadata);
+  /// Runs the function and stores the result; false if it couldn't be stored.
+  bool compute(const std::string& name, const Call& call, EntryMetadata& metadata);
   EntryMetadata run_function(const Call& call);
   bool store(const std::string& name, const Call& call, const EntryMetadata& metadata);
 
   std::shared_ptr<MemoryCore> memory_;
   FunctionName name_;
   std::string directory_;  ///< <function>/<version>/
+  Digest directory_digest_;
   std::uint64_t ignored_ = 0;
   Validation validate_;
   MmapMode mmap_;

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <vector>
 
-#include <hoist/error.hpp>
-
+#include "base/checksum.hpp"
 #include "base/file.hpp"
+#include "memory/key_lock.hpp"
+#include "memory/staging.hpp"
 #include "memory/store.hpp"
+#include "memory/use_table.hpp"
 
 namespace hoist::detail {
 
@@ -19,7 +26,9 @@ namespace {
 
 constexpr std::string_view extension = ".hoist";
 
-/// An entry file. Small ones are read whole with the first call, which also tells that they are small.
+std::uint64_t tag_of(const std::string& name) { return checksum(name.data(), name.size()); }
+
+/// An entry file. Its first part is read at once, which is all of a small one.
 class LocalEntry final : public StoredEntry, private ByteSource {
  public:
   LocalEntry(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {
@@ -32,7 +41,7 @@ class LocalEntry final : public StoredEntry, private ByteSource {
   }
   std::uint64_t size() override {
     if (filled_ < first_.size()) return filled_;
-    return regular_size(fd_.get()).value_or(0);
+    return regular_size(file()->fd()).value_or(0);
   }
   FileSource* file() override {
     if (!file_) file_.emplace(path_, std::move(fd_));
@@ -53,13 +62,22 @@ class LocalEntry final : public StoredEntry, private ByteSource {
   std::optional<FileSource> file_;
   std::size_t filled_ = 0;
   std::size_t at_ = 0;
-  std::array<std::byte, 8192> first_;
+  std::array<std::byte, 4096> first_;
 };
 
+using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
+
+/// Entries as files: docs/formats/entry.md has the layout of the directory.
 class LocalStore final : public StoreBackend {
  public:
-  explicit LocalStore(const StoreConfig& config)
-      : root_(config.location.string() + "/"), fsync_(config.fsync) {}
+  LocalStore(const StoreConfig& config, FileLayer& files)
+      : root_(config.location.string() + "/"),
+        files_(files),
+        staging_(root_, files, config.fsync),
+        uses_(root_ + ".hoist/uses") {
+    staging_.sweep();
+    uses_.open(false);
+  }
 
   std::unique_ptr<StoredEntry> get(const std::string& name) override {
     std::string path = path_of(name);
@@ -68,38 +86,74 @@ class LocalStore final : public StoreBackend {
       if (errno == ENOENT || errno == ENOTDIR) return nullptr;
       throw SystemError("can't open \"" + path + "\"", errno);
     }
+    uses_.used(tag_of(name));
     return std::make_unique<LocalEntry>(std::move(path), std::move(fd));
   }
 
   void put(const std::string& name, const std::function<void(ByteSink&)>& write) override {
-    const std::filesystem::path path = path_of(name);
-    std::filesystem::create_directories(path.parent_path());
-    AtomicFile file(path);
+    const std::string path = path_of(name);
+    StagedFile file(staging_);
     write(file);
-    file.commit(fsync_);
+    struct stat old {};
+    const bool replaces = ::stat(path.c_str(), &old) == 0;
+    file.commit(path);
+    uses_.open(true);
+    uses_.used(tag_of(name));
+    uses_.add(replaces ? 0 : 1,
+              static_cast<std::int64_t>(file.size()) - (replaces ? old.st_size : 0));
+    uses_.maintain();
   }
 
   bool contains(const std::string& name) override {
     return ::access(path_of(name).c_str(), F_OK) == 0;
   }
 
-  bool remove(const std::string& name) override { return ::unlink(path_of(name).c_str()) == 0; }
+  bool remove(const std::string& name) override { return remove_file(path_of(name), tag_of(name)); }
 
   void list(const std::string& prefix,
             const std::function<void(const StoreItem&)>& visit) override {
-    std::error_code error;
-    const std::filesystem::path start = root_ + prefix;
-    for (std::filesystem::recursive_directory_iterator at(start, error), end; at != end;
-         at.increment(error)) {
-      if (error) return;
-      if (at->path().extension() != extension || at.depth() == 0) continue;
-      std::string name = at->path().string().substr(root_.size());
-      name.resize(name.size() - extension.size());
-      visit({std::move(name), at->file_size(error), {}});
+    const StoreUsage recorded = uses_.usage();
+    StoreUsage counted;
+    walk(prefix, [&](const std::string& name, int directory, const char* file) {
+      struct stat status {};
+      if (::fstatat(directory, file, &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+      StoreItem item{.name = name, .bytes = static_cast<std::uint64_t>(status.st_size)};
+      ++counted.items;
+      counted.bytes += item.bytes;
+      std::chrono::nanoseconds used{uses_.last_use(tag_of(name))};
+      if (used.count() == 0) {
+        used = std::chrono::seconds(status.st_mtim.tv_sec) +
+               std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+      }
+      item.last_used = std::chrono::system_clock::time_point(
+          std::chrono::duration_cast<std::chrono::system_clock::duration>(used));
+      visit(item);
+    });
+    // What was counted is the truth, plus what was added meanwhile.
+    if (prefix.empty()) {
+      uses_.add(static_cast<std::int64_t>(counted.items - recorded.items),
+                static_cast<std::int64_t>(counted.bytes - recorded.bytes));
     }
   }
 
-  std::unique_ptr<StoreLock> lock(const std::string&) override { return nullptr; }
+  void clear(const std::string& prefix) override {
+    walk(prefix, [&](const std::string& name, int, const char*) {
+      remove_file(path_of(name), tag_of(name));
+    });
+    prune(prefix, depth_of(prefix));
+  }
+
+  std::unique_ptr<StoreLock> lock(const std::string& name) override {
+    const std::string path = root_ + ".hoist/locks";
+    auto lock = lock_key(path, tag_of(name));
+    if (lock == nullptr && errno == ENOENT) {
+      staging_.make_parent(path);
+      lock = lock_key(path, tag_of(name));
+    }
+    return lock;
+  }
+
+  StoreUsage usage() override { return uses_.usage(); }
 
  private:
   std::string path_of(const std::string& name) const {
@@ -111,14 +165,78 @@ class LocalStore final : public StoreBackend {
     return path;
   }
 
+  bool remove_file(const std::string& path, std::uint64_t tag) {
+    struct stat old {};
+    if (::lstat(path.c_str(), &old) != 0 || files_.remove(path) != 0) return false;
+    uses_.erase(tag);
+    uses_.add(-1, -static_cast<std::int64_t>(old.st_size));
+    return true;
+  }
+
+  static Directory open_directory(const std::string& path) {
+    return {::opendir(path.c_str()), &::closedir};
+  }
+
+  /// Calls `visit(name, directory, file)` for each entry: files at depth 3, and nothing else.
+  template <class Visit>
+  void walk(const std::string& prefix, const Visit& visit) {
+    descend(prefix, depth_of(prefix), visit);
+  }
+
+  static int depth_of(const std::string& prefix) {
+    const auto slashes = std::count(prefix.begin(), prefix.end(), '/');
+    return prefix.empty() ? 0 : static_cast<int>(slashes) + 1;
+  }
+
+  template <class Visit>
+  void descend(const std::string& name, int depth, const Visit& visit) {
+    const Directory directory = open_directory(root_ + name);
+    if (!directory) return;
+    while (const dirent* entry = ::readdir(directory.get())) {
+      const std::string_view file = entry->d_name;
+      if (file.starts_with('.')) continue;
+      std::string below = name.empty() ? std::string(file) : name + "/" + std::string(file);
+      if (depth < 3) {
+        if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) descend(below, depth + 1, visit);
+      } else if (file.ends_with(extension)) {
+        below.resize(below.size() - extension.size());
+        visit(below, ::dirfd(directory.get()), entry->d_name);
+      }
+    }
+  }
+
+  /// Removes the directories that are empty.
+  void prune(const std::string& name, int depth) {
+    if (depth < 3) {
+      std::vector<std::string> below;
+      {
+        const Directory directory = open_directory(root_ + name);
+        if (!directory) return;
+        while (const dirent* entry = ::readdir(directory.get())) {
+          if (entry->d_name[0] != '.' && entry->d_type != DT_REG) {
+            below.push_back(name.empty() ? entry->d_name : name + "/" + entry->d_name);
+          }
+        }
+      }
+      for (const auto& one : below) prune(one, depth + 1);
+    }
+    if (!name.empty()) ::rmdir((root_ + name).c_str());
+  }
+
   std::string root_;
-  bool fsync_;
+  FileLayer& files_;
+  Staging staging_;
+  UseTable uses_;
 };
 
 }  // namespace
 
+std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config, FileLayer& files) {
+  return std::make_unique<LocalStore>(config, files);
+}
+
 std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config) {
-  return std::make_unique<LocalStore>(config);
+  return make_local_store(config, system_files());
 }
 
 }  // namespace hoist::detail

@@ -125,12 +125,14 @@ Memory::Memory(const std::filesystem::path& location, const MemoryOptions& optio
 
 void Memory::clear() const {
   if (core_->store() == nullptr) return;
-  std::vector<std::string> names;
-  core_->store()->list("", [&](const StoreItem& item) { names.push_back(item.name); });
-  for (const auto& name : names) core_->store()->remove(name);
+  core_->store()->clear("");
+  if (auto* hot = core_->hot()) hot->clear();
 }
 
-void Memory::reduce_size(const SizeLimits&) const {}
+void Memory::reduce_size(const SizeLimits& limits) const {
+  detail::check_limits(limits);
+  if (core_->store() != nullptr) detail::reduce_store(*core_->store(), limits);
+}
 
 MemoryStats Memory::stats() const { return core_->stats(); }
 const std::filesystem::path& Memory::location() const noexcept { return core_->location(); }

@@ -46,7 +46,18 @@ const Codec* entry_codec(const Compression& compress, MmapMode mmap) {
 MemoryCore::MemoryCore(std::filesystem::path location, MemoryOptions options)
     : location_(expanded(location)), options_(std::move(options)) {
   entry_codec(options_.compress, options_.mmap_mode);
+  const SizeLimits limits{options_.bytes_limit, options_.items_limit, options_.age_limit};
+  check_limits(limits);
   if (location_.empty()) return;
+  std::error_code ignored;
+  const auto absolute = std::filesystem::weakly_canonical(location_, ignored).string();
+  identity_ = hash_bytes(absolute.data(), absolute.size());
+  if (options_.hot_bytes.bytes() > 0) {
+    hot_ = std::make_unique<HotResults>(options_.hot_bytes.bytes());
+  }
+  if (limits.bytes_limit || limits.items_limit || limits.age_limit) {
+    evictor_ = std::make_unique<Evictor>(limits);
+  }
   store_ = make_store(options_.backend, {.location = location_, .fsync = options_.fsync});
 }
 
@@ -75,7 +86,26 @@ MemoryStats MemoryCore::stats() {
 void MemoryCore::store_failed(const std::string& function, const std::exception& error) {
   if (options_.on_store_error == OnStoreError::fail) throw;
   if (options_.on_store_error == OnStoreError::ignore) return;
-  log_line("a result of " + function + " could not be stored: " + error.what());
+  const auto* system = dynamic_cast<const SystemError*>(&error);
+  const std::string kind =
+      system != nullptr ? std::to_string(system->code()) : function + ": " + error.what();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!reported_.insert(kind).second) return;
+  }
+  log_line("a result of " + function + " could not be stored, calls will compute it again: " +
+           error.what() + " (said once; stats().errors counts)");
+}
+
+void MemoryCore::note_no_locks() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!reported_.insert("no locks").second) return;
+  }
+  if (options_.verbose >= 1) {
+    log_line("\"" + location_.string() +
+             "\" can't be locked: processes that ask for one result at once will each compute it");
+  }
 }
 
 void log_line(const std::string& text) {

@@ -9,7 +9,12 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+
+#include "memory/eviction.hpp"
+#include "memory/fork_guard.hpp"
+#include "memory/hot_results.hpp"
 
 namespace hoist::detail {
 
@@ -25,7 +30,7 @@ struct Counters {
 };
 
 /// What the handles of one Memory share.
-class MemoryCore {
+class MemoryCore final : private ForkGuard {
  public:
   MemoryCore(std::filesystem::path location, MemoryOptions options);
 
@@ -33,18 +38,34 @@ class MemoryCore {
   const MemoryOptions& options() const noexcept { return options_; }
   /// Null without a location.
   StoreBackend* store() const noexcept { return store_.get(); }
+  /// Stands for the location among all of this process.
+  const Digest& identity() const noexcept { return identity_; }
+  /// Null if no results are kept in memory.
+  HotResults* hot() const noexcept { return hot_.get(); }
+  /// Null if there are no limits.
+  Evictor* evictor() const noexcept { return evictor_.get(); }
 
   std::shared_ptr<Counters> counters(const std::string& function);
   MemoryStats stats();
 
-  /// Reports a result that couldn't be stored, as the options say; `error` is what was caught.
+  /// Deals with a result that couldn't be stored as the options say; `error` is being handled. Each
+  /// kind of trouble is reported once.
   void store_failed(const std::string& function, const std::exception& error);
+  /// To be called where the store turned out to have no locks: says so once.
+  void note_no_locks();
 
  private:
   std::filesystem::path location_;
   MemoryOptions options_;
+  void before_fork() override { mutex_.lock(); }
+  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
+
+  Digest identity_;
   std::unique_ptr<StoreBackend> store_;
+  std::unique_ptr<HotResults> hot_;
+  std::unique_ptr<Evictor> evictor_;
   std::mutex mutex_;
+  std::set<std::string> reported_;
   std::map<std::string, std::shared_ptr<Counters>> counters_;
 };
 

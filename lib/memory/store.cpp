@@ -5,6 +5,7 @@
 
 #include <map>
 #include <mutex>
+#include <vector>
 
 namespace hoist {
 
@@ -20,11 +21,19 @@ StoreUsage StoreBackend::usage() {
   return total;
 }
 
+void StoreBackend::clear(const std::string& prefix) {
+  std::vector<std::string> names;
+  list(prefix, [&](const StoreItem& item) { names.push_back(item.name); });
+  for (const auto& name : names) remove(name);
+}
+
 namespace {
 
 struct Registry {
   std::mutex mutex;
-  std::map<std::string, StoreFactory> factories{{"local", detail::make_local_store}};
+  std::map<std::string, StoreFactory> factories{
+      {"local", [](const StoreConfig& config) { return detail::make_local_store(config); }},
+      {"memory", detail::make_memory_store}};
 };
 
 Registry& registry() {

@@ -11,7 +11,13 @@ namespace hoist::detail {
 /// A store of the backend registered under that name. Throws BadArgument if there is none.
 std::unique_ptr<StoreBackend> make_store(const std::string& name, const StoreConfig& config);
 
+class FileLayer;
+
 /// The store of entries as files.
 std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config);
+std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config, FileLayer& files);
+
+/// The store of entries in this process's memory, one for each location.
+std::unique_ptr<StoreBackend> make_memory_store(const StoreConfig& config);
 
 }  // namespace hoist::detail

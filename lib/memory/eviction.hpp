@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/memory.hpp>
+#include <hoist/store.hpp>
+
+#include <chrono>
+#include <mutex>
+
+#include "memory/fork_guard.hpp"
+
+namespace hoist::detail {
+
+/// Throws BadArgument for a negative age.
+void check_limits(const SizeLimits& limits);
+
+/// Removes entries, least recently used first, until the limits hold.
+void reduce_store(StoreBackend& store, const SizeLimits& limits);
+
+/// Keeps a store within limits. A cleaning goes a tenth below them, so that its look at every entry
+/// is paid by a tenth of all entries; whoever finds the store too large meanwhile waits for it.
+class Evictor final : private ForkGuard {
+ public:
+  explicit Evictor(const SizeLimits& limits) : limits_(limits) {}
+
+  /// To be called after each store.
+  void stored(StoreBackend& store);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  void before_fork() override { mutex_.lock(); }
+  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
+  bool is_too_large(StoreBackend& store) const;
+  bool is_age_due();
+
+  const SizeLimits limits_;
+  std::mutex mutex_;
+  Clock::time_point next_age_check_ = {};
+};
+
+}  // namespace hoist::detail

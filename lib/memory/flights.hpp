@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/digest.hpp>
+#include <hoist/store.hpp>
+
+#include <memory>
+#include <string>
+
+namespace hoist::detail {
+
+struct Flight;
+
+/// One caller's part in a computation that several may have asked for at once.
+///
+/// Among the threads of this process a table decides, which also sees who waits for whom; between
+/// processes the store's lock does. Neither waits for a clock, and both end with the holder.
+class FlightLease {
+ public:
+  enum class Role {
+    leader,    ///< compute, unless the entry has come meanwhile
+    follower,  ///< somebody else has just stored the result: look it up
+    alone,     ///< compute without a lock: waiting would be for oneself, or for nothing
+  };
+
+  /// Joins or begins the computation of `key`; returns at once or when another one has ended.
+  FlightLease(const Digest& key, StoreBackend& store, const std::string& name);
+  FlightLease(const FlightLease&) = delete;
+  FlightLease& operator=(const FlightLease&) = delete;
+  /// Lets the next waiter compute, unless `finished` was called.
+  ~FlightLease();
+
+  Role role() const noexcept { return role_; }
+  /// Whether a leader holds the store's lock.
+  bool is_locked() const noexcept { return lock_ != nullptr; }
+  /// The computation has ended; where its result isn't stored, the waiters needn't queue.
+  void finished(bool stored);
+
+ private:
+
+  Digest key_;
+  Role role_ = Role::leader;
+  bool stored_ = false;
+  bool failed_to_store_ = false;
+  std::shared_ptr<Flight> flight_;
+  std::unique_ptr<StoreLock> lock_;
+};
+
+}  // namespace hoist::detail

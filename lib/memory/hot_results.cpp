@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory/hot_results.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace hoist::detail {
+
+bool HotResults::get(const Digest& key, const Call& call, const Validation& validate) {
+  std::shared_ptr<const Item> item;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = places_.find(key);
+    if (found == places_.end()) return false;
+    items_.splice(items_.begin(), items_, found->second);
+    item = *found->second;
+  }
+  if (item->ops != call.ops || !std::ranges::equal(item->content, call.content) ||
+      (validate && !validate(item->metadata))) {
+    const std::lock_guard lock(mutex_);
+    forget(key);
+    return false;
+  }
+  EncodedSource source(item->value);
+  Decoder decoder(source);
+  call.ops->decode(call.frame, decoder);
+  return true;
+}
+
+void HotResults::put(const Digest& key, const Call& call, const EntryMetadata& metadata) {
+  Encoder encoder;
+  call.ops->encode(call.frame, encoder);
+  Encoded value = encoder.take();
+  std::uint64_t bytes = sizeof(Item) + value.meta.size() + call.content.size();
+  for (const auto& segment : value.segments) bytes += segment.bytes;
+  if (bytes > limit_) return;
+  for (auto& segment : value.segments) {
+    auto copy = allocate_storage(segment.bytes, Fill::none);
+    std::memcpy(copy->data(), segment.data, segment.bytes);
+    segment.data = copy->data();
+    // Marked read-only, so that decoding into something writable copies.
+    segment.owner = wrap_storage(copy->data(), segment.bytes, false, copy);
+  }
+  auto item = std::make_shared<const Item>(
+      Item{key, call.ops, {call.content.begin(), call.content.end()}, metadata, std::move(value),
+           bytes});
+  const std::lock_guard lock(mutex_);
+  forget(key);
+  items_.push_front(std::move(item));
+  places_[key] = items_.begin();
+  bytes_ += bytes;
+  while (bytes_ > limit_) forget(Digest(items_.back()->key));
+}
+
+void HotResults::clear() {
+  const std::lock_guard lock(mutex_);
+  places_.clear();
+  items_.clear();
+  bytes_ = 0;
+}
+
+void HotResults::forget(const Digest& key) {
+  const auto found = places_.find(key);
+  if (found == places_.end()) return;
+  bytes_ -= (*found->second)->bytes;
+  items_.erase(found->second);
+  places_.erase(found);
+}
+
+}  // namespace hoist::detail

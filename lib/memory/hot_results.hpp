@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/memo.hpp>
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "memory/fork_guard.hpp"
+
+namespace hoist::detail {
+
+/// Results kept in this process's memory, least recently used out first.
+///
+/// They are kept encoded: what a hit returns is independent of what other hits returned, and a
+/// caller that changes it changes nothing here. Read-only arrays share their elements.
+class HotResults final : private ForkGuard {
+ public:
+  explicit HotResults(std::uint64_t limit) : limit_(limit) {}
+
+  /// Decodes the result of `call`, whose key in all of the Memory is `key`. False if it isn't here,
+  /// or no longer valid.
+  bool get(const Digest& key, const Call& call, const Validation& validate);
+  /// Takes a copy of the result in the call's frame.
+  void put(const Digest& key, const Call& call, const EntryMetadata& metadata);
+  void clear();
+
+ private:
+  struct Item {
+    Digest key;
+    const CallOps* ops;
+    std::vector<std::byte> content;
+    EntryMetadata metadata;
+    Encoded value;
+    std::uint64_t bytes;
+  };
+  using Items = std::list<std::shared_ptr<const Item>>;
+
+  void before_fork() override { mutex_.lock(); }
+  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
+  void forget(const Digest& key);
+
+  const std::uint64_t limit_;
+  std::mutex mutex_;
+  Items items_;  // most recently used first
+  std::unordered_map<Digest, Items::iterator> places_;
+  std::uint64_t bytes_ = 0;
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <set>
+#include <vector>
+
+#include "memory/store.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+struct Item {
+  std::shared_ptr<const Bytes> bytes;
+  std::chrono::system_clock::time_point used;
+};
+
+/// What the stores of one location share.
+struct Table {
+  std::mutex mutex;
+  std::map<std::string, Item> items;
+  StoreUsage usage;
+  std::set<std::string> locked;
+  std::condition_variable unlocked;
+};
+
+std::shared_ptr<Table> table_of(const std::string& location) {
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<Table>> tables;
+  const std::lock_guard lock(mutex);
+  auto table = tables[location].lock();
+  if (!table) tables[location] = table = std::make_shared<Table>();
+  return table;
+}
+
+class BytesEntry final : public StoredEntry, private ByteSource {
+ public:
+  explicit BytesEntry(std::shared_ptr<const Bytes> bytes) : bytes_(std::move(bytes)) {}
+  ByteSource& bytes() override { return *this; }
+  std::uint64_t size() override { return bytes_->size(); }
+
+ private:
+  std::size_t read(std::byte* to, std::size_t n) override {
+    n = std::min(n, bytes_->size() - at_);
+    std::memcpy(to, bytes_->data() + at_, n);
+    at_ += n;
+    return n;
+  }
+  std::optional<std::uint64_t> left() const override { return bytes_->size() - at_; }
+
+  std::shared_ptr<const Bytes> bytes_;
+  std::size_t at_ = 0;
+};
+
+class BytesSink final : public ByteSink {
+ public:
+  explicit BytesSink(Bytes& to) : to_(to) {}
+  void write(std::span<const std::byte> bytes) override {
+    to_.insert(to_.end(), bytes.begin(), bytes.end());
+  }
+
+ private:
+  Bytes& to_;
+};
+
+class TableLock final : public StoreLock {
+ public:
+  TableLock(std::shared_ptr<Table> table, std::string name)
+      : table_(std::move(table)), name_(std::move(name)) {
+    std::unique_lock lock(table_->mutex);
+    table_->unlocked.wait(lock, [&] { return !table_->locked.contains(name_); });
+    table_->locked.insert(name_);
+  }
+  ~TableLock() override {
+    {
+      const std::lock_guard lock(table_->mutex);
+      table_->locked.erase(name_);
+    }
+    table_->unlocked.notify_all();
+  }
+
+ private:
+  std::shared_ptr<Table> table_;
+  std::string name_;
+};
+
+bool is_below(const std::string& name, const std::string& prefix) {
+  return prefix.empty() || (name.starts_with(prefix) &&
+                            (name.size() == prefix.size() || name[prefix.size()] == '/'));
+}
+
+class MemoryStore final : public StoreBackend {
+ public:
+  explicit MemoryStore(std::shared_ptr<Table> table) : table_(std::move(table)) {}
+
+  std::unique_ptr<StoredEntry> get(const std::string& name) override {
+    const std::lock_guard lock(table_->mutex);
+    const auto found = table_->items.find(name);
+    if (found == table_->items.end()) return nullptr;
+    found->second.used = std::chrono::system_clock::now();
+    return std::make_unique<BytesEntry>(found->second.bytes);
+  }
+
+  void put(const std::string& name, const std::function<void(ByteSink&)>& write) override {
+    auto bytes = std::make_shared<Bytes>();
+    BytesSink sink(*bytes);
+    write(sink);
+    const std::lock_guard lock(table_->mutex);
+    forget(name);
+    ++table_->usage.items;
+    table_->usage.bytes += bytes->size();
+    table_->items[name] = {std::move(bytes), std::chrono::system_clock::now()};
+  }
+
+  bool contains(const std::string& name) override {
+    const std::lock_guard lock(table_->mutex);
+    return table_->items.contains(name);
+  }
+
+  bool remove(const std::string& name) override {
+    const std::lock_guard lock(table_->mutex);
+    return forget(name);
+  }
+
+  void list(const std::string& prefix,
+            const std::function<void(const StoreItem&)>& visit) override {
+    std::vector<StoreItem> items;
+    {
+      const std::lock_guard lock(table_->mutex);
+      for (auto at = table_->items.lower_bound(prefix);
+           at != table_->items.end() && at->first.starts_with(prefix); ++at) {
+        if (!is_below(at->first, prefix)) continue;
+        items.push_back({at->first, at->second.bytes->size(), at->second.used});
+      }
+    }
+    for (const auto& item : items) visit(item);
+  }
+
+  std::unique_ptr<StoreLock> lock(const std::string& name) override {
+    return std::make_unique<TableLock>(table_, name);
+  }
+
+  StoreUsage usage() override {
+    const std::lock_guard lock(table_->mutex);
+    return table_->usage;
+  }
+
+ private:
+  bool forget(const std::string& name) {
+    const auto found = table_->items.find(name);
+    if (found == table_->items.end()) return false;
+    --table_->usage.items;
+    table_->usage.bytes -= found->second.bytes->size();
+    table_->items.erase(found);
+    return true;
+  }
+
+  std::shared_ptr<Table> table_;
+};
+
+}  // namespace
+
+std::unique_ptr<StoreBackend> make_memory_store(const StoreConfig& config) {
+  return std::make_unique<MemoryStore>(table_of(config.location.string()));
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "memory/use_table.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+
+#include "base/file.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr std::uint64_t first_slots = 4096;
+constexpr std::uint64_t max_slots = std::uint64_t{1} << 26;
+/// Where an entry's slot may be: a run of this many, which is two cache lines.
+constexpr std::uint64_t group = 8;
+
+struct Slot {
+  std::atomic<std::uint64_t> tag;  // 0: free
+  std::atomic<std::uint64_t> used;
+};
+
+struct Head {
+  char magic[8];
+  std::uint64_t slots;
+  std::atomic<std::int64_t> items;
+  std::atomic<std::int64_t> bytes;
+  std::atomic<std::int64_t> filled;
+  std::atomic<std::uint32_t> replaced;  // by a larger table under the same name
+  std::uint32_t reserved;
+  std::uint64_t reserved_too[2];
+};
+static_assert(sizeof(Head) == 64 && sizeof(Slot) == 16);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+constexpr char magic[8] = {'h', 'o', 'i', 's', 't', 'u', 's', '1'};
+
+std::size_t bytes_for(std::uint64_t slots) { return sizeof(Head) + slots * sizeof(Slot); }
+
+std::uint64_t now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+}  // namespace
+
+struct UseTable::Mapping {
+  Mapping(Fd file, void* address, std::uint64_t count)
+      : fd(std::move(file)), head(static_cast<Head*>(address)), slots(count) {}
+  Mapping(const Mapping&) = delete;
+  Mapping& operator=(const Mapping&) = delete;
+  ~Mapping() { ::munmap(head, bytes_for(slots)); }
+
+  Slot* group_of(std::uint64_t tag) const {
+    return reinterpret_cast<Slot*>(head + 1) + (tag / group * group & (slots - 1));
+  }
+
+  Slot* find(std::uint64_t tag) const {
+    Slot* at = group_of(tag);
+    for (std::uint64_t i = 0; i < group; ++i, ++at) {
+      if (at->tag.load(std::memory_order_relaxed) == tag) return at;
+    }
+    return nullptr;
+  }
+
+  void put(std::uint64_t tag, std::uint64_t time) const {
+    Slot* at = find(tag);
+    if (at == nullptr) {
+      // A free slot, or that of the entry unused for longest.
+      Slot* const first = group_of(tag);
+      at = std::min_element(first, first + group, [](const Slot& a, const Slot& b) {
+        const bool a_taken = a.tag.load(std::memory_order_relaxed) != 0;
+        const bool b_taken = b.tag.load(std::memory_order_relaxed) != 0;
+        if (a_taken != b_taken) return b_taken;
+        return a.used.load(std::memory_order_relaxed) < b.used.load(std::memory_order_relaxed);
+      });
+      const std::uint64_t before = at->tag.exchange(tag, std::memory_order_relaxed);
+      if (before == 0) head->filled.fetch_add(1, std::memory_order_relaxed);
+    }
+    at->used.store(time, std::memory_order_relaxed);
+  }
+
+  Fd fd;
+  Head* head;
+  std::uint64_t slots;  // as checked: the file's own count may be changed under our eyes
+};
+
+UseTable::UseTable(std::string path) : path_(std::move(path)) {}
+UseTable::~UseTable() = default;
+
+std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
+  Fd fd(raw);
+  struct stat status {};
+  Head head{};
+  if (!fd || ::fstat(fd.get(), &status) != 0 ||
+      ::pread(fd.get(), static_cast<void*>(&head), sizeof head, 0) != sizeof head) {
+    return nullptr;
+  }
+  const std::uint64_t slots = head.slots;
+  if (std::memcmp(head.magic, magic, sizeof magic) != 0 || slots < first_slots ||
+      slots > max_slots || (slots & (slots - 1)) != 0 ||
+      static_cast<std::uint64_t>(status.st_size) != bytes_for(slots)) {
+    return nullptr;
+  }
+  void* address =
+      ::mmap(nullptr, bytes_for(slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  if (address == MAP_FAILED) return nullptr;
+  return std::make_unique<Mapping>(std::move(fd), address, slots);
+}
+
+std::unique_ptr<UseTable::Mapping> UseTable::make(std::uint64_t slots,
+                                                  const std::string& path) const {
+  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  Head head{};
+  std::memcpy(head.magic, magic, sizeof magic);
+  head.slots = slots;
+  // Every page is there before it is mapped: touching a hole on a full disk would be fatal.
+  if (!fd || ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes_for(slots))) != 0 ||
+      ::pwrite(fd.get(), static_cast<const void*>(&head), sizeof head, 0) != sizeof head) {
+    return nullptr;
+  }
+  return map(fd.release());
+}
+
+void UseTable::adopt(std::unique_ptr<Mapping> mapping) {
+  current_.store(mapping.get(), std::memory_order_release);
+  mappings_.push_back(std::move(mapping));
+}
+
+std::string UseTable::fresh_path() const {
+  static std::atomic<unsigned> count{0};
+  return path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(count.fetch_add(1));
+}
+
+bool UseTable::open(bool create) {
+  if (current() != nullptr) {
+    struct stat status {};
+    // Removed with its directory: what others record, they record elsewhere.
+    if (!create || ::fstat(current()->fd.get(), &status) != 0 || status.st_nlink > 0) return true;
+  }
+  const std::lock_guard lock(mutex_);
+  if (auto mapping = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC))) {
+    adopt(std::move(mapping));
+    return true;
+  }
+  if (!create) return current_ != nullptr;
+  const std::string fresh = fresh_path();
+  auto mapping = make(first_slots, fresh);
+  if (mapping != nullptr) {
+    // Whoever links first wins; one that can't be used is replaced.
+    if (::link(fresh.c_str(), path_.c_str()) != 0) {
+      if (auto theirs = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC))) {
+        mapping = std::move(theirs);
+      } else if (::rename(fresh.c_str(), path_.c_str()) != 0) {
+        mapping.reset();
+      }
+    }
+  }
+  ::unlink(fresh.c_str());
+  if (mapping == nullptr) return false;
+  adopt(std::move(mapping));
+  return true;
+}
+
+UseTable::Mapping* UseTable::current() {
+  Mapping* mapping = current_.load(std::memory_order_acquire);
+  if (mapping == nullptr || mapping->head->replaced.load(std::memory_order_relaxed) == 0) {
+    return mapping;
+  }
+  const std::lock_guard lock(mutex_);
+  if (current_ == mapping) {
+    if (auto larger = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC))) adopt(std::move(larger));
+  }
+  return current_;
+}
+
+std::uint64_t UseTable::last_use(std::uint64_t tag) {
+  const Mapping* mapping = current();
+  const Slot* slot = mapping == nullptr ? nullptr : mapping->find(std::max<std::uint64_t>(tag, 1));
+  return slot == nullptr ? 0 : slot->used.load(std::memory_order_relaxed);
+}
+
+void UseTable::used(std::uint64_t tag) {
+  if (const Mapping* mapping = current()) mapping->put(std::max<std::uint64_t>(tag, 1), now());
+}
+
+void UseTable::erase(std::uint64_t tag) {
+  const Mapping* mapping = current();
+  Slot* slot = mapping == nullptr ? nullptr : mapping->find(std::max<std::uint64_t>(tag, 1));
+  if (slot == nullptr) return;
+  slot->tag.store(0, std::memory_order_relaxed);
+  mapping->head->filled.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void UseTable::add(std::int64_t items, std::int64_t bytes) {
+  const Mapping* mapping = current();
+  if (mapping == nullptr) return;
+  mapping->head->items.fetch_add(items, std::memory_order_relaxed);
+  mapping->head->bytes.fetch_add(bytes, std::memory_order_relaxed);
+}
+
+StoreUsage UseTable::usage() {
+  const Mapping* mapping = current();
+  if (mapping == nullptr) return {};
+  const auto count = [](const std::atomic<std::int64_t>& value) {
+    return static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, value.load(std::memory_order_relaxed)));
+  };
+  return {.items = count(mapping->head->items), .bytes = count(mapping->head->bytes)};
+}
+
+void UseTable::maintain() {
+  Mapping* mapping = current();
+  if (mapping == nullptr || mapping->slots >= max_slots ||
+      static_cast<std::uint64_t>(std::max<std::int64_t>(0, mapping->head->filled)) * 2 <
+          mapping->slots) {
+    return;
+  }
+  // One thread of one process makes it larger; the others go on with what there is.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (!lock || current_ != mapping) return;
+  if (::flock(mapping->fd.get(), LOCK_EX | LOCK_NB) != 0) return;
+  if (mapping->head->replaced == 0) {
+    const std::string fresh = fresh_path();
+    auto larger = make(mapping->slots * 4, fresh);
+    if (larger != nullptr) {
+      const Slot* slots = reinterpret_cast<const Slot*>(mapping->head + 1);
+      for (std::uint64_t i = 0; i < mapping->slots; ++i) {
+        const std::uint64_t tag = slots[i].tag.load(std::memory_order_relaxed);
+        if (tag != 0) larger->put(tag, slots[i].used.load(std::memory_order_relaxed));
+      }
+      if (::rename(fresh.c_str(), path_.c_str()) == 0) {
+        mapping->head->replaced.store(1);
+        larger->head->items.fetch_add(mapping->head->items);
+        larger->head->bytes.fetch_add(mapping->head->bytes);
+        adopt(std::move(larger));
+      }
+    }
+    ::unlink(fresh.c_str());
+  }
+  ::flock(mapping->fd.get(), LOCK_UN);
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/store.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "memory/fork_guard.hpp"
+
+namespace hoist::detail {
+
+/// When each entry of a local store was last used, and how much there is in all: a file mapped by
+/// all processes that use the store, so that a hit records its use without a system call.
+///
+/// Only a record: the entries' files are the truth. A use that is lost (a collision, a race, a table
+/// just replaced by a larger one) makes an entry look as old as its file. Where the table can't be
+/// made, the store does without. Its layout: docs/formats/entry.md.
+class UseTable final : private ForkGuard {
+ public:
+  explicit UseTable(std::string path);
+  UseTable(const UseTable&) = delete;
+  UseTable& operator=(const UseTable&) = delete;
+  ~UseTable();
+
+  /// Opens the table if there is one, or with `create` makes it. False if there is none then.
+  bool open(bool create);
+
+  /// Nanoseconds since 1970; 0 if not known.
+  std::uint64_t last_use(std::uint64_t tag);
+  void used(std::uint64_t tag);
+  void erase(std::uint64_t tag);
+
+  void add(std::int64_t items, std::int64_t bytes);
+  StoreUsage usage();
+  /// Makes the table larger if it is filling up. Called now and then by those who put entries.
+  void maintain();
+
+ private:
+  struct Mapping;
+
+  void before_fork() override { mutex_.lock(); }
+  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
+  Mapping* current();
+  std::string fresh_path() const;
+  std::unique_ptr<Mapping> map(int fd) const;
+  std::unique_ptr<Mapping> make(std::uint64_t slots, const std::string& path) const;
+  void adopt(std::unique_ptr<Mapping> mapping);
+
+  std::string path_;
+  std::atomic<Mapping*> current_{nullptr};
+  std::mutex mutex_;
+  /// Tables that were replaced stay mapped: another thread may be writing to them.
+  std::vector<std::unique_ptr<Mapping>> mappings_;
+};
+
+}  // namespace hoist::detail
