@@ -38,8 +38,8 @@ void reduce_store(StoreBackend& store, const SizeLimits& limits) {
   std::string names;
   StoreUsage usage;
   store.list("", [&](const StoreItem& item) {
-    candidates.push_back({item.last_used, item.bytes, names.size(),
-                          static_cast<std::uint32_t>(item.name.size())});
+    candidates.push_back(
+        {item.last_used, item.bytes, names.size(), static_cast<std::uint32_t>(item.name.size())});
     names += item.name;
     usage.bytes += item.bytes;
   });

@@ -39,9 +39,7 @@ int FileLayer::sync_directory(const std::string& path) {
   return fd && ::fsync(fd.get()) == 0 ? 0 : errno;
 }
 
-int FileLayer::remove(const std::string& path) {
-  return ::unlink(path.c_str()) == 0 ? 0 : errno;
-}
+int FileLayer::remove(const std::string& path) { return ::unlink(path.c_str()) == 0 ? 0 : errno; }
 
 FileLayer& system_files() {
   static FileLayer one;

@@ -117,7 +117,7 @@ FlightLease::~FlightLease() {
   auto& table = FlightTable::all();
   {
     const std::lock_guard lock(table.mutex);
-    flight_->outcome = stored_             ? Outcome::stored
+    flight_->outcome = stored_            ? Outcome::stored
                        : failed_to_store_ ? Outcome::not_stored
                                           : Outcome::failed;
     const auto found = table.flights.find(key_);

@@ -37,7 +37,6 @@ class FlightLease {
   void finished(bool stored);
 
  private:
-
   Digest key_;
   Role role_ = Role::leader;
   bool stored_ = false;

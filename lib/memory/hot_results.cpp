@@ -41,9 +41,12 @@ void HotResults::put(const Digest& key, const Call& call, const EntryMetadata& m
     // Marked read-only, so that decoding into something writable copies.
     segment.owner = wrap_storage(copy->data(), segment.bytes, false, copy);
   }
-  auto item = std::make_shared<const Item>(
-      Item{key, call.ops, {call.content.begin(), call.content.end()}, metadata, std::move(value),
-           bytes});
+  auto item = std::make_shared<const Item>(Item{key,
+                                                call.ops,
+                                                {call.content.begin(), call.content.end()},
+                                                metadata,
+                                                std::move(value),
+                                                bytes});
   const std::lock_guard lock(mutex_);
   forget(key);
   items_.push_front(std::move(item));

@@ -72,7 +72,7 @@ class KeyLock final : public StoreLock {
 std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t number) {
   Fd fd = OpenLocks::all().open(path);
   if (!fd) return nullptr;
-  struct flock range {};
+  struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   range.l_start = static_cast<off_t>(number >> 2);

@@ -94,7 +94,7 @@ class LocalStore final : public StoreBackend {
     const std::string path = path_of(name);
     StagedFile file(staging_);
     write(file);
-    struct stat old {};
+    struct stat old{};
     const bool replaces = ::stat(path.c_str(), &old) == 0;
     file.commit(path);
     uses_.open(true);
@@ -115,7 +115,7 @@ class LocalStore final : public StoreBackend {
     const StoreUsage recorded = uses_.usage();
     StoreUsage counted;
     walk(prefix, [&](const std::string& name, int directory, const char* file) {
-      struct stat status {};
+      struct stat status{};
       if (::fstatat(directory, file, &status, AT_SYMLINK_NOFOLLOW) != 0) return;
       StoreItem item{.name = name, .bytes = static_cast<std::uint64_t>(status.st_size)};
       ++counted.items;
@@ -166,7 +166,7 @@ class LocalStore final : public StoreBackend {
   }
 
   bool remove_file(const std::string& path, std::uint64_t tag) {
-    struct stat old {};
+    struct stat old{};
     if (::lstat(path.c_str(), &old) != 0 || files_.remove(path) != 0) return false;
     uses_.erase(tag);
     uses_.add(-1, -static_cast<std::int64_t>(old.st_size));
@@ -197,7 +197,8 @@ class LocalStore final : public StoreBackend {
       if (file.starts_with('.')) continue;
       std::string below = name.empty() ? std::string(file) : name + "/" + std::string(file);
       if (depth < 3) {
-        if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) descend(below, depth + 1, visit);
+        if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
+          descend(below, depth + 1, visit);
       } else if (file.ends_with(extension)) {
         below.resize(below.size() - extension.size());
         visit(below, ::dirfd(directory.get()), entry->d_name);

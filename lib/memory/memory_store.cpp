@@ -92,8 +92,8 @@ class TableLock final : public StoreLock {
 };
 
 bool is_below(const std::string& name, const std::string& prefix) {
-  return prefix.empty() || (name.starts_with(prefix) &&
-                            (name.size() == prefix.size() || name[prefix.size()] == '/'));
+  return prefix.empty() ||
+         (name.starts_with(prefix) && (name.size() == prefix.size() || name[prefix.size()] == '/'));
 }
 
 class MemoryStore final : public StoreBackend {

@@ -54,7 +54,7 @@ void Staging::sweep() {
   if (!open) return;
   while (const dirent* entry = ::readdir(open.get())) {
     const Fd fd(::openat(::dirfd(open.get()), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    struct stat status {};
+    struct stat status{};
     if (fd && ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
         ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
       ::unlinkat(::dirfd(open.get()), entry->d_name, 0);
@@ -76,7 +76,7 @@ StagedFile::StagedFile(Staging& staging) : staging_(staging) {
       continue;
     }
     // A sweep may lock and remove it in the moment before it is locked here: then make another.
-    struct stat status {};
+    struct stat status{};
     const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
     if (locked && ::fstat(fd_.get(), &status) == 0 && status.st_nlink > 0) return;
   }

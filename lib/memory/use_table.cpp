@@ -99,7 +99,7 @@ UseTable::~UseTable() = default;
 
 std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
   Fd fd(raw);
-  struct stat status {};
+  struct stat status{};
   Head head{};
   if (!fd || ::fstat(fd.get(), &status) != 0 ||
       ::pread(fd.get(), static_cast<void*>(&head), sizeof head, 0) != sizeof head) {
@@ -143,7 +143,7 @@ std::string UseTable::fresh_path() const {
 
 bool UseTable::open(bool create) {
   if (current() != nullptr) {
-    struct stat status {};
+    struct stat status{};
     // Removed with its directory: what others record, they record elsewhere.
     if (!create || ::fstat(current()->fd.get(), &status) != 0 || status.st_nlink > 0) return true;
   }
