@@ -3,9 +3,12 @@
 #include <hoist/array.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/hash.hpp>
+#include <hoist/parallel.hpp>
+#include <tbb/parallel_for.h>
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <ranges>
 #include <stdexcept>
 
 #include "bench.hpp"
@@ -72,6 +75,14 @@ void run() {
     const double gb = static_cast<double>(values.nbytes()) / 1e9;
     bench::row("dump of 1 GiB, uncompressed", "GB/s", gb / bench::median(a), "write(2), fresh file",
                gb / bench::median(b), bench::Goal::at_least, 0.85);
+  }
+  {
+    const hoist::Parallel parallel;
+    const auto t = bench::medians(
+        31, {[&] { parallel.for_each(std::views::iota(0, 1000000), [](int i) { bench::keep(i); }); },
+             [] { tbb::parallel_for(0, 1000000, [](int i) { bench::keep(i); }); }});
+    bench::row("for_each of 10^6 empty tasks on threads", "us", t[0] * 1e6, "oneTBB parallel_for, auto",
+               t[1] * 1e6, bench::Goal::at_most, 2);
   }
 }
 
