@@ -86,7 +86,7 @@ class Modules {
         },
         this);
     // Narrow ranges first: the read-only part of a writable segment comes before the segment.
-    std::stable_sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) {
+    std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) {
       return a.end - a.begin < b.end - b.begin;
     });
   }
