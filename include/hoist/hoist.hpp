@@ -17,3 +17,4 @@
 #include <hoist/register_error.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/values.hpp>
+#include <hoist/worker.hpp>

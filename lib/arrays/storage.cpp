@@ -46,7 +46,14 @@ class WrappedStorage final : public Storage {
 
 Storage::~Storage() = default;
 
+std::atomic<AllocateLarge> allocate_large{nullptr};
+
 std::shared_ptr<Storage> allocate_storage(std::size_t bytes, Fill fill) {
+  if (bytes >= large_storage) {
+    if (const auto allocate = allocate_large.load(std::memory_order_acquire)) {
+      if (auto storage = allocate(bytes)) return storage;
+    }
+  }
   if (bytes >= mapped_from) {
     const std::size_t mapped = bytes + huge_page;
     void* mapping = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE,

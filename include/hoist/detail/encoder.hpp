@@ -38,6 +38,17 @@ class EncodeSink {
   virtual void emit(std::span<const std::byte> meta, std::span<const Segment> segments) = 0;
 };
 
+class Encoder;
+
+/// Told when a value is encoded, while what was borrowed from it is still there.
+class EncodeListener {
+ public:
+  virtual void encoded(Encoder& encoder) = 0;
+
+ protected:
+  ~EncodeListener() = default;
+};
+
 /// Archive that encodes. With a sink it hands over about every MiB; without, it gathers all.
 class Encoder : public ArchiveBase<Encoder> {
  public:
@@ -100,6 +111,23 @@ class Encoder : public ArchiveBase<Encoder> {
   /// Without a sink: the whole.
   Encoded take();
 
+  /// For values that end before the encoder's owner gets to look at them.
+  void set_listener(EncodeListener* listener) noexcept { listener_ = listener; }
+  void done() {
+    if (listener_ != nullptr) listener_->encoded(*this);
+  }
+
+  /// Without a sink: what was encoded so far, and a fresh start that keeps the memory. For those who
+  /// encode many small values.
+  std::span<const std::byte> meta() const noexcept { return meta_; }
+  std::span<const Segment> segments() const noexcept { return segments_; }
+  void clear() noexcept {
+    meta_.clear();
+    segments_.clear();
+    owned_bytes_ = 0;
+    if (!shared_.empty()) shared_.clear();
+  }
+
  private:
   void bytes(const void* data, std::size_t n) {
     if (meta_.capacity() - meta_.size() < n) make_room(n);
@@ -111,6 +139,7 @@ class Encoder : public ArchiveBase<Encoder> {
   void flush();
 
   EncodeSink* sink_;
+  EncodeListener* listener_ = nullptr;
   std::vector<std::byte> meta_;
   std::vector<Segment> segments_;
   std::size_t owned_bytes_ = 0;

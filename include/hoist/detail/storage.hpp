@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -39,6 +40,12 @@ enum class Fill { zero, none };
 /// Heap memory of `bytes`, aligned to 64 bytes. From 4 MiB on it asks for huge pages: the first
 /// touch of fresh 4 KiB pages costs more than the copy into them. Throws std::bad_alloc.
 std::shared_ptr<Storage> allocate_storage(std::size_t bytes, Fill fill);
+
+/// Where storage from `large_storage` bytes on comes from, if set: zero-filled, or null to have it
+/// allocated as ever. Workers set it, so that large results are born in memory they can hand over.
+using AllocateLarge = std::shared_ptr<Storage> (*)(std::size_t bytes);
+extern std::atomic<AllocateLarge> allocate_large;
+inline constexpr std::size_t large_storage = std::size_t{1} << 20;
 
 /// Memory that `keep_alive` owns (null: the caller promises to outlive the array).
 std::shared_ptr<Storage> wrap_storage(void* data, std::size_t bytes, bool writable,

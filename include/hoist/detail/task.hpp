@@ -114,8 +114,11 @@ void run_with(F& callable, Decoder& from, Encoder& result) {
   args.call([&](Received<Args>&... received) {
     if constexpr (std::is_void_v<R>) {
       invoke_received<F, Args...>(callable, received...);
+      result.done();
     } else if constexpr (result_travels<R>) {
-      send<R>(result, invoke_received<F, Args...>(callable, received...));
+      const R& value = invoke_received<F, Args...>(callable, received...);
+      send<R>(result, value);
+      result.done();
     }
   });
 }

@@ -117,8 +117,9 @@ void send(Encoder& encoder, const T& value) {
   } else if constexpr (way == Way::text) {
     if constexpr (std::is_pointer_v<T>) {
       encoder.scalar(value != nullptr);
-      const std::string text(value != nullptr ? value : "");
-      Form<std::string>::traverse(encoder, text);
+      const std::size_t n = value != nullptr ? std::strlen(value) : 0;
+      encoder.length(n);
+      encoder.block(value, n);
     } else {
       encoder.length(value.size());
       encoder.block(value.data(), value.size());

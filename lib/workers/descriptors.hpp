@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "base/file.hpp"
+
+namespace hoist::detail {
+
+/// A connected pair of sockets that keep message boundaries and pass descriptors.
+std::pair<Fd, Fd> socket_pair();
+
+/// Sends one message, waiting while the peer's queue is full. False where the peer is gone; throws
+/// SystemError for all else.
+bool send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds);
+
+/// Receives one message of at most `limit` bytes. False where the peer is gone.
+bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& bytes,
+                     std::vector<Fd>& fds);
+
+/// An anonymous file in memory of just `bytes`, whose space is reserved: touching it can't fail
+/// later. In a directory for temporary files where memory for it is short. Throws SystemError naming
+/// the size. `name` is what /proc shows.
+Fd memory_file(const char* name, std::size_t bytes);
+
+/// Mapped memory.
+class Mapping {
+ public:
+  Mapping() = default;
+  Mapping(void* data, std::size_t bytes) : data_(data), bytes_(bytes) {}
+  Mapping(Mapping&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  Mapping& operator=(Mapping&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~Mapping();
+
+  std::byte* data() const { return static_cast<std::byte*>(data_); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+enum class MapAs { shared, private_copy, read_only };
+
+/// Maps `bytes` from the start of a file. Throws SystemError.
+Mapping map_memory(int fd, std::size_t bytes, MapAs as);
+
+}  // namespace hoist::detail

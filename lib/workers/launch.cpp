@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/launch.hpp"
+
+#include <hoist/error.hpp>
+
+// Boost.Process 1.81 has its vfork launcher, but only compiles it for POSIX before 2008, which took
+// vfork out of the standard, not out of the system.
+#ifndef BOOST_POSIX_HAS_VFORK
+#define BOOST_POSIX_HAS_VFORK 1
+#endif
+// The only source with Boost.Process: it takes seconds to compile.
+#include <boost/process/child.hpp>
+#include <boost/process/error.hpp>
+#include <boost/process/extend.hpp>
+#include <boost/process/posix.hpp>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "base/file.hpp"
+
+extern "C" char** environ;
+
+namespace hoist::detail {
+
+namespace {
+
+namespace bp = boost::process;
+
+/// The name this program was started by, for those who list processes.
+std::string program_name() {
+  const int fd = ::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return "hoist-worker";
+  char text[4096];
+  const ssize_t n = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  if (n <= 0) return "hoist-worker";
+  text[n] = '\0';
+  return text;
+}
+
+/// What Boost.Process calls before and after its vfork. Between that and exec the child shares this
+/// process's memory: it only makes system calls.
+class Setup : public bp::extend::handler {
+ public:
+  Setup(const Launch& launch, int null, const sigset_t& signals)
+      : name_(program_name()), null_(null), signals_(signals) {
+    // Out of the way of 0 to 3, which they are about to become.
+    channel_.reset(::fcntl(launch.channel, F_DUPFD_CLOEXEC, 16));
+    output_.reset(::fcntl(launch.output, F_DUPFD_CLOEXEC, 16));
+    error_.reset(::fcntl(launch.error, F_DUPFD_CLOEXEC, 16));
+    if (!channel_ || !output_ || !error_) {
+      throw SystemError("can't start a worker process", errno);
+    }
+    arguments_ = {name_.data(), nullptr};
+    for (const std::string& variable : launch.environment) {
+      environment_.push_back(const_cast<char*>(variable.c_str()));
+    }
+    environment_.push_back(nullptr);
+  }
+
+  template <class Executor>
+  void on_setup(Executor& executor) {
+    // The link leads to the very file that runs, also where another was installed over it.
+    executor.exe = "/proc/self/exe";
+    executor.cmd_line = arguments_.data();
+    executor.env = environment_.data();
+  }
+
+  template <class Executor>
+  void on_exec_setup(Executor&) const {
+    ::setpgid(0, 0);
+    ::dup2(null_, 0);
+    ::dup2(output_.get(), 1);
+    ::dup2(error_.get(), 2);
+    ::dup2(channel_.get(), worker_channel_fd);
+    if (::syscall(SYS_close_range, worker_channel_fd + 1, ~0U, 0) != 0) {
+      for (int fd = worker_channel_fd + 1; fd < 4096; ++fd) ::close(fd);
+    }
+    ::sigprocmask(SIG_SETMASK, &signals_, nullptr);
+  }
+
+ private:
+  std::string name_;
+  int null_;
+  sigset_t signals_;
+  Fd channel_;
+  Fd output_;
+  Fd error_;
+  std::vector<char*> arguments_;
+  std::vector<char*> environment_;
+};
+
+}  // namespace
+
+pid_t launch_worker(const Launch& launch) {
+  Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) throw SystemError("can't open \"/dev/null\" for a worker process", errno);
+  Fd high(::fcntl(null.get(), F_DUPFD_CLOEXEC, 16));
+  if (!high) throw SystemError("can't start a worker process", errno);
+  // No handler of this process may run in the child while it shares this memory.
+  sigset_t all;
+  sigset_t before;
+  sigset_t none;
+  ::sigfillset(&all);
+  ::sigemptyset(&none);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::error_code error;
+  pid_t pid = -1;
+  try {
+    Setup setup(launch, high.get(), none);
+    bp::child child(setup, bp::posix::use_vfork, error);
+    pid = child.id();
+    child.detach();
+  } catch (...) {
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    throw;
+  }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (error || pid <= 0) throw SystemError("can't start a worker process", error.value());
+  return pid;
+}
+
+}  // namespace hoist::detail

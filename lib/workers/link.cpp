@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/link.hpp"
+
+#include <hoist/detail/decoder.hpp>
+#include <hoist/error.hpp>
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace hoist::detail {
+
+namespace {
+
+std::size_t frame_bytes(std::size_t content) { return (sizeof(FrameHeader) + content + 7) / 8 * 8; }
+
+void write_whole(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw SystemError("can't write to shared memory", errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+    offset += static_cast<std::uint64_t>(n);
+  }
+}
+
+}  // namespace
+
+Link::Link(const ChannelMemory& memory, int socket, bool worker_end) : socket_(socket) {
+  RingWriter tasks_out(&memory.state().tasks, memory.tasks(), ring_bytes);
+  RingReader tasks_in(&memory.state().tasks, memory.tasks(), ring_bytes);
+  RingWriter results_out(&memory.state().results, memory.results(), ring_bytes);
+  RingReader results_in(&memory.state().results, memory.results(), ring_bytes);
+  out_ = worker_end ? results_out : tasks_out;
+  in_ = worker_end ? tasks_in : results_in;
+}
+
+bool Link::send(Kind kind, std::span<const std::byte> content, int fd, Bell& own_bell,
+                const std::function<bool()>& peer_is_gone) {
+  const std::byte one{1};
+  if (fd >= 0 && !send_message(socket_, {&one, 1}, {&fd, 1})) return false;
+  if (frame_bytes(content.size()) <= max_frame) {
+    return write(kind, content, own_bell, peer_is_gone);
+  }
+  const Fd file = memory_file("hoist-frame", content.size());
+  write_whole(file.get(), content, 0);
+  const int number = file.get();
+  if (!send_message(socket_, {&one, 1}, {&number, 1})) return false;
+  FieldWriter large;
+  large.put(static_cast<std::uint32_t>(kind));
+  large.put(std::uint32_t{0});
+  large.put(static_cast<std::uint64_t>(content.size()));
+  return write(Kind::large, large.bytes(), own_bell, peer_is_gone);
+}
+
+bool Link::write(Kind kind, std::span<const std::byte> content, Bell& own_bell,
+                 const std::function<bool()>& peer_is_gone) {
+  const std::size_t bytes = frame_bytes(content.size());
+  std::byte* to = out_.reserve(bytes);
+  if (to == nullptr) {
+    ring();
+    bool gone = false;
+    own_bell.wait(Clock::time_point::max(), [&] {
+      to = out_.reserve(bytes);
+      gone = to == nullptr && peer_is_gone();
+      return to != nullptr || gone;
+    });
+    if (gone) return false;
+  }
+  const FrameHeader header{static_cast<std::uint32_t>(sizeof(FrameHeader) + content.size()), kind};
+  std::memcpy(to, &header, sizeof header);
+  if (!content.empty()) std::memcpy(to + sizeof header, content.data(), content.size());
+  out_.commit(bytes);
+  return true;
+}
+
+std::size_t Link::receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
+                          std::size_t limit) {
+  std::size_t count = 0;
+  while (count < limit) {
+    auto there = in_.peek();
+    if (there.empty()) break;
+    while (!there.empty() && count < limit) {
+      FrameHeader header;
+      if (there.size() < sizeof header) Decoder::throw_damaged();
+      std::memcpy(&header, there.data(), sizeof header);
+      const std::size_t padded = (std::size_t{header.bytes} + 7) / 8 * 8;
+      if (header.bytes < sizeof header || padded > there.size()) Decoder::throw_damaged();
+      const auto content = there.subspan(sizeof header, header.bytes - sizeof header);
+      // Released also where the handler throws: the frame must not come again.
+      struct Release {
+        RingReader& in;
+        std::size_t bytes;
+        ~Release() { in.release(bytes); }
+      } const release{in_, padded};
+      ++count;
+      if (header.kind == Kind::large) {
+        FieldReader fields(content);
+        const auto kind = static_cast<Kind>(fields.get<std::uint32_t>());
+        fields.get<std::uint32_t>();
+        const auto size = static_cast<std::size_t>(fields.get<std::uint64_t>());
+        const Fd file = take_descriptor();
+        if (regular_size(file.get()) != size) Decoder::throw_damaged();
+        const Mapping mapping = map_memory(file.get(), size, MapAs::read_only);
+        handle(kind, {mapping.data(), size});
+      } else {
+        handle(header.kind, content);
+      }
+      there = there.subspan(padded);
+    }
+  }
+  return count;
+}
+
+Fd Link::take_descriptor() {
+  std::vector<std::byte> bytes;
+  std::vector<Fd> fds;
+  if (!receive_message(socket_, 16, bytes, fds) || fds.size() != 1) {
+    throw DamagedData("a descriptor that should have come with a message didn't");
+  }
+  return std::move(fds.front());
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/payload.hpp"
+
+#include <hoist/error.hpp>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace hoist::detail {
+
+namespace {
+
+class MappedSegment final : public Storage {
+ public:
+  MappedSegment(std::shared_ptr<Fd> fd, std::uint64_t offset, Mapping mapping, std::size_t before,
+                std::size_t bytes, MapAs as)
+      : Storage(mapping.data() + before, bytes, as != MapAs::read_only),
+        fd_(std::move(fd)),
+        offset_(offset),
+        mapping_(std::move(mapping)),
+        as_(as) {}
+  // The bytes of a private copy may differ from the file's.
+  Backing backing() const override {
+    return as_ == MapAs::private_copy ? Backing{} : Backing{fd_->get(), offset_};
+  }
+
+ private:
+  std::shared_ptr<Fd> fd_;
+  std::uint64_t offset_;
+  Mapping mapping_;
+  MapAs as_;
+};
+
+}  // namespace
+
+SegmentSender::~SegmentSender() = default;
+
+void write_payload(FieldWriter& to, std::span<const std::byte> meta,
+                   std::span<const Segment> segments, SegmentSender* sender) {
+  to.put(static_cast<std::uint32_t>(segments.size()));
+  for (const Segment& segment : segments) {
+    const SegmentPlace place = sender != nullptr ? sender->place(segment) : SegmentPlace{};
+    to.put(place.number);
+    to.put(place.offset);
+    to.put(static_cast<std::uint64_t>(segment.bytes));
+    if (place.number == 0) to.append(segment.data, segment.bytes);
+  }
+  to.append(meta.data(), meta.size());
+}
+
+std::shared_ptr<Storage> map_segment(std::shared_ptr<Fd> fd, std::uint64_t offset,
+                                     std::size_t bytes, MapAs as) {
+  static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint64_t start = offset / page * page;
+  const auto before = static_cast<std::size_t>(offset - start);
+  const int protection = as == MapAs::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+  const int kind = as == MapAs::private_copy ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
+  void* data =
+      ::mmap(nullptr, bytes + before, protection, kind, fd->get(), static_cast<off_t>(start));
+  if (data == MAP_FAILED) {
+    throw SystemError("can't map " + std::to_string(bytes) + " bytes of shared memory", errno);
+  }
+  return std::make_shared<MappedSegment>(std::move(fd), offset, Mapping(data, bytes + before),
+                                         before, bytes, as);
+}
+
+void SegmentTable::add(std::uint32_t number, Fd fd, std::uint64_t bytes) {
+  const auto size = regular_size(fd.get());
+  if (!size || *size < bytes) {
+    throw DamagedData("a shared array is shorter than announced");
+  }
+  const std::lock_guard lock(mutex_);
+  entries_[number] = {std::make_shared<Fd>(std::move(fd)), *size, {}};
+}
+
+void SegmentTable::forget(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  entries_.erase(number);
+}
+
+void SegmentTable::clear() {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
+}
+
+std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes, bool writable,
+                                           bool adopt) {
+  const std::lock_guard lock(mutex_);
+  const auto at = entries_.find(place.number);
+  if (at == entries_.end() || place.offset > at->second.bytes ||
+      at->second.bytes - place.offset < bytes) {
+    Decoder::throw_damaged();
+  }
+  Entry& entry = at->second;
+  if (adopt) return map_segment(entry.fd, place.offset, bytes, MapAs::shared);
+  if (writable) return map_segment(entry.fd, place.offset, bytes, MapAs::private_copy);
+  // Readers share one mapping: its page tables are filled once, not once a task.
+  const auto& known = entry.read_only;
+  if (known == nullptr || known->backing().offset != place.offset || known->bytes() != bytes) {
+    entry.read_only = map_segment(entry.fd, place.offset, bytes, MapAs::read_only);
+  }
+  return entry.read_only;
+}
+
+PayloadSource::PayloadSource(std::span<const std::byte> payload, SegmentTable& table, bool adopt)
+    : table_(table), adopt_(adopt) {
+  FieldReader reader(payload);
+  for (auto n = reader.get<std::uint32_t>(); n > 0; --n) {
+    Piece piece;
+    piece.place.number = reader.get<std::uint32_t>();
+    piece.place.offset = reader.get<std::uint64_t>();
+    piece.bytes = reader.get<std::uint64_t>();
+    if (piece.place.number == 0) piece.inline_bytes = reader.take(piece.bytes);
+    pieces_.push_back(piece);
+  }
+  meta_ = reader.left();
+}
+
+std::span<const std::byte> PayloadSource::next_meta() { return std::exchange(meta_, {}); }
+
+void PayloadSource::expect_segment(std::size_t bytes) {
+  if (next_ >= pieces_.size() || pieces_[next_].bytes != bytes) Decoder::throw_damaged();
+}
+
+void PayloadSource::read_segment(std::byte* to, std::size_t bytes) {
+  const Piece& piece = pieces_[next_++];
+  if (piece.place.number == 0) {
+    std::memcpy(to, piece.inline_bytes.data(), bytes);
+  } else {
+    const auto storage = table_.map(piece.place, bytes, false, false);
+    std::memcpy(to, storage->data(), bytes);
+  }
+}
+
+std::shared_ptr<Storage> PayloadSource::take_segment(std::size_t bytes, bool writable) {
+  const Piece& piece = pieces_[next_++];
+  if (piece.place.number != 0) return table_.map(piece.place, bytes, writable, adopt_);
+  auto storage = allocate_storage(bytes, Fill::none);
+  std::memcpy(storage->data(), piece.inline_bytes.data(), bytes);
+  return storage;
+}
+
+}  // namespace hoist::detail

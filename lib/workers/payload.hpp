@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/decoder.hpp>
+#include <hoist/detail/encoder.hpp>
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "workers/channel.hpp"
+
+namespace hoist::detail {
+
+/// A block of bytes that the other end finds in a memory file it was sent.
+struct SegmentPlace {
+  std::uint32_t number = 0;  // 0: the bytes are in the frame
+  std::uint64_t offset = 0;
+};
+
+/// Decides where each large block of a value goes, and sees to it that the other end has it.
+class SegmentSender {
+ public:
+  virtual ~SegmentSender();
+  virtual SegmentPlace place(const Segment& segment) = 0;
+};
+
+/// Appends an encoded value: its segments, then its meta stream. Where `sender` is null all is inline.
+void write_payload(FieldWriter& to, std::span<const std::byte> meta,
+                   std::span<const Segment> segments, SegmentSender* sender);
+
+/// The memory files that the other end sent, by number. Thread-safe.
+class SegmentTable {
+ public:
+  void add(std::uint32_t number, Fd fd, std::uint64_t bytes);
+  void forget(std::uint32_t number);
+  void clear();
+
+  /// Storage of its own for the bytes: a private copy made page by page as it is written, or
+  /// read-only. With `adopt`, writes go to the memory itself, whose sole owner the storage becomes.
+  std::shared_ptr<Storage> map(SegmentPlace place, std::size_t bytes, bool writable, bool adopt);
+
+ private:
+  struct Entry {
+    std::shared_ptr<Fd> fd;
+    std::uint64_t bytes = 0;
+    std::shared_ptr<Storage> read_only;
+  };
+  std::mutex mutex_;
+  std::map<std::uint32_t, Entry> entries_;
+};
+
+/// Storage that maps the whole of a memory file.
+std::shared_ptr<Storage> map_segment(std::shared_ptr<Fd> fd, std::uint64_t offset,
+                                     std::size_t bytes, MapAs as);
+
+/// Reads what write_payload wrote. The bytes must outlive it.
+class PayloadSource final : public DecodeSource {
+ public:
+  PayloadSource(std::span<const std::byte> payload, SegmentTable& table, bool adopt);
+
+  std::span<const std::byte> next_meta() override;
+  void expect_segment(std::size_t bytes) override;
+  void read_segment(std::byte* to, std::size_t bytes) override;
+  std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
+
+ private:
+  struct Piece {
+    SegmentPlace place;
+    std::span<const std::byte> inline_bytes;
+    std::uint64_t bytes = 0;
+  };
+  std::span<const std::byte> meta_;
+  std::vector<Piece> pieces_;
+  std::size_t next_ = 0;
+  SegmentTable& table_;
+  bool adopt_;
+};
+
+}  // namespace hoist::detail

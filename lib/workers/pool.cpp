@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/pool.hpp"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "workers/supervisor.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+std::mutex instance_mutex;
+std::atomic<WorkerPool*> instance{nullptr};
+
+/// The workers are the parent's.
+void forget_in_child() { instance.store(nullptr); }
+
+}  // namespace
+
+WorkerPool& WorkerPool::here() {
+  if (WorkerPool* known = instance.load(std::memory_order_acquire)) return *known;
+  const std::lock_guard lock(instance_mutex);
+  if (WorkerPool* known = instance.load(std::memory_order_acquire)) return *known;
+  static const int registered = ::pthread_atfork(nullptr, nullptr, &forget_in_child);
+  static_cast<void>(registered);
+  auto* const made = new WorkerPool;
+  instance.store(made, std::memory_order_release);
+  return *made;
+}
+
+WorkerPool::WorkerPool() {
+  Supervisor::here().set_idle_check([] { return WorkerPool::here().retire_idle(); });
+  static const pid_t owner = ::getpid();
+  static const int registered = std::atexit([] {
+    // Not in a forked child, which has the registration but not the workers.
+    WorkerPool* const pool = instance.load();
+    if (pool != nullptr && ::getpid() == owner) pool->end();
+  });
+  static_cast<void>(registered);
+}
+
+WorkerPool::Kind& WorkerPool::kind(const WorkerOptions& options, unsigned threads) {
+  for (const auto& known : kinds_) {
+    if (known->threads == threads && known->options == options) return *known;
+  }
+  kinds_.push_back(std::make_unique<Kind>(Kind{options, threads, {}}));
+  return *kinds_.back();
+}
+
+std::shared_ptr<WorkerProcess> WorkerPool::lease(const WorkerOptions& options, unsigned threads) {
+  {
+    const std::lock_guard lock(mutex_);
+    auto& idle = kind(options, threads).idle;
+    while (!idle.empty()) {
+      auto worker = std::move(idle.back());
+      idle.pop_back();
+      if (!worker->dead()) return worker;
+    }
+  }
+  return WorkerProcess::start(options, threads);
+}
+
+void WorkerPool::give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOptions& options,
+                           unsigned threads, std::size_t keep) {
+  if (worker->dead()) return;
+  worker->idle_since = Clock::now();
+  const auto leaves = worker->idle_since + options.idle_timeout;
+  {
+    const std::lock_guard lock(mutex_);
+    auto& idle = kind(options, threads).idle;
+    if (idle.size() >= keep) {
+      worker->ask_to_leave();
+      return;
+    }
+    idle.push_back(std::move(worker));
+  }
+  Supervisor::here().look_at(leaves);
+}
+
+Clock::time_point WorkerPool::retire_idle() {
+  const std::lock_guard lock(mutex_);
+  const auto now = Clock::now();
+  auto next = Clock::time_point::max();
+  for (const auto& kind : kinds_) {
+    std::erase_if(kind->idle, [&](const std::shared_ptr<WorkerProcess>& worker) {
+      if (worker->dead()) return true;
+      const auto leaves = worker->idle_since + kind->options.idle_timeout;
+      if (leaves > now) {
+        next = std::min(next, leaves);
+        return false;
+      }
+      worker->ask_to_leave();
+      return true;
+    });
+  }
+  std::erase_if(kinds_, [](const auto& kind) { return kind->idle.empty(); });
+  return next;
+}
+
+void WorkerPool::end() {
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& kind : kinds_) {
+      for (const auto& worker : kind->idle) worker->ask_to_leave();
+    }
+    kinds_.clear();
+  }
+  Supervisor::here().end_all();
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <span>
+
+#include "workers/payload.hpp"
+
+namespace hoist::detail {
+
+/// Hands a result's large blocks to the parent: as they are, where they were born in shared memory
+/// and nobody here keeps them, else copied once.
+class ResultSender final : public SegmentSender {
+ public:
+  /// `tell(content, fd)` sends a segment frame and its descriptor.
+  ResultSender(std::size_t shared_from, std::function<void(std::span<const std::byte>, int)> tell)
+      : shared_from_(shared_from), tell_(std::move(tell)) {}
+  SegmentPlace place(const Segment& segment) override;
+
+ private:
+  std::size_t shared_from_;
+  std::function<void(std::span<const std::byte>, int)> tell_;
+  std::uint32_t next_ = 1;
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/supervisor.hpp"
+
+#include <hoist/error.hpp>
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <vector>
+
+namespace hoist::detail {
+
+namespace {
+
+std::mutex instance_mutex;
+std::atomic<Supervisor*> instance{nullptr};
+
+/// A forked child has neither the thread nor the workers; it may start its own.
+void forget_in_child() { instance.store(nullptr); }
+
+constexpr std::uint64_t wakeup_id = 0;
+
+}  // namespace
+
+Supervisor& Supervisor::here() {
+  if (Supervisor* known = instance.load(std::memory_order_acquire)) return *known;
+  const std::lock_guard lock(instance_mutex);
+  if (Supervisor* known = instance.load(std::memory_order_acquire)) return *known;
+  static const int registered = ::pthread_atfork(nullptr, nullptr, &forget_in_child);
+  static_cast<void>(registered);
+  auto* const made = new Supervisor;  // its thread runs as long as the process
+  instance.store(made, std::memory_order_release);
+  return *made;
+}
+
+Supervisor::Supervisor()
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!epoll_ || !wakeup_) throw SystemError("can't watch worker processes", errno);
+  watch(wakeup_.get(), wakeup_id, EPOLLIN);
+  // Signals are for the program's own threads.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread([this] { run(); }).detach();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Supervisor::watch(int fd, std::uint64_t id, unsigned events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = id;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    throw SystemError("can't watch a worker process", errno);
+  }
+}
+
+void Supervisor::add(const std::shared_ptr<WorkerProcess>& worker) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t id = next_++;
+  workers_[id] = worker;
+  watch(worker->pidfd(), id, EPOLLIN);
+  watch(worker->output().fd(), id, EPOLLIN | EPOLLET);
+  watch(worker->errors().fd(), id, EPOLLIN | EPOLLET);
+}
+
+void Supervisor::interrupt() {
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(wakeup_.get(), &one, sizeof one));
+}
+
+void Supervisor::look_at(Clock::time_point when) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (next_look_ <= when) return;
+    next_look_ = when;
+  }
+  interrupt();
+}
+
+void Supervisor::set_idle_check(Clock::time_point (*check)()) {
+  const std::lock_guard lock(mutex_);
+  idle_check_ = check;
+}
+
+void Supervisor::run() {
+  for (;;) {
+    int timeout = -1;
+    Clock::time_point (*check)() = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      if (next_look_ != Clock::time_point::max()) {
+        const auto left = next_look_ - Clock::now();
+        if (left <= Clock::duration::zero()) {
+          check = idle_check_;
+          next_look_ = Clock::time_point::max();
+        } else {
+          timeout = static_cast<int>(std::min<long long>(
+              std::chrono::ceil<std::chrono::milliseconds>(left).count(), 3600 * 1000));
+        }
+      }
+    }
+    if (check != nullptr) {
+      const auto next = check();
+      const std::lock_guard lock(mutex_);
+      next_look_ = std::min(next_look_, next);
+      continue;
+    }
+    std::array<epoll_event, 64> events;
+    const int n =
+        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout);
+    for (int i = 0; i < n; ++i) {
+      const std::uint64_t id = events[static_cast<std::size_t>(i)].data.u64;
+      if (id == wakeup_id) {
+        std::uint64_t count = 0;
+        static_cast<void>(::read(wakeup_.get(), &count, sizeof count));
+        continue;
+      }
+      std::shared_ptr<WorkerProcess> worker;
+      {
+        const std::lock_guard lock(mutex_);
+        if (const auto at = workers_.find(id); at != workers_.end()) worker = at->second;
+      }
+      if (worker != nullptr && worker->watch()) {
+        const std::lock_guard lock(mutex_);
+        if (workers_.erase(id) > 0) {
+          for (int fd : {worker->pidfd(), worker->output().fd(), worker->errors().fd()}) {
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+          }
+        }
+      }
+    }
+  }
+}
+
+void Supervisor::end_all() {
+  std::vector<std::shared_ptr<WorkerProcess>> left;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [id, worker] : workers_) left.push_back(worker);
+  }
+  const auto deadline = Clock::now() + std::chrono::seconds(2);
+  for (const auto& worker : left) {
+    while (!worker->dead()) {
+      const auto time =
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+      pollfd end{worker->pidfd(), POLLIN, 0};
+      if (time.count() <= 0 || ::poll(&end, 1, static_cast<int>(time.count())) == 0) {
+        worker->kill();
+        ::poll(&end, 1, -1);
+      }
+      worker->watch();
+    }
+  }
+}
+
+}  // namespace hoist::detail

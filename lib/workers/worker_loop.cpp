@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/worker_loop.hpp"
+
+#include <hoist/detail/envelope.hpp>
+#include <hoist/worker.hpp>
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "workers/launch.hpp"
+#include "workers/link.hpp"
+#include "workers/payload.hpp"
+#include "workers/result_sender.hpp"
+#include "workers/shared_bytes.hpp"
+
+namespace hoist {
+
+namespace {
+bool is_worker = false;
+}
+
+bool in_worker() noexcept { return is_worker; }
+
+namespace detail {
+
+namespace {
+
+/// Ends this worker and the processes it started.
+[[noreturn]] void end_group(int code) {
+  if (::getpgrp() == ::getpid()) ::kill(0, SIGKILL);
+  ::_exit(code);
+}
+
+/// Waits in a thread of its own for the end of the parent, told by its process descriptor or, where
+/// it has none, by the socket. The kernel's own death signal won't do: it goes off when the thread
+/// ends that started the worker, and leaves the worker no time to take its children along.
+void watch_parent(int socket, int parent) {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  pollfd ends[2] = {{socket, 0, 0}, {parent, POLLIN, 0}};
+  for (;;) {
+    if (::poll(ends, parent >= 0 ? 2 : 1, -1) > 0) end_group(0);
+  }
+}
+
+std::size_t resident_bytes() {
+  std::size_t pages = 0;
+  if (std::FILE* file = std::fopen("/proc/self/statm", "r")) {
+    unsigned long total = 0;
+    unsigned long resident = 0;
+    if (std::fscanf(file, "%lu %lu", &total, &resident) == 2) pages = resident;
+    std::fclose(file);
+  }
+  return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+void flush_output() {
+  std::cout.flush();
+  std::fflush(stdout);
+}
+
+class WorkerProcess : private EncodeListener {
+ public:
+  explicit WorkerProcess(int socket) : socket_(socket) {
+    encoder_.set_listener(this);
+    allocate_large.store(&allocate_shared);
+    greet();
+  }
+
+  [[noreturn]] void run() {
+    for (;;) {
+      link_.receive(
+          [this](Kind kind, std::span<const std::byte> content) { handle(kind, content); }, 1);
+      if (!link_.has_input()) {
+        flush_output();
+        link_.ring();
+        bell().wait(Clock::time_point::max(), [this] { return link_.has_input(); });
+      }
+    }
+  }
+
+ private:
+  struct Callable {
+    std::shared_ptr<void> object;
+    std::exception_ptr error;
+  };
+
+  /// Called where a task's result is encoded and still there.
+  void encoded(Encoder& encoder) override {
+    ResultSender sender(shared_from_, [this](std::span<const std::byte> content, int fd) {
+      send(Kind::segment, content, fd);
+    });
+    write_payload(result_, encoder.meta(), encoder.segments(), &sender);
+    encoder.clear();
+  }
+
+  Bell& bell() { return memory_.state().worker_bell; }
+
+  void greet() {
+    std::vector<std::byte> bytes;
+    std::vector<Fd> fds;
+    if (!receive_message(socket_, 4096, bytes, fds)) ::_exit(0);
+    FieldReader hello(bytes);
+    if (hello.get<std::uint32_t>() != channel_version || fds.size() < 2) {
+      std::fputs("hoist: this worker and its parent are of different versions\n", stderr);
+      ::_exit(125);
+    }
+    max_tasks_ = hello.get<std::uint64_t>();
+    rss_limit_ = hello.get<std::uint64_t>();
+    const std::string build_id = hello.text();
+    memory_ = ChannelMemory::open(fds[0].get());
+    board_.emplace(BellBoard::open(fds[1].get()));
+    link_ = Link(memory_, socket_, true);
+    follow_bell();
+    // The first module of a process is the program itself.
+    add_peer_module({"", build_id});
+    FieldWriter ready;
+    ready.put(static_cast<std::int64_t>(::getpid()));
+    send(Kind::ready, ready.bytes());
+    link_.ring();
+    const int parent = fds.size() > 2 ? fds[2].release() : -1;
+    std::thread(watch_parent, socket_, parent).detach();
+  }
+
+  /// Loops come and go, each with a bell of its own.
+  void follow_bell() {
+    link_.set_peer_bell(&board_->bell(memory_.state().parent_bell.load(std::memory_order_acquire)));
+  }
+
+  void send(Kind kind, std::span<const std::byte> content, int fd = -1) {
+    if (!link_.send(kind, content, fd, bell(), [] { return false; })) end_group(0);
+  }
+
+  void handle(Kind kind, std::span<const std::byte> content) {
+    FieldReader fields(content);
+    switch (kind) {
+      case Kind::module: {
+        ModuleName name;
+        name.build_id = fields.text();
+        name.path = fields.text();
+        add_peer_module(name);
+        break;
+      }
+      case Kind::function: {
+        CodeAddress address;
+        address.module = fields.get<std::uint64_t>();
+        address.offset = fields.get<std::uint64_t>();
+        functions_.push_back(address);
+        break;
+      }
+      case Kind::callable: open_callable(fields); break;
+      case Kind::forget_callable: callables_.erase(fields.get<std::uint32_t>()); break;
+      case Kind::segment: {
+        const auto number = fields.get<std::uint32_t>();
+        fields.get<std::uint32_t>();
+        segments_.add(number, link_.take_descriptor(), fields.get<std::uint64_t>());
+        break;
+      }
+      case Kind::forget_segment: segments_.forget(fields.get<std::uint32_t>()); break;
+      case Kind::initializer: initialize_state(fields); break;
+      case Kind::tasks: run_tasks(fields); break;
+      case Kind::leave: leave();
+      default: throw DamagedData("a worker got a frame of a kind it doesn't know");
+    }
+  }
+
+  const void* function(std::uint32_t number) { return resolve_code(functions_.at(number)); }
+
+  void open_callable(FieldReader& fields) {
+    Callable callable;
+    const auto number = fields.get<std::uint32_t>();
+    const auto open = fields.get<std::uint32_t>();
+    try {
+      PayloadSource source(fields.left(), segments_, false);
+      Decoder decoder(source);
+      callable.object = reinterpret_cast<OpenCallable>(const_cast<void*>(function(open)))(decoder);
+    } catch (...) {
+      callable.error = std::current_exception();
+    }
+    callables_[number] = std::move(callable);
+  }
+
+  void initialize_state(FieldReader& fields) {
+    try {
+      const auto number = fields.get<std::uint32_t>();
+      fields.get<std::uint32_t>();
+      PayloadSource source(fields.left(), segments_, false);
+      Decoder decoder(source);
+      reinterpret_cast<Initialize>(const_cast<void*>(function(number)))(decoder,
+                                                                        worker_state_here());
+    } catch (...) {
+      send(Kind::left, pack_error(std::current_exception()));
+      leave();
+    }
+  }
+
+  void run_tasks(FieldReader& fields) {
+    follow_bell();
+    auto count = fields.get<std::uint32_t>();
+    fields.get<std::uint32_t>();
+    shared_from_ = static_cast<std::size_t>(fields.get<std::uint64_t>());
+    auto began = Clock::now();
+    auto told = began;
+    for (; count > 0; --count) {
+      const auto bytes = fields.get<std::uint32_t>();
+      const auto run = fields.get<std::uint32_t>();
+      const auto callable = fields.get<std::uint32_t>();
+      fields.get<std::uint32_t>();
+      memory_.state().begun.store(++begun_, std::memory_order_release);
+      run_task(fields.take(bytes), run, callable, began);
+      const auto now = Clock::now();
+      // What took long is told at once; the end of a batch of short tasks tells them all.
+      if (now - told > std::chrono::microseconds(200)) {
+        link_.ring();
+        told = now;
+      }
+      began = now;
+      if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();
+      if (rss_limit_ != 0 && resident_bytes() > rss_limit_) retire();
+    }
+  }
+
+  void run_task(std::span<const std::byte> payload, std::uint32_t run, std::uint32_t callable,
+                Clock::time_point began) {
+    encoder_.clear();
+    result_.clear();
+    result_.put(static_cast<std::int64_t>(began.time_since_epoch().count()));
+    result_.put(std::int64_t{0});  // patched below: time taken
+    result_.put(std::uint32_t{1});
+    result_.put(std::uint32_t{0});
+    try {
+      void* object = nullptr;
+      if (callable != 0) {
+        const Callable& opened = callables_.at(callable);
+        if (opened.error) std::rethrow_exception(opened.error);
+        object = opened.object.get();
+      }
+      PayloadSource source(payload, segments_, false);
+      Decoder decoder(source);
+      reinterpret_cast<RunCall>(const_cast<void*>(cached_function(run)))(object, decoder, encoder_);
+    } catch (...) {
+      const auto packed = pack_error(std::current_exception());
+      result_.clear();
+      result_.put(static_cast<std::int64_t>(began.time_since_epoch().count()));
+      result_.put(std::int64_t{0});
+      result_.put(std::uint32_t{0});
+      result_.put(std::uint32_t{0});
+      result_.append(packed.data(), packed.size());
+    }
+    result_.patch(8, static_cast<std::int64_t>((Clock::now() - began).count()));
+    send(Kind::result, result_.bytes());
+  }
+
+  /// resolve_code takes a lock; tasks in a row mostly run one function.
+  const void* cached_function(std::uint32_t number) {
+    if (number != last_function_) {
+      last_address_ = function(number);
+      last_function_ = number;
+    }
+    return last_address_;
+  }
+
+  [[noreturn]] void retire() {
+    send(Kind::left, {});
+    leave();
+  }
+
+  [[noreturn]] void leave() {
+    link_.ring();
+    callables_.clear();
+    worker_state_here() = {};
+    flush_output();
+    std::fflush(nullptr);
+    std::cerr.flush();
+    // Not exit(): destructors of static objects are the business of the program, which runs elsewhere.
+    ::_exit(0);
+  }
+
+  int socket_;
+  ChannelMemory memory_;
+  std::optional<BellBoard> board_;
+  Link link_;
+  SegmentTable segments_;
+  std::vector<CodeAddress> functions_;
+  std::map<std::uint32_t, Callable> callables_;
+  Encoder encoder_;
+  FieldWriter result_;
+  std::size_t shared_from_ = large_storage;
+  std::uint64_t begun_ = 0;
+  std::uint64_t max_tasks_ = 0;
+  std::uint64_t rss_limit_ = 0;
+  std::uint32_t last_function_ = static_cast<std::uint32_t>(-1);
+  const void* last_address_ = nullptr;
+};
+
+}  // namespace
+
+void run_worker(int channel) {
+  is_worker = true;
+  ::unsetenv(worker_variable);
+  // Ctrl-C is for the parent, who tells its workers what to do. Others as for any new program.
+  ::signal(SIGINT, SIG_IGN);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::prctl(PR_SET_NAME, "hoist-worker");
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  try {
+    // Not on the stack of a function that could be left: the watching thread never ends.
+    auto* const worker = new WorkerProcess(channel);
+    worker->run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "hoist: worker: %s\n", error.what());
+    end_group(125);
+  }
+}
+
+}  // namespace detail
+}  // namespace hoist

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/worker_process.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "workers/launch.hpp"
+#include "workers/supervisor.hpp"
+
+extern "C" char** environ;
+
+namespace hoist::detail {
+
+namespace {
+
+Fd process_descriptor(pid_t pid) {
+  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
+}
+
+std::pair<Fd, Fd> pipe_pair() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) {
+    throw SystemError("can't make a pipe for a worker process", errno);
+  }
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+/// Libraries that start a thread per core in every worker would have them fight over the cores.
+/// What the user has set stays.
+constexpr const char* thread_variables[] = {
+    "OMP_NUM_THREADS",        "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",   "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",  "NUMBA_NUM_THREADS", "TBB_NUM_THREADS"};
+
+std::vector<std::string> worker_environment(const WorkerOptions& options, unsigned threads) {
+  std::map<std::string, std::string> all;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string_view text(*at);
+    const std::size_t end = text.find('=');
+    if (end != std::string_view::npos) all.emplace(text.substr(0, end), text.substr(end + 1));
+  }
+  for (const char* name : thread_variables) all.emplace(name, std::to_string(threads));
+  for (const auto& [name, value] : options.env) all[name] = value;
+  all[worker_variable] = std::to_string(worker_channel_fd);
+  std::vector<std::string> environment;
+  environment.reserve(all.size());
+  for (const auto& [name, value] : all) environment.push_back(name + "=" + value);
+  return environment;
+}
+
+}  // namespace
+
+std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options,
+                                                    unsigned threads) {
+  Supervisor& supervisor = Supervisor::here();
+  std::shared_ptr<WorkerProcess> worker(new WorkerProcess);
+  auto [ours, theirs] = socket_pair();
+  auto [output, output_end] = pipe_pair();
+  auto [errors, errors_end] = pipe_pair();
+  Fd memory;
+  worker->memory_ = ChannelMemory::create(memory);
+  worker->socket_ = std::move(ours);
+  worker->link_ = Link(worker->memory_, worker->socket_.get(), false);
+  worker->link_.set_peer_bell(&worker->memory_.state().worker_bell);
+
+  // Waits in the socket until the worker is there to read it.
+  FieldWriter hello;
+  hello.put(channel_version);
+  hello.put(static_cast<std::uint64_t>(options.max_tasks));
+  hello.put(static_cast<std::uint64_t>(options.rss_limit));
+  static_cast<void>(module_count());
+  hello.text(module_name(0).build_id);
+  const Fd self = process_descriptor(::getpid());
+  std::vector<int> fds{memory.get(), BellBoard::here().fd()};
+  if (self) fds.push_back(self.get());
+  send_message(worker->socket_.get(), hello.bytes(), fds);
+
+  Launch launch;
+  launch.environment = worker_environment(options, threads);
+  launch.channel = theirs.get();
+  launch.output = output_end.get();
+  launch.error = errors_end.get();
+  worker->pid_ = launch_worker(launch);
+  worker->pidfd_ = process_descriptor(worker->pid_);
+  worker->started = Clock::now();
+  const std::string prefix =
+      options.prefix_output ? "[" + std::to_string(worker->pid_) + "] " : std::string();
+  worker->output_ = std::make_unique<OutputLines>(std::move(output), STDOUT_FILENO, prefix);
+  worker->errors_ = std::make_unique<OutputLines>(std::move(errors), STDERR_FILENO, prefix);
+  if (!worker->pidfd_) {
+    const int error = errno;
+    worker->kill();
+    ::waitpid(worker->pid_, nullptr, 0);
+    worker->dead_.store(true);
+    throw SystemError("can't watch a worker process", error);
+  }
+  supervisor.add(worker);
+  if (options.initializer) {
+    FieldWriter frame;
+    frame.put(worker->function_number(reinterpret_cast<const void*>(options.initializer.run())));
+    frame.put(std::uint32_t{0});
+    frame.append(options.initializer.value().data(), options.initializer.value().size());
+    worker->send(Kind::initializer, frame.bytes());
+  }
+  return worker;
+}
+
+WorkerProcess::~WorkerProcess() {
+  if (!dead()) kill();
+}
+
+bool WorkerProcess::send(Kind kind, std::span<const std::byte> content, int fd) {
+  if (dead()) return false;
+  return link_.send(kind, content, fd, BellBoard::here().bell(bell_), [this] { return dead(); });
+}
+
+std::size_t WorkerProcess::receive(
+    const std::function<void(Kind, std::span<const std::byte>)>& handle, std::size_t limit) {
+  const std::size_t count = link_.receive(
+      [&](Kind kind, std::span<const std::byte> content) {
+        if (kind == Kind::ready) {
+          ready = true;
+        } else if (kind == Kind::segment) {
+          FieldReader fields(content);
+          const auto number = fields.get<std::uint32_t>();
+          fields.get<std::uint32_t>();
+          segments_.add(number, link_.take_descriptor(), fields.get<std::uint64_t>());
+        } else {
+          handle(kind, content);
+        }
+      },
+      limit);
+  if (count > 0) link_.ring();  // it may be waiting for room
+  return count;
+}
+
+void WorkerProcess::use_bell(std::size_t number) {
+  bell_ = number;
+  memory_.state().parent_bell.store(static_cast<std::uint32_t>(number), std::memory_order_release);
+}
+
+void WorkerProcess::announce_modules() {
+  for (const std::size_t all = module_count(); announced_ < all; ++announced_) {
+    const ModuleName name = module_name(announced_);
+    FieldWriter frame;
+    frame.text(name.build_id);
+    frame.text(name.path);
+    send(Kind::module, frame.bytes());
+  }
+}
+
+std::uint32_t WorkerProcess::function_number(const void* address) {
+  const auto [at, is_new] =
+      functions_.emplace(address, static_cast<std::uint32_t>(functions_.size()));
+  if (is_new) {
+    const CodeAddress where = code_address_of(address);
+    announce_modules();
+    FieldWriter frame;
+    frame.put(where.module);
+    frame.put(where.offset);
+    send(Kind::function, frame.bytes());
+  } else {
+    announce_modules();  // arguments may hold functions of a module that came since
+  }
+  return at->second;
+}
+
+void WorkerProcess::ask_to_leave() {
+  if (send(Kind::leave, {})) ring();
+}
+
+void WorkerProcess::kill() {
+  // The group is still this worker's: its leader is waited for only in watch(), after this.
+  if (!dead() && ::kill(-pid_, SIGKILL) != 0) ::kill(pid_, SIGKILL);
+}
+
+bool WorkerProcess::watch() {
+  output_->move();
+  errors_->move();
+  const std::lock_guard lock(end_mutex_);
+  if (dead()) return true;
+  siginfo_t info{};
+  const auto wait = [&](int how) {
+    return ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info,
+                    WEXITED | WNOHANG | how);
+  };
+  // Fails where the program has the system collect its children (SIGCHLD ignored): it has ended.
+  const bool known = wait(WNOWAIT) == 0;
+  if (known && info.si_pid == 0) return false;
+  // What it started has nobody to answer to any more. While the leader isn't collected, the number
+  // of its group can't belong to anybody else. One that left in order may leave others behind.
+  const bool exited = info.si_code == CLD_EXITED;
+  if (known && !(exited && info.si_status == 0)) ::kill(-pid_, SIGKILL);
+  output_->move();
+  errors_->move();
+  end_.exit_code = known && exited ? info.si_status : 0;
+  end_.signal = known && !exited ? info.si_status : 0;
+  end_.last_lines = errors_->last_lines();
+  if (known) wait(0);
+  dead_.store(true, std::memory_order_release);
+  // Who waits for this worker looks again.
+  BellBoard::here().bell(memory_.state().parent_bell.load(std::memory_order_acquire)).wake();
+  return true;
+}
+
+}  // namespace hoist::detail

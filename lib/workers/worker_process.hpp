@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/worker.hpp>
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "workers/link.hpp"
+#include "workers/payload.hpp"
+
+namespace hoist::detail {
+
+/// How a worker ended.
+struct WorkerEnd {
+  int signal = 0;
+  int exit_code = 0;
+  std::string last_lines;  ///< of its stderr
+};
+
+/// Passes a worker's output on, a line at a time, and keeps the last lines.
+class OutputLines {
+ public:
+  OutputLines(Fd from, int to, std::string prefix)
+      : from_(std::move(from)), to_(to), prefix_(std::move(prefix)) {}
+  /// Moves what is there. False at the end.
+  bool move();
+  int fd() const { return from_.get(); }
+  std::string last_lines() const;
+
+ private:
+  void line(std::string_view text);
+
+  mutable std::mutex mutex_;
+  Fd from_;
+  int to_;
+  std::string prefix_;
+  std::string rest_;
+  std::deque<std::string> last_;
+  bool done_ = false;
+};
+
+/// A worker process as its parent sees it. One thread at a time speaks to it; the supervisor watches
+/// its life and output.
+class WorkerProcess {
+ public:
+  /// Starts one, without waiting for it to answer. `threads` limits what numeric libraries use.
+  static std::shared_ptr<WorkerProcess> start(const WorkerOptions& options, unsigned threads);
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
+  ~WorkerProcess();
+
+  int pid() const { return static_cast<int>(pid_); }
+  int pidfd() const { return pidfd_.get(); }
+  bool dead() const { return dead_.load(std::memory_order_acquire); }
+  /// Meaningful once dead().
+  const WorkerEnd& end() const { return end_; }
+
+  /// Sends a frame. False where the worker is dead.
+  bool send(Kind kind, std::span<const std::byte> content, int fd = -1);
+  void ring() { link_.ring(); }
+  bool has_input() const { return link_.has_input(); }
+  /// Handles frames; those of segments and of start are handled here.
+  std::size_t receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
+                      std::size_t limit);
+  /// Which of this process's bells the worker rings, and this end sleeps on.
+  void use_bell(std::size_t number);
+  /// Tasks that the worker has begun since it started.
+  std::uint64_t begun() const { return memory_.state().begun.load(std::memory_order_acquire); }
+
+  /// The worker's number for a function, which it is told at the first call.
+  std::uint32_t function_number(const void* address);
+  SegmentTable& segments() { return segments_; }
+
+  /// Asks it to leave once it is done with what it has.
+  void ask_to_leave();
+  /// Ends it and the processes it started.
+  void kill();
+
+  /// For the supervisor: moves output; where the process has ended, collects it. True: dead now.
+  bool watch();
+  OutputLines& output() { return *output_; }
+  OutputLines& errors() { return *errors_; }
+
+  // What lives on from one loop to the next.
+  std::uint64_t received = 0;  ///< results, in the order of tasks
+  std::uint32_t next_callable = 1;
+  std::map<std::uint64_t, std::uint32_t> known_segments;  ///< identity: the worker's number
+  std::uint32_t next_segment = 1;
+  bool ready = false;
+  Clock::time_point started{};
+  Clock::time_point idle_since{};
+
+ private:
+  WorkerProcess() = default;
+  void announce_modules();
+
+  pid_t pid_ = -1;
+  Fd pidfd_;
+  Fd socket_;
+  ChannelMemory memory_;
+  Link link_;
+  std::size_t bell_ = 0;
+  SegmentTable segments_;
+  std::map<const void*, std::uint32_t> functions_;
+  std::size_t announced_ = 1;  // the main program is known
+  std::unique_ptr<OutputLines> output_;
+  std::unique_ptr<OutputLines> errors_;
+  std::mutex end_mutex_;
+  WorkerEnd end_;
+  std::atomic<bool> dead_{false};
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/worker.hpp>
+
+#include <hoist/detail/encoder.hpp>
+
+#include <string>
+
+#include "workers/payload.hpp"
+
+namespace hoist {
+
+namespace detail {
+
+WorkerState& worker_state_here() {
+  static auto* const state = new WorkerState;
+  return *state;
+}
+
+void throw_no_worker_state(const std::type_info& wanted, const std::type_info* found) {
+  throw BadArgument("worker_state: there is no " + readable_type(wanted) + " here: " +
+                    (found == nullptr
+                         ? std::string("no initializer has run (WorkerOptions::initializer)")
+                         : "the initializer returned " + readable_type(*found)));
+}
+
+}  // namespace detail
+
+void WorkerInitializer::keep(const detail::Encoded& encoded, detail::Initialize initialize) {
+  detail::FieldWriter payload;
+  detail::write_payload(payload, encoded.meta, encoded.segments, nullptr);
+  value_.assign(payload.bytes().begin(), payload.bytes().end());
+  run_ = initialize;
+}
+
+}  // namespace hoist

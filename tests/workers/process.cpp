@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/envelope.hpp>
+#include <hoist/worker.hpp>
+
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "workers/pool.hpp"
+#include "workers/supervisor.hpp"
+
+using namespace hoist;
+using namespace hoist::detail;
+
+namespace {
+
+/// One call at a time on one worker, as simply as the frames allow.
+class Caller {
+ public:
+  explicit Caller(const WorkerOptions& options = {}) : worker(WorkerProcess::start(options, 1)) {
+    worker->use_bell(7);
+  }
+  ~Caller() { worker->kill(); }
+
+  template <class F, class... Args>
+  auto call(F callable, Args... args) {
+    using R = TaskResult<F, Args...>;
+    Encoder encoder;
+    send_call<F, Args...>(encoder, callable, args...);
+    FieldWriter payload;
+    write_payload(payload, encoder.meta(), encoder.segments(), nullptr);
+    FieldWriter frame;
+    frame.put(std::uint32_t{1});
+    frame.put(std::uint32_t{0});
+    frame.put(std::uint64_t{1} << 20);
+    frame.put(static_cast<std::uint32_t>(payload.size()));
+    frame.put(worker->function_number(reinterpret_cast<const void*>(&run_call<F, Args...>)));
+    frame.put(std::uint64_t{0});
+    frame.append(payload.bytes().data(), payload.size());
+    if (!worker->send(Kind::tasks, frame.bytes())) throw std::runtime_error("dead");
+    worker->ring();
+    return finish<R>();
+  }
+
+  template <class R>
+  R finish() {
+    std::optional<std::conditional_t<std::is_void_v<R>, int, R>> result;
+    bool answered = false;
+    while (!answered) {
+      BellBoard::here().bell(7).wait(Clock::now() + std::chrono::seconds(20),
+                                     [&] { return worker->has_input() || worker->dead(); });
+      const std::size_t n = worker->receive(
+          [&](Kind kind, std::span<const std::byte> content) {
+            REQUIRE(kind == Kind::result);
+            FieldReader fields(content);
+            fields.get<std::int64_t>();
+            fields.get<std::int64_t>();
+            const bool good = fields.get<std::uint32_t>() == 1;
+            fields.get<std::uint32_t>();
+            if (!good) std::rethrow_exception(unpack_error(fields.left()));
+            PayloadSource source(fields.left(), worker->segments(), true);
+            Decoder decoder(source);
+            if constexpr (std::is_void_v<R>) {
+              result = 0;
+            } else {
+              result = receive_result<R>(decoder);
+            }
+            answered = true;
+          },
+          1);
+      if (n == 0 && worker->dead()) throw std::runtime_error("died");
+    }
+    if constexpr (!std::is_void_v<R>) return std::move(*result);
+  }
+
+  std::shared_ptr<WorkerProcess> worker;
+};
+
+int twice(int x) { return 2 * x; }
+
+}  // namespace
+
+TEST_CASE("a worker runs functions and returns results and errors") {
+  Caller caller;
+  CHECK(caller.call(&twice, 21) == 42);
+  CHECK(caller.call([] { return static_cast<int>(::getppid()); }) == ::getpid());
+  CHECK(caller.call([](const std::string& s) { return s + s; }, std::string(300000, 'x')).size() ==
+        600000);
+  CHECK_THROWS_AS(caller.call([] { throw std::out_of_range("far"); }), std::out_of_range);
+  CHECK(caller.call(&twice, 4) == 8);
+  CHECK(caller.call([] { return in_worker(); }));
+}
+
+TEST_CASE("a worker inherits nothing but its channel") {
+  Caller caller;
+  // 0, 1, 2, the channel, and what the worker itself opened for it: nothing above is the parent's.
+  CHECK(caller.call([] {
+    char c = 0;
+    return static_cast<long>(::read(0, &c, 1));
+  }) == 0);
+  CHECK(caller.call([] { return std::string(std::getenv("OMP_NUM_THREADS")); }) == "1");
+  CHECK(caller.call([] { return std::getenv("HOIST_WORKER_CHANNEL") == nullptr; }));
+}
+
+TEST_CASE("large results are adopted") {
+  Caller caller;
+  const auto array = caller.call(
+      [](std::size_t n) {
+        auto a = Array<double>::uninitialized({n});
+        for (std::size_t i = 0; i < n; ++i) a(i) = static_cast<double>(i);
+        return a;
+      },
+      std::size_t{1000000});
+  CHECK(array(999999) == 999999);
+  CHECK(array.storage()->backing().fd >= 0);
+  const auto vector =
+      caller.call([](std::size_t n) { return std::vector<int>(n, 3); }, std::size_t{1000000});
+  CHECK(vector.size() == 1000000);
+  CHECK(vector.back() == 3);
+}
+
+TEST_CASE("the end of a worker is seen, with its signal and last words") {
+  Caller caller;
+  CHECK_THROWS_WITH(caller.call([] {
+    std::fputs("last words\n", stderr);
+    ::raise(SIGKILL);
+  }),
+                    "died");
+  CHECK(caller.worker->end().signal == SIGKILL);
+  CHECK(caller.worker->end().last_lines == "last words");
+  Caller other;
+  CHECK_THROWS_WITH(other.call([] { std::exit(42); }), "died");
+  CHECK(other.worker->end().exit_code == 42);
+}
+
+TEST_CASE("initializers make a state for the tasks") {
+  Caller caller({.initializer = {[](int x) { return std::vector<int>(3, x); }, 5}});
+  CHECK(caller.call([] { return worker_state<std::vector<int>>()[2]; }) == 5);
+  CHECK_THROWS_AS(caller.call([] { return worker_state<int>(); }), BadArgument);
+}
+
+TEST_CASE("the pool keeps workers and lets them go") {
+  const WorkerOptions options{.env = {{"POOL_TEST", "1"}}};
+  auto first = WorkerPool::here().lease(options, 1);
+  const int pid = first->pid();
+  WorkerPool::here().give_back(first, options, 1, 2);
+  first = WorkerPool::here().lease(options, 1);
+  CHECK(first->pid() == pid);
+  const WorkerOptions brief{.idle_timeout = std::chrono::milliseconds(1)};
+  auto second = WorkerPool::here().lease(brief, 1);
+  WorkerPool::here().give_back(second, brief, 1, 2);
+  const auto limit = Clock::now() + std::chrono::seconds(20);
+  while (!second->dead() && Clock::now() < limit) std::this_thread::yield();
+  CHECK(second->dead());
+  CHECK(second->end().exit_code == 0);
+  CHECK(second->end().signal == 0);
+  WorkerPool::here().give_back(first, options, 1, 0);
+}
