@@ -261,8 +261,6 @@ EntryAddress FunctionCache::shelve(const Call& call) {
   return {name, {}};
 }
 
-std::string FunctionCache::explain(const Call&) { return {}; }
-
 void FunctionCache::clear() {
   if (memory_->store() == nullptr) return;
   memory_->store()->clear(directory_.substr(0, directory_.find('/')));

@@ -76,7 +76,7 @@ class LocalStore final : public StoreBackend {
         staging_(root_, files, config.fsync),
         uses_(root_ + ".hoist/uses") {
     staging_.sweep();
-    uses_.open(false);
+    uses_.open();
   }
 
   std::unique_ptr<StoredEntry> get(const std::string& name) override {
@@ -96,8 +96,8 @@ class LocalStore final : public StoreBackend {
     write(file);
     struct stat old{};
     const bool replaces = ::stat(path.c_str(), &old) == 0;
+    if (uses_.create()) list("", [](const StoreItem&) {});
     file.commit(path);
-    uses_.open(true);
     uses_.used(tag_of(name));
     uses_.add(replaces ? 0 : 1,
               static_cast<std::int64_t>(file.size()) - (replaces ? old.st_size : 0));

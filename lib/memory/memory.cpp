@@ -2,8 +2,11 @@
 #include <hoist/memory.hpp>
 
 #include <hoist/error.hpp>
+#include <hoist/hash.hpp>
 
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <vector>
 
 #include "memory/function_cache.hpp"
@@ -115,7 +118,17 @@ std::shared_ptr<MemoryCore> open_memory(const MemoryParts& parts) {
   if (parts.bytes_limit) options.bytes_limit = *parts.bytes_limit;
   if (parts.age_limit) options.age_limit = std::chrono::nanoseconds(*parts.age_limit);
   options.on_store_error = static_cast<OnStoreError>(parts.on_store_error);
-  return std::make_shared<MemoryCore>(parts.location, std::move(options));
+  // A worker that is sent a Memory with each of its tasks keeps one, with its mapped record of uses
+  // and its counts.
+  static auto* mutex = new std::mutex;
+  static auto* opened = new std::map<Digest, std::weak_ptr<MemoryCore>>;
+  const std::lock_guard lock(*mutex);
+  auto& known = (*opened)[hash(parts)];
+  auto core = known.lock();
+  if (core == nullptr) {
+    known = core = std::make_shared<MemoryCore>(parts.location, std::move(options));
+  }
+  return core;
 }
 
 }  // namespace detail

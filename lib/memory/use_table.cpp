@@ -141,34 +141,36 @@ std::string UseTable::fresh_path() const {
   return path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(count.fetch_add(1));
 }
 
-bool UseTable::open(bool create) {
-  if (current() != nullptr) {
-    struct stat status{};
-    // Removed with its directory: what others record, they record elsewhere.
-    if (!create || ::fstat(current()->fd.get(), &status) != 0 || status.st_nlink > 0) return true;
-  }
-  const std::lock_guard lock(mutex_);
-  if (auto mapping = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC))) {
-    adopt(std::move(mapping));
-    return true;
-  }
-  if (!create) return current_ != nullptr;
-  const std::string fresh = fresh_path();
-  auto mapping = make(first_slots, fresh);
-  if (mapping != nullptr) {
-    // Whoever links first wins; one that can't be used is replaced.
-    if (::link(fresh.c_str(), path_.c_str()) != 0) {
-      if (auto theirs = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC))) {
-        mapping = std::move(theirs);
-      } else if (::rename(fresh.c_str(), path_.c_str()) != 0) {
-        mapping.reset();
-      }
-    }
-  }
-  ::unlink(fresh.c_str());
+bool UseTable::adopt_existing() {
+  auto mapping = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
   if (mapping == nullptr) return false;
   adopt(std::move(mapping));
   return true;
+}
+
+void UseTable::open() {
+  const std::lock_guard lock(mutex_);
+  adopt_existing();
+}
+
+bool UseTable::create() {
+  if (const Mapping* mapping = current()) {
+    struct stat status{};
+    // Removed with its directory: what others record, they record elsewhere.
+    if (::fstat(mapping->fd.get(), &status) != 0 || status.st_nlink > 0) return false;
+  }
+  const std::lock_guard lock(mutex_);
+  if (adopt_existing()) return false;
+  const std::string fresh = fresh_path();
+  auto mapping = make(first_slots, fresh);
+  // Whoever links first wins; a file that is there and no table is replaced.
+  bool named = mapping != nullptr && ::link(fresh.c_str(), path_.c_str()) == 0;
+  if (mapping != nullptr && !named && !adopt_existing()) {
+    named = ::rename(fresh.c_str(), path_.c_str()) == 0;
+  }
+  ::unlink(fresh.c_str());
+  if (named) adopt(std::move(mapping));
+  return named;
 }
 
 UseTable::Mapping* UseTable::current() {

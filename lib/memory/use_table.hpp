@@ -27,8 +27,11 @@ class UseTable final : private ForkGuard {
   UseTable& operator=(const UseTable&) = delete;
   ~UseTable();
 
-  /// Opens the table if there is one, or with `create` makes it. False if there is none then.
-  bool open(bool create);
+  /// Opens the table if there is one.
+  void open();
+  /// Makes the table if there is none, or if it was removed with its directory. True if it is new,
+  /// and doesn't yet know how much there is in the store.
+  bool create();
 
   /// Nanoseconds since 1970; 0 if not known.
   std::uint64_t last_use(std::uint64_t tag);
@@ -49,6 +52,7 @@ class UseTable final : private ForkGuard {
   std::string fresh_path() const;
   std::unique_ptr<Mapping> map(int fd) const;
   std::unique_ptr<Mapping> make(std::uint64_t slots, const std::string& path) const;
+  bool adopt_existing();
   void adopt(std::unique_ptr<Mapping> mapping);
 
   std::string path_;

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/memory.hpp>
+#include <hoist/store.hpp>
+
+#include <memory>
+
+#include "memory/store.hpp"
+#include "memory/store_contract.hpp"
+#include "support/temp_dir.hpp"
+
+using hoist::Memory;
+using support::TempDir;
+
+namespace {
+
+int square(int x) { return x * x; }
+
+}  // namespace
+
+TEST_CASE("the local store keeps the contract") {
+  const TempDir dir;
+  support::StoreContract([&] {
+    return hoist::detail::make_store("local", {.location = dir / "new"});
+  }).run();
+  // Cleared, it leaves its own records and nothing else.
+  CHECK(support::count_entries(dir / "new") == 2);
+  CHECK(support::slurp(dir / "new/.gitignore") == "*\n");
+}
+
+TEST_CASE("the store in memory keeps the contract") {
+  const auto keep = hoist::detail::make_store("memory", {.location = "contract"});
+  support::StoreContract([] {
+    return hoist::detail::make_store("memory", {.location = "contract"});
+  }).run();
+}
+
+TEST_CASE("a registered store serves a Memory") {
+  hoist::register_store_backend("mine", [](const hoist::StoreConfig& config) {
+    return hoist::detail::make_store("memory", config);
+  });
+  const Memory memory("anywhere", {.backend = "mine"});
+  const auto cached = memory.cache(square);
+  CHECK(cached(5) == 25);
+  CHECK(cached(5) == 25);
+  CHECK(memory.stats().hits == 1);
+  CHECK_FALSE(std::filesystem::exists("anywhere"));
+  CHECK_THROWS_AS(Memory("x", {.backend = "unheard of"}), hoist::BadArgument);
+  CHECK_THROWS_AS(hoist::register_store_backend("", nullptr), hoist::BadArgument);
+}
+
+TEST_CASE("a location that was there before is not hidden from version control") {
+  const TempDir dir;
+  const Memory memory(dir.path());
+  memory.cache(square)(3);
+  CHECK_FALSE(std::filesystem::exists(dir / ".gitignore"));
+}
