@@ -26,9 +26,9 @@ ContainerWriter::ContainerWriter(ByteSink& out, const Schema& schema, const Code
   std::memcpy(header.magic, container_magic.data(), sizeof header.magic);
   header.version = 1;
   if (codec_ != nullptr) {
-    const std::string_view name = codec_->name();
+    const std::string name = codec_name(*codec_);
     if (name.size() > sizeof header.codec) {
-      throw BadArgument("the name of compression method \"" + std::string(name) +
+      throw BadArgument("the name of compression method \"" + name +
                         "\" is longer than the 16 bytes a container has for it");
     }
     std::memcpy(header.codec, name.data(), name.size());

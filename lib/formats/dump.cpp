@@ -4,6 +4,8 @@
 
 #include "base/file.hpp"
 #include "base/iostreams.hpp"
+#include "base/run_parallel.hpp"
+#include "codecs/open.hpp"
 #include "formats/container.hpp"
 
 namespace hoist::detail {
@@ -34,6 +36,8 @@ Plan plan_for(const std::filesystem::path& path, const Compression& compress) {
   return plan;
 }
 
+unsigned threads_of(unsigned asked) { return asked == 0 ? transfer_threads() : asked; }
+
 std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
 
 /// Where two schemas begin to differ, with the text around.
@@ -56,7 +60,8 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
   const Plan plan = plan_for(path, options.compress);
   AtomicFile file(path);
   std::unique_ptr<ByteSink> stream;
-  if (plan.stream != nullptr) stream = plan.stream->compressor(file, plan.level);
+  if (plan.stream != nullptr)
+    stream = plan.stream->compressor(file, plan.level, threads_of(options.threads));
   ByteSink& out = stream ? *stream : file;
   ContainerWriter writer(out, schema, plan.blocks, plan.level);
   Encoder encoder(&writer);
@@ -109,7 +114,7 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
   FileSource* direct = file.left() ? &file : nullptr;
   std::unique_ptr<ByteSource> decompressed;
   if (const Codec* codec = codec_for_content(file.peek(16))) {
-    decompressed = codec->decompressor(file);
+    decompressed = open_compressed(*codec, file, options.limits, options.threads);
     source = decompressed.get();
     direct = nullptr;
   }
@@ -128,7 +133,7 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
   const auto first = source.peek(16);
   if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
   if (const Codec* codec = codec_for_content(first)) {
-    const auto decompressed = codec->decompressor(source);
+    const auto decompressed = open_compressed(*codec, source, options.limits, options.threads);
     ContainerReader reader(*decompressed, nullptr, name, MmapMode::none);
     read_container(reader, name, schema, call);
     reader.expect_end();

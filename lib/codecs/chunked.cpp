@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "codecs/chunked.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/run_ordered.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// Gathered small writes are compressed when there are this many chunks for each thread.
+constexpr std::size_t gather_chunks = 4;
+
+}  // namespace
+
+ChunkedSink::ChunkedSink(ByteSink& out, std::size_t chunk_bytes, unsigned threads)
+    : out_(out), chunk_bytes_(chunk_bytes), threads_(threads) {}
+
+void ChunkedSink::run(std::span<const std::byte> bytes) {
+  if (bytes.empty()) return;
+  if (!begun_) begin();
+  begun_ = true;
+  struct Slot {
+    std::span<const std::byte> chunk;
+    std::vector<std::byte> out;
+    std::uint32_t result = 0;
+  };
+  std::vector<Slot> slots(ordered_slots(threads_));
+  run_ordered(
+      threads_,
+      {
+          .start =
+              [&](std::size_t i) {
+                if (bytes.empty()) return false;
+                slots[i].chunk = bytes.first(std::min(bytes.size(), chunk_bytes_));
+                bytes = bytes.subspan(slots[i].chunk.size());
+                return true;
+              },
+          .work = [&](std::size_t i) { slots[i].result = compress(slots[i].chunk, slots[i].out); },
+          .finish =
+              [&](std::size_t i) {
+                out_.write(slots[i].out);
+                chunk_written(slots[i].result, slots[i].chunk.size());
+              },
+      });
+}
+
+void ChunkedSink::write(std::span<const std::byte> bytes) {
+  const std::size_t most = gather_chunks * threads_ * chunk_bytes_;
+  while (!bytes.empty()) {
+    // A lone chunk is kept back, since it may be all there is.
+    if (gathered_.empty() && bytes.size() > chunk_bytes_) {
+      const std::size_t whole = (bytes.size() - 1) / chunk_bytes_ * chunk_bytes_;
+      run(bytes.first(whole));
+      bytes = bytes.subspan(whole);
+    }
+    // With much to come, just the chunk begun is filled up; the rest need not be copied.
+    const std::size_t room = bytes.size() > 2 * chunk_bytes_
+                                 ? chunk_bytes_ - gathered_.size() % chunk_bytes_
+                                 : most - gathered_.size();
+    const auto piece = bytes.first(std::min(bytes.size(), room));
+    gathered_.insert(gathered_.end(), piece.begin(), piece.end());
+    bytes = bytes.subspan(piece.size());
+    if (!bytes.empty()) {
+      run(gathered_);
+      gathered_.clear();
+    }
+  }
+}
+
+void ChunkedSink::finish() {
+  if (!begun_ && gathered_.size() <= chunk_bytes_) {
+    write_single(gathered_);
+    return;
+  }
+  run(gathered_);
+  gathered_ = {};
+  end();
+}
+
+ChunkedSource::ChunkedSource(ByteSource& in, unsigned threads)
+    : input_(in), threads_(threads), units_(ordered_slots(threads)) {}
+
+std::size_t ChunkedSource::read(std::byte* to, std::size_t n) {
+  std::size_t done = 0;
+  while (done < n) {
+    if (rest_at_ < rest_.size()) {
+      const std::size_t piece = std::min(n - done, rest_.size() - rest_at_);
+      std::memcpy(to + done, rest_.data() + rest_at_, piece);
+      rest_at_ += piece;
+      done += piece;
+    } else if (sequential_) {
+      return done + sequential_->read(to + done, n - done);
+    } else if (ended_) {
+      break;
+    } else {
+      rest_.clear();
+      rest_at_ = 0;
+      done += run(to + done, n - done);
+    }
+  }
+  return done;
+}
+
+std::size_t ChunkedSource::run(std::byte* to, std::size_t n) {
+  std::size_t assigned = 0;
+  std::size_t done = 0;
+  bool in_place = true;  // until a unit's size or place is not known
+  bool misdivided = false;
+  std::vector<std::byte> again;
+  bool go_sequential = false;
+  const auto start = [&](std::size_t i) {
+    if (assigned >= n || misdivided || go_sequential || ended_) return false;
+    Unit& unit = units_[i];
+    unit.place = nullptr;
+    unit.failed = false;
+    const Next what = next(input_, unit);
+    ended_ = what == Next::end;
+    go_sequential = what == Next::sequential;
+    if (what != Next::unit) return false;
+    if (in_place && unit.exact && unit.bytes <= n - assigned) {
+      unit.place = to + assigned;
+    } else {
+      in_place = false;
+    }
+    assigned += static_cast<std::size_t>(unit.bytes);
+    return true;
+  };
+  const auto finish = [&](std::size_t i) {
+    Unit& unit = units_[i];
+    if (misdivided || unit.failed) {
+      misdivided = true;
+      again.insert(again.end(), unit.in.begin(), unit.in.end());
+      return;
+    }
+    const std::span<const std::byte> bytes =
+        unit.place != nullptr ? std::span<const std::byte>(unit.place, unit.bytes) : unit.out;
+    unit_read(unit, bytes);
+    if (unit.place == nullptr) {
+      const std::size_t now = std::min(n - done, bytes.size());
+      if (now > 0) std::memcpy(to + done, bytes.data(), now);
+      rest_.insert(rest_.end(), bytes.begin() + static_cast<std::ptrdiff_t>(now), bytes.end());
+      done += now;
+    } else {
+      done += bytes.size();
+    }
+  };
+  run_ordered(
+      threads_,
+      {.start = start, .work = [&](std::size_t i) { decompress(units_[i]); }, .finish = finish});
+  if (misdivided) {
+    input_.put_back(again);
+    ended_ = false;
+  }
+  if (misdivided || go_sequential) sequential_ = sequential(input_);
+  return done;
+}
+
+}  // namespace hoist::detail

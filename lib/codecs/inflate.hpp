@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codecs/input.hpp"
+
+namespace hoist::detail {
+
+/// What deflate data are wrapped in: headers and checksums differ.
+enum class Wrapper { zlib, gzip };
+
+/// How far the data within a wrapper have been read.
+struct InflateState {
+  std::uint32_t checksum = 0;
+  std::uint64_t bytes = 0;
+  std::vector<std::byte> window;  // the last 32 KiB, which what follows may refer to
+
+  static InflateState at_start(Wrapper wrapper);
+  /// Adds bytes of the given checksum, the window included.
+  void add(Wrapper wrapper, std::span<const std::byte> more, std::uint32_t sum);
+  /// Adds to the checksum and the size alone.
+  void add_sum(Wrapper wrapper, std::size_t more, std::uint32_t sum);
+  std::vector<std::byte> trailer(Wrapper wrapper) const;
+  /// Throws DamagedData unless the trailer fits.
+  void check_trailer(Wrapper wrapper, std::span<const std::byte> found) const;
+};
+
+constexpr std::size_t trailer_bytes(Wrapper wrapper) { return wrapper == Wrapper::gzip ? 8 : 4; }
+std::uint32_t wrapper_checksum(Wrapper wrapper, std::span<const std::byte> bytes);
+
+/// Reads any zlib or gzip data, on one thread. gzip members may follow one another; what else
+/// follows is refused. With `inside`, begins between two deflate blocks, after the header.
+std::unique_ptr<ByteSource> sequential_inflate(Input& input, Wrapper wrapper,
+                                               const InflateState* inside);
+
+}  // namespace hoist::detail

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "codecs/open.hpp"
+
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "base/run_parallel.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr std::uint64_t granted_ratio = 1100;
+
+std::uint64_t most_bytes(const Codec& codec, ByteSource& in, const Limits& limits) {
+  const auto compressed = in.left();
+  if (!compressed) return limits.max_bytes;
+  constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
+  const std::uint64_t granted =
+      *compressed > all / granted_ratio ? all : *compressed * granted_ratio;
+  const std::uint64_t most = std::max(limits.max_bytes, granted);
+  const auto possible = codec.most_from(*compressed);
+  return possible ? std::min(most, *possible) : most;
+}
+
+class LimitedSource final : public ByteSource {
+ public:
+  LimitedSource(std::unique_ptr<ByteSource> source, std::uint64_t most)
+      : source_(std::move(source)), most_(most) {}
+
+  std::size_t read(std::byte* to, std::size_t n) override {
+    if (n <= most_ - done_) {
+      const std::size_t got = source_->read(to, n);
+      done_ += got;
+      return got;
+    }
+    const auto allowed = static_cast<std::size_t>(most_ - done_);
+    const std::size_t got = source_->read(to, allowed);
+    done_ += got;
+    std::byte beyond;
+    if (got == allowed && source_->read(&beyond, 1) != 0) {
+      throw LimitExceeded("the compressed data yield more than " + std::to_string(most_) +
+                          " bytes; if you trust them, raise LoadOptions::limits.max_bytes");
+    }
+    return got;
+  }
+  std::optional<std::uint64_t> left() const override { return most_ - done_; }
+
+ private:
+  std::unique_ptr<ByteSource> source_;
+  std::uint64_t most_;
+  std::uint64_t done_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<ByteSource> open_compressed(const Codec& codec, ByteSource& in,
+                                            const Limits& limits, unsigned threads) {
+  const std::uint64_t most = most_bytes(codec, in, limits);
+  return std::make_unique<LimitedSource>(
+      codec.decompressor(in, threads == 0 ? transfer_threads() : threads), most);
+}
+
+}  // namespace hoist::detail
