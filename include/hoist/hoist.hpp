@@ -3,18 +3,20 @@
 
 // All of hoist. Including only the headers you use compiles faster.
 #include <hoist/array.hpp>
+#include <hoist/backend.hpp>
 #include <hoist/byte_size.hpp>
 #include <hoist/code.hpp>
-#include <hoist/backend.hpp>
 #include <hoist/codec.hpp>
+#include <hoist/cpu_count.hpp>
 #include <hoist/delayed.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 #include <hoist/fields.hpp>
 #include <hoist/hash.hpp>
 #include <hoist/memory.hpp>
-#include <hoist/store.hpp>
-#include <hoist/register_error.hpp>
 #include <hoist/parallel.hpp>
+#include <hoist/parallel_config.hpp>
+#include <hoist/register_error.hpp>
+#include <hoist/store.hpp>
 #include <hoist/values.hpp>
 #include <hoist/worker.hpp>

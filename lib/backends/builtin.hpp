@@ -4,10 +4,24 @@
 #include <hoist/backend.hpp>
 
 #include <memory>
+#include <string_view>
+#include <vector>
 
 namespace hoist::detail {
 
-std::unique_ptr<Backend> make_sequential_backend();
-std::unique_ptr<Backend> make_threads_backend();
+std::shared_ptr<Backend> make_sequential_backend();
+std::shared_ptr<Backend> make_threads_backend();
+
+struct BuiltinBackend {
+  std::string_view name;
+  std::shared_ptr<Backend> (*make)();
+};
+
+inline std::vector<BuiltinBackend> builtin_backends() {
+  return {
+      {"sequential", make_sequential_backend},
+      {"threads", make_threads_backend},
+  };
+}
 
 }  // namespace hoist::detail

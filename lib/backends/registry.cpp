@@ -13,61 +13,68 @@ namespace hoist {
 namespace {
 
 struct Entry {
-  std::function<std::unique_ptr<Backend>()> factory;
-  std::unique_ptr<Backend> backend;
+  std::function<std::shared_ptr<Backend>()> factory;
+  std::shared_ptr<Backend> backend;
 };
 
-class Registry {
- public:
-  static Registry& instance() {
-    static Registry registry;
-    return registry;
-  }
-
-  void add(std::string name, std::function<std::unique_ptr<Backend>()> factory) {
-    if (name.empty() || !factory) throw BadArgument("a backend needs a name and a factory");
-    const std::lock_guard lock(mutex_);
-    if (!entries_.try_emplace(name, Entry{std::move(factory), nullptr}).second) {
-      throw BadArgument("a backend called \"" + name + "\" is registered already");
-    }
-  }
-
-  Backend& find(std::string_view name) {
-    const std::lock_guard lock(mutex_);
-    const auto entry = entries_.find(name);
-    if (entry == entries_.end()) {
-      std::string known;
-      for (const auto& other : entries_) known += (known.empty() ? "" : ", ") + other.first;
-      throw BadArgument("no backend is called \"" + std::string(name) + "\"; there are " + known);
-    }
-    auto& backend = entry->second.backend;
-    if (!backend) backend = entry->second.factory();
-    if (!backend) throw BadArgument("the factory of backend \"" + std::string(name) + "\" made none");
-    return *backend;
-  }
-
- private:
-  Registry() {
-    entries_["sequential"].factory = detail::make_sequential_backend;
-    entries_["threads"].factory = detail::make_threads_backend;
-  }
-
-  std::mutex mutex_;
-  std::map<std::string, Entry, std::less<>> entries_;
+struct Registry {
+  std::mutex mutex;
+  std::map<std::string, Entry, std::less<>> entries;
 };
+
+Registry& registry() {
+  // Never destroyed: loops may run in destructors of static objects.
+  static Registry& all = *[] {
+    auto* made = new Registry;
+    for (const auto& builtin : detail::builtin_backends()) {
+      made->entries[std::string(builtin.name)].factory = builtin.make;
+    }
+    return made;
+  }();
+  return all;
+}
 
 }  // namespace
 
-Loop::~Loop() = default;
-Backend::~Backend() = default;
-
-void register_backend(std::string name, std::function<std::unique_ptr<Backend>()> factory) {
-  Registry::instance().add(std::move(name), std::move(factory));
+void register_backend(std::string name, std::function<std::shared_ptr<Backend>()> factory) {
+  if (name.empty()) throw BadArgument("register_backend: the name is empty; give the backend one");
+  if (!factory) throw BadArgument("register_backend: the factory of \"" + name + "\" is empty");
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  if (all.entries.contains(name)) {
+    throw BadArgument("register_backend: there is a backend called \"" + name +
+                      "\" already; choose another name");
+  }
+  all.entries[std::move(name)] = {std::move(factory), nullptr};
 }
 
-namespace detail {
+std::vector<std::string> backend_names() {
+  Registry& all = registry();
+  const std::lock_guard lock(all.mutex);
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : all.entries) names.push_back(name);
+  return names;
+}
 
-Backend& find_backend(std::string_view name) { return Registry::instance().find(name); }
+std::shared_ptr<Backend> find_backend(std::string_view name) {
+  Registry& all = registry();
+  std::unique_lock lock(all.mutex);
+  const auto found = all.entries.find(name);
+  if (found == all.entries.end()) {
+    std::string known;
+    for (const auto& [other, entry] : all.entries) {
+      known += (known.empty() ? "" : ", ") + other;
+    }
+    throw BadArgument("no backend is called \"" + std::string(name) + "\"; there are " + known);
+  }
+  Entry& entry = found->second;
+  if (!entry.backend) {
+    entry.backend = entry.factory();
+    if (!entry.backend) {
+      throw BadArgument("the factory of the backend \"" + std::string(name) + "\" made none");
+    }
+  }
+  return entry.backend;
+}
 
-}  // namespace detail
 }  // namespace hoist

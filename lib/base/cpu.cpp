@@ -1,17 +1,232 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/cpu.hpp"
 
+#include <hoist/cpu_count.hpp>
+#include <hoist/error.hpp>
+
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <climits>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <sstream>
+#include <string_view>
+#include <utility>
 
-namespace hoist::detail {
+namespace hoist {
 
-int usable_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  return std::max(1, CPU_COUNT(&set));
+namespace detail {
+
+namespace {
+
+std::optional<std::string> read_line(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  std::string line;
+  if (!std::getline(in, line)) return std::nullopt;
+  return line;
 }
 
-}  // namespace hoist::detail
+std::optional<double> number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<int> quota_cpus(std::string_view quota, std::string_view period) {
+  const auto q = number(quota);
+  const auto p = number(period);
+  if (!q || !p || *q <= 0 || *p <= 0) return std::nullopt;
+  return static_cast<int>(std::clamp(std::ceil(*q / *p), 1.0, double{INT_MAX}));
+}
+
+/// A mounted hierarchy of control groups: where it is mounted, and which group is its root there.
+struct CgroupMount {
+  std::filesystem::path mounted;
+  std::string top;
+  bool v2;
+};
+
+/// Of mountinfo: "36 35 98:0 /top /mounted options... - type source superoptions".
+std::vector<CgroupMount> cgroup_mounts(const std::filesystem::path& root) {
+  std::vector<CgroupMount> mounts;
+  std::ifstream in(root / "proc/self/mountinfo");
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream fields(line);
+    std::vector<std::string> words{std::istream_iterator<std::string>(fields), {}};
+    const auto dash = std::find(words.begin(), words.end(), "-");
+    if (words.size() < 6 || words.end() - dash < 4) continue;
+    const std::string& type = dash[1];
+    const std::string options = "," + dash[3] + ",";
+    const bool v2 = type == "cgroup2";
+    if (!v2 && !(type == "cgroup" && options.find(",cpu,") != std::string::npos)) continue;
+    mounts.push_back({words[4], words[3], v2});
+  }
+  return mounts;
+}
+
+/// The process's group in the v2 hierarchy, or in v1's for "cpu".
+std::optional<std::string> own_group(const std::filesystem::path& root, bool v2) {
+  std::ifstream in(root / "proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    const auto first = line.find(':');
+    const auto second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    if (v2 ? controllers == ",," : controllers.find(",cpu,") != std::string::npos) {
+      return line.substr(second + 1);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<CpuLimit> group_limit(const std::filesystem::path& group, bool v2) {
+  if (v2) {
+    const auto line = read_line(group / "cpu.max");
+    if (!line) return std::nullopt;
+    std::istringstream words(*line);
+    std::string quota;
+    std::string period = "100000";
+    words >> quota >> period;
+    const auto cpus = quota_cpus(quota, period);
+    if (!cpus) return std::nullopt;
+    return CpuLimit{*cpus, (group / "cpu.max").string() + ": " + *line};
+  }
+  const auto quota = read_line(group / "cpu.cfs_quota_us");
+  const auto period = read_line(group / "cpu.cfs_period_us");
+  if (!quota || !period) return std::nullopt;
+  const auto cpus = quota_cpus(*quota, *period);
+  if (!cpus) return std::nullopt;
+  return CpuLimit{*cpus, (group / "cpu.cfs_quota_us").string() + ": " + *quota + " of " + *period};
+}
+
+int affinity_cores() {
+  // Machines may have more processors than cpu_set_t has bits.
+  for (int cpus = 1024; cpus <= 1 << 20; cpus *= 4) {
+    cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(cpus));
+    if (set == nullptr) break;
+    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
+    CPU_ZERO_S(bytes, set);
+    const bool got = ::sched_getaffinity(0, bytes, set) == 0;
+    const int count = got ? CPU_COUNT_S(bytes, set) : 0;
+    CPU_FREE(set);
+    if (got) return std::max(1, count);
+  }
+  return 1;
+}
+
+std::optional<CpuLimit> environment_limit() {
+  const char* text = std::getenv("HOIST_MAX_CPU_COUNT");
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  const auto value = number(text);
+  if (!value || *value < 1 || *value > 1e6 || *value != std::floor(*value)) {
+    throw BadArgument("the environment variable HOIST_MAX_CPU_COUNT is \"" + std::string(text) +
+                      "\"; it must be a number of processors, at least 1");
+  }
+  return CpuLimit{static_cast<int>(*value), "HOIST_MAX_CPU_COUNT"};
+}
+
+/// Distinct cores among the processors of the affinity mask; 0 where the system doesn't tell.
+int physical_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 0;
+  std::set<std::pair<std::string, std::string>> cores;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(static_cast<unsigned>(cpu), &set)) continue;
+    const std::filesystem::path topology =
+        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology";
+    const auto package = read_line(topology / "physical_package_id");
+    const auto core = read_line(topology / "core_id");
+    if (!package || !core) return 0;
+    cores.emplace(*package, *core);
+  }
+  return static_cast<int>(cores.size());
+}
+
+std::vector<CpuLimit> all_limits(bool only_physical) {
+  std::vector<CpuLimit> limits = cgroup_limits();
+  limits.insert(limits.begin(), {affinity_cores(), "affinity mask of the process"});
+  if (auto limit = environment_limit()) limits.push_back(*limit);
+  if (only_physical) {
+    if (const int cores = physical_cores(); cores > 0) limits.push_back({cores, "physical cores"});
+  }
+  return limits;
+}
+
+int least(const std::vector<CpuLimit>& limits) {
+  int cpus = INT_MAX;
+  for (const CpuLimit& limit : limits) cpus = std::min(cpus, limit.cpus);
+  return std::max(1, cpus);
+}
+
+}  // namespace
+
+std::vector<CpuLimit> cgroup_limits(const std::filesystem::path& root) {
+  std::vector<CpuLimit> limits;
+  for (const CgroupMount& mount : cgroup_mounts(root)) {
+    const auto group = own_group(root, mount.v2);
+    if (!group) continue;
+    // Inside a container the mount shows only the part below `top`; a group outside of it
+    // ("/../..") can't be looked up, but the top itself holds for it.
+    std::filesystem::path below = *group;
+    if (mount.top != "/") {
+      const auto relative = below.lexically_relative(mount.top);
+      below = relative.empty() || *relative.begin() == ".." ? std::filesystem::path("/")
+                                                            : "/" / relative;
+    }
+    const std::filesystem::path base = root / mount.mounted.relative_path();
+    below = below.lexically_normal();
+    for (;;) {
+      if (auto limit = group_limit(base / below.relative_path(), mount.v2)) {
+        limits.push_back(*limit);
+      }
+      if (!below.has_relative_path()) break;
+      below = below.parent_path();
+    }
+  }
+  return limits;
+}
+
+int usable_cores() {
+  static std::mutex mutex;
+  static int groups = INT_MAX;
+  static std::optional<std::chrono::steady_clock::time_point> looked;
+  int cpus = affinity_cores();
+  if (auto limit = environment_limit()) cpus = std::min(cpus, limit->cpus);
+  const auto now = std::chrono::steady_clock::now();
+  const std::lock_guard lock(mutex);
+  if (!looked || now - *looked > std::chrono::seconds(1)) {
+    groups = least(cgroup_limits());
+    looked = now;
+  }
+  return std::max(1, std::min(cpus, groups));
+}
+
+}  // namespace detail
+
+int cpu_count(const CpuCountOptions& options) {
+  return detail::least(detail::all_limits(options.only_physical));
+}
+
+std::string explain_cpu_count() {
+  const auto limits = detail::all_limits(false);
+  std::string text = std::to_string(detail::least(limits)) + " processors may be used\n";
+  for (const auto& limit : limits) {
+    text += "  at most " + std::to_string(limit.cpus) + ": " + limit.where + "\n";
+  }
+  const int cores = detail::physical_cores();
+  text += cores > 0 ? "  on " + std::to_string(cores) + " physical cores\n"
+                    : "  physical cores: the system does not tell\n";
+  return text;
+}
+
+}  // namespace hoist

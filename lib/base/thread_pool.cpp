@@ -1,77 +1,130 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "base/thread_pool.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
+#include <csignal>
 #include <system_error>
+#include <thread>
+
+#include "base/spin.hpp"
 
 namespace hoist::detail {
 
 namespace {
 
-/// More threads than this help nobody; loops that ask for more share them.
-constexpr std::size_t max_threads = 1024;
+/// More threads than this only cost memory; what they would have helped with is done without them.
+constexpr unsigned max_threads = 512;
+
+ThreadPool* current = nullptr;
+std::mutex current_mutex;
 
 }  // namespace
 
-ThreadPool& ThreadPool::instance() {
-  static ThreadPool pool;
-  return pool;
+ThreadPool& ThreadPool::shared() {
+  const std::lock_guard lock(current_mutex);
+  if (current == nullptr) current = new ThreadPool;
+  return *current;
 }
 
-ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(mutex_);
-    ending_ = true;
-  }
-  work_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
-}
-
-void ThreadPool::run(unsigned helpers, const std::function<void()>& work) {
-  if (helpers == 0) {
-    work();
-    return;
-  }
-  Job job{&work, helpers, 0, {}};
-  std::list<Job*>::iterator place;
-  {
-    const std::lock_guard lock(mutex_);
-    place = jobs_.insert(jobs_.end(), &job);
-    try {
-      for (unsigned have = idle_; have < helpers && threads_.size() < max_threads; ++have) {
-        threads_.emplace_back([this] { serve(); });
-      }
-    } catch (const std::system_error&) {
-      // No more threads to be had: the ones there are, and the caller, do the work.
-    }
-  }
-  for (unsigned i = 0; i < helpers; ++i) work_.notify_one();
-  work();
+unsigned ThreadPool::enlist(Job& job, unsigned count) {
   std::unique_lock lock(mutex_);
-  jobs_.erase(place);
-  job.done.wait(lock, [&] { return job.running == 0; });
+  const auto waiting = static_cast<unsigned>(queue_.size());
+  unsigned soon = idle_ > waiting ? std::min(idle_ - waiting, count) : 0;
+  const unsigned wake = soon;
+  for (unsigned i = 0; i < count; ++i) queue_.push_back(&job);
+  job.queued_ += count;
+  queued_.store(queue_.size(), std::memory_order_relaxed);
+  while (soon < count && threads_ < max_threads) {
+    // Signals are for the program's own threads.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool made = true;
+    try {
+      std::thread([this] { thread(); }).detach();
+    } catch (const std::system_error&) {
+      made = false;
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (!made) break;
+    ++threads_;
+    ++soon;
+  }
+  lock.unlock();
+  if (wake == 1) {
+    work_.notify_one();
+  } else if (wake > 1) {
+    work_.notify_all();
+  }
+  return soon;
 }
 
-void ThreadPool::serve() {
+void ThreadPool::withdraw(Job& job) {
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto open = std::find_if(jobs_.begin(), jobs_.end(), [](Job* job) { return job->wanted > 0; });
-    if (open != jobs_.end()) {
-      Job& job = **open;
-      --job.wanted;
-      ++job.running;
-      lock.unlock();
-      (*job.work)();
-      lock.lock();
-      if (--job.running == 0) job.done.notify_one();
-    } else if (ending_) {
-      return;
-    } else {
-      ++idle_;
-      work_.wait(lock);
-      --idle_;
+    if (job.queued_ > 0) {
+      std::erase(queue_, &job);
+      queued_.store(queue_.size(), std::memory_order_relaxed);
+      job.queued_ = 0;
     }
+    if (job.running_ == 0) return;
+    // A helper at work may ask for more.
+    left_.wait(lock, [&] { return job.running_ == 0; });
   }
+}
+
+unsigned ThreadPool::size() {
+  const std::lock_guard lock(mutex_);
+  return threads_;
+}
+
+void ThreadPool::thread() {
+  ::pthread_setname_np(::pthread_self(), "hoist");
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    if (queue_.empty()) {
+      // The next loop often follows at once, and waking costs 40 us.
+      lock.unlock();
+      spin_until([this] { return queued_.load(std::memory_order_relaxed) > 0; });
+      lock.lock();
+      work_.wait(lock, [this] { return !queue_.empty(); });
+    }
+    --idle_;
+    Job& job = *queue_.front();
+    queue_.pop_front();
+    queued_.store(queue_.size(), std::memory_order_relaxed);
+    --job.queued_;
+    ++job.running_;
+    lock.unlock();
+    job.help();
+    lock.lock();
+    if (--job.running_ == 0) left_.notify_all();
+  }
+}
+
+bool ThreadPool::hold_for_fork() {
+  mutex_.lock();
+  // A thread that was just made has not come to rest yet: it is let in.
+  if (idle_ != threads_ || !queue_.empty()) {
+    mutex_.unlock();
+    return false;
+  }
+  current_mutex.lock();
+  return true;
+}
+
+void ThreadPool::release_in_parent() {
+  current_mutex.unlock();
+  mutex_.unlock();
+}
+
+void ThreadPool::renew_in_child() {
+  current = nullptr;
+  current_mutex.unlock();
 }
 
 }  // namespace hoist::detail

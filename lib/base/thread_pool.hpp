@@ -1,45 +1,60 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
-#include <functional>
-#include <list>
+#include <cstddef>
+#include <deque>
 #include <mutex>
-#include <thread>
-#include <vector>
 
 namespace hoist::detail {
 
-/// The process's persistent threads. A caller always does its own work itself and is joined by
-/// threads as they come free, so nested use can't deadlock, however few threads there are.
+/// Threads kept for the whole process, made as they are needed. Work is offered as helpers' calls:
+/// whoever offers it can do it alone and withdraws what no thread has begun, so that nothing waits
+/// for a free thread and nesting can't deadlock.
 class ThreadPool {
  public:
-  static ThreadPool& instance();
-  ~ThreadPool();
-  ThreadPool(const ThreadPool&) = delete;
-  ThreadPool& operator=(const ThreadPool&) = delete;
+  /// Something to be called by helpers. Must be withdrawn before it ends.
+  class Job {
+   public:
+    virtual ~Job() = default;
+    virtual void help() noexcept = 0;
 
-  /// Runs `work` on the calling thread and on up to `helpers` pool threads at once; returns when all
-  /// calls of it have returned. `work` must not throw, and return when nothing is left to do.
-  void run(unsigned helpers, const std::function<void()>& work);
-
- private:
-  struct Job {
-    const std::function<void()>* work;
-    unsigned wanted;   // threads that may still join
-    unsigned running;  // threads inside work
-    std::condition_variable done;
+   private:
+    friend class ThreadPool;
+    unsigned queued_ = 0;
+    unsigned running_ = 0;
   };
 
+  /// Never destroyed: threads of it may run until the process ends.
+  static ThreadPool& shared();
+
+  /// Asks `count` more threads to call `job.help()` once each, without waiting for them. Returns how
+  /// many will do so at once.
+  unsigned enlist(Job& job, unsigned count);
+  /// Takes back the calls not begun and waits for the others.
+  void withdraw(Job& job);
+
+  /// Number of threads.
+  unsigned size();
+
+  /// Holds the pool still for a fork: false, and nothing held, if a thread is at work.
+  bool hold_for_fork();
+  void release_in_parent();
+  /// The threads don't exist in the child: it starts with a pool of its own.
+  static void renew_in_child();
+
+ private:
   ThreadPool() = default;
-  void serve();
+  void thread();
 
   std::mutex mutex_;
   std::condition_variable work_;
-  std::list<Job*> jobs_;
-  std::vector<std::thread> threads_;
+  std::condition_variable left_;
+  std::deque<Job*> queue_;
+  std::atomic<std::size_t> queued_{0};
   unsigned idle_ = 0;
-  bool ending_ = false;
+  unsigned threads_ = 0;
 };
 
 }  // namespace hoist::detail

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/loop_calls.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <iterator>
+#include <mutex>
+#include <optional>
+#include <ranges>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+namespace hoist::detail {
+
+/// Calls one(i) for tasks until the end or attention.
+template <class One>
+std::size_t run_tasks(TaskRange tasks, TaskRun& run, One&& one) {
+  const std::atomic<bool>& attention = *run.attention;
+  std::size_t i = tasks.first;
+  while (i < tasks.last) {
+    try {
+      if (run.each) {
+        for (; i < tasks.last; ++i) {
+          if (attention.load(std::memory_order_relaxed)) return i;
+          run.begin(i);
+          one(i);
+          run.end(i);
+        }
+      } else {
+        for (; i < tasks.last; ++i) {
+          if (attention.load(std::memory_order_relaxed)) return i;
+          one(i);
+        }
+      }
+    } catch (...) {
+      const std::size_t failed = i++;
+      if (!run.failed(failed, std::current_exception())) return i;
+    }
+  }
+  return i;
+}
+
+/// Ranges whose elements any thread may read in place: they lie in memory, or are numbers in a row.
+/// All others are read by the thread that owns the loop, since reading them may run anybody's code.
+template <class T>
+inline constexpr bool is_iota = false;
+template <class W, class B>
+inline constexpr bool is_iota<std::ranges::iota_view<W, B>> = true;
+template <class Range>
+concept ReadInPlace =
+    std::ranges::random_access_range<Range> && std::ranges::sized_range<Range> &&
+    (std::ranges::contiguous_range<Range> || is_iota<std::remove_cvref_t<Range>> ||
+     (std::is_lvalue_reference_v<std::ranges::range_reference_t<Range>> &&
+      !std::ranges::view<std::remove_cvref_t<Range>>));
+
+/// Tasks whose items are read in place. `Iterator` is random access.
+template <class Iterator, class Calls, class R>
+class IndexedTasks final : public LoopTasks {
+  using Item = std::remove_cvref_t<std::iter_reference_t<Iterator>>;
+  using Step = std::iter_difference_t<Iterator>;
+
+ public:
+  IndexedTasks(Iterator begin, std::size_t count, Calls calls)
+      : begin_(std::move(begin)), calls_(std::forward<Calls>(calls)), results(count) {}
+
+  std::size_t run(TaskRange tasks, TaskRun& run) override {
+    return run_tasks(tasks, run, [&](std::size_t i) {
+      results.set(i, [&]() -> decltype(auto) { return call(i); });
+    });
+  }
+  bool read() override { return false; }
+  void check_results() const override { check_result_travels<R>(); }
+  void encode_result(std::size_t i, Encoder& to) override { results.encode(i, to); }
+  void decode_result(std::size_t i, Decoder& from) override {
+    results.set(i, [&] { return receive_result<R>(from); });
+  }
+  void discard_result(std::size_t i) override { results.discard(i); }
+  PortableCode portable(std::size_t) const override {
+    return Calls::template portable<R>(std::type_identity<Item>{});
+  }
+  void encode_callable(Encoder& to) const override { calls_.encode_callable(to); }
+  void encode_task(std::size_t i, Encoder& to) const override {
+    calls_.encode_item(to, static_cast<const Item&>(begin_[static_cast<Step>(i)]));
+  }
+
+ private:
+  decltype(auto) call(std::size_t i) {
+    if constexpr (std::is_lvalue_reference_v<std::iter_reference_t<Iterator>>) {
+      auto& item = begin_[static_cast<Step>(i)];
+      return calls_.call(item);
+    } else {
+      return calls_.call(Item(begin_[static_cast<Step>(i)]));
+    }
+  }
+
+  Iterator begin_;
+  Calls calls_;
+
+ public:
+  Results<R> results;
+};
+
+/// Tasks whose items are read one by one, and kept with their results until these are taken. The
+/// items of forward ranges that lie in memory stay where they are.
+template <class Range, class Calls, class R>
+class ReadTasks final : public LoopTasks {
+  using Reference = std::ranges::range_reference_t<Range>;
+  static constexpr bool in_place =
+      std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range>;
+  using Item = std::conditional_t<in_place, std::remove_cvref_t<Reference>,
+                                  std::ranges::range_value_t<Range>>;
+  using Held = std::conditional_t<in_place, std::remove_reference_t<Reference>*, Item>;
+  struct Cell {
+    std::optional<Held> item;
+    std::optional<Kept<R>> result;
+    bool taken = false;
+  };
+
+ public:
+  ReadTasks(Range range, Calls calls)
+      : range_(std::forward<Range>(range)), calls_(std::forward<Calls>(calls)) {}
+
+  std::size_t run(TaskRange tasks, TaskRun& run) override {
+    return run_tasks(tasks, run, [&](std::size_t i) {
+      Cell& c = cell(i);
+      c.result.emplace(kept_result<R>([&]() -> decltype(auto) { return calls_.call(item(c)); }));
+      // Arguments live no longer than they are needed.
+      c.item.reset();
+    });
+  }
+  bool read() override {
+    if (!at_) {
+      at_.emplace(std::ranges::begin(range_));
+    } else {
+      ++*at_;
+    }
+    if (*at_ == std::ranges::end(range_)) return false;
+    const std::lock_guard lock(mutex_);
+    Cell& c = cells_.emplace_back();
+    if constexpr (in_place) {
+      c.item.emplace(std::addressof(**at_));
+    } else {
+      c.item.emplace(**at_);
+    }
+    return true;
+  }
+  void check_results() const override { check_result_travels<R>(); }
+  void encode_result(std::size_t i, Encoder& to) override { encode_kept<R>(to, *cell(i).result); }
+  void decode_result(std::size_t i, Decoder& from) override {
+    Cell& c = cell(i);
+    c.result.emplace(decode_kept<R>(from));
+    c.item.reset();
+  }
+  void discard_result(std::size_t i) override {
+    const std::lock_guard lock(mutex_);
+    Cell& c = cells_[i - first_];
+    c.item.reset();
+    c.result.reset();
+    c.taken = true;
+    drop_front();
+  }
+  PortableCode portable(std::size_t) const override {
+    return Calls::template portable<R>(std::type_identity<Item>{});
+  }
+  void encode_callable(Encoder& to) const override { calls_.encode_callable(to); }
+  void encode_task(std::size_t i, Encoder& to) const override {
+    const Held& held = *cell(i).item;
+    if constexpr (in_place) {
+      calls_.encode_item(to, static_cast<const Item&>(*held));
+    } else {
+      calls_.encode_item(to, held);
+    }
+  }
+
+  /// Moves a result out; memory is freed up to the first result that is still here.
+  Kept<R> take(std::size_t i) {
+    const std::lock_guard lock(mutex_);
+    Cell& c = cells_[i - first_];
+    Kept<R> result = std::move(*c.result);
+    c.result.reset();
+    c.taken = true;
+    drop_front();
+    return result;
+  }
+
+ private:
+  Cell& cell(std::size_t i) const {
+    const std::lock_guard lock(mutex_);
+    return cells_[i - first_];
+  }
+  decltype(auto) item(Cell& c) {
+    if constexpr (in_place) {
+      return static_cast<Reference>(**c.item);
+    } else {
+      return static_cast<Held&>(*c.item);
+    }
+  }
+  void drop_front() {
+    for (; !cells_.empty() && cells_.front().taken; ++first_) cells_.pop_front();
+  }
+
+  Range range_;
+  Calls calls_;
+  std::optional<std::ranges::iterator_t<Range>> at_;
+  mutable std::mutex mutex_;
+  mutable std::deque<Cell> cells_;
+  std::size_t first_ = 0;  // task of cells_.front()
+};
+
+/// A few delayed calls of different types.
+template <class... Calls>
+class TupleTasks final : public LoopTasks {
+ public:
+  template <std::size_t I>
+  using Result = std::decay_t<std::invoke_result_t<std::tuple_element_t<I, std::tuple<Calls...>>&>>;
+
+  explicit TupleTasks(std::tuple<Calls&...> calls) : calls_(calls) {}
+
+  std::size_t run(TaskRange tasks, TaskRun& run) override {
+    return run_tasks(tasks, run, [&](std::size_t i) {
+      visit(i, [&]<std::size_t I>(Index<I>) {
+        std::get<I>(results).emplace(kept_result<Result<I>>(
+            [&]() -> decltype(auto) { return DelayedCalls::call(std::get<I>(calls_)); }));
+      });
+    });
+  }
+  bool read() override { return false; }
+  void check_results() const override {
+    (check_result_travels<std::decay_t<std::invoke_result_t<Calls&>>>(), ...);
+  }
+  void encode_result(std::size_t i, Encoder& to) override {
+    visit(i, [&]<std::size_t I>(Index<I>) { encode_kept<Result<I>>(to, *std::get<I>(results)); });
+  }
+  void decode_result(std::size_t i, Decoder& from) override {
+    visit(i, [&]<std::size_t I>(Index<I>) {
+      std::get<I>(results).emplace(decode_kept<Result<I>>(from));
+    });
+  }
+  void discard_result(std::size_t i) override {
+    visit(i, [&]<std::size_t I>(Index<I>) { std::get<I>(results).reset(); });
+  }
+  PortableCode portable(std::size_t i) const override {
+    PortableCode code;
+    visit(i, [&]<std::size_t I>(Index<I>) {
+      code = DelayedCalls::portable<Result<I>>(
+          std::type_identity<std::tuple_element_t<I, std::tuple<Calls...>>>{});
+    });
+    return code;
+  }
+  void encode_callable(Encoder&) const override {}
+  void encode_task(std::size_t i, Encoder& to) const override {
+    visit(i, [&]<std::size_t I>(Index<I>) { DelayedCalls::encode_item(to, std::get<I>(calls_)); });
+  }
+
+ private:
+  template <std::size_t I>
+  using Index = std::integral_constant<std::size_t, I>;
+
+  template <class Visitor>
+  static void visit(std::size_t i, Visitor&& visitor) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      ((I == i ? visitor(Index<I>{}) : void()), ...);
+    }(std::index_sequence_for<Calls...>{});
+  }
+
+  std::tuple<Calls&...> calls_;
+
+ public:
+  std::tuple<std::optional<Kept<std::decay_t<std::invoke_result_t<Calls&>>>>...> results;
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/parallel_options.hpp>
+
+#include <memory>
+
+namespace hoist {
+
+/// Defaults for the loops of a scope, in the thread that made it and in the tasks of its loops.
+///
+///     ParallelConfig scope{{.n_jobs = 4, .backend = "threads"}};
+///
+/// What it leaves unset comes from the scope around it. Used of the options: n_jobs, backend, prefer,
+/// require, verbose, progress, timeout, task_timeout, max_nbytes, mmap_mode, temp_folder,
+/// inner_max_num_threads. Scopes of a thread end in the reverse order of their making.
+class ParallelConfig {
+ public:
+  explicit ParallelConfig(ParallelOptions options);
+  ~ParallelConfig();
+  ParallelConfig(const ParallelConfig&) = delete;
+  ParallelConfig& operator=(const ParallelConfig&) = delete;
+
+ private:
+  std::shared_ptr<const ParallelOptions> before_;
+};
+
+/// How many workers a loop with this `n_jobs` would get here. Throws BadArgument for 0.
+int effective_n_jobs(int n_jobs = -1);
+
+}  // namespace hoist

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/loop_driver.hpp>
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "parallel/loop_state.hpp"
+#include "parallel/reporter.hpp"
+#include "parallel/settings.hpp"
+#include "parallel/trace.hpp"
+
+namespace hoist {
+
+namespace detail {
+
+namespace {
+
+/// A wave (see BackendTraits::inherits_tasks) that took less than this is followed by one twice its
+/// size: starting workers costs half a millisecond.
+constexpr double short_wave = 20e-3;
+
+std::optional<Trace> make_trace(const Settings& settings) {
+  if (settings.options.trace.empty()) return std::nullopt;
+  return std::optional<Trace>(std::in_place, settings.options.trace, settings.backend_name,
+                              settings.n_jobs);
+}
+
+}  // namespace
+
+class LoopDriver::Impl {
+ public:
+  Impl(const ParallelOptions& options, LoopTasks& tasks, std::size_t count, Deliver deliver)
+      : settings_(settle(options)),
+        tasks_(tasks),
+        reads_(count == unread),
+        deliver_(deliver),
+        trace_(make_trace(settings_)),
+        loop_(settings_, tasks, deliver, reads_, trace_ ? &*trace_ : nullptr),
+        reporter_(settings_) {
+    if (settings_.options.timeout.is_set()) {
+      const std::chrono::duration<double> limit(settings_.options.timeout.seconds());
+      deadline_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(limit);
+      loop_.set_deadline(deadline_);
+    }
+    if (!reads_) {
+      read_ = count;
+      input_ended_ = true;
+    }
+    if (settings_.traits.sequential) {
+      window_ = 1;
+    } else if (settings_.batch != 0 && !settings_.options.pre_dispatch.counts_tasks() &&
+               settings_.window != unread) {
+      window_ = settings_.window * settings_.batch;
+    } else {
+      window_ = settings_.window;
+    }
+    scales_ = settings_.batch == 0 && !generates() && window_ != unread &&
+              !settings_.traits.sequential && !settings_.options.pre_dispatch.counts_tasks();
+    // Nothing is to be run: no worker is started.
+    if (reads_ || count > 0) open();
+  }
+
+  ~Impl() { close(); }
+
+  void start() {
+    if (!reads_) {
+      if (read_ > 0) {
+        loop_.release(read_);
+        session_->wake(read_);
+      }
+    } else if (!settings_.traits.sequential) {
+      top_up();
+    }
+  }
+
+  void run() {
+    start();
+    for (;;) {
+      const unsigned seen = loop_.epoch();
+      top_up();
+      report();
+      if (loop_.stopping() || (input_ended_ && loop_.idle())) break;
+      session_->work(seen, wake_up());
+    }
+    finish();
+    if (auto error = loop_.error()) std::rethrow_exception(error);
+    if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
+  }
+
+  bool next(std::size_t& task) {
+    if (ended_) return false;
+    for (;;) {
+      const unsigned seen = loop_.epoch();
+      if (auto error = loop_.error()) {
+        finish();
+        std::rethrow_exception(error);
+      }
+      top_up();
+      report();
+      if (const auto completed = loop_.pop_completed()) {
+        task = *completed;
+        ++consumed_;
+        if (!settings_.traits.sequential) top_up();
+        return true;
+      }
+      if (input_ended_ && loop_.idle()) {
+        // What was completed between the two looks.
+        if (const auto completed = loop_.pop_completed()) {
+          task = *completed;
+          ++consumed_;
+          return true;
+        }
+        if (loop_.error()) continue;
+        finish();
+        if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
+        return false;
+      }
+      session_->work(seen, wake_up());
+    }
+  }
+
+  std::size_t tasks() const { return read_; }
+  LoopState& loop() { return loop_; }
+
+ private:
+  bool generates() const {
+    return deliver_ == Deliver::in_order || deliver_ == Deliver::as_completed;
+  }
+
+  void open() {
+    session_ = settings_.backend->open(loop_);
+    loop_.set_session(session_.get());
+  }
+
+  /// Reads input as far as the window allows.
+  void top_up() {
+    if (input_ended_) return;
+    if (settings_.traits.inherits_tasks) {
+      if (!loop_.idle()) return;
+      grow_wave();
+    }
+    const std::size_t before = read_;
+    const std::size_t window = scales_ ? scaled_window() : window_;
+    // Failed tasks of a generator are not consumed, but don't count.
+    const std::size_t gone = generates() ? consumed_ + loop_.lost() : loop_.finished();
+    while (!loop_.stopping() && read_ - gone < window && read_one()) {
+    }
+    if (read_ > before) {
+      loop_.release(read_);
+      session_->wake(read_ - before);
+    }
+    // The owner is called when half of the window has been used up.
+    loop_.call_owner_after(input_ended_ ? unread : std::max<std::size_t>(1, window / 2));
+  }
+
+  std::size_t scaled_window() const {
+    if (settings_.traits.inherits_tasks) return wave_;
+    return window_ * loop_.batch_hint();
+  }
+
+  void grow_wave() {
+    const Clock::time_point now = Clock::now();
+    if (wave_ == 0) {
+      wave_ = window_;
+    } else if (std::chrono::duration<double>(now - wave_began_).count() < short_wave) {
+      wave_ *= 2;
+    }
+    wave_began_ = now;
+  }
+
+  bool read_one() {
+    try {
+      if (tasks_.read()) {
+        ++read_;
+        return true;
+      }
+    } catch (...) {
+      input_error_ = std::current_exception();
+      if (!generates()) loop_.stop();
+    }
+    input_ended_ = true;
+    return false;
+  }
+
+  Clock::time_point wake_up() const { return std::min(deadline_, reporter_.next()); }
+
+  void report() {
+    reporter_.tick(loop_.done(), loop_.lost(),
+                   input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt);
+  }
+
+  /// Ends what still runs. Afterwards there are results, or an error.
+  void finish() {
+    close();
+    ended_ = true;
+    reporter_.finish(loop_.done(), loop_.lost(),
+                     input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt);
+    if (trace_) trace_->write();
+  }
+
+  void close() {
+    if (!session_) return;
+    loop_.stop();
+    session_->stop();
+    loop_.set_session(nullptr);
+    session_.reset();
+  }
+
+  Settings settings_;
+  LoopTasks& tasks_;
+  const bool reads_;
+  const Deliver deliver_;
+  std::optional<Trace> trace_;
+  LoopState loop_;
+  Reporter reporter_;
+  std::unique_ptr<Session> session_;
+  Clock::time_point deadline_ = Clock::time_point::max();
+  std::size_t window_ = 1;
+  bool scales_ = false;
+  std::size_t wave_ = 0;
+  Clock::time_point wave_began_;
+  std::size_t read_ = 0;
+  std::size_t consumed_ = 0;
+  bool input_ended_ = false;
+  bool ended_ = false;
+  std::exception_ptr input_error_;
+};
+
+LoopDriver::LoopDriver(const ParallelOptions& options, LoopTasks& tasks, std::size_t count,
+                       Deliver deliver)
+    : impl_(std::make_unique<Impl>(options, tasks, count, deliver)) {}
+
+LoopDriver::~LoopDriver() = default;
+
+void LoopDriver::run() { impl_->run(); }
+void LoopDriver::start() { impl_->start(); }
+bool LoopDriver::next(std::size_t& task) { return impl_->next(task); }
+std::size_t LoopDriver::tasks() const { return impl_->tasks(); }
+TaskAccount LoopDriver::account(std::size_t task) const { return impl_->loop().account(task); }
+std::vector<TaskFailure> LoopDriver::failures() const { return impl_->loop().failures(); }
+
+}  // namespace detail
+
+LoopErrors::LoopErrors(std::vector<TaskFailure> failures, std::size_t tasks)
+    : Error([&] {
+        std::string text =
+            std::to_string(failures.size()) + " of " + std::to_string(tasks) + " tasks failed";
+        if (failures.empty()) return text;
+        text += "; the first is task " + std::to_string(failures.front().index);
+        try {
+          std::rethrow_exception(failures.front().error);
+        } catch (const std::exception& error) {
+          text += std::string(": ") + error.what();
+        } catch (...) {
+        }
+        return text;
+      }()),
+      failures_(std::make_shared<const std::vector<TaskFailure>>(std::move(failures))) {}
+
+void LoopErrors::throw_wrong_type() {
+  throw BadArgument(
+      "LoopErrors::results() was asked for another type than the loop's results have");
+}
+
+}  // namespace hoist

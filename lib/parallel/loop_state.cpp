@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "parallel/loop_state.hpp"
+
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace hoist {
+
+TaskRun::~TaskRun() = default;
+LoopTasks::~LoopTasks() = default;
+Loop::~Loop() = default;
+Session::~Session() = default;
+Backend::~Backend() = default;
+
+namespace detail {
+
+namespace {
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+std::string format_seconds(double seconds) {
+  std::string text = std::to_string(seconds);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text + " s";
+}
+
+}  // namespace
+
+/// What is to be done about each task of a batch that runs here.
+class LoopState::Run final : public TaskRun {
+ public:
+  Run(LoopState& loop, Worker& worker) : loop_(loop), worker_(worker) {
+    attention = &loop.attention_;
+    each = loop.tracked() || loop.trace_ != nullptr || loop.options().task_timeout.is_set();
+  }
+
+  void begin(std::size_t) override { began_ = Clock::now(); }
+
+  void end(std::size_t task) override {
+    const double seconds = seconds_since(began_);
+    if (const TimeLimit& limit = loop_.options().task_timeout;
+        limit.is_set() && seconds > limit.seconds()) {
+      throw TimedOut("task " + std::to_string(task) + " took " + format_seconds(seconds) +
+                     ", more than the task_timeout of " + format_seconds(limit.seconds()));
+    }
+    ++done;
+    if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, false);
+    if (loop_.tracked()) loop_.completed(task, seconds);
+  }
+
+  bool failed(std::size_t task, std::exception_ptr error) override {
+    const double seconds = each ? seconds_since(began_) : 0;
+    if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, true);
+    bool final = false;
+    const bool go_on = loop_.record_failure(task, std::move(error), seconds, final);
+    ++failures;
+    return go_on;
+  }
+
+  std::size_t done = 0;
+  std::size_t failures = 0;
+
+ private:
+  LoopState& loop_;
+  Worker& worker_;
+  Clock::time_point began_;
+};
+
+LoopState::LoopState(const Settings& settings, LoopTasks& tasks, Deliver deliver, bool reads,
+                     Trace* trace)
+    : settings_(settings), tasks_(tasks), deliver_(deliver), reads_(reads), trace_(trace) {}
+
+bool LoopState::idle() {
+  const std::lock_guard lock(mutex_);
+  // In this order: tasks are counted as outstanding before they are taken, and as returned before
+  // they cease to be outstanding.
+  return next_.load() == limit_.load() && outstanding_.load() == 0 && returned_.empty();
+}
+
+std::size_t LoopState::share(const Worker& worker, std::size_t left) const {
+  if (settings_.batch != 0) return std::min(settings_.batch, left);
+  if (settings_.options.task_timeout.is_set() && settings_.traits.kills_tasks) return 1;
+  const std::size_t fair = left / (std::size_t{2} * settings_.n_jobs);
+  return std::clamp<std::size_t>(worker.batch, 1, std::max<std::size_t>(1, fair));
+}
+
+bool LoopState::take(TaskRange& tasks, Worker& worker) {
+  if (stopping()) return false;
+  if (deadline_) {
+    check_deadline();
+    if (stopping()) return false;
+  }
+  if (has_returned_.load(std::memory_order_acquire) && take_returned(tasks, worker)) return true;
+  std::size_t at = next_.load();
+  for (;;) {
+    const std::size_t limit = limit_.load();
+    if (at >= limit) return false;
+    const std::size_t n = share(worker, limit - at);
+    outstanding_.fetch_add(n);
+    if (next_.compare_exchange_weak(at, at + n)) {
+      tasks = {at, at + n};
+      return true;
+    }
+    outstanding_.fetch_sub(n);
+  }
+}
+
+bool LoopState::take_returned(TaskRange& tasks, const Worker& worker) {
+  const std::lock_guard lock(mutex_);
+  if (returned_.empty()) return false;
+  TaskRange& back = returned_.back();
+  const std::size_t n = share(worker, back.size());
+  tasks = {back.first, back.first + n};
+  back.first += n;
+  if (back.size() == 0) returned_.pop_back();
+  has_returned_.store(!returned_.empty());
+  outstanding_.fetch_add(n);
+  return true;
+}
+
+void LoopState::give_back(TaskRange tasks) {
+  if (tasks.size() == 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    returned_.push_back(tasks);
+    has_returned_.store(true);
+    outstanding_.fetch_sub(tasks.size());
+  }
+  signal();
+  if (session_ != nullptr && !stopping()) session_->wake(1);
+}
+
+void LoopState::hungry() {
+  if (settings_.batch == 0 && divisible_.load() > 0) attention_.store(true);
+}
+
+void LoopState::run(TaskRange tasks, Worker& worker) {
+  const ContextScope scope(settings_.inner);
+  Run run(*this, worker);
+  const bool divisible = tasks.size() > 1;
+  if (divisible) divisible_.fetch_add(1);
+  const Clock::time_point began = Clock::now();
+  const std::size_t end = tasks_.run(tasks, run);
+  const double seconds = seconds_since(began);
+  if (divisible) divisible_.fetch_sub(1);
+  const std::size_t ran = end - tasks.first;
+  adapt(worker, ran, seconds);
+  if (trace_ != nullptr) trace_->batch(tasks, worker, began, seconds);
+  if (end < tasks.last) {
+    if (!stopping()) {
+      // Somebody has nothing to do: both begin again with small batches.
+      attention_.store(false);
+      if (stopping()) attention_.store(true);
+      worker.batch = 1;
+      give_back({end, tasks.last});
+    } else {
+      outstanding_.fetch_sub(tasks.last - end);
+    }
+  }
+  settle(ran, ran - run.failures);
+}
+
+void LoopState::adapt(Worker& worker, std::size_t tasks, double seconds) {
+  if (tasks == 0 || settings_.batch != 0) return;
+  const double sample = seconds / static_cast<double>(tasks);
+  double& mean = worker.task_seconds;
+  mean = mean < 0 ? sample : 0.5 * mean + 0.5 * sample;
+  const double wanted = settings_.traits.batch_seconds / std::max(mean, 1e-11);
+  const double most = 4.0 * static_cast<double>(worker.batch);
+  worker.batch = static_cast<std::size_t>(std::clamp(wanted, 1.0, most));
+  batch_hint_.store(worker.batch, std::memory_order_relaxed);
+}
+
+void LoopState::settle(std::size_t tasks, std::size_t done) {
+  const std::size_t finished = done_.fetch_add(done) + done + lost_.load();
+  const bool last = outstanding_.fetch_sub(tasks) == tasks;
+  if (last || tracked() || stopping() || finished >= call_at_.load()) signal();
+}
+
+void LoopState::arrived(std::size_t task, Worker& worker, Decoder& result, Clock::time_point began,
+                        double seconds) {
+  try {
+    tasks_.decode_result(task, result);
+  } catch (...) {
+    failed(task, worker, std::current_exception(), began, seconds);
+    return;
+  }
+  adapt(worker, 1, seconds);
+  if (trace_ != nullptr) trace_->task(task, worker, began, seconds, false);
+  if (tracked()) completed(task, seconds);
+  settle(1, 1);
+}
+
+void LoopState::failed(std::size_t task, Worker& worker, std::exception_ptr error,
+                       Clock::time_point began, double seconds) {
+  if (trace_ != nullptr) trace_->task(task, worker, began, seconds, true);
+  bool final = false;
+  record_failure(task, std::move(error), seconds, final);
+  settle(1, 0);
+}
+
+void LoopState::completed(std::size_t task, double seconds) {
+  const std::lock_guard lock(mutex_);
+  TaskAccount& account = accounts_[task];
+  account.done = true;
+  account.seconds = seconds;
+  account.attempts = 1;
+  if (const auto before = attempts_.find(task); before != attempts_.end()) {
+    account.attempts += before->second;
+    attempts_.erase(before);
+  }
+  if (deliver_ == Deliver::as_completed) completed_.push_back(task);
+}
+
+bool LoopState::record_failure(std::size_t task, std::exception_ptr error, double seconds,
+                               bool& final) {
+  const std::lock_guard lock(mutex_);
+  const unsigned attempts = ++attempts_[task];
+  if (attempts <= settings_.options.retries && !stopping()) {
+    returned_.push_back({task, task + 1});
+    has_returned_.store(true);
+    return true;
+  }
+  final = true;
+  attempts_.erase(task);
+  lost_.fetch_add(1);
+  if (deliver_ == Deliver::outcomes) {
+    accounts_[task] = {attempts, seconds, std::move(error), false};
+    return true;
+  }
+  if (settings_.options.on_error == OnError::finish) {
+    failures_[task] = {task, attempts, std::move(error)};
+    if (tracked()) accounts_[task] = {attempts, seconds, nullptr, false};
+    return true;
+  }
+  if (!error_) error_ = std::move(error);
+  stop_.store(true);
+  attention_.store(true);
+  return false;
+}
+
+void LoopState::check_deadline() {
+  if (Clock::now() < *deadline_) return;
+  const std::lock_guard lock(mutex_);
+  if (stopping()) return;
+  if (!error_) {
+    error_ = std::make_exception_ptr(TimedOut("the loop was not done within its timeout of " +
+                                              format_seconds(settings_.options.timeout.seconds()) +
+                                              ": " + std::to_string(finished()) + " tasks were"));
+  }
+  stop_.store(true);
+  attention_.store(true);
+}
+
+void LoopState::stop() {
+  stop_.store(true);
+  attention_.store(true);
+}
+
+void LoopState::call_owner_after(std::size_t tasks) {
+  call_at_.store(tasks == unread ? unread : finished() + tasks);
+}
+
+void LoopState::wait(unsigned seen, Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  const auto changed = [&] { return epoch_.load() != seen; };
+  if (deadline == Clock::time_point::max()) {
+    changed_.wait(lock, changed);
+  } else {
+    changed_.wait_until(lock, deadline, changed);
+  }
+  lock.unlock();
+  if (deadline_) check_deadline();
+}
+
+void LoopState::signal() {
+  {
+    const std::lock_guard lock(mutex_);
+    epoch_.fetch_add(1);
+    // Under the lock: the owner may end the loop as soon as it gets it.
+    changed_.notify_all();
+  }
+}
+
+std::exception_ptr LoopState::error() {
+  const std::lock_guard lock(mutex_);
+  return error_;
+}
+
+std::vector<TaskFailure> LoopState::failures() {
+  const std::lock_guard lock(mutex_);
+  std::vector<TaskFailure> all;
+  for (const auto& [task, failure] : failures_) all.push_back(failure);
+  return all;
+}
+
+TaskAccount LoopState::account(std::size_t task) {
+  const std::lock_guard lock(mutex_);
+  const auto found = accounts_.find(task);
+  return found != accounts_.end() ? found->second : TaskAccount{};
+}
+
+std::optional<std::size_t> LoopState::pop_completed() {
+  const std::lock_guard lock(mutex_);
+  if (deliver_ == Deliver::as_completed) {
+    if (completed_.empty()) return std::nullopt;
+    const std::size_t task = completed_.front();
+    completed_.pop_front();
+    accounts_.erase(task);
+    return task;
+  }
+  for (;;) {
+    const auto found = accounts_.find(next_in_order_);
+    if (found == accounts_.end()) return std::nullopt;
+    const bool done = found->second.done;
+    accounts_.erase(found);
+    const std::size_t task = next_in_order_++;
+    // Tasks that failed for good are left out.
+    if (done) return task;
+    tasks_.discard_result(task);
+  }
+}
+
+}  // namespace detail
+}  // namespace hoist

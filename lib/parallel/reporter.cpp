@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "parallel/reporter.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <string>
+
+#include <fmt/format.h>
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr auto interval = std::chrono::milliseconds(100);
+/// Plain lines instead of a bar come this seldom.
+constexpr double line_seconds = 10;
+
+std::string duration(double seconds) {
+  return seconds < 60 ? fmt::format("{:5.1f}s", seconds) : fmt::format("{:4.1f}min", seconds / 60);
+}
+
+}  // namespace
+
+Reporter::Reporter(const Settings& settings)
+    : settings_(settings),
+      wants_ticks_(settings.options.progress.bar() || settings.options.progress.callback()) {
+  if (wants_ticks_) next_ = start_ + interval;
+  if (settings.options.progress.bar()) terminal_ = ::isatty(STDERR_FILENO) == 1;
+  if (settings_.options.verbose > 0) {
+    std::fprintf(settings_.options.verbose >= 50 ? stdout : stderr,
+                 "[Parallel(n_jobs=%u)]: Using backend %s with %u concurrent workers.\n",
+                 settings_.n_jobs, settings_.backend_name.c_str(), settings_.n_jobs);
+  }
+}
+
+double Reporter::elapsed() const {
+  return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+void Reporter::tick(std::size_t done, std::size_t failed, std::optional<std::size_t> total) {
+  if (settings_.options.verbose > 0 && done + failed > told_) lines(done + failed, total, false);
+  if (!wants_ticks_) return;
+  const Clock::time_point now = Clock::now();
+  if (now < next_) return;
+  next_ = now + interval;
+  if (const auto& callback = settings_.options.progress.callback()) {
+    callback({done, failed, total, elapsed(), false});
+  } else {
+    bar(done, failed, total, false);
+  }
+}
+
+void Reporter::finish(std::size_t done, std::size_t failed, std::optional<std::size_t> total) {
+  if (settings_.options.verbose > 0) lines(done + failed, total, true);
+  if (const auto& callback = settings_.options.progress.callback()) {
+    callback({done, failed, total, elapsed(), true});
+  } else if (settings_.options.progress.bar()) {
+    bar(done, failed, total, true);
+  }
+}
+
+void Reporter::lines(std::size_t finished, std::optional<std::size_t> total, bool last) {
+  std::FILE* out = settings_.options.verbose >= 50 ? stdout : stderr;
+  const std::string head = fmt::format("[Parallel(n_jobs={})]: ", settings_.n_jobs);
+  const double seconds = elapsed();
+  if (last) {
+    if (total && finished == *total) {
+      fmt::print(out, "{}Done {:3d} out of {:3d} | elapsed: {} finished\n", head, finished, *total,
+                 duration(seconds));
+    }
+    return;
+  }
+  // Verbosity v below 11 tells when the root of the number of tasks, in units of
+  // (11 - v)^2 / 2, steps: ever more seldom.
+  const int verbose = settings_.options.verbose;
+  const double unit = verbose > 10 ? 0 : 0.5 * (11 - verbose) * (11 - verbose);
+  for (std::size_t i = told_ + 1; i <= finished; ++i) {
+    if (unit > 0) {
+      const double now = static_cast<double>(i);
+      if (std::floor(std::sqrt(now / unit)) == std::floor(std::sqrt((now - 1) / unit))) continue;
+    } else if (i < finished && finished - told_ > 100) {
+      // Thousands of tasks that are done at once are told of in one line.
+      continue;
+    }
+    if (total) {
+      if (i == *total) continue;
+      const double left = seconds / static_cast<double>(i) * static_cast<double>(*total - i);
+      fmt::print(out, "{}Done {:3d} out of {:3d} | elapsed: {} remaining: {}\n", head, i, *total,
+                 duration(seconds), duration(left));
+    } else {
+      fmt::print(out, "{}Done {:3d} tasks      | elapsed: {}\n", head, i, duration(seconds));
+    }
+  }
+  told_ = finished;
+}
+
+void Reporter::bar(std::size_t done, std::size_t failed, std::optional<std::size_t> total,
+                   bool last) {
+  const double seconds = elapsed();
+  if (!terminal_ && !last && seconds - told_at_ < line_seconds) return;
+  told_at_ = seconds;
+  const auto finished = static_cast<double>(done + failed);
+  const double rate = seconds > 0 ? finished / seconds : 0;
+  std::string text;
+  if (total && *total > 0) {
+    const double part = finished / static_cast<double>(*total);
+    if (terminal_) {
+      constexpr int width = 30;
+      const int full = static_cast<int>(part * width);
+      text = fmt::format("[{}{}] ", std::string(static_cast<std::size_t>(full), '#'),
+                         std::string(static_cast<std::size_t>(width - full), '.'));
+    }
+    text += fmt::format("{:3.0f} % {}/{}", part * 100, done + failed, *total);
+  } else {
+    text = fmt::format("{} tasks", done + failed);
+  }
+  text += fmt::format(" | {} | {:.1f}/s", duration(seconds), rate);
+  if (!last && total && rate > 0) {
+    text += fmt::format(" | {} left", duration((static_cast<double>(*total) - finished) / rate));
+  }
+  text += fmt::format(" | {} {} workers", settings_.n_jobs, settings_.backend_name);
+  if (failed > 0) text += fmt::format(" | {} failed", failed);
+  // One write, so that it does not mix with what tasks print.
+  text = terminal_ ? "\r\x1b[K" + text + (last ? "\n" : "") : text + "\n";
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+}
+
+}  // namespace hoist::detail

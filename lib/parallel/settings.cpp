@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "parallel/settings.hpp"
+
+#include <hoist/error.hpp>
+#include <hoist/parallel_config.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+#include "base/cpu.hpp"
+
+namespace hoist {
+
+namespace detail {
+
+namespace {
+
+/// Deeper nesting is taken for a loop that calls itself without end.
+constexpr unsigned max_level = 10;
+
+std::optional<int> jobs_from_environment() {
+  const char* text = std::getenv("HOIST_N_JOBS");
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  if (*end != '\0' || n == 0 || n > 1'000'000 || n < -1'000'000) {
+    throw BadArgument("the environment variable HOIST_N_JOBS is \"" + std::string(text) +
+                      "\"; it must be a number of workers, or -1 for all cores");
+  }
+  return static_cast<int>(n);
+}
+
+/// -1 is all of `whole`, -2 all but one, and so on.
+unsigned count_jobs(int n_jobs, int whole) {
+  if (n_jobs == 0) {
+    throw BadArgument(
+        "n_jobs is 0; it must be a number of workers, or -1 for all usable cores, -2 "
+        "for all but one, and so on");
+  }
+  return static_cast<unsigned>(n_jobs > 0 ? n_jobs : std::max(1, whole + 1 + n_jobs));
+}
+
+unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context) {
+  if (options.n_jobs) return count_jobs(*options.n_jobs, usable_cores());
+  if (context.level >= 2) return 1;
+  std::optional<int> wanted;
+  if (context.config) wanted = context.config->n_jobs;
+  if (!wanted) wanted = jobs_from_environment();
+  const unsigned whole = count_jobs(wanted.value_or(-1), usable_cores());
+  // Inside a loop, the cores are shared with the loop's other tasks.
+  return std::max(1U, whole / std::max(1U, context.jobs));
+}
+
+bool is_process_backend(const std::string& name) {
+  return !find_backend(name)->traits().shares_memory;
+}
+
+std::string resolve_backend(const ParallelOptions& options, const LoopContext& context) {
+  const bool shared = options.require == Require::shared_memory;
+  if (!options.backend.empty()) {
+    if (shared && is_process_backend(options.backend)) {
+      throw BadArgument("require asks for shared memory, which the backend \"" + options.backend +
+                        "\" does not have; leave one of them out, or use \"threads\"");
+    }
+    return options.backend;
+  }
+  if (context.level >= 2) return "sequential";
+  const auto usable = [&](const std::string& name) {
+    return !name.empty() && !(shared && is_process_backend(name));
+  };
+  if (context.config && usable(context.config->backend)) return context.config->backend;
+  if (context.level == 0) {
+    const char* named = std::getenv("HOIST_BACKEND");
+    if (named != nullptr && usable(named)) return named;
+    if (options.prefer == Prefer::processes) {
+      const auto names = backend_names();
+      return std::find(names.begin(), names.end(), "spawn") != names.end() ? "spawn" : "fork";
+    }
+  }
+  return "threads";
+}
+
+}  // namespace
+
+void inherit(ParallelOptions& options, const ParallelOptions& from) {
+  const ParallelOptions plain;
+  if (options.prefer == Prefer::none) options.prefer = from.prefer;
+  if (options.require == Require::none) options.require = from.require;
+  if (options.backend.empty()) options.backend = from.backend;
+  if (!options.n_jobs) options.n_jobs = from.n_jobs;
+  if (options.verbose == 0) options.verbose = from.verbose;
+  if (!options.progress.bar() && !options.progress.callback()) options.progress = from.progress;
+  if (!options.timeout.is_set()) options.timeout = from.timeout;
+  if (!options.task_timeout.is_set()) options.task_timeout = from.task_timeout;
+  if (options.max_nbytes == plain.max_nbytes) options.max_nbytes = from.max_nbytes;
+  if (options.mmap_mode == plain.mmap_mode) options.mmap_mode = from.mmap_mode;
+  if (options.temp_folder.empty()) options.temp_folder = from.temp_folder;
+  if (options.inner_max_num_threads == 0) {
+    options.inner_max_num_threads = from.inner_max_num_threads;
+  }
+}
+
+void check_options(const ParallelOptions& options) {
+  if (options.n_jobs) count_jobs(*options.n_jobs, 1);
+  if (!options.backend.empty()) find_backend(options.backend);
+  if (options.prefer == Prefer::processes && options.require == Require::shared_memory) {
+    throw BadArgument(
+        "prefer asks for processes and require for shared memory, which they do not "
+        "have; leave one of them out");
+  }
+  if (!options.batch_size.is_automatic() && options.batch_size.tasks() < 1) {
+    throw BadArgument("batch_size is " + std::to_string(options.batch_size.tasks()) +
+                      "; it must be at least 1, or automatic");
+  }
+  for (const auto& [name, limit] :
+       {std::pair("timeout", options.timeout), std::pair("task_timeout", options.task_timeout)}) {
+    if (limit.is_set() && !(limit.seconds() > 0)) {
+      throw BadArgument(std::string(name) + " is " + std::to_string(limit.seconds()) +
+                        " s; it must be positive, or left out for no limit");
+    }
+  }
+}
+
+Settings settle(const ParallelOptions& given) {
+  const LoopContext& context = loop_context();
+  if (context.level >= max_level) {
+    throw BadArgument("a loop is nested " + std::to_string(context.level) +
+                      " deep in others: does its task start the loop it is in?");
+  }
+  Settings settings;
+  settings.backend_name = resolve_backend(given, context);
+  settings.n_jobs = resolve_jobs(given, context);
+  settings.options = given;
+  if (context.config) inherit(settings.options, *context.config);
+  settings.options.backend = settings.backend_name;
+  check_options(settings.options);
+  if (settings.n_jobs == 1 && settings.backend_name == "threads") {
+    settings.backend_name = "sequential";
+  }
+  settings.backend = find_backend(settings.backend_name);
+  settings.traits = settings.backend->traits();
+  if (settings.traits.sequential) settings.n_jobs = 1;
+  const PreDispatch& ahead = settings.options.pre_dispatch;
+  if (ahead.text() != "all") {
+    settings.window = evaluate_pre_dispatch(ahead.text(), settings.n_jobs);
+    if (settings.window == 0) {
+      throw BadArgument("pre_dispatch is \"" + ahead.text() +
+                        "\", which is less than 1; it must allow one task at least");
+    }
+  }
+  if (!settings.options.batch_size.is_automatic()) {
+    settings.batch = static_cast<std::size_t>(settings.options.batch_size.tasks());
+  }
+  settings.inner = {context.level + 1, context.jobs * settings.n_jobs, context.config};
+  return settings;
+}
+
+}  // namespace detail
+
+int effective_n_jobs(int n_jobs) {
+  ParallelOptions options;
+  if (n_jobs != -1) options.n_jobs = n_jobs;
+  return static_cast<int>(detail::resolve_jobs(options, detail::loop_context()));
+}
+
+}  // namespace hoist

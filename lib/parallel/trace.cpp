@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "parallel/trace.hpp"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+#include <span>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/file.hpp"
+
+namespace hoist::detail {
+
+Trace::Trace(std::filesystem::path path, std::string backend, unsigned n_jobs)
+    : path_(std::move(path)), backend_(std::move(backend)), n_jobs_(n_jobs) {}
+
+double Trace::micros(Clock::time_point at) const {
+  return std::chrono::duration<double, std::micro>(at - start_).count();
+}
+
+void Trace::note(const Event& event) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back(event);
+}
+
+void Trace::task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
+                 bool failed) {
+  note({task, 0, worker.number, worker.pid, micros(began), seconds * 1e6, failed});
+}
+
+void Trace::batch(TaskRange tasks, const Worker& worker, Clock::time_point began, double seconds) {
+  note({tasks.first, tasks.size(), worker.number, worker.pid, micros(began), seconds * 1e6, false});
+}
+
+void Trace::write() {
+  const int self = ::getpid();
+  std::string text = fmt::format(
+      "{{\"displayTimeUnit\":\"ms\",\"otherData\":{{\"backend\":\"{}\",\"n_jobs\":{},"
+      "\"elapsed_us\":{:.3f}}},\n\"traceEvents\":[",
+      backend_, n_jobs_, micros(Clock::now()));
+  std::map<std::pair<int, unsigned>, bool> named;
+  const char* separator = "\n";
+  for (const Event& e : events_) {
+    const int pid = e.pid != 0 ? e.pid : self;
+    if (!std::exchange(named[{pid, e.worker}], true)) {
+      text += fmt::format(
+          "{}{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":{},\"tid\":{},"
+          "\"args\":{{\"name\":\"worker {}\"}}}}",
+          separator, pid, e.worker, e.worker);
+      separator = ",\n";
+    }
+    if (e.tasks == 0) {
+      text += fmt::format(
+          "{}{{\"name\":\"task {}\",\"cat\":\"task\",\"ph\":\"X\",\"ts\":{:.3f},\"dur\":{:.3f},"
+          "\"pid\":{},\"tid\":{},\"args\":{{\"index\":{},\"failed\":{}}}}}",
+          separator, e.task, e.began, e.seconds, pid, e.worker, e.task, e.failed);
+    } else {
+      text += fmt::format(
+          "{}{{\"name\":\"batch of "
+          "{}\",\"cat\":\"batch\",\"ph\":\"X\",\"ts\":{:.3f},\"dur\":{:.3f},"
+          "\"pid\":{},\"tid\":{},\"args\":{{\"first\":{},\"tasks\":{}}}}}",
+          separator, e.tasks, e.began, e.seconds, pid, e.worker, e.task, e.tasks);
+    }
+  }
+  text += "\n]}\n";
+  AtomicFile file(path_);
+  file.write(std::as_bytes(std::span(text)));
+  file.commit();
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/backend.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace hoist::detail {
+
+/// Notes the life of every task, and writes it in the Chrome trace format.
+class Trace {
+ public:
+  Trace(std::filesystem::path path, std::string backend, unsigned n_jobs);
+
+  void task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
+            bool failed);
+  void batch(TaskRange tasks, const Worker& worker, Clock::time_point began, double seconds);
+  /// Throws SystemError naming the path.
+  void write();
+
+ private:
+  struct Event {
+    std::size_t task;
+    std::size_t tasks;  // of a batch; 0: a task
+    unsigned worker;
+    int pid;
+    double began;
+    double seconds;
+    bool failed;
+  };
+  void note(const Event& event);
+  double micros(Clock::time_point at) const;
+
+  std::filesystem::path path_;
+  std::string backend_;
+  unsigned n_jobs_;
+  Clock::time_point start_ = Clock::now();
+  std::mutex mutex_;
+  std::vector<Event> events_;
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/cpu_count.hpp>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+#include <hoist/parallel_config.hpp>
+
+#include <atomic>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+
+using namespace hoist;
+using namespace std::chrono_literals;
+
+namespace {
+int square(int x) { return x * x; }
+std::string greet(const std::string& name) { return "hello " + name; }
+}  // namespace
+
+TEST_CASE("results come in the order of the input, whatever the input is") {
+  const Parallel parallel({.n_jobs = 3});
+  std::vector<int> expected;
+  for (int i = 0; i < 1000; ++i) expected.push_back(i * i);
+
+  CHECK(parallel.map(std::views::iota(0, 1000), square) == expected);
+  CHECK(parallel(std::views::iota(0, 1000) |
+                 std::views::transform([](int i) { return delayed(square)(i); })) == expected);
+  std::vector<decltype(delayed(square)(1))> tasks;
+  for (int i = 0; i < 1000; ++i) tasks.push_back(delayed(square)(i));
+  CHECK(parallel(tasks) == expected);
+  std::list<int> list(1000);
+  std::iota(list.begin(), list.end(), 0);
+  CHECK(parallel.map(list, square) == expected);
+  std::istringstream text("1 2 3 4");
+  CHECK(parallel.map(std::ranges::istream_view<int>(text), square) == std::vector{1, 4, 9, 16});
+}
+
+TEST_CASE("calls of different types give a tuple") {
+  const auto [a, b, c] =
+      Parallel({.n_jobs = 2})(delayed(square)(7), delayed(greet)("you"), delayed([] {})());
+  CHECK(a == 49);
+  CHECK(b == "hello you");
+  static_assert(std::is_same_v<decltype(c), const std::monostate>);
+}
+
+TEST_CASE("results of all kinds: bool, move-only, without a default") {
+  const Parallel parallel({.n_jobs = 2});
+  const auto numbers = std::views::iota(0, 100);
+  const std::vector<bool> odd = parallel.map(numbers, [](int i) { return i % 2 == 1; });
+  CHECK(odd[1]);
+  CHECK(!odd[2]);
+  const auto pointers = parallel.map(numbers, [](int i) { return std::make_unique<int>(i); });
+  CHECK(*pointers[42] == 42);
+  struct NoDefault {
+    explicit NoDefault(int v) : value(v) {}
+    int value;
+  };
+  CHECK(parallel.map(numbers, [](int i) { return NoDefault(i); })[7].value == 7);
+}
+
+TEST_CASE("threads see and change the caller's data") {
+  std::vector<int> values(1000, 1);
+  Parallel({.n_jobs = 2}).for_each(values, [](int& v) { v += 1; });
+  CHECK(std::accumulate(values.begin(), values.end(), 0) == 2000);
+  int sum = 0;
+  auto call = delayed([](std::reference_wrapper<int> s) { s.get() += 5; })(std::ref(sum));
+  Parallel({.n_jobs = 2})(std::vector{call});
+  CHECK(sum == 5);
+}
+
+TEST_CASE("arguments that can only be moved") {
+  auto take = [](std::unique_ptr<int> p) { return *p; };
+  const auto [a, b] =
+      Parallel({.n_jobs = 2})(delayed(take)(std::make_unique<int>(3)), delayed(square)(2));
+  CHECK(a == 3);
+  CHECK(b == 4);
+}
+
+TEST_CASE("an empty input gives an empty result") {
+  CHECK(Parallel().map(std::vector<int>{}, square).empty());
+  CHECK(Parallel()(std::vector<decltype(delayed(square)(1))>{}).empty());
+  for (const int x : Parallel().generator(std::vector<decltype(delayed(square)(1))>{})) CHECK(x);
+}
+
+TEST_CASE("options that can't be meant are refused") {
+  const auto run = [](ParallelOptions options) {
+    return Parallel(std::move(options)).map(std::views::iota(0, 3), square);
+  };
+  CHECK_THROWS_AS(run({.n_jobs = 0}), BadArgument);
+  CHECK_THROWS_WITH_AS(run({.backend = "thread"}), doctest::Contains("sequential"), BadArgument);
+  CHECK_THROWS_AS(Parallel({.backend = "thread"}), BadArgument);
+  CHECK_THROWS_AS(run({.batch_size = 0}), BadArgument);
+  CHECK_THROWS_AS(run({.batch_size = -2}), BadArgument);
+  CHECK_THROWS_AS(run({.timeout = 0}), BadArgument);
+  CHECK_THROWS_AS(run({.timeout = -1s}), BadArgument);
+  for (const char* text : {"", "n_jobs +", "2*cores", "n_jobs/0", "__import__", "10**9", "(1", "0",
+                           "n_jobs - n_jobs", "1 2"}) {
+    CAPTURE(text);
+    CHECK_THROWS_AS(run({.n_jobs = 2, .pre_dispatch = text}), BadArgument);
+  }
+  for (const char* text : {"all", "n_jobs", "1.5*n_jobs", "2**n_jobs % 3 + 1", "-(-3)", "7//2"}) {
+    CAPTURE(text);
+    CHECK(run({.n_jobs = 2, .pre_dispatch = text}).size() == 3);
+  }
+  CHECK_THROWS_AS(run({.prefer = Prefer::processes, .require = Require::shared_memory}),
+                  BadArgument);
+}
+
+TEST_CASE("n_jobs counts from the usable cores") {
+  const int cores = cpu_count();
+  CHECK(effective_n_jobs() == cores);
+  CHECK(effective_n_jobs(7) == 7);
+  CHECK(effective_n_jobs(-2) == std::max(1, cores - 1));
+  CHECK(effective_n_jobs(-1000) == 1);
+  CHECK_THROWS_AS(effective_n_jobs(0), BadArgument);
+}
+
+TEST_CASE("ParallelConfig gives defaults to the loops of its scope") {
+  {
+    const ParallelConfig outer{{.n_jobs = 3}};
+    CHECK(effective_n_jobs() == 3);
+    {
+      const ParallelConfig inner{{.backend = "sequential"}};
+      CHECK(effective_n_jobs() == 3);
+      std::set<std::thread::id> ids;
+      Parallel().for_each(std::views::iota(0, 10),
+                          [&](int) { ids.insert(std::this_thread::get_id()); });
+      CHECK(ids.size() == 1);
+    }
+    std::thread([] { CHECK(effective_n_jobs() == cpu_count()); }).join();
+    CHECK(effective_n_jobs(5) == 5);
+  }
+  CHECK(effective_n_jobs() == cpu_count());
+  CHECK_THROWS_AS(ParallelConfig({.backend = "nobody"}), BadArgument);
+}
+
+TEST_CASE("nested loops: a share of the cores, then none, and no end is an error") {
+  const auto inner =
+      Parallel({.n_jobs = 2, .backend = "threads"}).map(std::views::iota(0, 4), [](int) {
+        return effective_n_jobs();
+      });
+  CHECK(inner[0] == std::max(1, cpu_count() / 2));
+  const auto sums = Parallel({.n_jobs = 4}).map(std::views::iota(0, 20), [](int i) {
+    const auto values = Parallel({.n_jobs = 4}).map(std::views::iota(0, 20), [i](int j) {
+      const auto deepest = Parallel({.n_jobs = 4}).map(std::views::iota(0, 5), square);
+      return i + j + static_cast<int>(deepest.size());
+    });
+    return std::accumulate(values.begin(), values.end(), 0);
+  });
+  CHECK(sums[2] == 20 * 2 + 190 + 100);
+  std::function<int(int)> endless = [&](int i) {
+    return Parallel({.n_jobs = 2}).map(std::views::iota(0, 2), endless)[0] + i;
+  };
+  CHECK_THROWS_WITH_AS(endless(1), doctest::Contains("nested"), BadArgument);
+}
+
+TEST_CASE("many threads use Parallel at once") {
+  std::vector<std::thread> threads;
+  std::atomic<int> right{0};
+  for (int t = 0; t < 64; ++t) {
+    threads.emplace_back([&, t] {
+      const auto values =
+          Parallel({.n_jobs = 2}).map(std::views::iota(0, 200), [t](int i) { return i * t; });
+      if (values[199] == 199 * t) ++right;
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(right == 64);
+}
