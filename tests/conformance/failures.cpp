@@ -61,9 +61,9 @@ TEST_CASE("after a failure nothing of the loop runs any more, and most was never
       std::this_thread::sleep_for(200us);
       return i;
     };
-    CHECK_THROWS_AS(Parallel({.n_jobs = 4, .backend = backend}).map(std::views::iota(0, 10000),
-                                                                    task),
-                    std::out_of_range);
+    CHECK_THROWS_AS(
+        Parallel({.n_jobs = 4, .backend = backend}).map(std::views::iota(0, 10000), task),
+        std::out_of_range);
     const auto ran = std::filesystem::file_size(counter);
     CHECK(ran < 5000);
     std::this_thread::sleep_for(20ms);
@@ -110,9 +110,8 @@ TEST_CASE("outcomes hold values and errors, and never throw for a task") {
   for (const auto& backend : backends()) {
     CAPTURE(backend);
     const Parallel parallel({.n_jobs = 2, .backend = backend, .retries = 1});
-    for (const auto& outcomes :
-         {parallel.outcomes(odd_calls(20)), parallel.map_outcomes(std::views::iota(0, 20),
-                                                                  fail_on_odd)}) {
+    for (const auto& outcomes : {parallel.outcomes(odd_calls(20)),
+                                 parallel.map_outcomes(std::views::iota(0, 20), fail_on_odd)}) {
       REQUIRE(outcomes.size() == 20);
       for (std::size_t i = 0; i < 20; ++i) {
         CHECK(outcomes[i].index() == i);
@@ -218,9 +217,10 @@ TEST_CASE("a generator that is dropped cancels what has not begun") {
     };
     const auto begin = std::chrono::steady_clock::now();
     {
-      auto generator = Parallel({.n_jobs = 2, .backend = backend, .pre_dispatch = "all"})
-                           .generator(std::views::iota(0, 20000) |
-                                      std::views::transform([&](int i) { return delayed(nap)(i); }));
+      auto generator =
+          Parallel({.n_jobs = 2, .backend = backend, .pre_dispatch = "all"})
+              .generator(std::views::iota(0, 20000) |
+                         std::views::transform([&](int i) { return delayed(nap)(i); }));
       auto at = generator.begin();
       CHECK(*at == 0);
       ++at;

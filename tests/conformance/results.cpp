@@ -28,8 +28,7 @@ struct Score {
 Score score(int i) { return {"run " + std::to_string(i), std::vector<double>(20, i)}; }
 
 auto squares(int n) {
-  return std::views::iota(0, n) |
-         std::views::transform([](int i) { return delayed(square)(i); });
+  return std::views::iota(0, n) | std::views::transform([](int i) { return delayed(square)(i); });
 }
 
 }  // namespace
@@ -89,9 +88,8 @@ TEST_CASE("values of all sizes come back") {
     const Parallel parallel({.n_jobs = 2, .backend = backend});
     const auto scores = parallel.map(std::views::iota(0, 300), score);
     CHECK(scores[299] == score(299));
-    const auto big = parallel.map(std::views::iota(0, 4), [](int i) {
-      return std::vector<int>(1 << 20, i);
-    });
+    const auto big =
+        parallel.map(std::views::iota(0, 4), [](int i) { return std::vector<int>(1 << 20, i); });
     CHECK(big[3] == std::vector<int>(1 << 20, 3));
     const auto arrays = parallel.map(std::views::iota(0, 3), [](int i) {
       Array<double> a({1000, 50});
