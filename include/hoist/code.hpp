@@ -3,16 +3,60 @@
 
 #include <hoist/digest.hpp>
 
+#include <cstdint>
+#include <string>
+#include <vector>
+
 namespace hoist {
 
-/// How much code a cached result depends on.
-enum class CodeCheck : unsigned char {
-  callees,   ///< the function and everything it reaches
-  function,  ///< the function's own code only
-  none,      ///< the code doesn't count: results stay valid when it changes
+/// How much of the program has to be unchanged for a cached result to be valid.
+///
+/// The check is made on machine code, so comments, names of variables and formatting never matter;
+/// other compilers, optimisation levels or flags generally do. What lies where doesn't matter:
+/// adding, removing or reordering code that the function doesn't reach changes nothing.
+enum class CodeCheck : std::uint8_t {
+  /// The function and everything it reaches: what it calls, directly, through virtual functions or
+  /// through function pointers in constants, in the program and its own shared objects; constants,
+  /// tables, string literals and initial values of variables. The C and C++ run time counts by
+  /// name, other libraries in system directories by name and build-id.
+  callees,
+  /// The function itself with its constants; what it calls counts by name.
+  function,
+  /// Nothing: only the function's name identifies it.
+  none,
 };
 
-/// The fingerprint of the code at `function`, which changes when the code does.
-Digest fingerprint_code(const void* function, CodeCheck check = CodeCheck::callees);
+/// One thing that a fingerprint covers.
+struct CodeNode {
+  enum class Kind : std::uint8_t {
+    function,  ///< machine code
+    vtable,    ///< table of virtual functions
+    constant,  ///< read-only data; a string literal is named by its text
+    variable,  ///< writable data: counts by name, size and initial value
+    external,  ///< counts by name (and build-id, see CodeCheck::callees)
+    module,    ///< a whole executable or shared object that can't be looked into
+  };
+
+  Kind kind = Kind::function;
+  std::string name;    ///< as in the source, where known
+  std::string module;  ///< file name of the executable or shared object
+  std::uint64_t size = 0;  ///< bytes
+  /// Of the node alone, without what it refers to: comparing the nodes of two reports shows what
+  /// was edited.
+  Digest digest;
+};
+
+/// What was walked for a function's fingerprint, in order of first mention.
+struct CodeReport {
+  Digest digest;
+  /// False if the function couldn't be looked into and its module's build-id stands for it.
+  bool exact = true;
+  /// Why not, or what else is worth knowing; mostly empty.
+  std::string note;
+  std::vector<CodeNode> nodes;
+
+  /// One line per node, for people.
+  std::string text() const;
+};
 
 }  // namespace hoist

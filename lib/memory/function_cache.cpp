@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "memory/code_fingerprint.hpp"
 #include "memory/flights.hpp"
 
 namespace hoist::detail {
@@ -89,7 +90,12 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
   if (!options.version.empty()) {
     version = directory_name(options.version, "version " + options.version);
   } else if (options.code != CodeCheck::none) {
-    version = fingerprint_code(info.code, options.code).hex();
+    const CodeFingerprint fingerprint = fingerprint_code(info.code, options.code);
+    version = fingerprint.digest.hex();
+    if (!fingerprint.exact && verbose_ >= 1) {
+      memory_->note_once("the code of " + name() + " can't be looked into (" + fingerprint.note +
+                         "): its results are computed anew after every rebuild");
+    }
   }
   directory_ = directory_name(name_.readable, name_.identity) + "/" + version + "/";
   directory_digest_ = hash_bytes(directory_.data(), directory_.size());
@@ -209,7 +215,11 @@ void FunctionCache::obtain(const std::string& name, const Call& call, void* fram
       return hit(call, frame, metadata);
     }
     if (lease.role() == FlightLease::Role::follower) continue;
-    if (lease.role() == FlightLease::Role::leader && !lease.is_locked()) memory_->note_no_locks();
+    if (lease.role() == FlightLease::Role::leader && !lease.is_locked() && verbose_ >= 1) {
+      memory_->note_once("\"" + memory_->location().string() +
+                         "\" can't be locked: processes that ask for one result at once will each "
+                         "compute it");
+    }
     counters_->misses.fetch_add(1, std::memory_order_relaxed);
     lease.finished(compute(name, call, metadata));
     return;

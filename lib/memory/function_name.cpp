@@ -3,42 +3,42 @@
 
 #include <hoist/detail/hasher.hpp>
 
-#include <cxxabi.h>
-#include <dlfcn.h>
-
-#include <cstdlib>
-#include <memory>
+#include "memory/code_symbol.hpp"
+#include "memory/symbol_names.hpp"
 
 namespace hoist::detail {
 
 namespace {
 
-std::string demangled(const char* symbol) {
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> text(
-      abi::__cxa_demangle(symbol, nullptr, nullptr, &status), &std::free);
-  return status == 0 ? text.get() : symbol;
+/// "train" of "data::(anonymous namespace)::train(int, double)".
+std::string without_parameters(const std::string& name) {
+  int depth = 0;
+  for (std::size_t i = name.size(); i-- > 0;) {
+    if (name[i] == ')') ++depth;
+    if (name[i] == '(' && --depth == 0) {
+      // "(anonymous namespace)" and "operator()" are no parameters.
+      return i == 0 || name.substr(0, i).ends_with("operator") || name[i - 1] == ':'
+                 ? name
+                 : name.substr(0, i);
+    }
+    if (depth == 0 && name[i] == '}') return name;
+  }
+  return name;
 }
 
 }  // namespace
 
 FunctionName name_of(const FunctionInfo& info) {
-  Dl_info found{};
+  const CodeSymbol symbol = info.code == nullptr ? CodeSymbol() : code_symbol(info.code);
   FunctionName name;
-  name.identity = info.type->name();
-  if (info.code != nullptr && ::dladdr(info.code, &found) != 0) {
-    const std::string module = found.dli_fname == nullptr ? "" : found.dli_fname;
-    name.identity += "@" + module.substr(module.rfind('/') + 1);
-    if (found.dli_sname != nullptr && found.dli_saddr == info.code) {
-      name.readable = demangled(found.dli_sname);
-    } else {
-      const auto offset = static_cast<const char*>(info.code) - static_cast<char*>(found.dli_fbase);
-      name.readable = demangled(info.type->name()) + " at " + std::to_string(offset);
-    }
-  } else {
+  if (symbol.name.empty()) {
     name.readable = demangled(info.type->name());
+    name.identity = std::string(info.type->name()) + "@" + symbol.module + "@" + symbol.build;
+  } else {
+    const std::string full = demangled(base_name(symbol.name));
+    name.readable = without_parameters(full);
+    name.identity = std::string(base_name(symbol.name)) + "@" + symbol.module + "@" + symbol.scope;
   }
-  name.identity += "@" + name.readable;
   return name;
 }
 

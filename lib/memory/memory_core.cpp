@@ -97,15 +97,12 @@ void MemoryCore::store_failed(const std::string& function, const std::exception&
            error.what() + " (said once; stats().errors counts)");
 }
 
-void MemoryCore::note_no_locks() {
+void MemoryCore::note_once(const std::string& text) {
   {
     const std::lock_guard lock(mutex_);
-    if (!reported_.insert("no locks").second) return;
+    if (!reported_.insert(text).second) return;
   }
-  if (options_.verbose >= 1) {
-    log_line("\"" + location_.string() +
-             "\" can't be locked: processes that ask for one result at once will each compute it");
-  }
+  log_line(text);
 }
 
 void log_line(const std::string& text) {

@@ -51,8 +51,8 @@ class MemoryCore final : private ForkGuard {
   /// Deals with a result that couldn't be stored as the options say; `error` is being handled. Each
   /// kind of trouble is reported once.
   void store_failed(const std::string& function, const std::exception& error);
-  /// To be called where the store turned out to have no locks: says so once.
-  void note_no_locks();
+  /// Writes a line to stderr, if it hasn't been written before.
+  void note_once(const std::string& text);
 
  private:
   std::filesystem::path location_;

@@ -69,10 +69,13 @@ TEST_CASE("a function runs once for each of its arguments") {
   CHECK(runs([&] { CHECK(cached(21) == 42); }) == 0);
   const Memory again(dir.path());
   CHECK(runs([&] { CHECK(again.cache(twice)(21) == 42); }) == 0);
-  CHECK(runs([&] { CHECK(again.cache<twice>()(4) == 8); }) == 1);
-  CHECK(again.stats().hits == 1);
+  CHECK(runs([&] { CHECK(again.cache<twice>()(4) == 8); }) == 0);
+  CHECK(runs([&] { CHECK(again.cache<twice>()(5) == 10); }) == 1);
+  CHECK(again.stats().hits == 2);
   CHECK(again.stats().misses == 1);
   CHECK(again.stats().stored == 1);
+  CHECK(again.stats().bytes > 100);
+  CHECK(again.stats().functions.at(cached.name()).hits == 2);
 }
 
 TEST_CASE("without a location every call computes") {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/code.hpp>
+
+#include <string>
+
+namespace hoist::detail {
+
+/// What stands for a function's code in a cache key.
+struct CodeFingerprint {
+  Digest digest;
+  /// False if the function couldn't be looked into (stripped module, other processor, code that
+  /// belongs to no file): the digest then is that of its module, changed by every rebuild.
+  bool exact = true;
+  std::string note;  ///< why not, or what was taken as a whole; one sentence, mostly empty
+};
+
+/// The fingerprint of the function whose code is at `function`. Never throws for odd code or files.
+/// Thread-safe; computed once per process, function and check (about 5 us per function reached, and
+/// once per module about 0.1 us per symbol).
+CodeFingerprint fingerprint_code(const void* function, CodeCheck check);
+
+/// The same digest with the list of what it covers. Not cached.
+CodeReport explain_code(const void* function, CodeCheck check);
+
+}  // namespace hoist::detail

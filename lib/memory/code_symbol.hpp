@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace hoist::detail {
+
+/// What the symbol table says of a function.
+struct CodeSymbol {
+  std::string name;    ///< mangled; empty if no symbol is there
+  std::string module;  ///< file name of its executable or shared object; empty if it is in none
+  /// For a name that other source files may use for functions of their own: the source file, as far
+  /// as the table knows it, and which of several it is.
+  std::string scope;
+  /// For a function without a name: what pins it to this build of its module.
+  std::string build;
+};
+
+/// The symbol at the start of a function. Thread-safe; looked up once per process and function.
+CodeSymbol code_symbol(const void* function);
+
+/// The `scope` of the function symbol at a (link-time) address of an ELF file, with its name if
+/// `name` is empty.
+std::string symbol_scope(const std::string& path, std::uint64_t address, std::string& name);
+
+}  // namespace hoist::detail

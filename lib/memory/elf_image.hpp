@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hoist::detail {
+
+/// What a section holds, as far as a code walk cares.
+enum class SectionKind : std::uint8_t {
+  code,      ///< executable
+  constant,  ///< never written, or only by relocation at load time
+  got,       ///< slots that the dynamic linker fills with addresses
+  variable,  ///< writable, initial content in the file
+  zero,      ///< writable, initially zero
+  tls,       ///< initial image of thread-local variables
+};
+
+struct ElfSection {
+  std::string_view name;
+  std::uint64_t address = 0;
+  std::uint64_t size = 0;
+  std::uint64_t offset = 0;  ///< in the file; no content there when `has_content` is false
+  SectionKind kind = SectionKind::constant;
+  bool has_content = false;
+
+  std::uint64_t end() const { return address + size; }
+};
+
+/// A named range of addresses. `name` is an offset into the image's symbol names.
+struct ElfSymbol {
+  std::uint64_t address = 0;
+  std::uint32_t size = 0;
+  std::uint32_t name = 0;
+  std::uint8_t rank = 0;  ///< which of several names for one range is preferred; low is better
+  bool is_ifunc = false;  ///< the code is a resolver that returns the function's address
+
+  std::uint64_t end() const { return address + size; }
+};
+
+/// A symbol of the dynamic symbol table: what the dynamic linker binds by name.
+struct DynamicSymbol {
+  std::string_view name;
+  std::uint64_t address = 0;
+  std::uint64_t size = 0;
+  bool defined = false;
+  bool is_tls = false;
+};
+
+/// An address-sized slot that the dynamic linker writes.
+struct ElfRelocation {
+  std::uint64_t offset = 0;
+  std::int64_t addend = 0;
+  std::uint32_t type = 0;
+  std::uint32_t symbol = 0;  ///< index in the dynamic symbol table, 0 for none
+};
+
+/// The build-id in the content of a note segment, or nothing.
+std::span<const std::byte> find_build_id(std::span<const std::byte> notes);
+
+/// A 64-bit ELF file, mapped for reading. Addresses are those of the file (link-time addresses).
+///
+/// Every access is checked against the file's size: a damaged or odd file yields empty answers,
+/// never a crash. Sections, dynamic symbols and notes are available at once; the symbol table and
+/// the relocations are read on first use. Not thread-safe for that reason.
+class ElfImage {
+ public:
+  /// Null if the file can't be opened or isn't a little-endian ELF64 executable or shared object
+  /// with section headers.
+  static std::unique_ptr<ElfImage> open(const std::string& path);
+
+  ElfImage(const ElfImage&) = delete;
+  ElfImage& operator=(const ElfImage&) = delete;
+  ~ElfImage();
+
+  /// False for an executable linked to a fixed address: its pointers need no relocation.
+  bool is_relocatable() const { return relocatable_; }
+  /// Whether there is a full symbol table (`strip` removes it).
+  bool has_symbol_table() const { return symbols_.size != 0; }
+  std::span<const std::byte> build_id() const { return build_id_; }
+  std::uint64_t inode() const { return inode_; }
+  std::uint64_t device() const { return device_; }
+
+  /// Sections that are in memory at run time, in order of address.
+  std::span<const ElfSection> sections() const { return sections_; }
+  const ElfSection* section_at(std::uint64_t address) const;
+  const ElfSection* section_named(std::string_view name) const;
+  /// File content of [address, address + size); empty unless all of it is in one section's content.
+  std::span<const std::byte> bytes(std::uint64_t address, std::uint64_t size) const;
+  /// A little-endian value, or nothing if it isn't in the file.
+  std::optional<std::uint64_t> word(std::uint64_t address) const;
+  std::optional<std::int32_t> int32(std::uint64_t address) const;
+
+  /// The function symbol that covers address. Zero-sized ones (assembly) cover only their start.
+  const ElfSymbol* function_at(std::uint64_t address);
+  /// The data symbol that covers address.
+  const ElfSymbol* object_at(std::uint64_t address);
+  /// The data symbol whose last byte is just before address.
+  const ElfSymbol* object_ending_at(std::uint64_t address);
+  /// The first data or function symbol that starts after address.
+  const ElfSymbol* object_after(std::uint64_t address);
+  const ElfSymbol* function_after(std::uint64_t address);
+  /// The thread-local symbol at this offset in the module's thread-local block.
+  const ElfSymbol* tls_at(std::uint64_t offset);
+  /// Distance from the start of the main executable's thread-local block to the thread pointer.
+  std::uint64_t tls_block_size() const { return tls_block_size_; }
+  std::uint64_t tls_image_address() const { return tls_image_address_; }
+  std::string_view name_of(const ElfSymbol& symbol) const { return text_at(names_, symbol.name); }
+
+  /// All relocations, in order of offset.
+  std::span<const ElfRelocation> relocations();
+  /// Those with begin <= offset < end.
+  std::span<const ElfRelocation> relocations(std::uint64_t begin, std::uint64_t end);
+  DynamicSymbol dynamic_symbol(std::uint32_t index) const;
+  /// The definition of `name` that other modules see.
+  std::optional<DynamicSymbol> find_dynamic(std::string_view name) const;
+  /// The exported function that covers address.
+  std::optional<DynamicSymbol> exported_at(std::uint64_t address) const;
+
+ private:
+  struct Range {
+    std::uint64_t offset = 0;
+    std::uint64_t size = 0;
+  };
+
+  ElfImage() = default;
+
+  bool parse();
+  void parse_program_headers();
+  void read_symbols();
+  void read_relocations();
+  /// Copies from the file; false if it isn't that long.
+  template <class T>
+  bool read(std::uint64_t offset, T& value) const {
+    if (offset > size_ || size_ - offset < sizeof value) return false;
+    std::memcpy(&value, data_ + offset, sizeof value);
+    return true;
+  }
+  std::string_view text_at(Range table, std::uint64_t offset) const;
+  std::optional<DynamicSymbol> find_hashed(std::string_view name) const;
+
+  const std::byte* data_ = nullptr;
+  std::uint64_t size_ = 0;
+  std::uint64_t inode_ = 0;
+  std::uint64_t device_ = 0;
+  bool relocatable_ = false;
+  bool symbols_read_ = false;
+  bool relocations_read_ = false;
+
+  std::span<const std::byte> build_id_;
+  std::vector<ElfSection> sections_;
+  std::vector<std::optional<SectionKind>> kinds_;  ///< by number in the file
+  std::uint64_t relro_begin_ = 0;
+  std::uint64_t relro_end_ = 0;
+  std::uint64_t tls_block_size_ = 0;
+  std::uint64_t tls_image_address_ = 0;
+
+  // In the file.
+  Range symbols_;
+  Range names_;
+  Range dynamic_symbols_;
+  Range dynamic_names_;
+  Range gnu_hash_;
+  std::vector<Range> rela_;
+  std::vector<Range> relr_;
+
+  std::vector<ElfSymbol> functions_;
+  std::vector<ElfSymbol> objects_;
+  std::vector<ElfSymbol> tls_;
+  std::vector<ElfRelocation> relocations_;
+};
+
+}  // namespace hoist::detail
