@@ -11,17 +11,28 @@ namespace hoist::detail {
 
 namespace {
 
-bool is_text(std::byte byte) {
-  const auto value = std::to_integer<unsigned char>(byte);
-  return value >= 0x20 || value == '\n' || value == '\t' || value == '\r';
+/// Length of the UTF-8 character of a text at the start of bytes; 0 if there is none.
+std::size_t character(std::span<const std::byte> bytes) {
+  const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
+  const unsigned lead = at(0);
+  if (lead < 0x80) return lead >= 0x20 || (lead >= 0x07 && lead <= 0x0d) || lead == 0x1b ? 1 : 0;
+  if (lead < 0xc2 || lead > 0xf4) return 0;
+  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  if (bytes.size() < length) return 0;
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+  }
+  return length;
 }
 
 /// The address after the zero byte that ends the text at `address`; address if there is none.
 std::uint64_t end_of_text(const ElfImage& image, std::uint64_t address, std::uint64_t limit) {
   const auto bytes = image.bytes(address, limit - address);
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
+  for (std::size_t i = 0; i < bytes.size();) {
     if (bytes[i] == std::byte{}) return address + i + 1;
-    if (!is_text(bytes[i])) break;
+    const std::size_t length = character(bytes.subspan(i));
+    if (length == 0) break;
+    i += length;
   }
   return address;
 }
@@ -146,8 +157,14 @@ void CodeWalk::visit_unnamed(std::uint32_t index) {
     const std::uint64_t least =
         relocations.empty() ? 0 : relocations.back().offset + 8 - node.begin;
     while (used > least && bytes[used - 1] == std::byte{}) --used;
-    // The upper half of a pointer is zero where they need no relocation.
-    if (!image.is_relocatable()) used = std::min<std::uint64_t>(bytes.size(), (used + 7) / 8 * 8);
+    // Where pointers need no relocation, the upper half of one may look like padding.
+    if (!image.is_relocatable() && used > 0 && node.begin % 8 == 0) {
+      const std::uint64_t last = (used - 1) / 8 * 8;
+      const auto value = image.word(node.begin + last);
+      if (value && image.section_at(*value) != nullptr) {
+        used = std::min<std::uint64_t>(bytes.size(), last + 8);
+      }
+    }
     put_content(*node.module, node.begin, node.begin + used, stream, edges);
   }
   node.edges = std::move(edges);
@@ -198,7 +215,9 @@ void CodeWalk::put_relative_table(const Node& node, ByteStream& stream, std::vec
     const ElfSection* section = image.section_at(target);
     if (section == nullptr) break;
     if (section->kind == SectionKind::constant && image.object_at(target) == nullptr) {
-      edges.push_back(unnamed_edge(module, target, Shape::text, no_node));
+      // Nothing else need refer to what is next to a text, so that its own end has to do.
+      const bool text = end_of_text(image, target, section->end()) != target;
+      edges.push_back(unnamed_edge(module, target, text ? Shape::text : Shape::unnamed, no_node));
     } else {
       edges.push_back(pointer_edge(module, target));
     }
