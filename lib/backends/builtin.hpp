@@ -10,6 +10,7 @@
 namespace hoist::detail {
 
 std::shared_ptr<Backend> make_sequential_backend();
+std::shared_ptr<Backend> make_spawn_backend();
 std::shared_ptr<Backend> make_threads_backend();
 
 struct BuiltinBackend {
@@ -20,6 +21,7 @@ struct BuiltinBackend {
 inline std::vector<BuiltinBackend> builtin_backends() {
   return {
       {"sequential", make_sequential_backend},
+      {"spawn", make_spawn_backend},
       {"threads", make_threads_backend},
   };
 }

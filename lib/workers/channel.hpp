@@ -118,6 +118,7 @@ class FieldWriter {
   void patch(std::size_t at, const T& value) {
     std::memcpy(bytes_.data() + at, &value, sizeof value);
   }
+  void truncate(std::size_t size) { bytes_.resize(size); }
   std::size_t size() const { return bytes_.size(); }
   std::span<const std::byte> bytes() const { return bytes_; }
 

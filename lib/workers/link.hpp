@@ -23,6 +23,7 @@ class Link {
   void ring() { peer_bell_->ring(); }
   void set_peer_bell(Bell* bell) { peer_bell_ = bell; }
 
+  bool has_room(std::size_t bytes) { return out_.reserve(bytes) != nullptr; }
   bool has_input() const { return !in_.empty(); }
   /// Calls `handle(kind, content)` for each frame that is there, at most `limit`; content is valid
   /// during the call. Returns how many there were.

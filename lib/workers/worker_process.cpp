@@ -166,8 +166,6 @@ std::uint32_t WorkerProcess::function_number(const void* address) {
     frame.put(where.module);
     frame.put(where.offset);
     send(Kind::function, frame.bytes());
-  } else {
-    announce_modules();  // arguments may hold functions of a module that came since
   }
   return at->second;
 }

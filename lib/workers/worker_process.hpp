@@ -65,6 +65,8 @@ class WorkerProcess {
   /// Sends a frame. False where the worker is dead.
   bool send(Kind kind, std::span<const std::byte> content, int fd = -1);
   void ring() { link_.ring(); }
+  /// Whether frames of so many bytes in all can be sent without waiting.
+  bool has_room(std::size_t bytes) { return link_.has_room(bytes); }
   bool has_input() const { return link_.has_input(); }
   /// Handles frames; those of segments and of start are handled here.
   std::size_t receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
@@ -76,6 +78,8 @@ class WorkerProcess {
 
   /// The worker's number for a function, which it is told at the first call.
   std::uint32_t function_number(const void* address);
+  /// Tells the worker of modules that addresses were taken in since the last time.
+  void announce_modules();
   SegmentTable& segments() { return segments_; }
 
   /// Asks it to leave once it is done with what it has.
@@ -99,7 +103,6 @@ class WorkerProcess {
 
  private:
   WorkerProcess() = default;
-  void announce_modules();
 
   pid_t pid_ = -1;
   Fd pidfd_;

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <vector>
+
+#include "backends/builtin.hpp"
+#include "backends/spawn_worker.hpp"
+#include "base/cpu.hpp"
+#include "workers/pool.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+std::size_t next_bell() {
+  static std::atomic<std::size_t> next{0};
+  return next.fetch_add(1) % BellBoard::count;
+}
+
+/// A loop on worker processes, moved along by the thread that owns it.
+class SpawnSession final : public Session {
+ public:
+  explicit SpawnSession(Loop& loop)
+      : loop_(loop),
+        bell_(next_bell()),
+        segments_(loop.options().max_nbytes ? loop.options().max_nbytes->bytes()
+                                            : static_cast<std::size_t>(-1)),
+        threads_(loop.options().inner_max_num_threads) {
+    if (threads_ == 0) {
+      threads_ = std::max(1U, static_cast<unsigned>(usable_cores()) / loop.n_jobs());
+    }
+    workers_.reserve(loop.n_jobs());
+    for (unsigned i = 0; i < loop.n_jobs(); ++i) {
+      workers_.push_back(std::make_unique<SpawnWorker>(loop, segments_, i, bell_));
+    }
+  }
+
+  ~SpawnSession() override { stop(); }
+
+  void wake(std::size_t tasks) override {
+    wanted_ = std::min<std::size_t>(wanted_ + tasks, workers_.size());
+    // Also called where tasks are given back, in the midst of moving things along.
+    if (!moving_) move();
+  }
+
+  void work(unsigned seen, Clock::time_point deadline) override {
+    if (move()) return;
+    for (const auto& worker : workers_) deadline = std::min(deadline, worker->deadline());
+    BellBoard::here().bell(bell_).wait(deadline, [&] {
+      return loop_.epoch() != seen ||
+             std::any_of(workers_.begin(), workers_.end(),
+                         [](const auto& worker) { return worker->has_news(); });
+    });
+    move();
+  }
+
+  void stop() override {
+    if (stopped_) return;
+    stopped_ = true;
+    moving_ = true;
+    for (const auto& worker : workers_) {
+      worker->drop_unsent();
+      if (worker->has_process() && worker->busy()) worker->process()->kill();
+    }
+    const WorkerOptions& options = loop_.options().workers;
+    for (const auto& worker : workers_) {
+      if (!worker->has_process()) continue;
+      if (worker->busy()) {
+        BellBoard::here().bell(bell_).wait(Clock::time_point::max(),
+                                           [&] { return worker->process()->dead(); });
+        continue;
+      }
+      worker->process()->output().move();
+      worker->process()->errors().move();
+      WorkerPool::here().give_back(worker->release(), options, threads_, workers_.size());
+    }
+  }
+
+ private:
+  bool move() {
+    if (stopped_) return false;
+    moving_ = true;
+    struct Moved {
+      bool& moving;
+      ~Moved() { moving = false; }
+    } const moved{moving_};
+    bool any = false;
+    start_workers();
+    for (const auto& worker : workers_) {
+      any = worker->receive() || any;
+      worker->check_deadline();
+      if (worker->bury()) {
+        any = true;
+        wanted_ = std::max<std::size_t>(wanted_, 1);
+      }
+      if (!loop_.stopping()) any = worker->feed() || any;
+    }
+    sweep();
+    return any;
+  }
+
+  void start_workers() {
+    if (loop_.stopping() || wanted_ == 0) return;
+    std::size_t idle = 0;
+    for (const auto& worker : workers_) idle += worker->has_process() && !worker->busy() ? 1 : 0;
+    for (const auto& worker : workers_) {
+      if (idle >= wanted_) break;
+      if (worker->has_process()) continue;
+      try {
+        worker->set_process(WorkerPool::here().lease(loop_.options().workers, threads_));
+      } catch (const SystemError&) {
+        // Fewer than asked for will do, as long as there are any.
+        if (std::none_of(workers_.begin(), workers_.end(),
+                         [](const auto& one) { return one->has_process(); })) {
+          throw;
+        }
+        break;
+      }
+      // Sent before the next one is started: the first works on it already.
+      worker->feed();
+      ++idle;
+    }
+    wanted_ = 0;
+  }
+
+  void sweep() {
+    if (segments_.empty()) return;
+    std::vector<std::shared_ptr<WorkerProcess>> processes;
+    for (const auto& worker : workers_) processes.push_back(worker->process());
+    segments_.sweep(processes);
+  }
+
+  Loop& loop_;
+  std::size_t bell_;
+  LoopSegments segments_;
+  unsigned threads_;
+  std::vector<std::unique_ptr<SpawnWorker>> workers_;
+  std::size_t wanted_ = 0;
+  bool moving_ = false;
+  bool stopped_ = false;
+};
+
+class SpawnBackend final : public Backend {
+ public:
+  BackendTraits traits() const override {
+    BackendTraits traits;
+    traits.shares_memory = false;
+    traits.kills_tasks = true;
+    traits.batch_seconds = 1e-3;
+    return traits;
+  }
+  std::unique_ptr<Session> open(Loop& loop) override {
+    return std::make_unique<SpawnSession>(loop);
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<Backend> make_spawn_backend() { return std::make_shared<SpawnBackend>(); }
+
+}  // namespace hoist::detail

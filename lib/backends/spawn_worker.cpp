@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/spawn_worker.hpp"
+
+#include <hoist/detail/envelope.hpp>
+#include <hoist/error.hpp>
+
+#include <csignal>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+
+namespace hoist::detail {
+
+namespace {
+
+/// A program that does not become a worker is given up after this; one that ends is noticed at once.
+constexpr auto start_limit = std::chrono::seconds(60);
+/// Frames of tasks are closed at this size: several fit into the ring.
+constexpr std::size_t frame_full = max_frame / 2;
+/// A worker with batches shorter than this gets the next one before it is done with the last.
+constexpr double short_batch = 5e-3;
+
+double seconds_between(Clock::time_point a, Clock::time_point b) {
+  return std::chrono::duration<double>(b - a).count();
+}
+
+std::string how_it_ended(const WorkerEnd& end) {
+  std::string text;
+  if (end.signal != 0) {
+    const char* name = ::strsignal(end.signal);
+    text = "died of signal " + std::to_string(end.signal) + " (" + (name != nullptr ? name : "?") +
+           ")";
+    if (end.signal == SIGKILL) text += ", as the system ends processes when memory is short";
+  } else {
+    text = "exited with code " + std::to_string(end.exit_code);
+  }
+  return text;
+}
+
+std::string last_words(const WorkerEnd& end) {
+  return end.last_lines.empty() ? "" : "; the last it said on stderr:\n" + end.last_lines;
+}
+
+}  // namespace
+
+SpawnWorker::SpawnWorker(Loop& loop, LoopSegments& segments, unsigned number, std::size_t bell)
+    : loop_(loop), segments_(segments), bell_(bell) {
+  info_.number = number;
+}
+
+void SpawnWorker::set_process(std::shared_ptr<WorkerProcess> process) {
+  process_ = std::move(process);
+  process_->use_bell(bell_);
+  info_.pid = process_->pid();
+  callable_ = 0;
+  timed_out_ = false;
+  leaving_ = false;
+}
+
+std::shared_ptr<WorkerProcess> SpawnWorker::release() {
+  if (process_ == nullptr) return nullptr;
+  if (callable_ != 0) {
+    FieldWriter frame;
+    frame.put(callable_);
+    process_->send(Kind::forget_callable, frame.bytes());
+    process_->ring();
+    callable_ = 0;
+  }
+  LoopSegments::forget_all(*process_);
+  return std::exchange(process_, nullptr);
+}
+
+bool SpawnWorker::wants_tasks() const {
+  const std::size_t left = in_flight_ + unsent_.size();
+  if (left == 0) return true;
+  const bool is_short = info_.task_seconds >= 0 &&
+                        info_.task_seconds * static_cast<double>(last_batch_) < short_batch;
+  return is_short && unsent_.size() == 0 && left <= last_batch_;
+}
+
+bool SpawnWorker::feed() {
+  if (process_ == nullptr || leaving_ || timed_out_) return false;
+  bool any = false;
+  if (unsent_.size() == 0 && wants_tasks() && loop_.take(unsent_, info_)) {
+    last_batch_ = unsent_.size();
+    any = true;
+  }
+  if (unsent_.size() > 0) any = send_tasks() || any;
+  return any;
+}
+
+bool SpawnWorker::send_tasks() {
+  bool any = false;
+  while (unsent_.size() > 0 && process_->has_room(2 * max_frame)) {
+    frame_.clear();
+    frame_.put(std::uint32_t{0});  // patched below: how many
+    frame_.put(std::uint32_t{0});
+    frame_.put(static_cast<std::uint64_t>(large_storage));
+    frame_tasks_ = 0;
+    while (unsent_.size() > 0 && frame_.size() < frame_full) {
+      const std::size_t task = unsent_.first++;
+      any = true;
+      try {
+        if (!append_task(task)) break;
+      } catch (...) {
+        loop_.failed(task, info_, std::current_exception(), Clock::now(), 0);
+        if (loop_.stopping()) break;
+      }
+    }
+    if (frame_tasks_ == 0) break;
+    frame_.patch(0, frame_tasks_);
+    if (!process_->send(Kind::tasks, frame_.bytes())) break;  // bury() sees to it
+    process_->ring();
+  }
+  return any;
+}
+
+bool SpawnWorker::append_task(std::size_t task) {
+  LoopTasks& tasks = loop_.tasks();
+  const PortableCode code = tasks.portable(task);
+  std::uint32_t callable = 0;
+  if (code.open != nullptr) callable = callable_ != 0 ? callable_ : open_callable(code.open);
+  const std::uint32_t run = process_->function_number(reinterpret_cast<const void*>(code.run));
+  encoder_.clear();
+  tasks.encode_task(task, encoder_);
+  const std::size_t at = frame_.size();
+  frame_.put(std::uint32_t{0});  // patched below: bytes of the payload
+  frame_.put(run);
+  frame_.put(callable);
+  frame_.put(std::uint32_t{0});
+  try {
+    WorkerSegments sender(segments_, *process_);
+    write_payload(frame_, encoder_.meta(), encoder_.segments(), &sender);
+  } catch (...) {
+    frame_.truncate(at);
+    throw;
+  }
+  if (frame_.size() - at > std::numeric_limits<std::uint32_t>::max()) {
+    frame_.truncate(at);
+    throw LimitExceeded("the arguments of task " + std::to_string(task) +
+                        " take 4 GiB or more in one message: let max_nbytes share large ones");
+  }
+  frame_.patch(at, static_cast<std::uint32_t>(frame_.size() - at - 16));
+  // Modules that the arguments mention for the first time are announced before the frame.
+  process_->announce_modules();
+  ++frame_tasks_;
+  if (in_flight_++ == 0) front_since_ = Clock::now();
+  if (!sent_.empty() && sent_.back().last == task) {
+    ++sent_.back().last;
+  } else {
+    sent_.push_back({task, task + 1});
+  }
+  return true;
+}
+
+std::uint32_t SpawnWorker::open_callable(OpenCallable open) {
+  const std::uint32_t number = process_->next_callable++;
+  encoder_.clear();
+  loop_.tasks().encode_callable(encoder_);
+  payload_.clear();
+  payload_.put(number);
+  payload_.put(process_->function_number(reinterpret_cast<const void*>(open)));
+  WorkerSegments sender(segments_, *process_);
+  write_payload(payload_, encoder_.meta(), encoder_.segments(), &sender);
+  process_->announce_modules();
+  process_->send(Kind::callable, payload_.bytes());
+  callable_ = number;
+  return number;
+}
+
+std::size_t SpawnWorker::pop_sent() {
+  if (sent_.empty()) throw DamagedData("a worker process sent more results than it had tasks");
+  TaskRange& front = sent_.front();
+  const std::size_t task = front.first++;
+  if (front.size() == 0) sent_.pop_front();
+  --in_flight_;
+  return task;
+}
+
+bool SpawnWorker::receive() {
+  if (process_ == nullptr || !process_->has_input()) return false;
+  const bool was_ready = process_->ready;
+  process_->receive(
+      [this](Kind kind, std::span<const std::byte> content) {
+        if (kind == Kind::result) {
+          take_result(content);
+        } else if (kind == Kind::left) {
+          take_left(content);
+        }
+      },
+      static_cast<std::size_t>(-1));
+  if (!was_ready && process_->ready) front_since_ = Clock::now();
+  process_->segments().clear();
+  return true;
+}
+
+void SpawnWorker::take_result(std::span<const std::byte> content) {
+  FieldReader fields(content);
+  const Clock::time_point began{Clock::duration(fields.get<std::int64_t>())};
+  const double seconds = static_cast<double>(fields.get<std::int64_t>()) * 1e-9;
+  const bool good = fields.get<std::uint32_t>() == 1;
+  fields.get<std::uint32_t>();
+  const std::size_t task = pop_sent();
+  ++process_->received;
+  idle_deaths_ = 0;
+  front_since_ =
+      began + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  if (good) {
+    PayloadSource source(fields.left(), process_->segments(), true);
+    Decoder decoder(source);
+    loop_.arrived(task, info_, decoder, began, seconds);
+  } else {
+    loop_.failed(task, info_, unpack_error(fields.left()), began, seconds);
+  }
+}
+
+void SpawnWorker::take_left(std::span<const std::byte> content) {
+  leaving_ = true;
+  if (!content.empty() && in_flight_ > 0) {
+    // The initializer failed: what it threw is the error of the task that came for it.
+    loop_.failed(pop_sent(), info_, unpack_error(content), front_since_, 0);
+  }
+}
+
+std::exception_ptr SpawnWorker::death(std::size_t task) const {
+  const WorkerEnd& end = process_->end();
+  const std::string worker = "worker process " + std::to_string(process_->pid());
+  const std::string which = "task " + std::to_string(task);
+  if (timed_out_ && process_->ready) {
+    return std::make_exception_ptr(
+        TimedOut(which + " ran longer than its task_timeout: its " + worker + " was killed"));
+  }
+  std::string what;
+  if (!process_->ready) {
+    what = worker + ", started for " + which + ", " + how_it_ended(end) +
+           " without answering: the program may not have become a worker (call hoist::worker_main "
+           "first in main), or something ended it before main";
+  } else {
+    what = worker + " " + how_it_ended(end) + " while it ran " + which;
+  }
+  return std::make_exception_ptr(
+      WorkerDied(what + last_words(end), process_->pid(), end.signal, end.exit_code));
+}
+
+bool SpawnWorker::bury() {
+  if (process_ == nullptr) return false;
+  if (!process_->dead() && !leaving_) return false;
+  if (process_->dead()) {
+    receive();  // what it still said
+    const bool ran = process_->begun() > process_->received;
+    const bool hopeless = !process_->ready || ++idle_deaths_ >= 3 || timed_out_;
+    if (in_flight_ > 0 && (ran || (hopeless && !leaving_))) {
+      const std::size_t task = sent_.front().first;
+      const auto error = death(task);
+      pop_sent();
+      loop_.failed(task, info_, error, front_since_, seconds_between(front_since_, Clock::now()));
+      idle_deaths_ = 0;
+    }
+  }
+  process_.reset();
+  callable_ = 0;
+  give_back_all();
+  return true;
+}
+
+void SpawnWorker::give_back_all() {
+  for (auto ranges = std::exchange(sent_, {}); const TaskRange& range : ranges) {
+    loop_.give_back(range);
+  }
+  in_flight_ = 0;
+  drop_unsent();
+}
+
+void SpawnWorker::drop_unsent() {
+  if (unsent_.size() > 0) loop_.give_back(std::exchange(unsent_, {}));
+}
+
+Clock::time_point SpawnWorker::deadline() const {
+  if (process_ == nullptr || in_flight_ == 0 || timed_out_) return Clock::time_point::max();
+  if (!process_->ready) return process_->started + start_limit;
+  const TimeLimit& limit = loop_.options().task_timeout;
+  if (!limit.is_set()) return Clock::time_point::max();
+  return front_since_ + std::chrono::duration_cast<Clock::duration>(
+                            std::chrono::duration<double>(limit.seconds()));
+}
+
+void SpawnWorker::check_deadline() {
+  if (Clock::now() < deadline()) return;
+  timed_out_ = true;
+  process_->kill();
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/backend.hpp>
+#include <hoist/parallel_options.hpp>
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "workers/loop_segments.hpp"
+#include "workers/worker_process.hpp"
+
+namespace hoist::detail {
+
+/// One worker's part of a loop: the tasks it has been given, in order, and what came of them. When its
+/// process dies it can go on with another.
+class SpawnWorker {
+ public:
+  SpawnWorker(Loop& loop, LoopSegments& segments, unsigned number, std::size_t bell);
+
+  bool has_process() const { return process_ != nullptr; }
+  const std::shared_ptr<WorkerProcess>& process() const { return process_; }
+  void set_process(std::shared_ptr<WorkerProcess> process);
+  /// Gives up the process, telling it to forget this loop.
+  std::shared_ptr<WorkerProcess> release();
+
+  /// Something to be looked at: frames, or the process's death.
+  bool has_news() const { return process_ && (process_->has_input() || process_->dead()); }
+  /// Takes results in. True where there were any.
+  bool receive();
+  /// Deals with the end of the process, if it has come: the task that ran fails, others are given
+  /// back. True where that happened.
+  bool bury();
+  /// Fetches tasks while it has less than it needs, and sends as much as there is room for.
+  bool feed();
+  bool busy() const { return in_flight_ + unsent_.size() > 0; }
+  /// Gives back what was not sent.
+  void drop_unsent();
+
+  /// When to look whether a task has run too long.
+  Clock::time_point deadline() const;
+  /// Kills a process that is over that time.
+  void check_deadline();
+
+ private:
+  bool wants_tasks() const;
+  bool send_tasks();
+  bool append_task(std::size_t task);
+  std::uint32_t open_callable(OpenCallable open);
+  void take_result(std::span<const std::byte> content);
+  void take_left(std::span<const std::byte> content);
+  std::size_t pop_sent();
+  std::exception_ptr death(std::size_t task) const;
+  void give_back_all();
+
+  Loop& loop_;
+  LoopSegments& segments_;
+  Worker info_;
+  std::size_t bell_;
+  std::shared_ptr<WorkerProcess> process_;
+  TaskRange unsent_;
+  std::deque<TaskRange> sent_;
+  std::size_t in_flight_ = 0;  // in sent_
+  std::size_t last_batch_ = 1;
+  Clock::time_point front_since_{};  // since when the first of sent_ can have been running
+  std::uint32_t callable_ = 0;
+  bool timed_out_ = false;
+  bool leaving_ = false;
+  unsigned idle_deaths_ = 0;
+  Encoder encoder_;
+  FieldWriter frame_;
+  FieldWriter payload_;
+  std::uint32_t frame_tasks_ = 0;
+};
+
+}  // namespace hoist::detail
