@@ -28,6 +28,28 @@ int fail_on_odd(int i) {
   return i;
 }
 
+/// Function objects: a lambda that captures a string by value can't travel.
+struct CountThenFailAtTen {
+  std::string counter;
+  int operator()(int i) const {
+    std::ofstream(counter, std::ios::app) << 'x';
+    if (i == 10) throw std::out_of_range("task 10");
+    std::this_thread::sleep_for(200us);
+    return i;
+  }
+};
+
+struct FailTwice {
+  std::string base;
+  int operator()(int i) const {
+    const std::string mark = base + std::to_string(i);
+    const auto before = std::filesystem::exists(mark) ? std::filesystem::file_size(mark) : 0;
+    std::ofstream(mark, std::ios::app) << 'x';
+    if (before < 2) throw std::runtime_error("not yet");
+    return i;
+  }
+};
+
 auto odd_calls(int n) {
   return std::views::iota(0, n) |
          std::views::transform([](int i) { return delayed(fail_on_odd)(i); });
@@ -55,12 +77,7 @@ TEST_CASE("after a failure nothing of the loop runs any more, and most was never
   for (const auto& backend : backends()) {
     CAPTURE(backend);
     const std::string counter = (dir / ("count_" + backend)).string();
-    const auto task = [counter](int i) {
-      std::ofstream(counter, std::ios::app) << 'x';
-      if (i == 10) throw std::out_of_range("task 10");
-      std::this_thread::sleep_for(200us);
-      return i;
-    };
+    const CountThenFailAtTen task{counter};
     CHECK_THROWS_AS(
         Parallel({.n_jobs = 4, .backend = backend}).map(std::views::iota(0, 10000), task),
         std::out_of_range);
@@ -133,13 +150,7 @@ TEST_CASE("retries run a failed task again") {
   for (const auto& backend : backends()) {
     CAPTURE(backend);
     const std::string base = (dir / backend).string();
-    const auto flaky = [base](int i) {
-      const std::string mark = base + std::to_string(i);
-      const auto before = std::filesystem::exists(mark) ? std::filesystem::file_size(mark) : 0;
-      std::ofstream(mark, std::ios::app) << 'x';
-      if (before < 2) throw std::runtime_error("not yet");
-      return i;
-    };
+    const FailTwice flaky{base};
     CHECK(Parallel({.n_jobs = 2, .backend = backend, .retries = 2})
               .map(std::views::iota(0, 20), flaky)[19] == 19);
     std::filesystem::remove(base + "3");
