@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "formats/blocks.hpp"
 
 // The hoist container, byte by byte: docs/formats/container.md.
 
@@ -20,7 +21,6 @@ namespace hoist::detail {
 
 inline constexpr std::string_view container_magic = "\x89HOIST\r\n";
 inline constexpr std::size_t container_align = 64;
-inline constexpr std::size_t block_bytes = std::size_t{1} << 20;
 
 struct ContainerHeader {
   char magic[8];
@@ -38,7 +38,7 @@ enum class RecordKind : std::uint8_t { meta = 1, segment = 2, end = 3 };
 
 struct RecordHead {
   RecordKind kind;
-  std::uint8_t filter;
+  std::uint8_t width;  // by which compressed blocks are shuffled; 0: not at all
   std::uint16_t reserved;
   std::uint32_t element_bytes;
   std::uint64_t bytes;
@@ -46,18 +46,12 @@ struct RecordHead {
 };
 static_assert(sizeof(RecordHead) == 24);
 
-struct BlockHead {
-  std::uint32_t stored_bytes;
-  std::uint32_t bytes;
-  std::uint64_t checksum;  // of the uncompressed block
-};
-static_assert(sizeof(BlockHead) == 16);
-
 /// Writes one container to a sink.
 class ContainerWriter final : public EncodeSink {
  public:
-  /// `codec` null: uncompressed. `out` must outlive the writer.
-  ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level);
+  /// `codec` null: uncompressed. `out` must outlive the writer. `threads` 0: all usable cores.
+  ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level,
+                  Filter filter = Filter::automatic, unsigned threads = 0);
 
   void emit(std::span<const std::byte> meta, std::span<const Segment> segments) override;
   void finish();
@@ -67,21 +61,24 @@ class ContainerWriter final : public EncodeSink {
   void pad();
   void record(RecordKind kind, std::span<const std::byte> payload, std::uint32_t element_bytes);
   void plain(std::span<const std::byte> payload);
-  void compressed(std::span<const std::byte> payload);
+  void compressed(std::span<const std::byte> payload, std::size_t width);
 
   ByteSink& out_;
   const Codec* codec_;
   int level_;
+  Filter filter_;
+  unsigned threads_;
   std::uint64_t position_ = 0;
   std::uint64_t records_ = 0;
-  std::vector<std::byte> block_;
 };
 
 /// Reads one container. Segments come in order; with `map` they are mapped from the file.
 class ContainerReader final : public DecodeSource {
  public:
   /// `file` is the source itself where that is an uncompressed file, else null.
-  ContainerReader(ByteSource& in, FileSource* file, std::string name, MmapMode mmap);
+  ContainerReader(ByteSource& in, FileSource* file, std::string name, const LoadOptions& options);
+  ContainerReader(ByteSource& in, FileSource* file, std::string name, MmapMode mmap)
+      : ContainerReader(in, file, std::move(name), LoadOptions{.mmap = mmap}) {}
 
   const std::string& schema() const noexcept { return schema_; }
 
@@ -101,14 +98,15 @@ class ContainerReader final : public DecodeSource {
   const RecordHead& head();
   void payload(std::byte* to, std::size_t n);
   void plain(std::byte* to, std::size_t n);
-  void compressed(std::byte* to, std::size_t n);
+  void compressed(std::byte* to, std::size_t n, std::size_t width);
   std::shared_ptr<Storage> map(std::size_t bytes, bool writable);
   [[noreturn]] void damaged(const std::string& what) const;
 
   ByteSource& in_;
   FileSource* file_;
   std::string name_;
-  MmapMode mmap_;
+  LoadOptions options_;
+  unsigned threads_;
   const Codec* codec_ = nullptr;
   std::string schema_;
   std::uint64_t position_ = 0;

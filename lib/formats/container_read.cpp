@@ -7,7 +7,9 @@
 
 #include "arrays/file_mapping.hpp"
 #include "base/checksum.hpp"
+#include "base/run_ordered.hpp"
 #include "base/run_parallel.hpp"
+#include "codecs/shuffle.hpp"
 #include "formats/container.hpp"
 
 namespace hoist::detail {
@@ -24,8 +26,13 @@ constexpr std::uint64_t least_stored_block = sizeof(BlockHead) + 1;
 
 }  // namespace
 
-ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string name, MmapMode mmap)
-    : in_(in), file_(file), name_(std::move(name)), mmap_(mmap) {
+ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string name,
+                                 const LoadOptions& options)
+    : in_(in),
+      file_(file),
+      name_(std::move(name)),
+      options_(options),
+      threads_(options.threads == 0 ? transfer_threads() : options.threads) {
   ContainerHeader header{};
   get(&header, sizeof header);
   if (std::string_view(header.magic, sizeof header.magic) != container_magic) {
@@ -46,8 +53,9 @@ ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string n
   if (header.schema_checksum != checksum(schema_.data(), schema_.size())) {
     damaged("its schema is changed");
   }
-  if (mmap_ != MmapMode::none && (codec_ != nullptr || file_ == nullptr)) {
-    throw BadArgument(name_ + " is compressed (or no regular file) and can't be mapped: load it "
+  if (options_.mmap != MmapMode::none && (codec_ != nullptr || file_ == nullptr)) {
+    throw BadArgument(name_ +
+                      " is compressed (or no regular file) and can't be mapped: load it "
                       "without mmap, or dump it with compress = false");
   }
 }
@@ -72,6 +80,7 @@ const RecordHead& ContainerReader::head() {
     if (head_.checksum != checksum(&head_, offsetof(RecordHead, checksum))) {
       damaged("a record's head is changed");
     }
+    if (head_.width > max_shuffle_width || head_.width == 1) damaged("a record's head is wrong");
     if (head_.kind != RecordKind::end) ++records_;
     has_head_ = true;
   }
@@ -93,6 +102,15 @@ void ContainerReader::expect_segment(std::size_t bytes) {
     damaged("a segment has another size than its value says");
   }
   const auto left = in_.left();
+  // What is not there yet in full, because it is compressed or still to come, is granted up to a
+  // limit, or as far as what is there justifies it.
+  constexpr std::uint64_t granted_ratio = 1100;
+  if ((codec_ != nullptr || !left) && bytes > options_.limits.max_bytes &&
+      (!left || bytes / granted_ratio > *left)) {
+    throw LimitExceeded(name_ + " holds an array of " + std::to_string(bytes) +
+                        " bytes, if it is right; if you trust it, raise "
+                        "LoadOptions::limits.max_bytes");
+  }
   if (!left) return;
   const std::uint64_t blocks = (bytes + block_bytes - 1) / block_bytes;
   if (codec_ == nullptr ? bytes > *left : blocks > *left / least_stored_block) {
@@ -107,20 +125,21 @@ void ContainerReader::read_segment(std::byte* to, std::size_t bytes) {
 }
 
 std::shared_ptr<Storage> ContainerReader::take_segment(std::size_t bytes, bool writable) {
-  if (mmap_ != MmapMode::none) return map(bytes, writable);
+  if (options_.mmap != MmapMode::none) return map(bytes, writable);
   auto storage = allocate_storage(bytes, Fill::none);
   read_segment(storage->data(), bytes);
   return storage;
 }
 
 std::shared_ptr<Storage> ContainerReader::map(std::size_t bytes, bool writable) {
-  if (writable && mmap_ == MmapMode::read) {
-    throw WrongType(name_ + ": MmapMode::read maps arrays read-only: ask for Array<const T>, or "
+  if (writable && options_.mmap == MmapMode::read) {
+    throw WrongType(name_ +
+                    ": MmapMode::read maps arrays read-only: ask for Array<const T>, or "
                     "map with copy_on_write or read_write");
   }
   has_head_ = false;
   skip_padding();
-  auto storage = map_file(file_->path(), file_->fd(), position_, bytes, mmap_);
+  auto storage = map_file(file_->path(), file_->fd(), position_, bytes, options_.mmap);
   const std::uint64_t passed = bytes + sizeof(std::uint64_t);  // the checksum is not looked at
   file_->skip(passed);
   position_ += passed;
@@ -129,7 +148,7 @@ std::shared_ptr<Storage> ContainerReader::map(std::size_t bytes, bool writable) 
 
 void ContainerReader::payload(std::byte* to, std::size_t n) {
   if (codec_ != nullptr) {
-    compressed(to, n);
+    compressed(to, n, head_.width);
   } else {
     plain(to, n);
   }
@@ -143,7 +162,7 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
   };
   if (file_ != nullptr && n >= parallel_from) {
     const std::uint64_t start = file_->position();
-    run_parallel(blocks, transfer_threads(), [&](std::size_t i) {
+    run_parallel(blocks, threads_, [&](std::size_t i) {
       const auto block = block_at(i);
       if (read_at(file_->fd(), block.data(), block.size(), start + i * block_bytes,
                   file_->path()) != block.size()) {
@@ -167,26 +186,36 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
   }
 }
 
-void ContainerReader::compressed(std::byte* to, std::size_t n) {
-  std::vector<std::byte> stored;
-  while (n > 0) {
-    BlockHead head{};
-    get(&head, sizeof head);
-    if (head.bytes != std::min(n, block_bytes) || head.stored_bytes > head.bytes) {
+void ContainerReader::compressed(std::byte* to, std::size_t n, std::size_t width) {
+  const BlockMethod method{codec_, 0, width};
+  struct Slot {
+    BlockHead head;
+    std::vector<std::byte> stored;
+    std::span<std::byte> block;
+  };
+  std::vector<Slot> slots(n <= block_bytes ? 1 : ordered_slots(threads_));
+  std::span<std::byte> left(to, n);
+  const auto start = [&](std::size_t i) {
+    if (left.empty()) return false;
+    Slot& slot = slots[i];
+    get(&slot.head, sizeof slot.head);
+    if (slot.head.bytes != std::min(left.size(), block_bytes) ||
+        slot.head.stored_bytes > slot.head.bytes) {
       damaged("a block's head is changed");
     }
-    const std::span block(to, head.bytes);
-    if (head.stored_bytes == head.bytes) {
-      get(block.data(), block.size());
-    } else {
-      stored.resize(head.stored_bytes);
-      get(stored.data(), stored.size());
-      codec_->decompress_block(stored, block);
-    }
-    if (head.checksum != checksum(block.data(), block.size())) damaged("its content is changed");
-    to += block.size();
-    n -= block.size();
-  }
+    slot.block = left.first(slot.head.bytes);
+    left = left.subspan(slot.head.bytes);
+    slot.stored.resize(slot.head.stored_bytes);
+    get(slot.stored.data(), slot.stored.size());
+    return true;
+  };
+  run_ordered(slots.size() == 1 ? 1 : threads_,
+              {.start = start,
+               .work =
+                   [&](std::size_t i) {
+                     unpack_block(method, slots[i].head, slots[i].stored, slots[i].block);
+                   },
+               .finish = [](std::size_t) {}});
 }
 
 void ContainerReader::finish() {

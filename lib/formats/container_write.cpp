@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/checksum.hpp"
+#include "base/run_ordered.hpp"
 #include "base/run_parallel.hpp"
 #include "formats/container.hpp"
 
@@ -20,8 +21,13 @@ constexpr std::size_t overlap_from = std::size_t{8} << 20;
 
 }  // namespace
 
-ContainerWriter::ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level)
-    : out_(out), codec_(codec), level_(level) {
+ContainerWriter::ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level,
+                                 Filter filter, unsigned threads)
+    : out_(out),
+      codec_(codec),
+      level_(level),
+      filter_(filter),
+      threads_(threads == 0 ? transfer_threads() : threads) {
   ContainerHeader header{};
   std::memcpy(header.magic, container_magic.data(), sizeof header.magic);
   header.version = 1;
@@ -63,11 +69,16 @@ void ContainerWriter::record(RecordKind kind, std::span<const std::byte> payload
   head.kind = kind;
   head.element_bytes = element_bytes;
   head.bytes = payload.size();
+  std::size_t width = 0;
+  if (codec_ != nullptr && kind == RecordKind::segment) {
+    width = choose_width({.codec = codec_, .level = level_}, filter_, element_bytes, payload);
+  }
+  head.width = static_cast<std::uint8_t>(width);
   head.checksum = checksum(&head, offsetof(RecordHead, checksum));
   put(&head, sizeof head);
   ++records_;
   if (codec_ != nullptr) {
-    compressed(payload);
+    compressed(payload, width);
   } else {
     if (kind == RecordKind::segment) pad();
     plain(payload);
@@ -85,7 +96,7 @@ void ContainerWriter::plain(std::span<const std::byte> payload) {
   };
   {
     std::jthread beside;
-    if (payload.size() >= overlap_from && transfer_threads() > 1) {
+    if (payload.size() >= overlap_from && threads_ > 1) {
       beside = std::jthread(sum);
     } else {
       sum();
@@ -96,19 +107,23 @@ void ContainerWriter::plain(std::span<const std::byte> payload) {
   put(&total, sizeof total);
 }
 
-void ContainerWriter::compressed(std::span<const std::byte> payload) {
-  while (!payload.empty()) {
-    const auto block = payload.first(std::min(payload.size(), block_bytes));
-    codec_->compress_block(block, level_, block_);
-    BlockHead head{};
-    head.bytes = static_cast<std::uint32_t>(block.size());
-    head.checksum = checksum(block.data(), block.size());
-    const bool smaller = block_.size() < block.size();
-    head.stored_bytes = static_cast<std::uint32_t>(smaller ? block_.size() : block.size());
-    put(&head, sizeof head);
-    put(smaller ? block_.data() : block.data(), head.stored_bytes);
-    payload = payload.subspan(block.size());
-  }
+void ContainerWriter::compressed(std::span<const std::byte> payload, std::size_t width) {
+  const BlockMethod method{codec_, level_, width};
+  struct Slot {
+    std::span<const std::byte> block;
+    std::vector<std::byte> out;
+  };
+  std::vector<Slot> slots(payload.size() <= block_bytes ? 1 : ordered_slots(threads_));
+  run_ordered(slots.size() == 1 ? 1 : threads_,
+              {.start =
+                   [&](std::size_t i) {
+                     if (payload.empty()) return false;
+                     slots[i].block = payload.first(std::min(payload.size(), block_bytes));
+                     payload = payload.subspan(slots[i].block.size());
+                     return true;
+                   },
+               .work = [&](std::size_t i) { pack_block(method, slots[i].block, slots[i].out); },
+               .finish = [&](std::size_t i) { put(slots[i].out.data(), slots[i].out.size()); }});
 }
 
 void ContainerWriter::finish() {

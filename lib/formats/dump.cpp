@@ -63,7 +63,7 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
   if (plan.stream != nullptr)
     stream = plan.stream->compressor(file, plan.level, threads_of(options.threads));
   ByteSink& out = stream ? *stream : file;
-  ContainerWriter writer(out, schema, plan.blocks, plan.level);
+  ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter, options.threads);
   Encoder encoder(&writer);
   call.run(call.value, encoder);
   encoder.finish();
@@ -76,7 +76,7 @@ void dump_value(std::ostream& out, const DumpOptions& options, const Schema& sch
                 const EncodeCall& call) {
   const Plan plan = plan_for({}, options.compress);
   OstreamSink sink(out);
-  ContainerWriter writer(sink, schema, plan.blocks, plan.level);
+  ContainerWriter writer(sink, schema, plan.blocks, plan.level, options.filter, options.threads);
   Encoder encoder(&writer);
   call.run(call.value, encoder);
   encoder.finish();
@@ -118,7 +118,7 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
     source = decompressed.get();
     direct = nullptr;
   }
-  ContainerReader reader(*source, direct, quoted(path), options.mmap);
+  ContainerReader reader(*source, direct, quoted(path), options);
   read_container(reader, quoted(path), schema, call);
   reader.expect_end();
 }
@@ -134,11 +134,11 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
   if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
   if (const Codec* codec = codec_for_content(first)) {
     const auto decompressed = open_compressed(*codec, source, options.limits, options.threads);
-    ContainerReader reader(*decompressed, nullptr, name, MmapMode::none);
+    ContainerReader reader(*decompressed, nullptr, name, options);
     read_container(reader, name, schema, call);
     reader.expect_end();
   } else {
-    ContainerReader reader(source, nullptr, name, MmapMode::none);
+    ContainerReader reader(source, nullptr, name, options);
     read_container(reader, name, schema, call);
   }
 }
