@@ -127,6 +127,9 @@ class Loop {
   /// Called by a worker of this process that finds nothing to take: batches that run elsewhere in it
   /// are then split.
   virtual void hungry() = 0;
+  /// Makes this thread one in which tasks run: for a child process that runs them itself
+  /// (`tasks().run`) rather than by `run`.
+  virtual void enter_tasks() = 0;
   /// Runs tasks here, and reports them.
   virtual void run(TaskRange tasks, Worker& worker) = 0;
 

@@ -12,6 +12,7 @@ namespace hoist::detail {
 std::shared_ptr<Backend> make_sequential_backend();
 std::shared_ptr<Backend> make_spawn_backend();
 std::shared_ptr<Backend> make_threads_backend();
+std::shared_ptr<Backend> make_fork_backend();
 
 struct BuiltinBackend {
   std::string_view name;
@@ -23,6 +24,7 @@ inline std::vector<BuiltinBackend> builtin_backends() {
       {"sequential", make_sequential_backend},
       {"spawn", make_spawn_backend},
       {"threads", make_threads_backend},
+      {"fork", make_fork_backend},
   };
 }
 

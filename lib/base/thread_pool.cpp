@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <system_error>
 #include <thread>
@@ -19,6 +20,11 @@ constexpr unsigned max_threads = 512;
 
 ThreadPool* current = nullptr;
 std::mutex current_mutex;
+std::atomic<int> others{0};
+thread_local bool pool_thread = false;
+
+/// A thread that was just made, or that ends a job, needs no longer than this to come to rest.
+constexpr auto moment = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -76,16 +82,23 @@ void ThreadPool::withdraw(Job& job) {
   }
 }
 
-unsigned ThreadPool::size() {
-  const std::lock_guard lock(mutex_);
-  return threads_;
+std::size_t ThreadPool::own_threads() {
+  ThreadPool& pool = shared();
+  const std::lock_guard lock(pool.mutex_);
+  return pool.threads_ + static_cast<std::size_t>(others.load());
 }
+
+void ThreadPool::count_own_thread(int change) { others.fetch_add(change); }
+
+bool ThreadPool::in_pool() { return pool_thread; }
 
 void ThreadPool::thread() {
   ::pthread_setname_np(::pthread_self(), "hoist");
+  pool_thread = true;
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
+    if (idle_ == threads_) rested_.notify_all();
     if (queue_.empty()) {
       // The next loop often follows at once, and waking costs 40 us.
       lock.unlock();
@@ -107,13 +120,11 @@ void ThreadPool::thread() {
 }
 
 bool ThreadPool::hold_for_fork() {
-  mutex_.lock();
-  // A thread that was just made has not come to rest yet: it is let in.
-  if (idle_ != threads_ || !queue_.empty()) {
-    mutex_.unlock();
-    return false;
-  }
+  std::unique_lock lock(mutex_);
+  const auto at_rest = [this] { return idle_ == threads_ && queue_.empty(); };
+  if (!rested_.wait_for(lock, moment, at_rest)) return false;
   current_mutex.lock();
+  lock.release();
   return true;
 }
 
@@ -122,8 +133,15 @@ void ThreadPool::release_in_parent() {
   mutex_.unlock();
 }
 
+ThreadPool& ThreadPool::shared_held() { return *current; }
+
 void ThreadPool::renew_in_child() {
   current = nullptr;
+  others.store(0);
+  pool_thread = false;
+  // Held by the forking thread, unless that was forced.
+  if (!current_mutex.try_lock()) {
+  }
   current_mutex.unlock();
 }
 

@@ -35,12 +35,19 @@ class ThreadPool {
   /// Takes back the calls not begun and waits for the others.
   void withdraw(Job& job);
 
-  /// Number of threads.
-  unsigned size();
+  /// Number of threads that are hoist's own, here and elsewhere, and safe to fork beside.
+  static std::size_t own_threads();
+  /// For other parts of hoist whose threads hold no lock that a child could need.
+  static void count_own_thread(int change);
+  /// Whether the calling thread is one of the pool's.
+  static bool in_pool();
 
-  /// Holds the pool still for a fork: false, and nothing held, if a thread is at work.
+  /// Holds the pool still for forks: waits until its threads have come to rest. False, and nothing
+  /// held, where one is at work for longer than a moment.
   bool hold_for_fork();
   void release_in_parent();
+  /// The pool that is held, without asking for the lock that is held too.
+  static ThreadPool& shared_held();
   /// The threads don't exist in the child: it starts with a pool of its own.
   static void renew_in_child();
 
@@ -51,6 +58,7 @@ class ThreadPool {
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable left_;
+  std::condition_variable rested_;
   std::deque<Job*> queue_;
   std::atomic<std::size_t> queued_{0};
   unsigned idle_ = 0;

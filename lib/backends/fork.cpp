@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+#include <hoist/parallel_options.hpp>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <vector>
+
+#include "backends/builtin.hpp"
+#include "backends/fork_worker.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// After so many children that died between tasks, something else is wrong than a task.
+constexpr unsigned max_idle_deaths = 5;
+
+class ForkSession final : public Session {
+ public:
+  explicit ForkSession(Loop& loop) : loop_(loop), event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    if (!event_) throw SystemError("backend fork: eventfd", errno);
+    loop.tasks().check_results();
+    check_fork_is_safe(loop.options().force_fork);
+  }
+
+  ~ForkSession() override { stop(); }
+
+  void wake(std::size_t tasks) override { fresh_ += tasks; }
+
+  void work(unsigned seen, Clock::time_point deadline) override {
+    if (forked_for_ != loop_.known()) start_wave();
+    if (settle_what_came()) return;
+    if (loop_.epoch() != seen) return;
+    sleep(deadline);
+    settle_what_came();
+  }
+
+  void stop() override {
+    if (loop_.stopping() && !loop_.idle()) {
+      for (auto& worker : workers_) worker->kill();
+    }
+    retire();
+  }
+
+ private:
+  /// Children see the tasks that were known when they were forked.
+  void start_wave() {
+    retire();
+    forked_for_ = loop_.known();
+    const std::size_t wanted =
+        std::min<std::size_t>(std::max<std::size_t>(fresh_, 1), loop_.n_jobs());
+    fresh_ = 0;
+    const ForkHold hold(loop_.options().force_fork);
+    for (unsigned i = 0; i < wanted; ++i) {
+      workers_.push_back(std::make_unique<ForkWorker>(loop_, event_.get(), i));
+      workers_.back()->feed();
+    }
+  }
+
+  bool settle_what_came() {
+    bool moved = false;
+    for (auto& worker : workers_) {
+      moved = worker->receive() || moved;
+      worker->feed();
+    }
+    const auto idle = std::find_if(workers_.begin(), workers_.end(),
+                                   [](const auto& worker) { return !worker->has_work(); });
+    if (idle != workers_.end() && loop_.options().batch_size.is_automatic() && !loop_.stopping()) {
+      for (auto& worker : workers_) worker->share();
+      (*idle)->feed();
+    }
+    return moved;
+  }
+
+  void sleep(Clock::time_point deadline) {
+    std::vector<pollfd> watched;
+    watched.push_back({event_.get(), POLLIN, 0});
+    for (auto& worker : workers_) {
+      watched.push_back({worker->death_fd(), POLLIN, 0});
+      watched.push_back({worker->stderr_fd(), POLLIN, 0});
+      deadline = std::min(deadline, worker->task_deadline());
+    }
+    timespec left{};
+    timespec* timeout = nullptr;
+    if (deadline != Clock::time_point::max()) {
+      const auto ns = std::max<std::int64_t>(
+          0, std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - Clock::now()).count());
+      left = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
+      timeout = &left;
+    }
+    const int ready = ::ppoll(watched.data(), watched.size(), timeout, nullptr);
+    if (ready < 0 && errno != EINTR) throw SystemError("backend fork: poll", errno);
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t drained = ::read(event_.get(), &count, sizeof count);
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      ForkWorker& worker = *workers_[i];
+      worker.pass_stderr_on();
+      worker.end_overdue_task();
+      if ((watched[1 + 2 * i].revents & POLLIN) != 0) replace(workers_[i]);
+    }
+  }
+
+  void replace(std::unique_ptr<ForkWorker>& worker) {
+    const unsigned number = worker->number();
+    const bool was_at_work = worker->bury();
+    idle_deaths_ = was_at_work ? 0 : idle_deaths_ + 1;
+    if (idle_deaths_ > max_idle_deaths) {
+      TaskRange tasks;
+      Worker none;
+      while (loop_.take(tasks, none)) {
+        for (std::size_t i = tasks.first; i < tasks.last; ++i) {
+          loop_.failed(i, none, worker->death(), Clock::now(), 0);
+        }
+      }
+    }
+    if (loop_.stopping()) return;
+    const ForkHold hold(loop_.options().force_fork);
+    worker = std::make_unique<ForkWorker>(loop_, event_.get(), number);
+    worker->feed();
+  }
+
+  void retire() {
+    for (auto& worker : workers_) worker->ask_to_leave();
+    workers_.clear();
+  }
+
+  Loop& loop_;
+  Fd event_;
+  std::vector<std::unique_ptr<ForkWorker>> workers_;
+  std::size_t forked_for_ = 0;
+  std::size_t fresh_ = 0;
+  unsigned idle_deaths_ = 0;
+};
+
+class ForkBackend final : public Backend {
+ public:
+  BackendTraits traits() const override {
+    return {.shares_memory = false,
+            .inherits_tasks = true,
+            .kills_tasks = true,
+            .batch_seconds = 500e-6};
+  }
+  std::unique_ptr<Session> open(Loop& loop) override { return std::make_unique<ForkSession>(loop); }
+};
+
+}  // namespace
+
+std::shared_ptr<Backend> make_fork_backend() { return std::make_shared<ForkBackend>(); }
+
+}  // namespace hoist::detail

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/backend.hpp>
+#include <hoist/detail/encoder.hpp>
+#include <hoist/detail/storage.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/fork_area.hpp"
+#include "base/file.hpp"
+
+namespace hoist::detail {
+
+/// Throws BadArgument, with the reason, where a fork would be unsafe: other threads of the program run.
+void check_fork_is_safe(bool force);
+
+/// Holds hoist's own threads still for forks in its scope.
+class ForkHold {
+ public:
+  explicit ForkHold(bool force);
+  ~ForkHold();
+  ForkHold(const ForkHold&) = delete;
+  ForkHold& operator=(const ForkHold&) = delete;
+
+ private:
+  bool held_;
+};
+
+/// A forked child, seen from its parent. Forked by the constructor, gone after the destructor.
+class ForkWorker {
+ public:
+  ForkWorker(Loop& loop, int event_fd, unsigned number);
+  ForkWorker(const ForkWorker&) = delete;
+  ForkWorker& operator=(const ForkWorker&) = delete;
+  ~ForkWorker();
+
+  unsigned number() const { return worker_.number; }
+  int death_fd() const { return pidfd_.get(); }
+  int stderr_fd() const { return stderr_.get(); }
+
+  /// Hands over batches as far as it has room for them.
+  void feed();
+  bool has_work() const { return !given_.empty(); }
+  /// Has it return tasks that it hasn't begun, for a worker that has none.
+  void share();
+  /// Takes the results that came; true if there were any.
+  bool receive();
+  void pass_stderr_on();
+  Clock::time_point task_deadline() const;
+  void end_overdue_task();
+  void kill();
+  void ask_to_leave();
+  /// After its death: settles what it had done, fails the task it ran, gives the others back. False
+  /// where it ran none.
+  bool bury();
+  /// WorkerDied that tells how.
+  std::exception_ptr death(std::size_t task = ForkArea::none);
+
+ private:
+  bool receive_part();
+  void deliver();
+  void reap();
+  void settled(std::size_t task);
+  std::string last_words() const;
+
+  Loop& loop_;
+  Worker worker_;
+  ForkArea* area_ = nullptr;
+  Fd pidfd_;
+  Fd stderr_;
+  std::string stderr_tail_;
+  bool reaped_ = false;
+  bool leaving_ = false;
+  int status_ = 0;
+  std::size_t overdue_ = ForkArea::none;  // the task it was killed for
+  std::deque<TaskRange> given_;           // what it has not settled
+
+  // The result that is coming in.
+  enum class Stage : unsigned char { header, lengths, meta, segments };
+  Stage stage_ = Stage::header;
+  ResultHeader header_;
+  std::vector<std::uint64_t> lengths_;
+  Encoded encoded_;
+  std::size_t segment_ = 0;
+  std::size_t got_ = 0;  // bytes of the part that is coming in
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <set>
+#include <thread>
+
+#include "support/temp_dir.hpp"
+
+using namespace hoist;
+using namespace std::chrono_literals;
+
+namespace {
+std::size_t open_files() {
+  return static_cast<std::size_t>(
+      std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {}));
+}
+}  // namespace
+
+TEST_CASE("children inherit any callable and any capture") {
+  std::unique_ptr<int> owned = std::make_unique<int>(40);
+  std::vector<std::function<int()>> calls{[&] { return *owned + 1; }, [&] { return *owned + 2; }};
+  const auto values =
+      Parallel({.n_jobs = 2, .backend = "fork"}).map(calls, [&](auto& f) { return f(); });
+  CHECK(values == std::vector{41, 42});
+  int changed = 0;
+  Parallel({.n_jobs = 2, .backend = "fork"}).for_each(std::views::iota(0, 4), [&](int i) {
+    changed += i;
+  });
+  CHECK(changed == 0);
+}
+
+TEST_CASE("tasks run in other processes, at most n_jobs of them") {
+  const auto pids =
+      Parallel({.n_jobs = 3, .backend = "fork"}).map(std::views::iota(0, 30), [](int) {
+        std::this_thread::sleep_for(1ms);
+        return ::getpid();
+      });
+  const std::set<int> distinct(pids.begin(), pids.end());
+  CHECK(!distinct.contains(::getpid()));
+  CHECK(distinct.size() <= 3);
+}
+
+TEST_CASE("fork is refused beside other threads, unless forced") {
+  std::atomic<bool> end{false};
+  std::thread other([&] { end.wait(false); });
+  const auto loop = [](bool force) {
+    return Parallel({.n_jobs = 2, .backend = "fork", .force_fork = force})
+        .map(std::views::iota(0, 4), [](int i) { return i; });
+  };
+  CHECK_THROWS_WITH_AS(loop(false), doctest::Contains("threads"), BadArgument);
+  CHECK(loop(true).size() == 4);
+  end = true;
+  end.notify_all();
+  other.join();
+  CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = "threads"})
+                      .map(std::views::iota(0, 4), [&](int) { return loop(false).size(); }),
+                  BadArgument);
+  // hoist's own threads are no hindrance.
+  CHECK(loop(false).size() == 4);
+}
+
+TEST_CASE("loops nest in children") {
+  const auto sums =
+      Parallel({.n_jobs = 2, .backend = "fork"}).map(std::views::iota(0, 4), [](int i) {
+        const auto inner = Parallel({.n_jobs = 2, .backend = i % 2 == 0 ? "threads" : "fork"})
+                               .map(std::views::iota(0, 10), [i](int j) { return i * j; });
+        return std::accumulate(inner.begin(), inner.end(), 0);
+      });
+  CHECK(sums == std::vector{0, 45, 90, 135});
+}
+
+TEST_CASE("an idle child gets what another has not begun") {
+  // The first tasks promise that all are short.
+  const auto begin = std::chrono::steady_clock::now();
+  Parallel({.n_jobs = 2, .backend = "fork"}).for_each(std::views::iota(0, 1200), [](int i) {
+    if (i >= 1000) std::this_thread::sleep_for(2ms);
+  });
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+}
+
+TEST_CASE("file descriptors and processes don't grow") {
+  const auto run = [] {
+    Parallel({.n_jobs = 2, .backend = "fork"}).for_each(std::views::iota(0, 3), [](int) {});
+  };
+  run();
+  const std::size_t before = open_files();
+  for (int i = 0; i < 50; ++i) run();
+  CHECK(open_files() == before);
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+}
+
+TEST_CASE("children die with their parent") {
+  const support::TempDir dir;
+  const std::string marks = (dir / "pids").string();
+  const int parent = ::fork();
+  if (parent == 0) {
+    Parallel({.n_jobs = 2, .backend = "fork", .force_fork = true})
+        .for_each(std::views::iota(0, 2), [&](int i) {
+          std::ofstream(marks + std::to_string(i)) << ::getpid() << std::endl;
+          std::this_thread::sleep_for(60s);
+        });
+    ::_exit(0);
+  }
+  for (int i = 0;
+       i < 2000 && !(std::filesystem::exists(marks + "0") && std::filesystem::exists(marks + "1"));
+       ++i) {
+    std::this_thread::sleep_for(5ms);
+  }
+  std::this_thread::sleep_for(20ms);
+  ::kill(parent, SIGKILL);
+  ::waitpid(parent, nullptr, 0);
+  for (const char* n : {"0", "1"}) {
+    const int pid = std::stoi(support::slurp(marks + n));
+    bool gone = false;
+    for (int i = 0; i < 400 && !gone; ++i) {
+      const std::string stat = support::slurp("/proc/" + std::to_string(pid) + "/stat");
+      gone = stat.empty() || stat.find(") Z") != std::string::npos;
+      if (!gone) std::this_thread::sleep_for(5ms);
+    }
+    CHECK(gone);
+  }
+}

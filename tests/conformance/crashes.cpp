@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "conformance/support.hpp"
+
+using namespace hoist;
+using namespace std::chrono_literals;
+
+namespace {
+
+enum class End : int { throws, exits, aborts, segfaults, is_killed, is_out_of_memory };
+
+void meet(End end) {
+  switch (end) {
+    case End::throws: throw std::runtime_error("thrown");
+    case End::exits: std::fprintf(stderr, "last words of a test\n"); std::exit(42);
+    case End::aborts: std::abort();
+    case End::segfaults: std::raise(SIGSEGV); break;
+    case End::is_killed: std::raise(SIGKILL); break;
+    case End::is_out_of_memory: throw std::bad_alloc();
+  }
+}
+
+/// Meets its end while it is written, or read.
+struct Fragile {
+  int value = 0;
+  int end = -1;
+  bool when_decoded = false;
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(value, end, when_decoded);
+    if (end >= 0 && Ar::decoding == when_decoded) meet(static_cast<End>(end));
+  }
+};
+
+Fragile make_fragile(int i, End end) { return {i, i == 5 ? static_cast<int>(end) : -1, false}; }
+int run_fragile(int i, End end) {
+  if (i == 5) meet(end);
+  return i;
+}
+
+std::vector<std::string> process_backends() {
+  std::vector<std::string> names;
+  for (const auto& name : conformance::backends()) {
+    if (!conformance::shares_memory(name)) names.push_back(name);
+  }
+  return names;
+}
+
+void check_death(const std::exception_ptr& error, End end) {
+  switch (end) {
+    case End::throws: CHECK_THROWS_AS(std::rethrow_exception(error), std::runtime_error); return;
+    case End::is_out_of_memory:
+      CHECK_THROWS_AS(std::rethrow_exception(error), std::bad_alloc);
+      return;
+    default: break;
+  }
+  try {
+    std::rethrow_exception(error);
+  } catch (const WorkerDied& died) {
+    CAPTURE(died.what());
+    CHECK(std::string(died.what()).find("task 5") != std::string::npos);
+    CHECK(std::string(died.what()).find(std::to_string(died.pid())) != std::string::npos);
+    switch (end) {
+      case End::exits:
+        CHECK(died.exit_code() == 42);
+        CHECK(died.signal() == 0);
+        break;
+      case End::aborts: CHECK(died.signal() == SIGABRT); break;
+      case End::segfaults: CHECK(died.signal() == SIGSEGV); break;
+      default: CHECK(died.signal() == SIGKILL); break;
+    }
+  } catch (...) {
+    FAIL("another error");
+  }
+}
+
+constexpr End ends[] = {End::throws,    End::exits,     End::aborts,
+                        End::segfaults, End::is_killed, End::is_out_of_memory};
+
+}  // namespace
+
+TEST_CASE("a task that ends its worker loses only itself") {
+  for (const auto& backend : process_backends()) {
+    for (const End end : ends) {
+      CAPTURE(backend);
+      CAPTURE(static_cast<int>(end));
+      const Parallel parallel({.n_jobs = 2, .backend = backend});
+      const auto ran = parallel.map_outcomes(std::views::iota(0, 40),
+                                             [end](int i) { return run_fragile(i, end); });
+      const auto encoded = parallel.map_outcomes(std::views::iota(0, 40),
+                                                 [end](int i) { return make_fragile(i, end); });
+      for (std::size_t i = 0; i < 40; ++i) {
+        CHECK(ran[i].has_value() == (i != 5));
+        CHECK(encoded[i].has_value() == (i != 5));
+      }
+      check_death(ran[5].error(), end);
+      check_death(encoded[5].error(), end);
+      CHECK(parallel.map(std::views::iota(0, 10), [](int i) { return i; })[9] == 9);
+    }
+  }
+}
+
+TEST_CASE("a result that can't be decoded fails its task alone") {
+  for (const auto& backend : process_backends()) {
+    CAPTURE(backend);
+    const auto outcomes =
+        Parallel({.n_jobs = 2, .backend = backend})
+            .map_outcomes(std::views::iota(0, 20), [](int i) {
+              return Fragile{i, i == 5 ? static_cast<int>(End::throws) : -1, true};
+            });
+    for (std::size_t i = 0; i < 20; ++i) CHECK(outcomes[i].has_value() == (i != 5));
+    check_death(outcomes[5].error(), End::throws);
+  }
+}
+
+TEST_CASE("the error quotes the worker's last words") {
+  for (const auto& backend : process_backends()) {
+    CAPTURE(backend);
+    CHECK_THROWS_WITH_AS(
+        Parallel({.n_jobs = 2, .backend = backend})
+            .map(std::views::iota(0, 10), [](int i) { return run_fragile(i, End::exits); }),
+        doctest::Contains("last words of a test"), WorkerDied);
+  }
+}
+
+TEST_CASE("results whose type can't travel are refused before anything runs") {
+  struct Opaque {
+    std::unique_ptr<std::thread> thread;
+  };
+  for (const auto& backend : process_backends()) {
+    CAPTURE(backend);
+    CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = backend})
+                        .map(std::views::iota(0, 3), [](int) { return Opaque{}; }),
+                    CannotTravel);
+  }
+}
+
+TEST_CASE("no process is left behind") {
+  for (const auto& backend : {std::string("fork")}) {
+    {
+      auto generator = Parallel({.n_jobs = 2, .backend = backend})
+                           .generator(std::views::iota(0, 100) | std::views::transform([](int i) {
+                                        return delayed([](int k) { return k; })(i);
+                                      }));
+      CHECK(*generator.begin() == 0);
+    }
+    CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+    CHECK(errno == ECHILD);
+  }
+}
