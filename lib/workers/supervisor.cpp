@@ -16,6 +16,8 @@
 #include <cerrno>
 #include <vector>
 
+#include "base/thread_pool.hpp"
+
 namespace hoist::detail {
 
 namespace {
@@ -51,6 +53,8 @@ Supervisor::Supervisor()
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   std::thread([this] { run(); }).detach();
+  // Not in the way of backend fork: a child starts afresh.
+  ThreadPool::count_own_thread(1);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

@@ -148,17 +148,3 @@ TEST_CASE("results whose type can't travel are refused before anything runs") {
                     CannotTravel);
   }
 }
-
-TEST_CASE("no process is left behind") {
-  for (const auto& backend : {std::string("fork")}) {
-    {
-      auto generator = Parallel({.n_jobs = 2, .backend = backend})
-                           .generator(std::views::iota(0, 100) | std::views::transform([](int i) {
-                                        return delayed([](int k) { return k; })(i);
-                                      }));
-      CHECK(*generator.begin() == 0);
-    }
-    CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
-    CHECK(errno == ECHILD);
-  }
-}
