@@ -191,7 +191,6 @@ bool SpawnWorker::receive() {
       },
       static_cast<std::size_t>(-1));
   if (!was_ready && process_->ready) front_since_ = Clock::now();
-  process_->segments().clear();
   return true;
 }
 
@@ -213,6 +212,7 @@ void SpawnWorker::take_result(std::span<const std::byte> content) {
   } else {
     loop_.failed(task, info_, unpack_error(fields.left()), began, seconds);
   }
+  process_->segments().clear();  // whoever wants to keep a mapping has it
 }
 
 void SpawnWorker::take_left(std::span<const std::byte> content) {

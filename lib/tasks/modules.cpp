@@ -8,6 +8,7 @@
 #include <link.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -106,10 +107,11 @@ class Modules {
     if (module.number == unnumbered) {
       module.number = numbered_.size();
       numbered_.push_back(range.module);
+      count_.store(numbered_.size(), std::memory_order_release);
     }
     return {module.number, address - module.base};
   }
-  std::size_t numbered() const { return numbered_.size(); }
+  std::size_t numbered() const { return count_.load(std::memory_order_acquire); }
   const Module& by_number(std::size_t number) const { return modules_.at(numbered_.at(number)); }
 
  private:
@@ -131,6 +133,7 @@ class Modules {
       if (numbered_.empty()) {  // the main program comes first
         at->number = 0;
         numbered_.push_back(0);
+        count_.store(1, std::memory_order_release);
       }
     }
     at->base = info.dlpi_addr;
@@ -148,6 +151,7 @@ class Modules {
   unsigned long long changes_ = 0;
   std::vector<Module> modules_;
   std::vector<std::size_t> numbered_;
+  std::atomic<std::size_t> count_{0};  // of numbered_, for those without the lock
   std::vector<Range> ranges_;
 };
 
@@ -242,6 +246,7 @@ const void* resolve_code(CodeAddress address) {
 }
 
 std::size_t module_count() {
+  if (const std::size_t count = modules().numbered()) return count;
   const std::lock_guard lock(modules().mutex);
   modules().refresh();
   return modules().numbered();

@@ -75,6 +75,7 @@ void SegmentTable::add(std::uint32_t number, Fd fd, std::uint64_t bytes) {
     throw DamagedData("a shared array is shorter than announced");
   }
   const std::lock_guard lock(mutex_);
+  empty_.store(false, std::memory_order_release);
   entries_[number] = {std::make_shared<Fd>(std::move(fd)), *size, {}};
 }
 
@@ -84,8 +85,10 @@ void SegmentTable::forget(std::uint32_t number) {
 }
 
 void SegmentTable::clear() {
+  if (empty_.load(std::memory_order_acquire)) return;
   const std::lock_guard lock(mutex_);
   entries_.clear();
+  empty_.store(true, std::memory_order_release);
 }
 
 std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes, bool writable,

@@ -4,6 +4,7 @@
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -51,6 +52,7 @@ class SegmentTable {
   };
   std::mutex mutex_;
   std::map<std::uint32_t, Entry> entries_;
+  std::atomic<bool> empty_{true};
 };
 
 /// Storage that maps the whole of a memory file.

@@ -219,6 +219,8 @@ class WorkerProcess : private EncodeListener {
       memory_.state().begun.store(++begun_, std::memory_order_release);
       run_task(fields.take(bytes), run, callable, began);
       const auto now = Clock::now();
+      result_.patch(8, static_cast<std::int64_t>((now - began).count()));
+      send(Kind::result, result_.bytes());
       // What took long is told at once; the end of a batch of short tasks tells them all.
       if (now - told > std::chrono::microseconds(200)) {
         link_.ring();
@@ -257,8 +259,6 @@ class WorkerProcess : private EncodeListener {
       result_.put(std::uint32_t{0});
       result_.append(packed.data(), packed.size());
     }
-    result_.patch(8, static_cast<std::int64_t>((Clock::now() - began).count()));
-    send(Kind::result, result_.bytes());
   }
 
   /// resolve_code takes a lock; tasks in a row mostly run one function.
