@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/array.hpp>
+#include <hoist/codec.hpp>
+#include <hoist/dump.hpp>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <limits>
+#include <random>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "bench.hpp"
+
+// Dump and load: against write(2) and read(2), and against joblib, numpy, blosc and the command
+// lines of the compressors, on the same file system in the same run.
+
+namespace {
+
+using bench::Goal;
+using hoist::Array;
+
+constexpr std::size_t gib = std::size_t{1} << 30;
+constexpr std::size_t mib = std::size_t{1} << 20;
+constexpr double missing = std::numeric_limits<double>::quiet_NaN();
+
+std::string in_scratch(const std::string& name) { return bench::scratch() + "/" + name; }
+
+Array<double> random_walk(std::size_t n) {
+  auto walk = Array<double>::uninitialized({n});
+  std::mt19937_64 random(1);
+  std::normal_distribution<double> step;
+  double at = 0;
+  for (std::size_t i = 0; i < n; ++i) walk[i] = at += step(random);
+  return walk;
+}
+
+void write_raw(const Array<double>& array, const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  const auto* from = reinterpret_cast<const char*>(array.data());
+  for (std::size_t done = 0; done < array.nbytes();) {
+    const ssize_t n =
+        ::write(fd, from + done, std::min(array.nbytes() - done, std::size_t{4} << 20));
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  ::close(fd);
+}
+
+void read_raw(const std::string& path, std::size_t bytes) {
+  const int fd = ::open(path.c_str(), O_RDONLY);
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ::madvise(memory, bytes, MADV_HUGEPAGE);
+  for (std::size_t done = 0; done < bytes;) {
+    const ssize_t n = ::read(fd, static_cast<char*>(memory) + done, bytes - done);
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  ::munmap(memory, bytes);
+  ::close(fd);
+}
+
+std::size_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::size_t total = 0;
+  std::size_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+double at(const std::vector<double>& values, std::size_t i) {
+  return i < values.size() ? values[i] : missing;
+}
+
+/// Python that times `body` `rounds` times after an uncounted one and prints the median.
+std::string timed(const std::string& body, int rounds) {
+  std::string text = "samples = []\nfor _ in range(" + std::to_string(rounds + 1) + "):\n";
+  text += "    t = time.perf_counter()\n    " + body + "\n";
+  text += "    samples.append(time.perf_counter() - t)\n";
+  return text + "print(sorted(samples[1:])[" + std::to_string(rounds / 2) + "])\n";
+}
+
+const std::string imports = "import time, os, numpy as np, joblib\n";
+
+void uncompressed() {
+  const auto array = random_walk(gib / 8);
+  const std::string raw = in_scratch("raw.bin");
+  const std::string ours = in_scratch("a.hoist");
+  bench::note("1 GiB of float64, uncompressed; GB/s");
+  const auto t =
+      bench::medians(5, {
+                            [&] {
+                              std::filesystem::remove(raw);
+                              write_raw(array, raw);
+                            },
+                            [&] {
+                              std::filesystem::remove(ours);
+                              hoist::dump(array, ours);
+                            },
+                            [&] { read_raw(raw, array.nbytes()); },
+                            [&] { bench::keep(hoist::load<Array<double>>(ours).data()); },
+                        });
+  const auto python = bench::python(
+      imports + "a = np.fromfile('" + raw + "')\nn = '" + in_scratch("n.npy") + "'\nj = '" +
+      in_scratch("j.joblib") + "'\nos.path.exists(n) and os.remove(n)\n" +
+      timed("os.path.exists(n) and os.remove(n); np.save(n, a)", 3) + timed("np.load(n)", 3) +
+      timed("os.path.exists(j) and os.remove(j); joblib.dump(a, j)", 3) +
+      timed("joblib.load(j)", 3));
+  const double gb = 1.073741824;
+  bench::row("dump 1 GiB", "GB/s", gb / t[1], "write(2)", gb / t[0], Goal::at_least, 0.9);
+  bench::row("dump 1 GiB", "GB/s", gb / t[1], "np.save", gb / at(python, 0), Goal::at_least, 1.0);
+  bench::row("dump 1 GiB", "GB/s", gb / t[1], "joblib", gb / at(python, 2), Goal::at_least, 1.0);
+  bench::row("load 1 GiB", "GB/s", gb / t[3], "read(2), huge pages", gb / t[2], Goal::at_least,
+             0.9);
+  bench::row("load 1 GiB", "GB/s", gb / t[3], "np.load", gb / at(python, 1), Goal::at_least, 1.0);
+  bench::row("load 1 GiB", "GB/s", gb / t[3], "joblib", gb / at(python, 3), Goal::at_least, 1.0);
+
+  const auto map = [&] {
+    return hoist::load<Array<const double>>(ours, {.mmap = hoist::MmapMode::read});
+  };
+  const auto warm = map();
+  const std::size_t before = resident_bytes();
+  const auto mapped = map();
+  const double grown = static_cast<double>(resident_bytes() - before) / 1024;
+  const double one = bench::medians(101, {[&] { bench::keep(map().data()); }})[0];
+  bench::row("map 1 GiB", "us", one * 1e6, "limit", 100, Goal::at_most, 1.0);
+  bench::row("map 1 GiB: new memory", "KiB", grown, "limit", 64, Goal::at_most, 1.0);
+  for (const char* name : {"raw.bin", "a.hoist", "n.npy", "j.joblib"}) {
+    std::filesystem::remove(in_scratch(name));
+  }
+}
+
+void compressed_container() {
+  const auto array = random_walk(256 * mib / 8);
+  const std::string raw = in_scratch("walk.bin");
+  const std::string ours = in_scratch("walk.hoist");
+  write_raw(array, raw);
+  bench::note("256 MiB random walk of float64, hoist's default compression; GB/s");
+  const auto t = bench::medians(7, {[&] {
+                                      std::filesystem::remove(ours);
+                                      hoist::dump(array, ours, {.compress = true});
+                                    },
+                                    [&] { bench::keep(hoist::load<Array<double>>(ours).data()); }});
+  const double gb = 256 * 1.048576e-3;
+  const double ratio =
+      static_cast<double>(array.nbytes()) / static_cast<double>(std::filesystem::file_size(ours));
+  const std::string load = "a = np.fromfile('" + raw + "')\nj = '" + in_scratch("j.joblib") +
+                           "'\ndef rm():\n    os.path.exists(j) and os.remove(j)\n";
+  const auto plain = bench::python(imports + load + timed("rm(); joblib.dump(a, j)", 5));
+  const auto zlib =
+      bench::python(imports + load + timed("rm(); joblib.dump(a, j, compress=3)", 1) +
+                    timed("joblib.load(j)", 1) + "print(a.nbytes / os.path.getsize(j))\n");
+  const auto blosc = bench::python(
+      imports + load +
+      "import blosc\nblosc.set_nthreads(2)\nb = a.tobytes()\nblosc.set_blocksize(0)\n"
+      "def dump():\n    rm()\n    with open(j, 'wb') as f: f.write(blosc.compress(b, 8, 5, "
+      "blosc.SHUFFLE, 'lz4'))\n"
+      "def load():\n    with open(j, 'rb') as f: return np.frombuffer(blosc.decompress(f.read(), "
+      "True))\n" +
+      timed("dump()", 5) + timed("load()", 5) + "print(a.nbytes / os.path.getsize(j))\n");
+  bench::row("dump", "GB/s", gb / t[0], "joblib compress=3", gb / at(zlib, 0), Goal::at_least, 40);
+  bench::row("dump: size ratio", "x", ratio, "joblib compress=3", at(zlib, 2), Goal::at_least, 1.0);
+  bench::row("dump", "GB/s", gb / t[0], "joblib uncompressed", gb / at(plain, 0), Goal::at_least,
+             0.9);
+  bench::row("load", "GB/s", gb / t[1], "joblib of its zlib", gb / at(zlib, 1), Goal::at_least, 12);
+  bench::row("dump", "GB/s", gb / t[0], "blosc lz4 shuffle 2t", gb / at(blosc, 0), Goal::at_least,
+             1.1);
+  bench::row("load", "GB/s", gb / t[1], "blosc", gb / at(blosc, 1), Goal::at_least, 1.5);
+  bench::row("dump: size ratio", "x", ratio, "blosc", at(blosc, 2), Goal::at_least, 1.0);
+  std::filesystem::remove(ours);
+  std::filesystem::remove(in_scratch("j.joblib"));
+}
+
+void streams() {
+  const std::string raw = in_scratch("walk.bin");
+  for (const auto& [codec, extension, size, goal] :
+       std::vector<std::tuple<std::string, std::string, std::size_t, double>>{
+           {"gzip", ".gz", 64, 3}, {"xz", ".xz", 48, 1.7}, {"bz2", ".bz2", 32, 1.7}}) {
+    const auto array = random_walk(size * mib / 8);
+    const std::string ours = in_scratch("walk" + extension);
+    bench::note(std::to_string(size) + " MiB random walk, " + extension + " level 3; MB/s");
+    const auto t = bench::medians(1, {[&] { hoist::dump(array, ours); }});
+    const auto python = bench::python(
+        imports + "a = np.fromfile('" + raw + "')[:" + std::to_string(array.size()) + "]\nj = '" +
+        in_scratch("j") + "'\n" + timed("joblib.dump(a, j, compress=('" + codec + "', 3))", 1) +
+        "print(a.nbytes / os.path.getsize(j))\n");
+    const double mb = static_cast<double>(array.nbytes()) / 1e6;
+    bench::row("dump " + extension, "MB/s", mb / t[0], "joblib " + codec, mb / at(python, 0),
+               Goal::at_least, goal);
+    bench::row(
+        "dump " + extension + ": size ratio", "x",
+        static_cast<double>(array.nbytes()) / static_cast<double>(std::filesystem::file_size(ours)),
+        "joblib " + codec, at(python, 1), Goal::at_least, 0.99);
+    std::filesystem::remove(ours);
+    std::filesystem::remove(in_scratch("j"));
+  }
+  const auto array = random_walk(256 * mib / 8);
+  const std::string ours = in_scratch("walk.zst");
+  const std::string command =
+      "zstd -q -f -3 -T0 '" + raw + "' -o '" + in_scratch("command.zst") + "'";
+  bench::note("256 MiB random walk, .zst level 3; GB/s");
+  bool ran = true;
+  const auto t = bench::medians(3, {[&] {
+                                      std::filesystem::remove(ours);
+                                      hoist::dump(array, ours);
+                                    },
+                                    [&] {
+                                      std::filesystem::remove(in_scratch("command.zst"));
+                                      ran = std::system(command.c_str()) == 0 && ran;
+                                    }});
+  const double gb = 256 * 1.048576e-3;
+  bench::row("dump .zst", "GB/s", gb / t[0], "zstd -3 -T0", ran ? gb / t[1] : missing,
+             Goal::at_least, 1.0);
+  for (const char* name : {"walk.zst", "command.zst", "j", "walk.bin"}) {
+    std::filesystem::remove(in_scratch(name));
+  }
+}
+
+struct Ten {
+  int a;
+  double b;
+  std::string c;
+  long d;
+  float e;
+  bool f;
+  std::vector<int> g;
+  unsigned h;
+  char i;
+  double j;
+};
+
+void small() {
+  const Ten ten{1, 2.5, "three", 4, 5.5F, true, {7, 8}, 9, 'i', 10.5};
+  constexpr int times = 20'000;
+  std::string text;
+  const auto t = bench::medians(5, {[&] {
+                                      for (int k = 0; k < times; ++k) {
+                                        std::ostringstream out;
+                                        hoist::dump(ten, out);
+                                        if (k == 0) text = out.str();
+                                      }
+                                    },
+                                    [&] {
+                                      for (int k = 0; k < times; ++k) {
+                                        std::istringstream in(text);
+                                        bench::keep(hoist::load<Ten>(in).a);
+                                      }
+                                    }});
+  bench::note("a struct of 10 fields to and from a memory stream");
+  bench::row("dump a small struct", "us", t[0] / times * 1e6, "limit", 2, Goal::at_most, 1.0);
+  bench::row("load a small struct", "us", t[1] / times * 1e6, "limit", 2, Goal::at_most, 1.0);
+}
+
+void files() {
+  small();
+  uncompressed();
+  compressed_container();
+  streams();
+}
+
+const bench::Group group("files", files);
+const bench::Group group_small("files-small", small);
+const bench::Group group_plain("files-plain", uncompressed);
+const bench::Group group_packed("files-packed", compressed_container);
+
+}  // namespace
