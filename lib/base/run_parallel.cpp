@@ -5,34 +5,52 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-#include <thread>
-#include <vector>
 
 #include "base/cpu.hpp"
+#include "base/thread_pool.hpp"
 
 namespace hoist::detail {
 
+namespace {
+
+class Indices final : public ThreadPool::Job {
+ public:
+  Indices(std::size_t count, const std::function<void(std::size_t)>& work)
+      : count_(count), work_(work) {}
+
+  void help() noexcept override {
+    try {
+      for (std::size_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) work_(i);
+    } catch (...) {
+      next_.store(count_);
+      const std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+
+  std::exception_ptr failure() {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+  }
+
+ private:
+  const std::size_t count_;
+  const std::function<void(std::size_t)>& work_;
+  std::atomic<std::size_t> next_{0};
+  std::mutex mutex_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
 void run_parallel(std::size_t count, unsigned threads,
                   const std::function<void(std::size_t)>& work) {
-  std::atomic<std::size_t> next{0};
-  std::mutex mutex;
-  std::exception_ptr failure;
-  const auto run = [&] {
-    try {
-      for (std::size_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) work(i);
-    } catch (...) {
-      next.store(count);
-      const std::lock_guard lock(mutex);
-      if (!failure) failure = std::current_exception();
-    }
-  };
-  {
-    std::vector<std::jthread> helpers;
-    const auto wanted = std::min<std::size_t>(count, threads);
-    for (std::size_t i = 1; i < wanted; ++i) helpers.emplace_back(run);
-    run();
-  }
-  if (failure) std::rethrow_exception(failure);
+  Indices indices(count, work);
+  const auto wanted = static_cast<unsigned>(std::min<std::size_t>(count, threads));
+  if (wanted > 1) ThreadPool::shared().enlist(indices, wanted - 1);
+  indices.help();
+  if (wanted > 1) ThreadPool::shared().withdraw(indices);
+  if (auto failure = indices.failure()) std::rethrow_exception(failure);
 }
 
 unsigned transfer_threads() { return static_cast<unsigned>(usable_cores()); }

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/cpu_count.hpp>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+#include <hoist/parallel_config.hpp>
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "base/cpu.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace hoist;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What a call prints on stderr.
+template <class F>
+std::string stderr_of(const support::TempDir& dir, F&& f) {
+  const std::string path = (dir / "stderr").string();
+  std::fflush(stderr);
+  const int before = ::dup(STDERR_FILENO);
+  REQUIRE(std::freopen(path.c_str(), "w", stderr) != nullptr);
+  f();
+  std::fflush(stderr);
+  ::dup2(before, STDERR_FILENO);
+  ::close(before);
+  return support::slurp(path);
+}
+
+}  // namespace
+
+TEST_CASE("verbose lines are joblib's") {
+  const support::TempDir dir;
+  const std::string text = stderr_of(dir, [] {
+    Parallel({.n_jobs = 2, .backend = "threads", .verbose = 11})
+        .for_each(std::views::iota(0, 4), [](int) {});
+  });
+  CHECK(
+      text.starts_with("[Parallel(n_jobs=2)]: Using backend threads with 2 concurrent workers.\n"));
+  CHECK(text.find("Done   4 out of   4 | elapsed: ") != std::string::npos);
+  CHECK(text.ends_with("finished\n"));
+  CHECK(stderr_of(dir, [] { Parallel().for_each(std::views::iota(0, 4), [](int) {}); }).empty());
+}
+
+TEST_CASE("progress: a callback in the calling thread, or lines") {
+  const support::TempDir dir;
+  const auto me = std::this_thread::get_id();
+  ProgressReport last;
+  int calls = 0;
+  Parallel({.n_jobs = 2,
+            .progress =
+                [&](const ProgressReport& report) {
+                  CHECK(std::this_thread::get_id() == me);
+                  CHECK(report.done >= last.done);
+                  last = report;
+                  ++calls;
+                }})
+      .for_each(std::views::iota(0, 30), [](int) { std::this_thread::sleep_for(15ms); });
+  CHECK(last.finished);
+  CHECK(last.done == 30);
+  CHECK(last.total == 30);
+  CHECK(calls >= 2);
+  const std::string text = stderr_of(dir, [] {
+    Parallel({.n_jobs = 2, .progress = true}).for_each(std::views::iota(0, 4), [](int) {});
+  });
+  CHECK(text.find("100 % 4/4") != std::string::npos);
+}
+
+TEST_CASE("a trace holds every task, on every backend") {
+  const support::TempDir dir;
+  for (const auto& backend : backend_names()) {
+    CAPTURE(backend);
+    const auto path = dir / (backend + ".json");
+    Parallel({.n_jobs = 2, .backend = backend, .trace = path})
+        .for_each(std::views::iota(0, 25), [](int) {});
+    const std::string text = support::slurp(path);
+    for (int i = 0; i < 25; ++i) {
+      CHECK(text.find("\"name\":\"task " + std::to_string(i) + "\"") != std::string::npos);
+    }
+    CHECK(text.find("\"traceEvents\"") != std::string::npos);
+    if (std::system("python3 -c 'pass' 2>/dev/null") == 0) {
+      CHECK(std::system(("python3 -m json.tool " + path.string() + " /dev/null").c_str()) == 0);
+    }
+  }
+}
+
+TEST_CASE("quotas of control groups count, on the whole path") {
+  const support::TempDir root;
+  const auto write = [&](const std::string& path, const std::string& text) {
+    std::filesystem::create_directories((root / path).parent_path());
+    support::spill(root / path, text);
+  };
+  const auto least = [&] {
+    int cpus = 1000;
+    for (const auto& limit : detail::cgroup_limits(root.path())) cpus = std::min(cpus, limit.cpus);
+    return cpus;
+  };
+  CHECK(least() == 1000);
+  write("proc/self/mountinfo",
+        "30 20 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n");
+  write("proc/self/cgroup", "0::/user/session/mine\n");
+  write("sys/fs/cgroup/user/session/mine/cpu.max", "max 100000\n");
+  CHECK(least() == 1000);
+  write("sys/fs/cgroup/user/cpu.max", "350000 100000\n");
+  CHECK(least() == 4);
+  write("sys/fs/cgroup/user/session/mine/cpu.max", "10000 100000\n");
+  CHECK(least() == 1);
+  for (const char* nonsense : {"", "abc def", "-5 100000", "100000 0", "1e400 1"}) {
+    write("sys/fs/cgroup/user/session/mine/cpu.max", nonsense);
+    CHECK(least() == 4);
+  }
+  // Inside a container the mount shows only the container's part.
+  write("proc/self/mountinfo", "30 20 0:26 /box /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+  write("proc/self/cgroup", "0::/box/inner\n");
+  write("sys/fs/cgroup/inner/cpu.max", "200000 100000\n");
+  CHECK(least() == 2);
+  write("proc/self/mountinfo",
+        "31 20 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct\n");
+  write("proc/self/cgroup", "4:cpu,cpuacct:/old/job\n0::/\n");
+  write("sys/fs/cgroup/cpu/old/cpu.cfs_quota_us", "300000\n");
+  write("sys/fs/cgroup/cpu/old/cpu.cfs_period_us", "100000\n");
+  write("sys/fs/cgroup/cpu/old/job/cpu.cfs_quota_us", "-1\n");
+  write("sys/fs/cgroup/cpu/old/job/cpu.cfs_period_us", "100000\n");
+  CHECK(least() == 3);
+}
+
+TEST_CASE("cpu_count hears the environment") {
+  const int all = cpu_count();
+  CHECK(all >= 1);
+  CHECK(cpu_count({.only_physical = true}) <= all);
+  ::setenv("HOIST_MAX_CPU_COUNT", "1", 1);
+  CHECK(cpu_count() == 1);
+  CHECK(explain_cpu_count().find("HOIST_MAX_CPU_COUNT") != std::string::npos);
+  ::setenv("HOIST_MAX_CPU_COUNT", "none", 1);
+  CHECK_THROWS_WITH_AS(cpu_count(), doctest::Contains("HOIST_MAX_CPU_COUNT"), BadArgument);
+  ::unsetenv("HOIST_MAX_CPU_COUNT");
+  ::setenv("HOIST_N_JOBS", "3", 1);
+  CHECK(effective_n_jobs() == 3);
+  ::setenv("HOIST_N_JOBS", "many", 1);
+  CHECK_THROWS_AS(effective_n_jobs(), BadArgument);
+  ::unsetenv("HOIST_N_JOBS");
+  ::setenv("HOIST_BACKEND", "nonsense", 1);
+  CHECK_THROWS_AS(Parallel().map(std::views::iota(0, 2), [](int i) { return i; }), BadArgument);
+  ::unsetenv("HOIST_BACKEND");
+}
