@@ -105,8 +105,12 @@ void ContainerReader::expect_segment(std::size_t bytes) {
   // What is not there yet in full, because it is compressed or still to come, is granted up to a
   // limit, or as far as what is there justifies it.
   constexpr std::uint64_t granted_ratio = 1100;
-  if ((codec_ != nullptr || !left) && bytes > options_.limits.max_bytes &&
-      (!left || bytes / granted_ratio > *left)) {
+  const bool beyond_limit = bytes > options_.limits.max_bytes;
+  const bool unjustified =
+      (codec_ != nullptr || !left) && beyond_limit && (!left || bytes / granted_ratio > *left);
+  // What is left of a compressed stream is a limit, too.
+  const bool beyond_stream = file_ == nullptr && left && bytes > *left && codec_ == nullptr;
+  if (unjustified || beyond_stream) {
     throw LimitExceeded(name_ + " holds an array of " + std::to_string(bytes) +
                         " bytes, if it is right; if you trust it, raise "
                         "LoadOptions::limits.max_bytes");

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <hoist/array.hpp>
-#include <hoist/dump.hpp>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <hoist/array.hpp>
+#include <hoist/dump.hpp>
 
 #include <csignal>
 #include <map>

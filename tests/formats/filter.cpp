@@ -99,12 +99,16 @@ TEST_CASE("the automatic filter takes what packs smaller") {
   };
   CHECK(size(doubles, Filter::shuffle) < size(doubles, Filter::none));
   CHECK(size(doubles, Filter::automatic) == size(doubles, Filter::shuffle));
-  auto text = Array<std::uint32_t>::uninitialized({1 << 18});
-  const std::string words = support::sample_bytes('t', text.nbytes() / 8);
-  for (std::size_t i = 0; i < 8; ++i) {
-    std::memcpy(reinterpret_cast<char*>(text.data()) + i * words.size(), words.data(),
-                words.size());
+  // Words of many lengths: nothing repeats every four bytes.
+  std::string words;
+  for (unsigned state = 1; words.size() < std::size_t{1} << 20;
+       state = state * 1103515245 + 12345) {
+    constexpr const char* dictionary[] = {"persistence ", "of ", "arrays ",     "memory, ",
+                                          "loops\n",      "a ",  "compressor ", "because "};
+    words += dictionary[state >> 16 & 7];
   }
+  auto text = Array<std::uint32_t>::uninitialized({1 << 18});
+  std::memcpy(text.data(), words.data(), text.nbytes());
   CHECK(size(text, Filter::none) < size(text, Filter::shuffle));
   CHECK(size(text, Filter::automatic) == size(text, Filter::none));
 }
