@@ -3,6 +3,7 @@
 
 #include <hoist/detail/arguments.hpp>
 #include <hoist/detail/callable.hpp>
+#include <hoist/detail/code_address.hpp>
 #include <hoist/detail/memo.hpp>
 #include <hoist/shelved.hpp>
 #include <hoist/values.hpp>
@@ -18,6 +19,20 @@
 #include <vector>
 
 namespace hoist {
+
+namespace detail {
+
+/// A function pointer, or captures: translated, since code lies elsewhere in another process.
+template <class F>
+void traverse_raw(Encoder& encoder, const F& f) {
+  encode_raw(encoder, &f, sizeof f, typeid(F));
+}
+template <class F>
+void traverse_raw(Decoder& decoder, F& f) {
+  decode_raw(decoder, &f, sizeof f);
+}
+
+}  // namespace detail
 
 /// What `call` returns: a freshly computed value and what was stored with it.
 template <class R>
@@ -45,6 +60,11 @@ class CachedFunction<F, R(Ps...)> {
  public:
   /// What is returned: the function's result as a value.
   using Result = std::remove_cvref_t<R>;
+
+  /// For decoding into; calling it is undefined.
+  CachedFunction()
+    requires std::default_initializable<F>
+  = default;
 
   /// The result: stored, or computed and stored.
   Result operator()(Ps... args) const {
@@ -98,6 +118,7 @@ class CachedFunction<F, R(Ps...)> {
 
  private:
   friend class Memory;
+  friend struct Access;
   using Value = detail::Shelvable<Result>;
   static_assert(
       Storable<Value>,
@@ -175,10 +196,29 @@ class CachedFunction<F, R(Ps...)> {
             hasher.gathered()};
   }
 
+  /// In another process of the same program it is the same function in front of the same cache.
+  template <class Ar>
+  void serialize(Ar& ar) {
+    detail::serialize_core(ar, memory_);
+    detail::CacheParts parts;
+    if constexpr (!Ar::decoding) parts = detail::parts_of(cache_);
+    ar(parts);
+    if constexpr (!std::is_empty_v<F> && Storable<F>) {
+      ar(function_);
+    } else if constexpr (Ar::hashing) {
+      detail::hash_state(ar, function_);
+    } else if constexpr (!std::is_empty_v<F> && !Ar::describing) {
+      detail::traverse_raw(ar, function_);
+    }
+    if constexpr (Ar::decoding) {
+      *this = CachedFunction(memory_, std::move(function_), detail::options_of(parts));
+    }
+  }
+
   std::shared_ptr<detail::MemoryCore> memory_;
-  F function_;
+  F function_{};
   std::shared_ptr<detail::FunctionCache> cache_;
-  std::uint64_t ignored_;
+  std::uint64_t ignored_ = 0;
 };
 
 }  // namespace hoist

@@ -23,6 +23,12 @@ void summarise_text(std::string& to, std::string_view value) {
   to += value.size() > longest ? "\"..." : "\"";
 }
 
+void summarise_elements(std::string& to, std::size_t count) {
+  to += '{';
+  to += std::to_string(count);
+  to += " elements}";
+}
+
 void summarise_shape(std::string& to, const Shape& shape) {
   to += '[';
   for (std::size_t i = 0; i < shape.size(); ++i) {

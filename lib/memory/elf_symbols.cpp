@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <tuple>
 
 #include "memory/elf_image.hpp"
 
@@ -179,10 +180,10 @@ void ElfImage::read_relocations() {
     }
   }
   const auto by_offset = [](const ElfRelocation& a, const ElfRelocation& b) {
-    return a.offset < b.offset;
+    return std::tie(a.offset, a.symbol, a.addend) < std::tie(b.offset, b.symbol, b.addend);
   };
   if (!std::is_sorted(relocations_.begin(), relocations_.end(), by_offset)) {
-    std::stable_sort(relocations_.begin(), relocations_.end(), by_offset);
+    std::sort(relocations_.begin(), relocations_.end(), by_offset);
   }
 }
 

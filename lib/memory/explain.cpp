@@ -47,7 +47,7 @@ std::string FunctionCache::explain(const Call& call) {
   EntryMetadata metadata;
   if (const auto entry = store->get(name)) {
     const EntryQuery query{
-        .ops = call.ops, .content = &call.content, .validate = &validate_, .mmap = mmap_};
+        .ops = call.ops, .content = &call.content, .validate = &options_.validate, .mmap = mmap_};
     const std::string fault = fault_of(*entry, name, query, metadata);
     if (!fault.empty()) return text + "a miss: " + fault;
     return text + "would be answered from the cache, with the result of " + when(metadata.created);

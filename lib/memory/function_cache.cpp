@@ -75,9 +75,9 @@ std::uint64_t mask_of(const FunctionInfo& info, const CacheOptions& options) {
 FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionInfo& info,
                              const CacheOptions& options)
     : memory_(std::move(memory)),
+      options_(options),
       name_(options.name.empty() ? name_of(info) : FunctionName{options.name, options.name}),
       ignored_(mask_of(info, options)),
-      validate_(options.validate),
       mmap_(options.mmap_mode.value_or(memory_->options().mmap_mode)),
       verbose_(options.verbose.value_or(memory_->options().verbose)),
       counters_(memory_->counters(name_.readable)) {
@@ -85,6 +85,11 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
       options.compress.is_set() ? options.compress : memory_->options().compress;
   codec_ = entry_codec(compress, mmap_);
   level_ = compress.level();
+  if (info.code == nullptr && (options.name.empty() || options.version.empty())) {
+    throw BadArgument(
+        "Memory::cache: which code a virtual member function runs depends on the object: give "
+        "CacheOptions::name and version, or cache a function that calls it");
+  }
   if (memory_->store() == nullptr) return;
   std::string version = "any";
   if (!options.version.empty()) {
@@ -125,7 +130,7 @@ FunctionCache::Found FunctionCache::look_up(const std::string& name, const Call&
     const EntryQuery query{.ops = call.ops,
                            .frame = frame,
                            .content = &call.content,
-                           .validate = &validate_,
+                           .validate = &options_.validate,
                            .mmap = mmap_};
     if (read_entry(*entry, name, query, metadata) == EntryState::sound) return Found::yes;
     return Found::unusable;
@@ -232,7 +237,8 @@ void FunctionCache::run(const Call& call) {
     return;
   }
   HotResults* hot = memory_->hot();
-  if (hot != nullptr && mmap_ == MmapMode::none && hot->get(hot_key(call), call, validate_)) {
+  if (hot != nullptr && mmap_ == MmapMode::none &&
+      hot->get(hot_key(call), call, options_.validate)) {
     counters_->hits.fetch_add(1, std::memory_order_relaxed);
     return;
   }

@@ -27,6 +27,7 @@ class FunctionCache {
   std::string explain(const Call& call);
   void clear();
 
+  const CacheOptions& options() const noexcept { return options_; }
   std::uint64_t ignored() const noexcept { return ignored_; }
   const std::string& name() const noexcept { return name_.readable; }
 
@@ -48,11 +49,11 @@ class FunctionCache {
   bool store(const std::string& name, const Call& call, const EntryMetadata& metadata);
 
   std::shared_ptr<MemoryCore> memory_;
+  CacheOptions options_;
   FunctionName name_;
   std::string directory_;  ///< <function>/<version>/
   Digest directory_digest_;
   std::uint64_t ignored_ = 0;
-  Validation validate_;
   MmapMode mmap_;
   const Codec* codec_;
   int level_;

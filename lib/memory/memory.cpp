@@ -87,6 +87,38 @@ void clear_shelved(const std::shared_ptr<MemoryCore>& memory, EntryAddress& addr
   }
 }
 
+CacheParts parts_of(const std::shared_ptr<FunctionCache>& function) {
+  if (function == nullptr) return {};
+  const CacheOptions& options = function->options();
+  if (options.validate) {
+    throw CannotTravel("the cached function " + function->name() +
+                       " has a validate callback, which can't be sent to another process: make the "
+                       "cached function there, from a Memory that is sent");
+  }
+  CacheParts parts;
+  parts.name = options.name;
+  parts.version = options.version;
+  parts.ignore.assign(options.ignore.begin(), options.ignore.end());
+  parts.code = static_cast<std::uint8_t>(options.code);
+  if (options.mmap_mode) parts.mmap_mode = static_cast<std::uint8_t>(*options.mmap_mode);
+  parts.compress = options.compress.is_set();
+  parts.codec = options.compress.codec();
+  parts.level = options.compress.level();
+  parts.verbose = options.verbose;
+  return parts;
+}
+
+CacheOptions options_of(const CacheParts& parts) {
+  CacheOptions options{.name = parts.name,
+                       .version = parts.version,
+                       .ignore = {parts.ignore.begin(), parts.ignore.end()},
+                       .code = static_cast<CodeCheck>(parts.code),
+                       .verbose = parts.verbose};
+  if (parts.mmap_mode) options.mmap_mode = static_cast<MmapMode>(*parts.mmap_mode);
+  if (parts.compress) options.compress = Compression(parts.codec, parts.level);
+  return options;
+}
+
 MemoryParts parts_of(const std::shared_ptr<MemoryCore>& memory) {
   if (memory == nullptr) return {};
   const MemoryOptions& options = memory->options();

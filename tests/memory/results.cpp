@@ -234,6 +234,25 @@ TEST_CASE("a Memory is a value") {
   CHECK(hoist::hash(memory) == hoist::hash(back));
 }
 
+TEST_CASE("a cached function is a value") {
+  const TempDir dir;
+  const Memory memory(dir / "cache");
+  const auto cached = memory.cache(range, {.version = "7"});
+  CHECK(runs([&] { cached(6); }) == 1);
+  dump(cached, dir / "function");
+  const auto back = hoist::load<std::remove_const_t<decltype(cached)>>(dir / "function");
+  CHECK(back.name() == cached.name());
+  CHECK(runs([&] { CHECK(back(6).size() == 6); }) == 0);
+  CHECK(hoist::hash(back) == hoist::hash(cached));
+  const auto fixed = memory.cache<range>({.version = "7"});
+  dump(fixed, dir / "fixed");
+  CHECK(runs([&] {
+          CHECK(hoist::load<std::remove_const_t<decltype(fixed)>>(dir / "fixed")(6).size() == 6);
+        }) == 0);
+  CHECK_THROWS_AS(dump(memory.cache(range, {.validate = hoist::expires_after(1s)}), dir / "no"),
+                  hoist::CannotTravel);
+}
+
 TEST_CASE("hot results come from memory and are each caller's own") {
   const TempDir dir;
   const Memory memory(dir.path(), {.hot_bytes = 100000});

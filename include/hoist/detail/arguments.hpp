@@ -20,8 +20,14 @@ namespace hoist {
 /// callback, a number of threads. Converts from and to a `T`, which may be a reference.
 template <class T>
 struct ignored {  // NOLINT(readability-identifier-naming)
-  // NOLINTNEXTLINE(google-explicit-constructor): a call's argument becomes one by itself
+  // NOLINTBEGIN(google-explicit-constructor): a call's argument becomes one by itself
   ignored(T wrapped) : value(std::forward<T>(wrapped)) {}
+  template <class U>
+    requires(!std::is_reference_v<T> && std::is_convertible_v<U &&, T> &&
+             !std::is_same_v<std::remove_cvref_t<U>, T> &&
+             !std::is_same_v<std::remove_cvref_t<U>, ignored>)
+  ignored(U&& argument) : value(std::forward<U>(argument)) {}
+  // NOLINTEND(google-explicit-constructor)
   operator T&() { return value; }  // NOLINT(google-explicit-constructor)
   std::remove_reference_t<T>* operator->() { return &value; }
 
@@ -103,6 +109,7 @@ void hash_parameter(Hasher& hasher, const std::remove_reference_t<P>& value) {
 void summarise_number(std::string& to, long double value);
 void summarise_integer(std::string& to, long long value);
 void summarise_text(std::string& to, std::string_view value);
+void summarise_elements(std::string& to, std::size_t count);
 void summarise_shape(std::string& to, const Shape& shape);
 
 /// Appends a short rendering of an argument. Never longer than about 100 characters.
@@ -129,7 +136,7 @@ void summarise(std::string& to, const std::remove_reference_t<P>& value) {
                          value.size();
                          value.begin();
                        }) {
-    to += "{" + std::to_string(value.size()) + " elements}";
+    summarise_elements(to, value.size());
   } else {
     to += "{...}";
   }

@@ -74,6 +74,22 @@ struct EntryAddress {
   std::vector<std::byte> value;  ///< the entry itself, where there is no store
 };
 
+/// The options of a cached function that travel.
+struct CacheParts {
+  std::string name = {};
+  std::string version = {};
+  std::vector<std::int32_t> ignore = {};
+  std::uint8_t code = 0;
+  std::optional<std::uint8_t> mmap_mode = {};
+  bool compress = false;
+  std::string codec = {};
+  std::int32_t level = 0;
+  std::optional<std::int32_t> verbose = {};
+};
+/// Throws CannotTravel where there is a validation callback. Null: the empty ones.
+CacheParts parts_of(const std::shared_ptr<FunctionCache>& function);
+CacheOptions options_of(const CacheParts& parts);
+
 /// The function to be cached.
 struct FunctionInfo {
   const void* code;                     ///< null: unknown
