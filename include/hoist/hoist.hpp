@@ -17,6 +17,7 @@
 #include <hoist/parallel.hpp>
 #include <hoist/parallel_config.hpp>
 #include <hoist/register_error.hpp>
+#include <hoist/share.hpp>
 #include <hoist/store.hpp>
 #include <hoist/values.hpp>
 #include <hoist/worker.hpp>

@@ -91,7 +91,8 @@ void for_each_offset(const Shape& shape, const Strides& strides, void* context,
 
 void check_bools(const std::byte* data, std::size_t n) {
   unsigned char all = 0;
-  for (std::size_t i = 0; i < n; ++i) all = static_cast<unsigned char>(all | std::to_integer<unsigned char>(data[i]));
+  for (std::size_t i = 0; i < n; ++i)
+    all = static_cast<unsigned char>(all | std::to_integer<unsigned char>(data[i]));
   if (all > 1) throw DamagedData("a bool in the data is neither 0 nor 1");
 }
 

@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <string>
+#include <utility>
 
 #include "base/file.hpp"
 
@@ -18,11 +19,19 @@ namespace {
 
 class FileMapping final : public Storage {
  public:
-  FileMapping(std::byte* data, std::size_t bytes, bool writable, void* mapping, std::size_t mapped)
-      : Storage(data, bytes, writable), mapping_(mapping), mapped_(mapped) {}
+  FileMapping(std::byte* data, std::size_t bytes, bool writable, void* mapping, std::size_t mapped,
+              Fd fd, std::uint64_t offset)
+      : Storage(data, bytes, writable),
+        fd_(std::move(fd)),
+        offset_(offset),
+        mapping_(mapping),
+        mapped_(mapped) {}
   ~FileMapping() override { ::munmap(mapping_, mapped_); }
+  Backing backing() const override { return {fd_.get(), offset_}; }
 
  private:
+  Fd fd_;
+  std::uint64_t offset_;
   void* mapping_;
   std::size_t mapped_;
 };
@@ -48,8 +57,14 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
                          mode == MmapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, fd,
                          static_cast<off_t>(start));
   if (mapping == MAP_FAILED) throw SystemError("can't map " + name, errno);
+  // Kept for large arrays, so that worker processes can map them as well; a private mapping may come
+  // to differ from the file.
+  Fd kept;
+  if (bytes >= large_storage && mode != MmapMode::copy_on_write) {
+    kept.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  }
   return std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,
-                                       mapping, bytes + before);
+                                       mapping, bytes + before, std::move(kept), offset);
 }
 
 }  // namespace hoist::detail

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/storage.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 #include <utility>
+#include <vector>
 
 namespace hoist::detail {
 
@@ -26,11 +31,69 @@ class PageStorage final : public Storage {
  public:
   PageStorage(std::byte* data, std::size_t bytes, void* mapping, std::size_t mapped)
       : Storage(data, bytes, true), mapping_(mapping), mapped_(mapped) {}
-  ~PageStorage() override { ::munmap(mapping_, mapped_); }
+  ~PageStorage() override {
+    ::munmap(mapping_, mapped_);
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  Backing backing() const override {
+    const std::lock_guard lock(mutex_);
+    if (fd_ >= 0 && any_page_is_private(data(), bytes())) {
+      ::close(fd_);
+      fd_ = -1;
+    }
+    return {fd_, 0};
+  }
+
+  bool move_to_copy(int fd) override {
+    const std::lock_guard lock(mutex_);
+    if (fd_ >= 0) return false;
+    // In one step: who reads meanwhile finds the old pages or the new, which are equal. Private, so
+    // that writes stay here and forked children get copies, as with any memory.
+    if (::mmap(data(), bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+               0) == MAP_FAILED) {
+      return false;
+    }
+    fd_ = fd;
+    return true;
+  }
 
  private:
+  /// Whether a page of a private file mapping has been written, and so ceased to be the file's.
+  static bool any_page_is_private(const std::byte* data, std::size_t bytes) {
+    const int pagemap = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    if (pagemap < 0) return true;
+    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    constexpr std::uint64_t present = std::uint64_t{1} << 63;
+    constexpr std::uint64_t swapped = std::uint64_t{1} << 62;
+    constexpr std::uint64_t of_file = std::uint64_t{1} << 61;
+    std::vector<std::uint64_t> entries(16384);
+    std::size_t at = reinterpret_cast<std::uintptr_t>(data) / page;
+    const std::size_t end = (reinterpret_cast<std::uintptr_t>(data) + bytes + page - 1) / page;
+    bool found = false;
+    while (at < end && !found) {
+      const std::size_t n = std::min(entries.size(), end - at);
+      const ssize_t got = ::pread(pagemap, entries.data(), n * sizeof(std::uint64_t),
+                                  static_cast<off_t>(at * sizeof(std::uint64_t)));
+      if (got <= 0) {
+        found = true;  // can't tell
+        break;
+      }
+      const std::size_t count = static_cast<std::size_t>(got) / sizeof(std::uint64_t);
+      for (std::size_t i = 0; i < count && !found; ++i) {
+        found = (entries[i] & swapped) != 0 ||
+                ((entries[i] & present) != 0 && (entries[i] & of_file) == 0);
+      }
+      at += count;
+    }
+    ::close(pagemap);
+    return found;
+  }
+
   void* mapping_;
   std::size_t mapped_;
+  mutable std::mutex mutex_;
+  mutable int fd_ = -1;
 };
 
 class WrappedStorage final : public Storage {
@@ -45,6 +108,8 @@ class WrappedStorage final : public Storage {
 }  // namespace
 
 Storage::~Storage() = default;
+
+bool Storage::move_to_copy(int) { return false; }
 
 std::atomic<AllocateLarge> allocate_large{nullptr};
 

@@ -49,6 +49,11 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
     }
   }
   shared.fd = shared_copy({segment.data, segment.bytes});
+  if (owner != nullptr && segment.data == owner->data() && segment.bytes == owner->bytes()) {
+    // From now on the array lives on the copy, and later loops need none.
+    Fd kept = duplicate(shared.fd.get());
+    if (owner->move_to_copy(kept.get())) kept.release();
+  }
   if (owner == nullptr) {
     shared.copy = map_segment(std::make_shared<Fd>(duplicate(shared.fd.get())), 0, segment.bytes,
                               MapAs::read_only);

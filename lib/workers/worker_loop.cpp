@@ -2,6 +2,7 @@
 #include "workers/worker_loop.hpp"
 
 #include <hoist/detail/envelope.hpp>
+#include <hoist/share.hpp>
 #include <hoist/worker.hpp>
 
 #include <poll.h>
@@ -166,7 +167,10 @@ class WorkerProcess : private EncodeListener {
         segments_.add(number, link_.take_descriptor(), fields.get<std::uint64_t>());
         break;
       }
-      case Kind::forget_segment: segments_.forget(fields.get<std::uint32_t>()); break;
+      case Kind::forget_segment:
+        segments_.forget(fields.get<std::uint32_t>());
+        forget_shared_values();
+        break;
       case Kind::initializer: initialize_state(fields); break;
       case Kind::tasks: run_tasks(fields); break;
       case Kind::leave: leave();

@@ -27,7 +27,12 @@ class Storage {
   std::byte* data() const noexcept { return data_; }
   std::size_t bytes() const noexcept { return bytes_; }
   bool writable() const noexcept { return writable_; }
+  /// The descriptor only where the file holds these very bytes now.
   virtual Backing backing() const { return {}; }
+  /// Lets the storage live on a file that was made as a copy of all its bytes, of which it becomes a
+  /// private mapping: the heap memory is free, and `backing()` tells the file for as long as nothing
+  /// is written here. Takes over the descriptor where it returns true.
+  virtual bool move_to_copy(int fd);
 
  private:
   std::byte* data_;
