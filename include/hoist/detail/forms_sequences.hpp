@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/forms.hpp>
+
+#include <array>
+#include <bitset>
+#include <cstddef>
+#include <deque>
+#include <filesystem>
+#include <forward_list>
+#include <iterator>
+#include <list>
+#include <queue>
+#include <stack>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <valarray>
+#include <vector>
+
+namespace hoist::detail {
+
+template <class T>
+void describe(SchemaWriter& writer, std::string_view before, std::string_view after) {
+  writer.text(before);
+  writer.type<T>();
+  writer.text(after);
+}
+
+/// Elements that take no bytes can't be checked against the bytes left: their count is bounded.
+template <class T>
+inline constexpr bool takes_no_bytes = std::is_empty_v<T>;
+
+/// Shared by the forms whose parts are the types `Parts`.
+template <class... Parts>
+struct FormOf {
+  template <class... Open>
+  static constexpr bool supported() {
+    return (detail::supported<std::remove_cv_t<Parts>, Open...>() && ... && true);
+  }
+};
+
+/// Contiguous, resizable containers of elements.
+template <class C, class T = typename C::value_type>
+struct ContiguousForm : FormOf<T> {
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      const std::size_t n = ar.length(takes_no_bytes<T>);
+      if constexpr (is_block<T>()) {
+        ar.template expect_block<T>(n);
+        value.resize(n);
+        ar.block(value.data(), n);
+      } else {
+        value.clear();
+        value.reserve(ar.plausible(n));
+        for (std::size_t i = 0; i < n; ++i) Form<T>::traverse(ar, value.emplace_back());
+      }
+    } else {
+      ar.length(value.size());
+      if constexpr (moves_as_block<Ar, T>) {
+        ar.block(value.data(), value.size());
+      } else {
+        for (const auto& element : value) Form<T>::traverse(ar, element);
+      }
+    }
+  }
+};
+
+template <class Char, class Traits, class Allocator>
+struct Form<std::basic_string<Char, Traits, Allocator>>
+    : ContiguousForm<std::basic_string<Char, Traits, Allocator>> {
+  static void schema(SchemaWriter& writer) {
+    writer.text(sizeof(Char) == 1 ? "str" : sizeof(Char) == 2 ? "[u16]" : "[u32]");
+  }
+};
+
+template <class T, class Allocator>
+struct Form<std::vector<T, Allocator>> : ContiguousForm<std::vector<T, Allocator>> {
+  static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
+};
+
+template <class Allocator>
+struct Form<std::vector<bool, Allocator>> : FormOf<bool> {
+  static void schema(SchemaWriter& writer) { writer.text("[bool]"); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      const std::size_t n = ar.length();
+      value.clear();
+      value.reserve(ar.plausible(n));
+      for (std::size_t i = 0; i < n; ++i) {
+        bool element = false;
+        Form<bool>::traverse(ar, element);
+        value.push_back(element);
+      }
+    } else {
+      ar.length(value.size());
+      for (bool element : value) Form<bool>::traverse(ar, element);
+    }
+  }
+};
+
+template <>
+struct Form<std::filesystem::path> : FormOf<> {
+  static void schema(SchemaWriter& writer) { writer.text("str"); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      std::string text;
+      Form<std::string>::traverse(ar, text);
+      value = std::move(text);
+    } else {
+      Form<std::string>::traverse(ar, value.native());
+    }
+  }
+};
+
+/// Node-based sequences: as vectors in the encoding.
+template <class C, class T = typename C::value_type>
+struct SequenceForm : FormOf<T> {
+  static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      std::vector<T> elements;
+      Form<std::vector<T>>::traverse(ar, elements);
+      value = C(std::make_move_iterator(elements.begin()), std::make_move_iterator(elements.end()));
+    } else if constexpr (!Ar::hashing && is_block<T>()) {
+      // A vector of these is one block, so this has to be one as well.
+      std::vector<T> elements(value.begin(), value.end());
+      const typename Ar::UserCode temporary(ar);
+      Form<std::vector<T>>::traverse(ar, elements);
+    } else if constexpr (moves_as_block<Ar, T>) {
+      const std::vector<T> elements(value.begin(), value.end());
+      Form<std::vector<T>>::traverse(ar, elements);
+    } else {
+      ar.length(static_cast<std::size_t>(std::distance(value.begin(), value.end())));
+      for (const auto& element : value) Form<T>::traverse(ar, element);
+    }
+  }
+};
+template <class T, class A>
+struct Form<std::deque<T, A>> : SequenceForm<std::deque<T, A>> {};
+template <class T, class A>
+struct Form<std::list<T, A>> : SequenceForm<std::list<T, A>> {};
+template <class T, class A>
+struct Form<std::forward_list<T, A>> : SequenceForm<std::forward_list<T, A>> {};
+
+template <class T>
+struct Form<std::valarray<T>> : FormOf<T> {
+  static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    std::vector<T> elements;
+    if constexpr (!Ar::decoding) elements.assign(std::begin(value), std::end(value));
+    const typename Ar::UserCode temporary(ar);
+    Form<std::vector<T>>::traverse(ar, elements);
+    if constexpr (Ar::decoding) value = std::valarray<T>(elements.data(), elements.size());
+  }
+};
+
+template <class T, std::size_t N>
+struct Form<std::array<T, N>> : FormOf<T> {
+  static void schema(SchemaWriter& writer) {
+    describe<T>(writer, "[", ";");
+    writer.text(std::to_string(N));
+    writer.text("]");
+  }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (moves_as_block<Ar, T>) {
+      ar.block(value.data(), N);
+    } else {
+      for (auto& element : value) Form<T>::traverse(ar, element);
+    }
+  }
+};
+
+template <std::size_t N>
+struct Form<std::bitset<N>> : FormOf<> {
+  static void schema(SchemaWriter& writer) { Form<std::array<bool, N>>::schema(writer); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    for (std::size_t i = 0; i < N; ++i) {
+      bool bit = value[i];
+      Form<bool>::traverse(ar, bit);
+      if constexpr (Ar::decoding) value[i] = bit;
+    }
+  }
+};
+
+/// std::stack, queue and priority_queue, through the container they adapt.
+template <class Adaptor, class C = typename Adaptor::container_type>
+struct AdaptorForm : FormOf<C> {
+  static void schema(SchemaWriter& writer) { Form<C>::schema(writer); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    Form<C>::traverse(ar, value.*Open::container());
+  }
+
+ private:
+  /// The adapted container is a protected member; its address may be formed by a derived class.
+  struct Open : Adaptor {
+    static constexpr C Adaptor::* container() { return &Open::c; }
+  };
+};
+template <class T, class C>
+struct Form<std::stack<T, C>> : AdaptorForm<std::stack<T, C>> {};
+template <class T, class C>
+struct Form<std::queue<T, C>> : AdaptorForm<std::queue<T, C>> {};
+template <class T, class C, class Less>
+struct Form<std::priority_queue<T, C, Less>> : AdaptorForm<std::priority_queue<T, C, Less>> {};
+
+}  // namespace hoist::detail
