@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/array.hpp>
+#include <hoist/detail/form_array.hpp>
+#include <hoist/detail/schema.hpp>
+
+#include <array>
+#include <bit>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hoist {
+
+/// An IEEE half-precision number as arrays store it: 16 bits, converted to and from float.
+struct Float16 {
+  std::uint16_t bits = 0;
+
+  Float16() = default;
+  /// Rounds to nearest, ties to even; too large becomes infinity.
+  explicit Float16(float value);
+  explicit operator float() const;
+  friend bool operator==(Float16 a, Float16 b) { return float(a) == float(b); }
+};
+
+/// Text of at most `N` characters in place, padded with zeros: an element of arrays of text. With
+/// `char` it is NumPy's bytes type `S<N>`, with `char32_t` its text type `U<N>`.
+template <std::size_t N, class Char = char>
+struct FixedString {
+  static_assert(N > 0 && (sizeof(Char) == 1 || sizeof(Char) == 4));
+  std::array<Char, N> characters{};
+
+  FixedString() = default;
+  /// Throws BadArgument for text longer than `N`.
+  FixedString(std::basic_string_view<Char> text) {
+    if (text.size() > N) {
+      throw BadArgument("a FixedString of " + std::to_string(N) + " can't hold " +
+                        std::to_string(text.size()) + " characters");
+    }
+    std::copy(text.begin(), text.end(), characters.begin());
+  }
+  FixedString(const Char* text) : FixedString(std::basic_string_view<Char>(text)) {}
+
+  /// Without the padding.
+  std::basic_string_view<Char> view() const {
+    std::size_t n = N;
+    while (n > 0 && characters[n - 1] == Char{}) --n;
+    return {characters.data(), n};
+  }
+  friend bool operator==(const FixedString&, const FixedString&) = default;
+  friend auto operator<=>(const FixedString& a, const FixedString& b) {
+    return a.view() <=> b.view();
+  }
+};
+
+/// The type of an array's elements where it is known only at run time: NumPy's dtype. A plain value,
+/// cheap to copy.
+struct DType {
+  struct Field;
+
+  /// NumPy's letter: b bool, i and u integers, f and c floats, S bytes, U text, M and m points in
+  /// time and spans of it (64-bit counts of `unit`), O any Python object, V raw bytes, a structure
+  /// (`fields`) or a sub-array (`base`).
+  char kind = 'V';
+  bool big_endian = false;
+  std::size_t itemsize = 0;
+  std::string unit = {};  ///< M and m: Y M W D h m s ms us ns ps fs as, or "generic"
+  std::uint32_t unit_count = 1;
+  std::shared_ptr<const std::vector<Field>> fields = nullptr;
+  std::shared_ptr<const DType> base = nullptr;
+  Shape shape = {};  ///< of a sub-array
+
+  /// The element type of `Array<T>`.
+  template <class T>
+  static DType of() {
+    return of_schema(detail::schema_of<T>().text);
+  }
+  /// The type of that schema; BadArgument if no array can have it.
+  static DType of_schema(const std::string& schema);
+
+  bool has_objects() const;
+  /// Deepest nesting of fields and sub-arrays.
+  int depth() const;
+  /// As NumPy writes it, `<f8`; structures as `{x: <f8, y: <i4 at 16; 24 bytes}`.
+  std::string text() const;
+  friend bool operator==(const DType& a, const DType& b);
+};
+
+struct DType::Field {
+  std::string name;
+  std::size_t offset = 0;
+  DType type;
+  std::string title = {};
+};
+
+namespace detail {
+
+template <>
+struct Form<Float16> {
+  template <class... Open>
+  static constexpr bool supported() {
+    return true;
+  }
+  static void schema(SchemaWriter& writer) { writer.text("f16"); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::hashing) {
+      ar.scalar(static_cast<float>(value));
+    } else {
+      ar.scalar(value.bits);
+    }
+  }
+};
+template <>
+struct BlockTraits<Float16> {
+  static constexpr bool plain = true;
+};
+
+template <std::size_t N, class Char>
+struct Form<FixedString<N, Char>> {
+  template <class... Open>
+  static constexpr bool supported() {
+    return true;
+  }
+  static void schema(SchemaWriter& writer) {
+    writer.text(sizeof(Char) == 1 ? "S" : "U");
+    writer.text(std::to_string(N));
+  }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    ar.block(value.characters.data(), N);
+  }
+};
+template <std::size_t N, class Char>
+struct BlockTraits<FixedString<N, Char>> {
+  static constexpr bool plain = true;
+};
+
+}  // namespace detail
+}  // namespace hoist

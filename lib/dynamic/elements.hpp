@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/value.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace hoist::detail {
+
+/// A number read off a Value of whatever kind: Python's own, a NumPy scalar, a 0-d array.
+struct Number {
+  Value::Kind kind;  // boolean, integer, natural, real, complex
+  std::int64_t integer = 0;
+  double real = 0;
+  double imaginary = 0;
+};
+std::optional<Number> number_of(const Value& value);
+/// The number in the bytes of one element; nothing for text, times, structures.
+std::optional<Number> number_in(const DType& dtype, const std::byte* bytes);
+/// Element `bytes` of `dtype` as a Value: a number, text, a dict of fields, else a scalar.
+Value element_value(const DType& dtype, const std::byte* bytes);
+
+/// Whether elements of both types lie alike in memory: all equal but for titles, and counts of time
+/// as plain 64-bit integers.
+bool same_layout(const DType& a, const DType& b);
+/// Whether `from` can be turned into `to` by moving and swapping bytes alone.
+bool repackable(const DType& from, const DType& to);
+void repack(const DType& from, const std::byte* source, const DType& to, std::byte* target);
+/// The type without padding, in little-endian order.
+DType packed(const DType& dtype);
+/// Calls `take` with every element in C order in the form `packed` describes, piece by piece.
+void for_each_packed(const Value::Elements& elements,
+                     const std::function<void(std::span<const std::byte>)>& take);
+/// The same elements in another type's layout and in C or their own order; shares them where it can.
+Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order);
+/// True if some bool among the elements is neither 0 nor 1.
+bool has_bad_bools(const Value::Elements& elements);
+/// A view of the elements at `index` of the first axis; C order only.
+Value::Elements row_of(const Value::Elements& elements, std::size_t index);
+/// Text (UTF-8) as a 0-d array of dtype U, and back. Throws DamagedData for what is no UTF-8.
+Value::Elements text_elements(const std::string& text);
+std::string text_of(const DType& dtype, const std::byte* bytes);
+bool is_utf8(std::string_view text);
+void append_code_point(std::string& text, char32_t code);
+std::u32string code_points(std::string_view text);
+
+}  // namespace hoist::detail

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <cstring>
+
+#include "dynamic/elements.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// The code point at `at`, which moves behind it; nothing for what is no UTF-8. Surrogates pass, as
+/// Python can have them in its text.
+std::optional<char32_t> next_code_point(std::string_view text, std::size_t& at) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(at++);
+  if (lead < 0x80) return lead;
+  const std::size_t more = lead >= 0xF0 && lead < 0xF5   ? 3
+                           : lead >= 0xE0 && lead < 0xF0 ? 2
+                           : lead >= 0xC2 && lead < 0xE0 ? 1
+                                                         : 0;
+  if (more == 0 || text.size() - at < more) return std::nullopt;
+  char32_t code = lead & (0x3FU >> more);
+  for (std::size_t i = 0; i < more; ++i) {
+    if ((byte(at) & 0xC0) != 0x80) return std::nullopt;
+    code = (code << 6) | (byte(at++) & 0x3FU);
+  }
+  const bool overlong = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
+  if (overlong || code > 0x10FFFF) return std::nullopt;
+  return code;
+}
+
+}  // namespace
+
+void append_code_point(std::string& text, char32_t code) {
+  const auto push = [&](char32_t byte) { text += static_cast<char>(byte); };
+  if (code < 0x80) {
+    push(code);
+  } else if (code < 0x800) {
+    push(0xC0 | (code >> 6));
+    push(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    push(0xE0 | (code >> 12));
+    push(0x80 | ((code >> 6) & 0x3F));
+    push(0x80 | (code & 0x3F));
+  } else {
+    push(0xF0 | (code >> 18));
+    push(0x80 | ((code >> 12) & 0x3F));
+    push(0x80 | ((code >> 6) & 0x3F));
+    push(0x80 | (code & 0x3F));
+  }
+}
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    if (!next_code_point(text, at)) return false;
+  }
+  return true;
+}
+
+std::u32string code_points(std::string_view text) {
+  std::u32string codes;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto code = next_code_point(text, at);
+    if (!code) throw DamagedData("text is not UTF-8");
+    codes += *code;
+  }
+  return codes;
+}
+
+Value::Elements text_elements(const std::string& text) {
+  const std::u32string codes = code_points(text);
+  const std::size_t bytes = std::max<std::size_t>(codes.size(), 1) * 4;
+  auto storage = allocate_storage(bytes, Fill::zero);
+  std::memcpy(storage->data(), codes.data(), codes.size() * 4);
+  const std::byte* data = storage->data();
+  return {DType{.kind = 'U', .itemsize = bytes}, {}, Order::c, std::move(storage), data};
+}
+
+std::string text_of(const DType& dtype, const std::byte* bytes) {
+  std::string text;
+  if (dtype.kind == 'S') {
+    text.assign(reinterpret_cast<const char*>(bytes), dtype.itemsize);
+    while (!text.empty() && text.back() == '\0') text.pop_back();
+    return text;
+  }
+  std::u32string codes(dtype.itemsize / 4, U'\0');
+  DType native = dtype;
+  native.big_endian = false;
+  repack(dtype, bytes, native, reinterpret_cast<std::byte*>(codes.data()));
+  while (!codes.empty() && codes.back() == U'\0') codes.pop_back();
+  for (const char32_t code : codes) {
+    if (code > 0x10FFFF) throw DamagedData("a text array holds what is no character");
+    append_code_point(text, code);
+  }
+  return text;
+}
+
+}  // namespace hoist::detail

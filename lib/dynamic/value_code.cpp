@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <limits>
+
+#include "dynamic/dtype_check.hpp"
+#include "dynamic/elements.hpp"
+#include "dynamic/value_node.hpp"
+
+// How a Value is encoded: docs/formats/schema.md.
+
+namespace hoist::detail {
+
+namespace {
+
+void encode_text(Encoder& encoder, const std::string& text) {
+  encoder.length(text.size());
+  encoder.block(text.data(), text.size());
+}
+
+std::string decode_text(Decoder& decoder) {
+  const std::size_t n = decoder.length();
+  decoder.expect_block<char>(n);
+  std::string text(n, '\0');
+  decoder.block(text.data(), n);
+  return text;
+}
+
+void encode_shape(Encoder& encoder, const Shape& shape) {
+  encoder.length(shape.size());
+  for (std::size_t extent : shape) encoder.length(extent);
+}
+
+enum DTypeFlag : unsigned char { big_endian = 1, has_fields = 2, has_base = 4 };
+
+void encode_dtype(Encoder& encoder, const DType& dtype) {
+  encoder.scalar(dtype.kind);
+  encoder.scalar(static_cast<unsigned char>((dtype.big_endian ? big_endian : 0) |
+                                            (dtype.fields ? has_fields : 0) |
+                                            (dtype.base ? has_base : 0)));
+  encoder.length(dtype.itemsize);
+  encode_text(encoder, dtype.unit);
+  encoder.scalar(dtype.unit_count);
+  if (dtype.fields) {
+    encoder.length(dtype.fields->size());
+    for (const auto& field : *dtype.fields) {
+      encode_text(encoder, field.name);
+      encode_text(encoder, field.title);
+      encoder.length(field.offset);
+      encode_dtype(encoder, field.type);
+    }
+  }
+  if (dtype.base) {
+    encode_dtype(encoder, *dtype.base);
+    encode_shape(encoder, dtype.shape);
+  }
+}
+
+DType decode_dtype(Decoder& decoder, int depth = 0) {
+  if (depth > max_dtype_depth) throw LimitExceeded("a dtype nests too deep");
+  DType dtype;
+  unsigned char flags = 0;
+  decoder.scalar(dtype.kind);
+  decoder.scalar(flags);
+  dtype.big_endian = (flags & big_endian) != 0;
+  dtype.itemsize = decoder.length();
+  dtype.unit = decode_text(decoder);
+  decoder.scalar(dtype.unit_count);
+  if ((flags & has_fields) != 0) {
+    auto fields = std::make_shared<std::vector<DType::Field>>();
+    for (std::size_t n = decoder.length(); n > 0; --n) {
+      if (fields->size() >= max_dtype_fields) throw LimitExceeded("a dtype has too many fields");
+      auto& field = fields->emplace_back();
+      field.name = decode_text(decoder);
+      field.title = decode_text(decoder);
+      field.offset = decoder.length();
+      field.type = decode_dtype(decoder, depth + 1);
+    }
+    dtype.fields = std::move(fields);
+  }
+  if ((flags & has_base) != 0) {
+    dtype.base = std::make_shared<DType>(decode_dtype(decoder, depth + 1));
+    const std::size_t ndim = decoder.length();
+    if (ndim > max_dimensions) Decoder::throw_damaged();
+    for (std::size_t i = 0; i < ndim; ++i) dtype.shape.push_back(decoder.length());
+  }
+  check_dtype(dtype);
+  return dtype;
+}
+
+void encode_elements(Encoder& encoder, const Value::Elements& elements) {
+  encode_dtype(encoder, elements.dtype);
+  Shape shape = elements.shape;
+  Order order = elements.order;
+  traverse_extents(encoder, shape, order);
+  const std::size_t bytes = elements.nbytes();
+  // The element's size only serves the filter before compression.
+  const auto put = [&]<class T>(T) {
+    encoder.array_block(reinterpret_cast<const T*>(elements.data), bytes / sizeof(T),
+                        elements.storage);
+  };
+  switch (elements.dtype.itemsize) {
+    case 2: put(std::uint16_t{}); break;
+    case 4: put(std::uint32_t{}); break;
+    case 8: put(std::uint64_t{}); break;
+    default: put(std::uint8_t{});
+  }
+}
+
+Value::Elements decode_elements(Decoder& decoder) {
+  Value::Elements elements;
+  elements.dtype = decode_dtype(decoder);
+  traverse_extents(decoder, elements.shape, elements.order);
+  const std::size_t bytes = checked_bytes(elements.dtype, elements.shape);
+  if (bytes > 0) {
+    elements.storage = decoder.array_block(bytes, false);
+    elements.data = elements.storage->data();
+  }
+  return elements;
+}
+
+void encode_moment(Encoder& encoder, const Value::DateTime& when) {
+  for (const int part : {when.year, when.month, when.day, when.hour, when.minute, when.second,
+                         when.microsecond, when.fold}) {
+    encoder.scalar(std::int32_t{part});
+  }
+  encoder.scalar(static_cast<unsigned char>(when.utc_offset_us.has_value()));
+  encoder.scalar(when.utc_offset_us.value_or(0));
+}
+
+Value::DateTime decode_moment(Decoder& decoder) {
+  Value::DateTime when;
+  for (int* part : {&when.year, &when.month, &when.day, &when.hour, &when.minute, &when.second,
+                    &when.microsecond, &when.fold}) {
+    std::int32_t number = 0;
+    decoder.scalar(number);
+    *part = number;
+  }
+  unsigned char zoned = 0;
+  std::int64_t offset = 0;
+  decoder.scalar(zoned);
+  decoder.scalar(offset);
+  if (zoned > 1) Decoder::throw_damaged();
+  if (zoned == 1) when.utc_offset_us = offset;
+  return when;
+}
+
+std::vector<Value> decode_items(Decoder& decoder, std::size_t n) {
+  std::vector<Value> items;
+  items.reserve(decoder.plausible(n));
+  for (std::size_t i = 0; i < n; ++i) decode_value(decoder, items.emplace_back());
+  return items;
+}
+
+Value decode_integers(Decoder& decoder, Kind kind) {
+  const std::size_t n = decoder.length();
+  if (n != 3) Decoder::throw_damaged();
+  return Value::sequence(kind, decode_items(decoder, n));
+}
+
+}  // namespace
+
+void encode_value(Encoder& encoder, const Value& value) {
+  const Encoder::Depth depth(encoder);
+  const Kind kind = value.kind();
+  encoder.scalar(static_cast<unsigned char>(kind));
+  switch (kind) {
+    case Kind::none: break;
+    case Kind::boolean: encoder.scalar(static_cast<unsigned char>(value.as_bool())); break;
+    case Kind::integer: encoder.scalar(value.as_int()); break;
+    case Kind::natural: encoder.scalar(value.as_uint()); break;
+    case Kind::real: encoder.scalar(value.as_double()); break;
+    case Kind::complex:
+      encoder.scalar(value.as_complex().real());
+      encoder.scalar(value.as_complex().imag());
+      break;
+    case Kind::text: encode_text(encoder, value.as_text()); break;
+    case Kind::bytes:
+    case Kind::big_integer: encode_text(encoder, value.as_bytes()); break;
+    case Kind::dict:
+      encoder.length(value.entries().size());
+      for (const auto& [key, part] : value.entries()) {
+        encode_value(encoder, key);
+        encode_value(encoder, part);
+      }
+      break;
+    case Kind::array: encode_elements(encoder, value.elements()); break;
+    case Kind::objects: {
+      Shape shape = value.shape();
+      Order order = value.order();
+      traverse_extents(encoder, shape, order);
+      for (const Value& item : value.items()) encode_value(encoder, item);
+      break;
+    }
+    case Kind::scalar:
+      encode_dtype(encoder, value.dtype());
+      encode_text(encoder, value.as_bytes());
+      break;
+    case Kind::dtype: encode_dtype(encoder, value.dtype()); break;
+    case Kind::date:
+    case Kind::time:
+    case Kind::datetime: encode_moment(encoder, value.as_moment()); break;
+    case Kind::internal: Decoder::throw_damaged();
+    default:
+      encoder.length(value.items().size());
+      for (const Value& item : value.items()) encode_value(encoder, item);
+  }
+}
+
+void decode_value(Decoder& decoder, Value& value) {
+  const Decoder::Depth depth(decoder);
+  unsigned char tag = 0;
+  decoder.scalar(tag);
+  if (tag >= static_cast<unsigned char>(Kind::internal)) Decoder::throw_damaged();
+  const auto kind = static_cast<Kind>(tag);
+  const auto scalar = [&]<class T>(T) {
+    T number{};
+    decoder.scalar(number);
+    return number;
+  };
+  switch (kind) {
+    case Kind::none: value = {}; break;
+    case Kind::boolean: {
+      const auto byte = scalar(static_cast<unsigned char>(0));
+      if (byte > 1) Decoder::throw_damaged();
+      value = Value(byte == 1);
+      break;
+    }
+    case Kind::integer: value = Value(scalar(std::int64_t{})); break;
+    case Kind::natural: value = Value(scalar(std::uint64_t{})); break;
+    case Kind::real: value = Value(scalar(double{})); break;
+    case Kind::complex: {
+      const double real = scalar(double{});
+      value = Value(std::complex<double>(real, scalar(double{})));
+      break;
+    }
+    case Kind::text: value = Value(decode_text(decoder)); break;
+    case Kind::bytes: value = Value::bytes(decode_text(decoder)); break;
+    case Kind::big_integer: value = Value::integer(decode_text(decoder)); break;
+    case Kind::dict: {
+      const std::size_t n = decoder.length();
+      std::vector<Value::Entry> entries;
+      entries.reserve(decoder.plausible(n));
+      for (std::size_t i = 0; i < n; ++i) {
+        auto& [key, part] = entries.emplace_back();
+        decode_value(decoder, key);
+        decode_value(decoder, part);
+      }
+      value = Value::dict(std::move(entries));
+      break;
+    }
+    case Kind::array: value = Value(decode_elements(decoder)); break;
+    case Kind::objects: {
+      Shape shape;
+      Order order{};
+      traverse_extents(decoder, shape, order);
+      const std::size_t n = checked_bytes(DType{.kind = 'O', .itemsize = 8}, shape) / 8;
+      value = Value::objects(std::move(shape), order, decode_items(decoder, n));
+      break;
+    }
+    case Kind::scalar: {
+      DType dtype = decode_dtype(decoder);
+      std::string bytes = decode_text(decoder);
+      if (bytes.size() != dtype.itemsize) Decoder::throw_damaged();
+      value = Value::scalar(std::move(dtype), std::move(bytes));
+      break;
+    }
+    case Kind::dtype: value = Value::type(decode_dtype(decoder)); break;
+    case Kind::date:
+    case Kind::time:
+    case Kind::datetime: value = Value::moment(kind, decode_moment(decoder)); break;
+    case Kind::slice:
+    case Kind::range:
+    case Kind::timedelta: value = decode_integers(decoder, kind); break;
+    default: value = Value::sequence(kind, decode_items(decoder, decoder.length()));
+  }
+}
+
+namespace {
+
+void hash_bytes_of(Hasher& hasher, const std::string& text) {
+  hasher.length(text.size());
+  hasher.block(text.data(), text.size());
+}
+
+void hash_elements(Hasher& hasher, const Value::Elements& given) {
+  const DType dtype = packed(given.dtype);
+  const Value::Elements elements = converted(given, dtype, true);
+  hash_bytes_of(hasher, dtype.text());
+  hasher.length(elements.shape.size());
+  for (std::size_t extent : elements.shape) hasher.length(extent);
+  const std::size_t n = elements.nbytes();
+  const bool floats = dtype.kind == 'f' || dtype.kind == 'c';
+  const std::size_t width = dtype.kind == 'c' ? dtype.itemsize / 2 : dtype.itemsize;
+  if (floats && width == 8) {
+    hasher.block(reinterpret_cast<const double*>(elements.data), n / 8);
+  } else if (floats && width == 4) {
+    hasher.block(reinterpret_cast<const float*>(elements.data), n / 4);
+  } else {
+    hasher.block(elements.data, n);
+  }
+}
+
+}  // namespace
+
+void hash_value(Hasher& hasher, const Value& value) {
+  const Hasher::Depth depth(hasher);
+  const Kind kind = value.kind();
+  hasher.scalar(static_cast<unsigned char>(kind));
+  switch (kind) {
+    case Kind::none: break;
+    case Kind::boolean: hasher.scalar(value.as_bool()); break;
+    case Kind::integer: hasher.scalar(value.as_int()); break;
+    case Kind::natural: hasher.scalar(value.as_uint()); break;
+    case Kind::real: hasher.scalar(value.as_double()); break;
+    case Kind::complex:
+      hasher.scalar(value.as_complex().real());
+      hasher.scalar(value.as_complex().imag());
+      break;
+    case Kind::text: hash_bytes_of(hasher, value.as_text()); break;
+    case Kind::bytes:
+    case Kind::big_integer: hash_bytes_of(hasher, value.as_bytes()); break;
+    case Kind::dict:
+      hasher.length(value.entries().size());
+      hasher.unordered(value.entries(), [](Hasher& one, const Value::Entry& entry) {
+        hash_value(one, entry.first);
+        hash_value(one, entry.second);
+      });
+      break;
+    case Kind::set:
+    case Kind::frozen_set:
+      hasher.length(value.items().size());
+      hasher.unordered(value.items(), hash_value);
+      break;
+    case Kind::array: hash_elements(hasher, value.elements()); break;
+    case Kind::scalar:
+      hash_bytes_of(hasher, value.dtype().text());
+      hash_bytes_of(hasher, value.as_bytes());
+      break;
+    case Kind::dtype: hash_bytes_of(hasher, value.dtype().text()); break;
+    case Kind::date:
+    case Kind::time:
+    case Kind::datetime: hash_bytes_of(hasher, value.to_string()); break;
+    default:
+      if (kind == Kind::objects) {
+        hasher.length(value.shape().size());
+        for (std::size_t extent : value.shape()) hasher.length(extent);
+      }
+      hasher.length(value.items().size());
+      for (const Value& item : value.items()) hash_value(hasher, item);
+  }
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/value.hpp>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace hoist {
+
+/// The shared part of a Value. Readers fill one in place before anybody else can see it; afterwards
+/// it never changes.
+struct Value::Node {
+  explicit Node(Kind k) : kind(k) {}
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
+  virtual ~Node() = default;
+  Kind kind;
+};
+
+namespace detail {
+
+using Kind = Value::Kind;
+
+/// Text, bytes, big integers.
+struct TextNode final : Value::Node {
+  TextNode(Kind k, std::string t) : Node(k), text(std::move(t)) {}
+  std::string text;
+};
+
+struct ComplexNode final : Value::Node {
+  explicit ComplexNode(std::complex<double> v) : Node(Kind::complex), value(v) {}
+  std::complex<double> value;
+};
+
+/// Lists, tuples, sets, slices, ranges, timedeltas.
+struct ItemsNode : Value::Node {
+  ItemsNode(Kind k, std::vector<Value> v) : Node(k), items(std::move(v)) {}
+  ~ItemsNode() override;
+  std::vector<Value> items;
+};
+
+struct DictNode final : Value::Node {
+  explicit DictNode(std::vector<Value::Entry> e) : Node(Kind::dict), entries(std::move(e)) {}
+  ~DictNode() override;
+  std::vector<Value::Entry> entries;
+};
+
+/// Arrays; those of objects have items (in C order) instead of data.
+struct ArrayNode final : ItemsNode {
+  explicit ArrayNode(Value::Elements e) : ItemsNode(Kind::array, {}), elements(std::move(e)) {}
+  Value::Elements elements;
+};
+
+struct ScalarNode final : Value::Node {
+  ScalarNode(DType d, std::string b)
+      : Node(Kind::scalar), dtype(std::move(d)), bytes(std::move(b)) {}
+  DType dtype;
+  std::string bytes;
+};
+
+struct DTypeNode final : Value::Node {
+  explicit DTypeNode(DType d) : Node(Kind::dtype), dtype(std::move(d)) {}
+  DType dtype;
+  bool built = true;  // a reader of pickles makes a dtype in two steps
+};
+
+struct MomentNode final : Value::Node {
+  MomentNode(Kind k, Value::DateTime w) : Node(k), when(w) {}
+  Value::DateTime when;
+};
+
+[[noreturn]] void throw_kind(const Value& value, const char* wanted);
+
+/// The node of a value that is known to have one of that type.
+template <class N>
+const N& node_as(const Value& value) {
+  return static_cast<const N&>(*value.node());
+}
+
+}  // namespace detail
+}  // namespace hoist
