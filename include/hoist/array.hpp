@@ -73,8 +73,10 @@ class Array {
   {
     if (shape.empty()) shape = {values.size()};
     if (detail::checked_elements(shape, sizeof(T)) != values.size()) {
-      throw BadArgument("Array::from_vector: the shape holds another number of elements than the "
-                        "vector's " + std::to_string(values.size()));
+      throw BadArgument(
+          "Array::from_vector: the shape holds another number of elements than the "
+          "vector's " +
+          std::to_string(values.size()));
     }
     auto keep = std::make_shared<std::vector<value_type>>(std::move(values));
     T* data = keep->data();
@@ -94,8 +96,8 @@ class Array {
   static Array wrap(T* data, Shape shape, Order order = Order::c,
                     std::shared_ptr<void> keep_alive = nullptr) {
     const std::size_t bytes = detail::checked_elements(shape, sizeof(T)) * sizeof(T);
-    auto storage = detail::wrap_storage(const_cast<value_type*>(data), bytes,
-                                        !std::is_const_v<T>, std::move(keep_alive));
+    auto storage = detail::wrap_storage(const_cast<value_type*>(data), bytes, !std::is_const_v<T>,
+                                        std::move(keep_alive));
     return Array(std::move(storage), data, std::move(shape), order);
   }
 
@@ -215,7 +217,8 @@ class Array {
   /// New heap elements; keeps C or Fortran order, a strided array becomes C.
   Array<value_type> copy() const {
     const Order from = order();
-    auto result = Array<value_type>::uninitialized(shape_, from == Order::fortran ? from : Order::c);
+    auto result =
+        Array<value_type>::uninitialized(shape_, from == Order::fortran ? from : Order::c);
     if (from != Order::strided) {
       std::copy(data_, data_ + size_, result.data());
     } else {

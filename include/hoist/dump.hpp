@@ -69,6 +69,7 @@ enum class MmapMode : unsigned char {
   read,           ///< mapped read-only: ask for Array<const T>
   copy_on_write,  ///< mapped; writes stay in this process
   read_write,     ///< mapped; writes change the file
+  write,          ///< for open_array: a new file; in load the same as read_write
 };
 
 struct LoadOptions {

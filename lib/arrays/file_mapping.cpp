@@ -44,7 +44,7 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
   const auto size = regular_size(fd);
   if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
   Fd writing;
-  if (mode == MmapMode::read_write) {
+  if (mode == MmapMode::read_write || mode == MmapMode::write) {
     writing.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
     if (!writing) throw SystemError("can't open " + name + " for writing", errno);
     fd = writing.get();

@@ -67,7 +67,7 @@ Fd create_temporary(const std::filesystem::path& directory, mode_t mode,
       throw_system("create a file in", directory);
     }
     // A sweep may lock and remove it in the moment before it is locked here: then make another.
-    struct stat status {};
+    struct stat status{};
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd.get(), &status) == 0 &&
         status.st_nlink == 0) {
       continue;
@@ -86,7 +86,7 @@ void Fd::reset(int fd) noexcept {
 Fd open_for_reading(const std::filesystem::path& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) throw_system("open", path);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) == 0 && S_ISDIR(status.st_mode)) {
     errno = EISDIR;
     throw_system("read", path);
@@ -95,7 +95,7 @@ Fd open_for_reading(const std::filesystem::path& path) {
 }
 
 std::optional<std::uint64_t> regular_size(int fd) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   return static_cast<std::uint64_t>(status.st_size);
 }
@@ -186,7 +186,7 @@ void FileSource::skip(std::uint64_t n) {
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
-  struct stat status {};
+  struct stat status{};
   mode_t mode = 0666;
   if (::stat(path_.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) {
@@ -221,6 +221,23 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   } else {
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
   }
+}
+
+void AtomicFile::extend(std::uint64_t bytes) {
+  flush();
+  struct stat status{};
+  if (::fstat(fd_.get(), &status) != 0 ||
+      ::ftruncate(fd_.get(), status.st_size + static_cast<off_t>(bytes)) != 0) {
+    throw_system("extend", path_);
+  }
+}
+
+bool AtomicFile::commit_new() {
+  flush();
+  if (temporary_.empty()) return false;
+  const bool made = ::link(temporary_.c_str(), path_.c_str()) == 0;
+  if (!made && errno != EEXIST) throw_system("link a temporary file to", path_);
+  return made;  // the destructor removes the temporary name
 }
 
 void AtomicFile::flush() {

@@ -95,6 +95,10 @@ class AtomicFile final : public ByteSink {
   void write(std::span<const std::byte> bytes) override;
   /// With `sync`, the data and the new name are on the disk when it returns.
   void commit(bool sync = false);
+  /// Appends zeros, which take no room on the disk until they are overwritten.
+  void extend(std::uint64_t bytes);
+  /// As `commit`, unless a file of that name has appeared, which then stays: false.
+  bool commit_new();
 
  private:
   void flush();

@@ -7,6 +7,7 @@
 #include "base/run_parallel.hpp"
 #include "codecs/open.hpp"
 #include "formats/container.hpp"
+#include "formats/foreign.hpp"
 
 namespace hoist::detail {
 
@@ -37,6 +38,25 @@ Plan plan_for(const std::filesystem::path& path, const Compression& compress) {
 }
 
 unsigned threads_of(unsigned asked) { return asked == 0 ? transfer_threads() : asked; }
+/// Other formats are compressed as a whole. A .npz deflates its members itself.
+void plan_foreign(Format format, const Compression& compress, Plan& plan) {
+  plan.blocks = nullptr;
+  if (format == Format::npz && plan.stream == nullptr) {
+    if (!compress.codec().empty() && compress.codec() != "zlib") {
+      throw BadArgument("members of a .npz can only be compressed with \"zlib\", not \"" +
+                        compress.codec() + "\"");
+    }
+    if (!compress.is_set() || compress.is_off()) plan.level = 0;
+  } else if (compress.is_set() && !compress.is_off() && plan.stream == nullptr) {
+    plan.stream = &find_codec(compress.codec().empty() ? default_codec(format) : compress.codec());
+  }
+}
+
+/// How many bytes a file may turn out to hold when decompressed.
+std::uint64_t most_bytes(const LoadOptions& options, std::optional<std::uint64_t> file_bytes) {
+  constexpr std::uint64_t most_ratio = 1100;  // deflate's own
+  return std::max(options.limits.max_bytes, file_bytes.value_or(0) * most_ratio);
+}
 
 std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
 
@@ -57,17 +77,24 @@ std::string difference(const std::string& file, const std::string& asked) {
 
 void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call) {
-  const Plan plan = plan_for(path, options.compress);
+  Plan plan = plan_for(path, options.compress);
+  const auto format = format_for_name(path);
+  if (format) plan_foreign(*format, options.compress, plan);
   AtomicFile file(path);
   std::unique_ptr<ByteSink> stream;
   if (plan.stream != nullptr)
     stream = plan.stream->compressor(file, plan.level, threads_of(options.threads));
   ByteSink& out = stream ? *stream : file;
-  ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter, options.threads);
-  Encoder encoder(&writer);
-  call.run(call.value, encoder);
-  encoder.finish();
-  writer.finish();
+  if (format) {
+    dump_foreign(*format, out, stream != nullptr, plan.level, schema, call);
+  } else {
+    ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter,
+                           options.threads);
+    Encoder encoder(&writer);
+    call.run(call.value, encoder);
+    encoder.finish();
+    writer.finish();
+  }
   if (stream) stream->finish();
   file.commit(options.fsync);
 }
@@ -85,15 +112,20 @@ void dump_value(std::ostream& out, const DumpOptions& options, const Schema& sch
 
 namespace {
 
-void read_container(ContainerReader& reader, const std::string& name, const Schema& schema,
-                    const DecodeCall& call) {
-  if (reader.schema() != schema.text) {
+void read_container(ContainerReader& reader, const std::string& name, const LoadOptions& options,
+                    const Schema& schema, const DecodeCall& call) {
+  const bool untyped = schema.text == untyped_schema && reader.schema() != schema.text;
+  if (!untyped && reader.schema() != schema.text) {
     throw WrongType(
         name + " holds a value of type " + reader.schema() +
         ", which differs from the one asked for: " + difference(reader.schema(), schema.text));
   }
   try {
-    call.run(call.value, reader);
+    if (untyped) {
+      load_untyped(reader, options, call);
+    } else {
+      call.run(call.value, reader);
+    }
   } catch (const LimitExceeded& error) {
     if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
     throw LimitExceeded(name + ": " + error.what());
@@ -111,15 +143,22 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
                 const DecodeCall& call) {
   FileSource file(path);
   ByteSource* source = &file;
-  FileSource* direct = file.left() ? &file : nullptr;
+  const auto file_bytes = file.left();
+  FileSource* direct = file_bytes ? &file : nullptr;
   std::unique_ptr<ByteSource> decompressed;
+  std::optional<PeekedSource> peeked;
   if (const Codec* codec = codec_for_content(file.peek(16))) {
     decompressed = open_compressed(*codec, file, options.limits, options.threads);
-    source = decompressed.get();
+    source = &peeked.emplace(*decompressed);
     direct = nullptr;
   }
+  if (const auto format = format_of_content(peeked ? peeked->first() : file.peek(16))) {
+    load_foreign(*format, *source, direct, most_bytes(options, file_bytes), quoted(path), options,
+                 schema, call);
+    return;
+  }
   ContainerReader reader(*source, direct, quoted(path), options);
-  read_container(reader, quoted(path), schema, call);
+  read_container(reader, quoted(path), options, schema, call);
   reader.expect_end();
 }
 
@@ -134,12 +173,19 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
   if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
   if (const Codec* codec = codec_for_content(first)) {
     const auto decompressed = open_compressed(*codec, source, options.limits, options.threads);
-    ContainerReader reader(*decompressed, nullptr, name, options);
-    read_container(reader, name, schema, call);
+    PeekedSource peeked(*decompressed);
+    if (const auto format = format_of_content(peeked.first())) {
+      load_foreign(*format, peeked, nullptr, options.limits.max_bytes, name, options, schema, call);
+      return;
+    }
+    ContainerReader reader(peeked, nullptr, name, options);
+    read_container(reader, name, options, schema, call);
     reader.expect_end();
+  } else if (const auto format = format_of_content(first)) {
+    load_foreign(*format, source, nullptr, options.limits.max_bytes, name, options, schema, call);
   } else {
     ContainerReader reader(source, nullptr, name, options);
-    read_container(reader, name, schema, call);
+    read_container(reader, name, options, schema, call);
   }
 }
 

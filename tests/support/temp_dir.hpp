@@ -41,7 +41,8 @@ inline void spill(const std::filesystem::path& path, const std::string& bytes) {
 }
 
 inline std::size_t count_entries(const std::filesystem::path& directory) {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(directory), {}));
+  return static_cast<std::size_t>(
+      std::distance(std::filesystem::directory_iterator(directory), {}));
 }
 
 }  // namespace support

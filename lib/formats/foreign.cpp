@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "formats/foreign.hpp"
+
+#include <hoist/error.hpp>
+#include <hoist/value.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dynamic/conversion.hpp"
+#include "dynamic/schema_types.hpp"
+#include "formats/input.hpp"
+#include "formats/npy.hpp"
+#include "formats/pickle.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// The value as a Value that borrows its arrays from it.
+Value value_of(const Schema& schema, const EncodeCall& call, Encoded& encoded) {
+  if (schema.text == untyped_schema) return *static_cast<const Value*>(call.value);
+  Encoder encoder;
+  call.run(call.value, encoder);
+  encoded = encoder.take();
+  SharingSource source(encoded, nullptr);
+  Decoder decoder(source);
+  const ParsedSchema parsed(schema.text);
+  Value value = read_value(parsed.root(), decoder, ~std::uint64_t{0});
+  decoder.finish();
+  return value;
+}
+
+/// The whole of a source that can't be read at will.
+std::string slurp(ByteSource& in, std::uint64_t most, const std::string& name) {
+  constexpr std::size_t step = std::size_t{1} << 20;
+  std::string bytes;
+  for (std::size_t used = 0;;) {
+    bytes.resize(used + step);
+    const std::size_t got = in.read(reinterpret_cast<std::byte*>(bytes.data() + used), step);
+    used += got;
+    bytes.resize(used);
+    if (used > most)
+      throw LimitExceeded(name +
+                          ": more bytes come out of it than "
+                          "LoadOptions::limits.max_bytes allows");
+    if (got < step) return bytes;
+  }
+}
+
+Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
+                   const std::string& name, const LoadOptions& options) {
+  if (format == Format::npz) {
+    if (options.mmap != MmapMode::none) {
+      throw BadArgument(name +
+                        " is an .npz archive, whose members can't be mapped: load it without "
+                        "mmap, or dump each array to a .npy file");
+    }
+    return file != nullptr ? read_npz(*file, options)
+                           : read_npz(slurp(in, most, name), name, options);
+  }
+  if (options.mmap != MmapMode::none && file == nullptr) {
+    throw BadArgument(name +
+                      " is compressed (or no regular file) and can't be mapped: load it "
+                      "without mmap, or dump it with compress = false");
+  }
+  Input input(in, file, name, options, most);
+  Value value = format == Format::npy ? read_npy(input) : read_pickle(input);
+  if (!input.at_end()) input.damaged("there are bytes behind the end of the value");
+  return value;
+}
+
+/// What NumPy calls arr_0, arr_1, ... had no names when it was dumped.
+Value without_names(Value value, const SchemaNode& schema) {
+  using SchemaKind = SchemaNode::Kind;
+  if (schema.kind == SchemaKind::map || schema.kind == SchemaKind::structure) return value;
+  std::vector<Value> items;
+  for (const auto& [key, part] : value.entries()) {
+    if (key.as_text() != "arr_" + std::to_string(items.size())) return value;
+    items.push_back(part);
+  }
+  const bool several =
+      schema.kind == SchemaKind::tuple || schema.kind == SchemaKind::object ||
+      ((schema.kind == SchemaKind::list || schema.kind == SchemaKind::fixed_list) &&
+       !element_layout(schema.part(0)));
+  if (several) return Value::tuple(std::move(items));
+  return items.size() == 1 ? items[0] : value;
+}
+
+}  // namespace
+
+std::optional<Format> format_for_name(std::filesystem::path path) {
+  if (codec_for_extension(path) != nullptr) path.replace_extension();
+  const std::string extension = path.extension().string();
+  if (extension == ".npy") return Format::npy;
+  if (extension == ".npz") return Format::npz;
+  if (extension == ".joblib" || extension == ".pkl" || extension == ".pickle") {
+    return Format::pickle;
+  }
+  return std::nullopt;
+}
+
+std::optional<Format> format_of_content(std::span<const std::byte> first) {
+  const std::string_view text(reinterpret_cast<const char*>(first.data()), first.size());
+  if (text.starts_with("\x93NUMPY")) return Format::npy;
+  if (text.starts_with("PK\3\4") || text.starts_with("PK\5\6")) return Format::npz;
+  if (text.size() < 2) return std::nullopt;
+  if (text[0] == '\x80') return Format::pickle;
+  // The opcodes with which protocols 0 and 1, which have no mark of their own, can begin.
+  static constexpr std::string_view openers = "(])}cNILFVSTUXKMJG";
+  if (openers.find(text[0]) != std::string_view::npos) return Format::pickle;
+  return std::nullopt;
+}
+
+const char* default_codec(Format format) { return format == Format::pickle ? "zlib" : "gzip"; }
+
+void dump_foreign(Format format, ByteSink& out, bool compressed, int level, const Schema& schema,
+                  const EncodeCall& call) {
+  Encoded encoded;
+  const Value value = value_of(schema, call, encoded);
+  switch (format) {
+    case Format::npy: write_npy(out, value); break;
+    case Format::npz: write_npz(out, value, level); break;
+    case Format::pickle: write_pickle(out, value, compressed); break;
+  }
+}
+
+void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
+                  const std::string& name, const LoadOptions& options, const Schema& schema,
+                  const DecodeCall& call) {
+  // Codecs and conversions don't know the file's name.
+  const auto named = [&](const std::exception& error) {
+    const std::string what = error.what();
+    return what.find(name) != std::string::npos ? what : name + ": " + what;
+  };
+  try {
+    Value value = read_foreign(format, in, file, most, name, options);
+    if (schema.text == untyped_schema) {
+      *static_cast<Value*>(call.value) = std::move(value);
+      return;
+    }
+    const ParsedSchema parsed(schema.text);
+    if (format == Format::npz) value = without_names(std::move(value), parsed.root());
+    const EncodedValue made = encode_as(parsed.root(), value, options.mmap != MmapMode::none);
+    SharingSource source(made.encoded, nullptr);
+    call.run(call.value, source);
+  } catch (const WrongType& error) {
+    throw WrongType(named(error));
+  } catch (const LimitExceeded& error) {
+    throw LimitExceeded(named(error));
+  } catch (const UnsafeData& error) {
+    throw UnsafeData(named(error));
+  } catch (const DamagedData& error) {
+    throw DamagedData(named(error));
+  }
+}
+
+void load_untyped(ContainerReader& reader, const LoadOptions& options, const DecodeCall& call) {
+  const ParsedSchema parsed(reader.schema());
+  Decoder decoder(reader);
+  Value value = read_value(parsed.root(), decoder, options.limits.max_nodes);
+  decoder.finish();
+  *static_cast<Value*>(call.value) = std::move(value);
+}
+
+std::size_t PeekedSource::read(std::byte* to, std::size_t n) {
+  const std::size_t before = std::min(n, end_ - at_);
+  std::memcpy(to, first_.data() + at_, before);
+  at_ += before;
+  return before == n ? n : before + in_.read(to + before, n - before);
+}
+
+std::optional<std::uint64_t> PeekedSource::left() const {
+  const auto more = in_.left();
+  return more ? std::optional(*more + (end_ - at_)) : std::nullopt;
+}
+
+}  // namespace hoist::detail

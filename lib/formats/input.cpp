@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "formats/input.hpp"
+
+#include <hoist/error.hpp>
+
+#include <algorithm>
+
+#include "arrays/file_mapping.hpp"
+#include "base/run_parallel.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
+/// Each thread takes pieces of this size: large enough to amortise the call, small enough that the
+/// threads end together.
+constexpr std::size_t piece_bytes = std::size_t{4} << 20;
+constexpr std::size_t step_bytes = std::size_t{1} << 20;
+
+}  // namespace
+
+Input::Input(ByteSource& in, FileSource* file, std::string name, const LoadOptions& options,
+             std::uint64_t most)
+    : in_(in),
+      file_(file),
+      name_(std::move(name)),
+      options_(options),
+      most_(most),
+      buffer_(buffer_bytes) {}
+
+void Input::damaged(const std::string& what) const {
+  throw DamagedData(name_ + ": " + what + " (at byte " + std::to_string(position()) + ")");
+}
+void Input::limit(const std::string& what) const {
+  throw LimitExceeded(name_ + ": " + what + " (at byte " + std::to_string(position()) + ")");
+}
+
+void Input::fill() {
+  start_ += end_;
+  at_ = end_ = 0;
+  end_ = in_.read(buffer_.data(), buffer_.size());
+  if (start_ + end_ > most_ && file_ == nullptr) {
+    limit("more than " + std::to_string(most_) +
+          " bytes come out of it, the most that "
+          "LoadOptions::limits.max_bytes allows");
+  }
+  if (end_ == 0) damaged("the file is cut short");
+}
+
+void Input::get_more(std::byte* to, std::size_t n) {
+  while (n > 0) {
+    if (at_ == end_) fill();
+    const std::size_t some = std::min(n, end_ - at_);
+    std::memcpy(to, buffer_.data() + at_, some);
+    at_ += some;
+    to += some;
+    n -= some;
+  }
+}
+
+void Input::expect(std::uint64_t n) const {
+  const std::size_t held = end_ - at_;
+  if (n <= held) return;
+  if (const auto left = in_.left()) {
+    if (n - held > *left) damaged("the file is cut short");
+  } else if (n > most_ || position() > most_ - n) {
+    limit("an element of " + std::to_string(n) +
+          " bytes would pass "
+          "LoadOptions::limits.max_bytes");
+  }
+}
+
+std::string Input::text(std::size_t n) {
+  expect(n);
+  std::string text;
+  while (text.size() < n) {
+    const std::size_t from = text.size();
+    text.resize(from + std::min(n - from, step_bytes));
+    get(text.data() + from, text.size() - from);
+  }
+  return text;
+}
+
+void Input::skip(std::size_t n) {
+  std::byte ignored[256];
+  for (; n > 0; n -= std::min(n, sizeof ignored)) get(ignored, std::min(n, sizeof ignored));
+}
+
+std::shared_ptr<Storage> Input::elements(std::size_t bytes) {
+  expect(bytes);
+  if (bytes == 0) return nullptr;
+  const std::size_t held = end_ - at_;
+  const std::uint64_t from = position();
+  if (maps()) {
+    auto storage = map_file(file_->path(), file_->fd(), from, bytes, options_.mmap);
+    const std::size_t buffered = std::min(bytes, held);
+    at_ += buffered;
+    file_->skip(bytes - buffered);
+    start_ += bytes - buffered;
+    return storage;
+  }
+  auto storage = allocate_storage(bytes, Fill::none);
+  const std::size_t buffered = std::min(bytes, held);
+  get(storage->data(), buffered);
+  const std::size_t rest = bytes - buffered;
+  if (rest == 0) return storage;
+  std::byte* to = storage->data() + buffered;
+  if (file_ != nullptr) {
+    read_large(*file_, to, rest, options_.threads);
+  } else {
+    for (std::size_t done = 0; done < rest;) {
+      const std::size_t got = in_.read(to + done, std::min(rest - done, piece_bytes));
+      if (got == 0) damaged("the file is cut short");
+      done += got;
+    }
+  }
+  start_ += rest;
+  return storage;
+}
+
+bool Input::at_end() {
+  if (at_ < end_) return false;
+  start_ += end_;
+  at_ = end_ = 0;
+  end_ = in_.read(buffer_.data(), buffer_.size());
+  return end_ == 0;
+}
+
+void read_large(FileSource& file, std::byte* to, std::size_t n, unsigned threads) {
+  if (n < 2 * piece_bytes) {
+    if (file.read(to, n) != n) throw DamagedData("\"" + file.path().string() + "\" is cut short");
+    return;
+  }
+  const std::uint64_t start = file.position();
+  run_parallel((n + piece_bytes - 1) / piece_bytes, threads != 0 ? threads : transfer_threads(),
+               [&](std::size_t i) {
+                 const std::size_t from = i * piece_bytes;
+                 const std::size_t size = std::min(piece_bytes, n - from);
+                 if (read_at(file.fd(), to + from, size, start + from, file.path()) != size) {
+                   throw DamagedData("\"" + file.path().string() + "\" is cut short");
+                 }
+               });
+  file.skip(n);
+}
+
+}  // namespace hoist::detail

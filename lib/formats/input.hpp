@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+#include <hoist/detail/storage.hpp>
+#include <hoist/dump.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.hpp"
+
+namespace hoist::detail {
+
+/// The bytes of a file in a foreign format, read once from front to back. Knows how much there is or
+/// may be, so that nothing is allocated for bytes that can't come.
+class Input {
+ public:
+  /// `file` is the source itself where that is an uncompressed file, else null. `most`: how many
+  /// bytes may come out of a source that does not know its length.
+  Input(ByteSource& in, FileSource* file, std::string name, const LoadOptions& options,
+        std::uint64_t most);
+
+  const std::string& name() const noexcept { return name_; }
+  const LoadOptions& options() const noexcept { return options_; }
+  /// Offset of the next byte in the uncompressed stream.
+  std::uint64_t position() const noexcept { return start_ + at_; }
+  /// True where arrays can be mapped, which also has been asked for.
+  bool maps() const noexcept { return file_ != nullptr && options_.mmap != MmapMode::none; }
+
+  std::byte byte() {
+    if (at_ == end_) fill();
+    return buffer_[at_++];
+  }
+  /// Throws DamagedData where the input ends first.
+  void get(void* to, std::size_t n) {
+    if (n > end_ - at_) {
+      get_more(static_cast<std::byte*>(to), n);
+      return;
+    }
+    std::memcpy(to, buffer_.data() + at_, n);
+    at_ += n;
+  }
+  template <class T>
+  T number() {
+    T value;
+    get(&value, sizeof value);
+    return value;
+  }
+  /// Throws DamagedData or LimitExceeded unless so many bytes can follow.
+  void expect(std::uint64_t n) const;
+  /// So many bytes of text; memory grows with what arrives.
+  std::string text(std::size_t n);
+  void skip(std::size_t n);
+  /// Elements of an array: mapped where asked for, else read, large ones by several threads.
+  std::shared_ptr<Storage> elements(std::size_t bytes);
+  /// True if nothing follows.
+  bool at_end();
+
+  /// Throws DamagedData with the file's name and the position.
+  [[noreturn]] void damaged(const std::string& what) const;
+  [[noreturn]] void limit(const std::string& what) const;
+
+ private:
+  void fill();
+  void get_more(std::byte* to, std::size_t n);
+
+  ByteSource& in_;
+  FileSource* file_;
+  std::string name_;
+  const LoadOptions& options_;
+  std::uint64_t most_;
+  std::uint64_t start_ = 0;  // of the buffer
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+  std::vector<std::byte> buffer_;
+};
+
+/// Reads `n` bytes at the file's position, by several threads where there are many, and moves behind
+/// them. Throws DamagedData if they are not there.
+void read_large(FileSource& file, std::byte* to, std::size_t n, unsigned threads);
+
+}  // namespace hoist::detail

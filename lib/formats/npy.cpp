@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "formats/npy.hpp"
+
+#include <hoist/error.hpp>
+
+#include <cstring>
+
+#include "dynamic/dtype_check.hpp"
+#include "dynamic/elements.hpp"
+#include "formats/pickle.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr std::size_t max_header_bytes = std::size_t{1} << 20;
+using Kind = Value::Kind;
+
+template <class T>
+Value::Elements one(char kind, const T& number) {
+  auto storage = allocate_storage(sizeof number, Fill::none);
+  std::memcpy(storage->data(), &number, sizeof number);
+  const std::byte* data = storage->data();
+  return {DType{.kind = kind, .itemsize = sizeof number}, {}, Order::c, std::move(storage), data};
+}
+
+/// A list of numbers of one kind as one array, so that small hand-made values need no Array.
+std::optional<Value::Elements> list_elements(const Value& value) {
+  std::vector<Value::Elements> parts;
+  for (const Value& item : value.items()) {
+    const auto number = number_of(item);
+    if (!number) return std::nullopt;
+    parts.push_back(as_npy_array(item, "item"));
+    if (!(parts.back().dtype == parts.front().dtype) || !parts.back().shape.empty()) {
+      return std::nullopt;
+    }
+  }
+  if (parts.empty()) return std::nullopt;
+  const std::size_t size = parts[0].dtype.itemsize;
+  auto storage = allocate_storage(parts.size() * size, Fill::none);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    std::memcpy(storage->data() + i * size, parts[i].data, size);
+  }
+  const std::byte* data = storage->data();
+  return Value::Elements{parts[0].dtype, {parts.size()}, Order::c, std::move(storage), data};
+}
+
+}  // namespace
+
+Value::Elements as_npy_array(const Value& value, const std::string& what) {
+  switch (value.kind()) {
+    case Kind::array: return value.elements();
+    case Kind::boolean: return one('b', static_cast<unsigned char>(value.as_bool()));
+    case Kind::integer: return one('i', value.as_int());
+    case Kind::natural: return one('u', value.as_uint());
+    case Kind::real: return one('f', value.as_double());
+    case Kind::complex: return one('c', value.as_complex());
+    case Kind::text: return text_elements(value.as_text());
+    case Kind::bytes:
+    case Kind::scalar: {
+      const std::string& bytes = value.as_bytes();
+      auto storage = allocate_storage(std::max<std::size_t>(bytes.size(), 1), Fill::zero);
+      std::memcpy(storage->data(), bytes.data(), bytes.size());
+      const std::byte* data = storage->data();
+      DType dtype = value.kind() == Kind::scalar
+                        ? value.dtype()
+                        : DType{.kind = 'S', .itemsize = std::max<std::size_t>(bytes.size(), 1)};
+      return {std::move(dtype), {}, Order::c, std::move(storage), data};
+    }
+    case Kind::list:
+    case Kind::tuple:
+      if (auto elements = list_elements(value)) return *elements;
+      break;
+    default: break;
+  }
+  throw BadArgument(what + " is " + value.kind_name() +
+                    ", which is no array: NumPy's files hold "
+                    "arrays only; choose .joblib, .hoist or, for several arrays, .npz");
+}
+
+void write_npy(ByteSink& out, const Value& value) {
+  const Value::Elements elements = as_npy_array(value, "the value for a .npy file");
+  const std::string head = npy_preamble({elements.dtype, elements.shape, elements.order});
+  out.write(std::as_bytes(std::span(head)));
+  out.write({elements.data, elements.nbytes()});
+}
+
+Value read_npy(Input& in) {
+  const std::string magic = in.text(npy_magic.size());
+  if (magic != npy_magic) in.damaged("it does not begin as a .npy file");
+  const auto major = in.number<std::uint8_t>();
+  const auto minor = in.number<std::uint8_t>();
+  if (major < 1 || major > 3 || minor != 0) {
+    in.damaged("it is a .npy file of version " + std::to_string(major) + "." +
+               std::to_string(minor) + "; versions 1.0, 2.0 and 3.0 can be read");
+  }
+  const std::size_t bytes = major == 1 ? in.number<std::uint16_t>() : in.number<std::uint32_t>();
+  if (bytes > max_header_bytes) in.limit("its header has more than 1 MiB");
+  const std::string text = in.text(bytes);
+  NpyHeader header;
+  std::size_t size = 0;
+  try {
+    header = parse_npy_header(text, major == 3);
+    size = checked_bytes(header.dtype, header.shape);
+  } catch (const LimitExceeded& error) {
+    in.limit(error.what());
+  } catch (const DamagedData& error) {
+    in.damaged(error.what());
+  }
+  if (header.dtype.has_objects()) return read_object_array(in, header.shape);
+  Value::Elements elements{std::move(header.dtype), std::move(header.shape), header.order,
+                           in.elements(size), nullptr};
+  if (elements.storage) elements.data = elements.storage->data();
+  return Value(std::move(elements));
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+#include <hoist/value.hpp>
+
+#include <string>
+#include <string_view>
+
+#include "formats/input.hpp"
+
+// NumPy's .npy and .npz; what hoist takes and writes of them: docs/formats/npy.md.
+
+namespace hoist::detail {
+
+inline constexpr std::string_view npy_magic = "\x93NUMPY";
+
+/// What stands in front of an array's elements.
+struct NpyHeader {
+  DType dtype;
+  Shape shape;
+  Order order = Order::c;
+};
+
+/// Parses the dict in a header. Throws DamagedData or LimitExceeded.
+NpyHeader parse_npy_header(std::string_view text, bool utf8);
+/// The whole preamble, of a size that is a multiple of 64.
+std::string npy_preamble(const NpyHeader& header);
+/// A dtype as NumPy's `descr` has it. Throws BadArgument for one that .npy can't express (fields
+/// that overlap or stand out of order).
+std::string npy_descr(const DType& dtype);
+
+/// An array, or what becomes one: numbers and text, lists of numbers. Throws BadArgument naming
+/// `what` for anything else.
+Value::Elements as_npy_array(const Value& value, const std::string& what);
+
+void write_npy(ByteSink& out, const Value& value);
+Value read_npy(Input& in);
+
+/// Members, deflated at that level (0: stored).
+void write_npz(ByteSink& out, const Value& value, int level);
+/// Needs the whole file: `file` where it lies uncompressed on disk, else `bytes`.
+Value read_npz(FileSource& file, const LoadOptions& options);
+Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options);
+
+}  // namespace hoist::detail

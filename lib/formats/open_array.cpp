@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+#include <hoist/open_array.hpp>
+
+#include <utility>
+
+#include "base/file.hpp"
+#include "dynamic/dtype_check.hpp"
+#include "dynamic/schema_types.hpp"
+#include "formats/npy.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+std::string text_of(const Shape& shape) {
+  std::string text = "(";
+  for (const std::size_t extent : shape) {
+    text += text.size() > 1 ? ", " : "";
+    text += std::to_string(extent);
+  }
+  return text + ")";
+}
+
+}  // namespace
+
+void create_array_file(const std::filesystem::path& path, const DType& dtype, const Shape& shape,
+                       Order order, MmapMode mode) {
+  const bool replace = mode == MmapMode::write;
+  if (!replace && std::filesystem::exists(path)) return;
+  if (order == Order::strided) throw BadArgument("open_array: the order must be C or Fortran");
+  auto [base, inner] = flattened(dtype);
+  Shape all = shape;
+  all.insert(all.end(), inner.begin(), inner.end());
+  const std::size_t bytes = checked_bytes(base, all);
+  const std::string head = npy_preamble({std::move(base), std::move(all), order});
+  AtomicFile file(path);
+  file.write(std::as_bytes(std::span(head)));
+  file.extend(bytes);
+  if (replace) {
+    file.commit();
+  } else {
+    file.commit_new();
+  }
+}
+
+void throw_other_shape(const std::filesystem::path& path, const Shape& has, const Shape& asked) {
+  throw WrongType("\"" + path.string() + "\" holds an array of shape " + text_of(has) + ", not " +
+                  text_of(asked));
+}
+
+}  // namespace hoist::detail

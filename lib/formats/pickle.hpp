@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+#include <hoist/value.hpp>
+
+#include <filesystem>
+
+#include "formats/input.hpp"
+
+// Python's pickles and the files of its joblib; what hoist takes and writes: docs/formats/pickle.md.
+
+namespace hoist::detail {
+
+/// Reads one pickle, with arrays as joblib puts them into the stream. Executes nothing: it knows a
+/// fixed list of constructors and refuses all other names with UnsafeData.
+Value read_pickle(Input& in);
+
+/// The pickle that stands for the elements in the .npy file of an array of objects.
+Value read_object_array(Input& in, const Shape& shape);
+
+/// Writes a file that every joblib from 0.11 on loads. `compressed`: the stream will be, so its
+/// arrays must not promise to be mappable.
+void write_pickle(ByteSink& out, const Value& value, bool compressed);
+
+}  // namespace hoist::detail

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "formats/pickle_machine.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+struct Seen {
+  bool open = true;
+  std::size_t height = 0;
+  std::uint64_t expanded = 1;
+};
+
+std::size_t count_of(const Value& value) {
+  if (value.kind() == Kind::dict) return 2 * value.entries().size();
+  return value.items().size();
+}
+
+const Value& part_of(const Value& value, std::size_t i) {
+  if (value.kind() != Kind::dict) return value.items()[i];
+  const auto& entry = value.entries()[i / 2];
+  return i % 2 == 0 ? entry.first : entry.second;
+}
+
+bool has_parts(const Value& value) {
+  switch (value.kind()) {
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::set:
+    case Kind::frozen_set:
+    case Kind::dict:
+    case Kind::slice:
+    case Kind::range:
+    case Kind::objects: return true;
+    default: return false;
+  }
+}
+
+/// Text that is equal for keys that Python holds equal: 1, 1.0 and True are one key.
+std::string key_text(const Value& key) {
+  const auto integer = [](std::int64_t n) { return "i" + std::to_string(n); };
+  switch (key.kind()) {
+    case Kind::text: return "t" + key.as_text();
+    case Kind::integer: return integer(key.as_int());
+    case Kind::boolean: return integer(key.as_bool() ? 1 : 0);
+    case Kind::real: {
+      const double number = key.as_double();
+      const bool whole = number >= -0x1p63 && number < 0x1p63 &&
+                         static_cast<double>(static_cast<std::int64_t>(number)) == number;
+      if (whole) return integer(static_cast<std::int64_t>(number));
+      break;
+    }
+    default: break;
+  }
+  Hasher hasher;
+  hash_value(hasher, key);
+  return "h" + hasher.digest().hex();
+}
+
+/// A key set again keeps its place and takes the new value.
+void merge_keys(const Value& value) {
+  auto& entries = const_cast<DictNode&>(node_as<DictNode>(value)).entries;
+  if (entries.size() < 2) return;
+  std::unordered_map<std::string, std::size_t> places;
+  places.reserve(entries.size());
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    const auto [at, is_new] = places.emplace(key_text(entries[i].first), kept);
+    if (!is_new) {
+      entries[at->second].second = std::move(entries[i].second);
+    } else {
+      if (kept != i) entries[kept] = std::move(entries[i]);
+      ++kept;
+    }
+  }
+  entries.resize(kept);
+}
+
+}  // namespace
+
+void check_value(Value& value, const Limits& limits, Fail fail,
+                 const std::function<void(const std::string&)>& over) {
+  struct Frame {
+    const Value* value;
+    std::size_t next;
+  };
+  std::unordered_map<const Value::Node*, Seen> seen;
+  std::vector<Frame> stack;
+  std::vector<Value> dicts;
+  const auto leaf = [&](const Value& part) {
+    const bool unbuilt_array = part.kind() == Kind::array && is_unbuilt(node_as<ArrayNode>(part));
+    const bool unbuilt_dtype = part.kind() == Kind::dtype && !node_as<DTypeNode>(part).built;
+    if (part.kind() == Kind::internal || unbuilt_array || unbuilt_dtype) {
+      fail("a part of the value was left unfinished");
+    }
+  };
+  const auto enter = [&](const Value& part) {
+    seen.emplace(part.node(), Seen{});
+    if (part.kind() == Kind::dict) dicts.push_back(part);
+    stack.push_back({&part, 0});
+    if (stack.size() > limits.max_depth) over("its values nest deeper than Limits::max_depth");
+  };
+  if (!has_parts(value)) return leaf(value);
+  enter(value);
+  while (!stack.empty()) {
+    Frame& frame = stack.back();
+    const Value& at = *frame.value;
+    if (frame.next < count_of(at)) {
+      const Value& part = part_of(at, frame.next++);
+      if (!has_parts(part)) {
+        leaf(part);
+      } else if (const auto known = seen.find(part.node()); known == seen.end()) {
+        enter(part);
+      } else if (known->second.open) {
+        fail("a container holds itself, which a Value can't");
+      }
+      continue;
+    }
+    Seen& done = seen[at.node()];
+    for (std::size_t i = 0; i < count_of(at); ++i) {
+      const Value& part = part_of(at, i);
+      if (!has_parts(part)) {
+        ++done.expanded;
+        continue;
+      }
+      const Seen& inner = seen[part.node()];
+      done.height = std::max(done.height, inner.height + 1);
+      done.expanded += inner.expanded;  // each is under the limit: no overflow
+      if (done.expanded > limits.max_expanded) {
+        over("written out without sharing, its values are more than Limits::max_expanded");
+      }
+    }
+    if (done.height > limits.max_depth) over("its values nest deeper than Limits::max_depth");
+    done.open = false;
+    stack.pop_back();
+  }
+  for (const Value& dict : dicts) merge_keys(dict);
+}
+
+}  // namespace hoist::detail

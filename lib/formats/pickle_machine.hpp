@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/value.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "dynamic/value_node.hpp"
+#include "formats/input.hpp"
+
+namespace hoist::detail {
+
+/// The constructors that a pickle may name. Each is known to the reader and none is Python's.
+enum class Token : unsigned char {
+  array_wrapper,    // joblib.numpy_pickle.NumpyArrayWrapper
+  sidecar_wrapper,  // the wrappers of joblib before 0.10, whose arrays lie in other files
+  dtype,
+  ndarray,
+  matrix,
+  reconstruct,
+  scalar,
+  frombuffer,
+  encode,
+  bytes,
+  bytearray,
+  set,
+  frozenset,
+  complex,
+  slice,
+  range,
+  object,
+  reconstructor,
+  ordered_dict,
+  default_dict,
+  deque,
+  counter,
+  date,
+  time,
+  datetime,
+  timedelta,
+  timezone,
+  factory,  // list, int, ...: what a defaultdict makes, nothing else
+};
+
+/// Things on the machine's stack that are no values: they may only be consumed.
+struct TokenNode final : Value::Node {
+  explicit TokenNode(Token t) : Node(Kind::internal), token(t) {}
+  Token token;
+};
+struct WrapperNode final : Value::Node {
+  WrapperNode() : Node(Kind::internal) {}
+};
+struct TimezoneNode final : Value::Node {
+  explicit TimezoneNode(std::int64_t us) : Node(Kind::internal), offset_us(us) {}
+  std::int64_t offset_us;
+};
+/// An array between REDUCE and BUILD, which makes it an array or an array of objects.
+inline bool is_unbuilt(const ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
+
+/// What a pickle and those nested in it share: how much of what a hostile stream could have too much
+/// of is left, and all containers made so far, which could have been filled with themselves.
+class PickleContext {
+ public:
+  explicit PickleContext(const Limits& limits)
+      : steps(limits.max_nodes), memory(limits.max_memory) {}
+  PickleContext(const PickleContext&) = delete;
+  PickleContext& operator=(const PickleContext&) = delete;
+  /// Takes cycles apart, which would never be freed.
+  ~PickleContext();
+
+  std::uint64_t steps;
+  std::uint64_t memory;
+  std::vector<Value> containers;
+};
+
+/// Runs one pickle.
+class PickleMachine {
+ public:
+  /// `nested`: how many pickles are around this one; inside, joblib's wrappers are refused.
+  PickleMachine(Input& in, PickleContext& context, int nested)
+      : in_(in), context_(context), nested_(nested) {}
+
+  /// Up to and with STOP. The value may still share parts in ways that `check_value` refuses.
+  Value run();
+
+ private:
+  using Items = std::vector<Value>;
+
+  // The stream: every byte of it passes here, so that frames are kept to.
+  unsigned char byte();
+  template <class T>
+  T number();
+  std::string text(std::uint64_t n);
+  std::string line();
+
+  // The stack.
+  void push(Value value);
+  Value pop();
+  const Value& top();
+  Items pop_mark();
+  void push_container(Value value);
+  void charge(std::size_t bytes);
+  void count_steps(std::uint64_t n);
+  bool all_hashable(const Items& items);
+  void store(std::uint64_t index);
+  void fetch(std::uint64_t index);
+
+  void step(unsigned char op);
+  bool step_text(unsigned char op);
+  bool step_container(unsigned char op);
+  void frame();
+  void global(const std::string& module, const std::string& name);
+  void set_items(const Value& target, Items items);
+  void append(const Value& target, Items items);
+  void add_items();
+  void reduce();
+  void new_object();
+  void build();
+  Value call(Token token, Items arguments);
+  Value build_wrapper(const Value& state);
+  Value nested_array(const Shape& shape);
+
+  [[noreturn]] void damaged(const std::string& what) const { in_.damaged(what); }
+  [[noreturn]] void unsafe(const std::string& what) const;
+
+  Input& in_;
+  PickleContext& context_;
+  int nested_;
+  std::uint64_t begin_ = 0;
+  std::uint64_t frame_end_ = 0;  // 0: between frames
+  Items stack_;
+  std::vector<std::size_t> marks_;
+  std::unordered_map<std::uint64_t, Value> memo_;
+};
+
+/// The token of a global name; nothing for names that are not on the list.
+std::optional<Token> token_of(std::string_view module, std::string_view name);
+/// The token that a value is, if it is one.
+std::optional<Token> as_token(const Value& value);
+
+/// Constructors with plain arguments; `fail` throws naming the file. Nothing for tokens that are
+/// no such constructors.
+using Fail = const std::function<void(const std::string&)>&;
+std::optional<Value> call_plain(Token token, std::vector<Value>& arguments, Fail fail);
+std::optional<Value> call_time(Token token, const std::vector<Value>& arguments, Fail fail);
+std::optional<Value> call_numpy(Token token, std::vector<Value>& arguments, Fail fail);
+void set_dtype_state(DTypeNode& node, const Value& state, Fail fail);
+void set_array_state(ArrayNode& node, const Value& state, Fail fail);
+Shape shape_argument(const Value& value, Fail fail);
+/// Bytes, or text of Python 2 that stands for them.
+std::string bytes_argument(const Value& value, Fail fail);
+
+/// Text arguments of protocol 0 and of Python 2.
+std::string raw_unicode(std::string_view line, Fail fail);
+std::string quoted_string(std::string_view line, Fail fail);
+Value decimal_integer(std::string_view line, bool is_long, Fail fail);
+double decimal_real(std::string_view line, Fail fail);
+
+/// Refuses values that contain themselves, nest deeper or expand further than the limits, or hold
+/// tokens; removes keys that stand in a dict twice.
+void check_value(Value& value, const Limits& limits, Fail fail,
+                 const std::function<void(const std::string&)>& over);
+
+}  // namespace hoist::detail

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <limits>
+
+#include "dynamic/elements.hpp"
+#include "dynamic/value_node.hpp"
+#include "formats/pickle.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// Raw arrays begin at a multiple of this in the file; joblib's own are at 16.
+constexpr std::uint64_t array_align = 64;
+constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
+
+/// Opcodes of protocol 4, without frames and memo: every Python from 3.4 on loads them.
+class PickleWriter {
+ public:
+  PickleWriter(ByteSink& out, bool compressed) : out_(out), compressed_(compressed) {}
+
+  void write(const Value& value) {
+    text("\x80\x04");
+    put(value);
+    text(".");
+    flush();
+  }
+
+ private:
+  // --- bytes --------------------------------------------------------------------------------------
+
+  void flush() {
+    if (!buffer_.empty()) out_.write(std::as_bytes(std::span(buffer_)));
+    buffer_.clear();
+  }
+  void text(std::string_view bytes) {
+    position_ += bytes.size();
+    if (bytes.size() >= buffer_bytes) {
+      flush();
+      out_.write(std::as_bytes(std::span(bytes)));
+      return;
+    }
+    buffer_ += bytes;
+    if (buffer_.size() >= buffer_bytes) flush();
+  }
+  template <class T>
+  void number(T value) {
+    text({reinterpret_cast<const char*>(&value), sizeof value});
+  }
+  void op(unsigned char code) { number(code); }
+
+  // --- scalars ------------------------------------------------------------------------------------
+
+  void boolean(bool value) { op(value ? 0x88 : 0x89); }
+
+  void long_bytes(std::string_view bytes) {
+    if (bytes.size() < 256) {
+      op(0x8A);
+      op(static_cast<unsigned char>(bytes.size()));
+    } else {
+      op(0x8B);
+      number(static_cast<std::int32_t>(bytes.size()));
+    }
+    text(bytes);
+  }
+
+  void integer(std::int64_t value) {
+    if (value >= 0 && value < 256) {
+      op('K');
+      op(static_cast<unsigned char>(value));
+    } else if (value >= 0 && value < 65536) {
+      op('M');
+      number(static_cast<std::uint16_t>(value));
+    } else if (value >= std::numeric_limits<std::int32_t>::min() &&
+               value <= std::numeric_limits<std::int32_t>::max()) {
+      op('J');
+      number(static_cast<std::int32_t>(value));
+    } else {
+      long_bytes({reinterpret_cast<const char*>(&value), sizeof value});
+    }
+  }
+
+  void real(double value) {
+    op('G');
+    number(__builtin_bswap64(std::bit_cast<std::uint64_t>(value)));
+  }
+
+  void string(const std::string& value) {
+    if (!is_utf8(value)) return bytes(value);
+    if (value.size() < 256) {
+      op(0x8C);
+      op(static_cast<unsigned char>(value.size()));
+    } else if (value.size() <= std::numeric_limits<std::uint32_t>::max()) {
+      op('X');
+      number(static_cast<std::uint32_t>(value.size()));
+    } else {
+      op(0x8D);
+      number(std::uint64_t{value.size()});
+    }
+    text(value);
+  }
+
+  void bytes(std::string_view value) {
+    if (value.size() < 256) {
+      op('C');
+      op(static_cast<unsigned char>(value.size()));
+    } else if (value.size() <= std::numeric_limits<std::uint32_t>::max()) {
+      op('B');
+      number(static_cast<std::uint32_t>(value.size()));
+    } else {
+      op(0x8E);
+      number(std::uint64_t{value.size()});
+    }
+    text(value);
+  }
+
+  void global(std::string_view module, std::string_view name) {
+    op('c');
+    text(module);
+    text("\n");
+    text(name);
+    text("\n");
+  }
+
+  /// A tuple of what `put_items` puts, `n` items.
+  template <class PutItems>
+  void tuple(std::size_t n, PutItems put_items) {
+    if (n > 3) op('(');
+    put_items();
+    op(n == 0 ? ')' : n > 3 ? 't' : static_cast<unsigned char>(0x84 + n));
+  }
+  void extents(const Shape& shape) {
+    tuple(shape.size(), [&] {
+      for (const std::size_t extent : shape) integer(static_cast<std::int64_t>(extent));
+    });
+  }
+
+  // --- dtypes and arrays --------------------------------------------------------------------------
+
+  static std::size_t alignment(const DType& dtype) {
+    if (dtype.base) return alignment(*dtype.base);
+    if (!dtype.fields) return 1;
+    std::size_t most = 1;
+    for (const auto& field : *dtype.fields) most = std::max(most, alignment(field.type));
+    return most;
+  }
+
+  void dtype(const DType& type) {
+    const bool object = type.kind == 'O';
+    const bool flexible = type.kind == 'S' || type.kind == 'U' || type.kind == 'V';
+    const bool time = type.kind == 'M' || type.kind == 'm';
+    const std::size_t size = type.kind == 'U' ? type.itemsize / 4 : type.itemsize;
+    global("numpy", "dtype");
+    string(type.kind + std::to_string(size));
+    text("\x89\x88\x87R(");  // False, True; call; then the state
+    integer(time ? 4 : 3);
+    const bool no_order = type.kind == 'S' || type.kind == 'V' || object || type.itemsize == 1;
+    string(no_order ? "|" : type.big_endian ? ">" : "<");
+    if (type.base) {
+      tuple(2, [&] {
+        dtype(*type.base);
+        extents(type.shape);
+      });
+    } else {
+      op('N');
+    }
+    type.fields ? fields(*type.fields) : text("NN");
+    integer(flexible ? static_cast<std::int64_t>(type.itemsize) : -1);
+    integer(type.kind == 'U' ? 4 : flexible ? static_cast<std::int64_t>(alignment(type)) : -1);
+    integer(object ? 63 : type.kind == 'U' ? 8 : type.fields ? 16 : 0);
+    if (time) {
+      tuple(2, [&] {
+        op('}');
+        tuple(4, [&] {
+          bytes(type.unit);
+          integer(type.unit_count);
+          integer(1);
+          integer(1);
+        });
+      });
+    }
+    text("tb");
+  }
+
+  void fields(const std::vector<DType::Field>& all) {
+    tuple(all.size(), [&] {
+      for (const auto& field : all) string(field.name);
+    });
+    text("}(");
+    for (const auto& field : all) {
+      string(field.name);
+      tuple(2, [&] {
+        dtype(field.type);
+        integer(static_cast<std::int64_t>(field.offset));
+      });
+    }
+    op('u');
+  }
+
+  /// The opcodes of joblib's wrapper; the elements follow them.
+  std::string wrapper(const DType& type, const Shape& shape, Order order, bool mappable) {
+    std::string opcodes;
+    struct Collect final : ByteSink {
+      explicit Collect(std::string& to) : text(to) {}
+      void write(std::span<const std::byte> part) override {
+        text.append(reinterpret_cast<const char*>(part.data()), part.size());
+      }
+      std::string& text;
+    } collect(opcodes);
+    PickleWriter inner(collect, compressed_);
+    inner.global("joblib.numpy_pickle", "NumpyArrayWrapper");
+    inner.text(")\x81}(");
+    inner.string("subclass");
+    inner.global("numpy", "ndarray");
+    inner.string("shape");
+    inner.extents(shape);
+    inner.string("order");
+    inner.string(order == Order::fortran && shape.size() > 1 ? "F" : "C");
+    inner.string("dtype");
+    inner.dtype(type);
+    inner.string("allow_mmap");
+    inner.boolean(mappable);
+    inner.text("ub");
+    inner.flush();
+    return opcodes;
+  }
+
+  void array(const Value::Elements& elements) {
+    const std::string opcodes =
+        wrapper(elements.dtype, elements.shape, elements.order, !compressed_);
+    // joblib's own padding is unknown to its versions before 1.2. A string that is dropped at once
+    // moves the elements to where they are aligned for all of them.
+    if (!compressed_) {
+      const std::uint64_t end = position_ + opcodes.size();
+      std::uint64_t shift = (array_align - end % array_align) % array_align;
+      if (shift > 0 && shift < 3) shift += array_align;
+      if (shift > 0) {
+        op('C');
+        op(static_cast<unsigned char>(shift - 3));
+        text(std::string(static_cast<std::size_t>(shift - 3), '\0'));
+        op('0');
+      }
+    }
+    text(opcodes);
+    text({reinterpret_cast<const char*>(elements.data), elements.nbytes()});
+  }
+
+  /// Python objects: behind the wrapper a pickle of its own, in which there are no wrappers.
+  void objects(const Value& value) {
+    if (!plain_arrays_) {
+      text(wrapper(value.dtype(), value.shape(), value.order(), false));
+      text("\x80\x04");
+    }
+    const bool outer = std::exchange(plain_arrays_, true);
+    reconstruct(value.shape(), value.dtype(), value.order(), [&] {
+      text("](");
+      for (const Value& item : value.items()) put(item);
+      op('e');
+    });
+    plain_arrays_ = outer;
+    if (!plain_arrays_) op('.');
+  }
+
+  template <class PutData>
+  void reconstruct(const Shape& shape, const DType& type, Order order, PutData put_data) {
+    global("numpy.core.multiarray", "_reconstruct");
+    global("numpy", "ndarray");
+    text(
+        std::string_view("K\0\x85"
+                         "C\1b\x87R(K\1",
+                         11));
+    extents(shape);
+    dtype(type);
+    boolean(order == Order::fortran && shape.size() > 1);
+    put_data();
+    text("tb");
+  }
+
+  // --- values -------------------------------------------------------------------------------------
+
+  void items(const Value& value) {
+    for (const Value& item : value.items()) put(item);
+  }
+
+  void dict(const Value& value) {
+    op('}');
+    const auto& entries = value.entries();
+    if (entries.empty()) return;
+    op('(');
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (i > 0 && entries[i].first == entries[i - 1].first) {
+        throw BadArgument("a Python dict can't have the key " + entries[i].first.to_string(60) +
+                          " twice, as this multimap has");
+      }
+      put(entries[i].first);
+      put(entries[i].second);
+    }
+    op('u');
+  }
+
+  void call(std::string_view module, std::string_view name, const Value& value) {
+    global(module, name);
+    tuple(value.items().size(), [&] { items(value); });
+    op('R');
+  }
+
+  void moment(const Value& value) {
+    const auto& t = value.as_moment();
+    const bool has_date = value.kind() != Kind::time;
+    const bool has_time = value.kind() != Kind::date;
+    std::string packed;
+    const auto add = [&](int byte) { packed += static_cast<char>(byte); };
+    const int fold = t.fold != 0 ? 0x80 : 0;
+    if (has_date) {
+      add(t.year >> 8);
+      add(t.year);
+      add(t.month | (has_time ? fold : 0));
+      add(t.day);
+    }
+    if (has_time) {
+      add(t.hour | (has_date ? 0 : fold));
+      add(t.minute);
+      add(t.second);
+      add(t.microsecond >> 16);
+      add(t.microsecond >> 8);
+      add(t.microsecond);
+    }
+    global("datetime", !has_time ? "date" : has_date ? "datetime" : "time");
+    tuple(t.utc_offset_us ? 2 : 1, [&] {
+      bytes(packed);
+      if (!t.utc_offset_us) return;
+      global("datetime", "timezone");
+      global("datetime", "timedelta");
+      tuple(3, [&] {
+        integer(0);
+        integer(*t.utc_offset_us / 1000000);
+        integer(*t.utc_offset_us % 1000000);
+      });
+      op('R');
+      text("\x85R");
+    });
+    op('R');
+  }
+
+  void put(const Value& value) {
+    if (++depth_ > max_depth) throw_too_deep();
+    switch (value.kind()) {
+      case Kind::none: op('N'); break;
+      case Kind::boolean: boolean(value.as_bool()); break;
+      case Kind::integer: integer(value.as_int()); break;
+      case Kind::natural: {
+        const std::uint64_t number = value.as_uint();
+        std::string bits(reinterpret_cast<const char*>(&number), sizeof number);
+        long_bytes(bits + '\0');
+        break;
+      }
+      case Kind::big_integer: long_bytes(value.as_bytes()); break;
+      case Kind::real: real(value.as_double()); break;
+      case Kind::complex:
+        global("builtins", "complex");
+        real(value.as_complex().real());
+        real(value.as_complex().imag());
+        text("\x86R");
+        break;
+      case Kind::text: string(value.as_text()); break;
+      case Kind::bytes: bytes(value.as_bytes()); break;
+      case Kind::list:
+        op(']');
+        if (!value.items().empty()) {
+          op('(');
+          items(value);
+          op('e');
+        }
+        break;
+      case Kind::tuple: tuple(value.items().size(), [&] { items(value); }); break;
+      case Kind::set:
+        text("\x8F(");
+        items(value);
+        op(0x90);
+        break;
+      case Kind::frozen_set:
+        op('(');
+        items(value);
+        op(0x91);
+        break;
+      case Kind::dict: dict(value); break;
+      case Kind::array:
+        if (!plain_arrays_) {
+          array(value.elements());
+        } else {
+          const auto& elements = value.elements();
+          reconstruct(elements.shape, elements.dtype, elements.order, [&] {
+            bytes({reinterpret_cast<const char*>(elements.data), elements.nbytes()});
+          });
+        }
+        break;
+      case Kind::objects: objects(value); break;
+      case Kind::scalar:
+        global("numpy.core.multiarray", "scalar");
+        dtype(value.dtype());
+        bytes(value.as_bytes());
+        text("\x86R");
+        break;
+      case Kind::dtype: dtype(value.dtype()); break;
+      case Kind::slice: call("builtins", "slice", value); break;
+      case Kind::range: call("builtins", "range", value); break;
+      case Kind::timedelta: call("datetime", "timedelta", value); break;
+      case Kind::date:
+      case Kind::time:
+      case Kind::datetime: moment(value); break;
+      case Kind::internal: throw CannotTravel("the value is unfinished");
+    }
+    --depth_;
+  }
+
+  ByteSink& out_;
+  bool compressed_;
+  std::uint64_t position_ = 0;
+  std::string buffer_;
+  bool plain_arrays_ = false;  // inside an array of objects
+  int depth_ = 0;
+};
+
+}  // namespace
+
+void write_pickle(ByteSink& out, const Value& value, bool compressed) {
+  PickleWriter(out, compressed).write(value);
+}
+
+}  // namespace hoist::detail

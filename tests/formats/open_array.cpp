@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <hoist/open_array.hpp>
+
+#include "support/temp_dir.hpp"
+
+using hoist::Array;
+using hoist::MmapMode;
+using hoist::open_array;
+using support::TempDir;
+
+TEST_CASE("an array on disk is filled by several processes") {
+  const TempDir dir;
+  const auto path = dir / "results.npy";
+  for (int worker = 0; worker < 4; ++worker) {
+    if (::fork() == 0) {
+      auto results = open_array<double>(path, {4, 1000});
+      for (std::size_t i = 0; i < 1000; ++i) results(worker, i) = worker + 1;
+      ::_exit(0);
+    }
+  }
+  for (int worker = 0; worker < 4; ++worker) {
+    int status = -1;
+    ::wait(&status);
+    CHECK(status == 0);
+  }
+  const auto results = hoist::load<Array<double>>(path);
+  for (std::size_t w = 0; w < 4; ++w) {
+    CHECK(results(w, 0) == static_cast<double>(w + 1));
+    CHECK(results(w, 999) == static_cast<double>(w + 1));
+  }
+  CHECK(support::count_entries(dir.path()) == 1);
+}
+
+TEST_CASE("arrays on disk in each mode") {
+  const TempDir dir;
+  const auto path = dir / "a";
+  CHECK_THROWS_AS(open_array<const float>(path, {10}, MmapMode::read), hoist::NotFound);
+  auto first = open_array<float>(path, {1 << 20, 64}, MmapMode::write, hoist::Order::fortran);
+  struct stat status{};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  CHECK(status.st_size > (64 << 20));
+  CHECK(status.st_blocks * 512 < (1 << 20));  // room is taken as it is filled
+  first(5, 6) = 7;
+  CHECK(first.order() == hoist::Order::fortran);
+  CHECK(open_array<const float>(path, {1 << 20, 64}, MmapMode::read)(5, 6) == 7);
+  auto own = open_array<float>(path, {1 << 20, 64}, MmapMode::copy_on_write);
+  own(5, 6) = 8;
+  CHECK(open_array<float>(path, {1 << 20, 64})(5, 6) == 7);
+  CHECK_THROWS_WITH_AS(open_array<float>(path, {64}), doctest::Contains("(1048576, 64), not (64)"),
+                       hoist::WrongType);
+  CHECK_THROWS_AS(open_array<double>(path, {1 << 20, 64}), hoist::WrongType);
+  auto second = open_array<float>(path, {3}, MmapMode::write);
+  CHECK(second(0) == 0);
+  CHECK(first(5, 6) == 7);  // the file it maps has lost its name only
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/dtype.hpp>
+#include <hoist/dump.hpp>
+#include <hoist/hash.hpp>
+#include <hoist/value.hpp>
+
+#include <complex>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <variant>
+#include <vector>
+
+#include "support/temp_dir.hpp"
+
+using hoist::Array;
+using hoist::DType;
+using hoist::dump;
+using hoist::load;
+using hoist::Value;
+using support::TempDir;
+
+namespace {
+
+struct Point {
+  double x = 0;
+  double y = 0;
+  bool operator==(const Point&) const = default;
+};
+
+struct Padded {
+  std::int8_t tag = 0;
+  double value = 0;
+  std::array<float, 3> rest{};
+  bool operator==(const Padded&) const = default;
+};
+
+struct Everything {
+  int number = 0;
+  std::uint64_t large = 0;
+  float single = 0;
+  std::string text;
+  std::optional<int> maybe;
+  std::variant<int, std::string, std::vector<double>> either;
+  std::vector<double> series;
+  std::vector<bool> flags;
+  std::vector<std::string> words;
+  std::vector<Point> points;
+  std::array<int, 3> three{};
+  std::map<std::string, Array<double>> arrays;
+  std::set<std::pair<int, std::string>> keys;
+  std::complex<double> z;
+  std::shared_ptr<Point> shared, same;
+  std::chrono::milliseconds time{};
+  Array<Padded> records;
+  Value any;
+  long double wide = 0;
+};
+
+Everything everything() {
+  Everything e;
+  e.number = -7;
+  e.large = ~0ULL;
+  e.single = 1.5F;
+  e.text =
+      "Gr\xC3\xBC\xC3\x9F"
+      "e";
+  e.maybe = 3;
+  e.either = std::vector<double>{1, 2};
+  e.series.assign(2000, 0.25);
+  e.flags = {true, false, true};
+  e.words = {"a", "b"};
+  e.points = {{1, 2}, {3, 4}};
+  e.three = {1, 2, 3};
+  e.arrays["a"] = Array<double>({2, 3}, hoist::Order::fortran);
+  e.keys = {{1, "x"}, {2, "y"}};
+  e.z = {1, -2};
+  e.shared = e.same = std::make_shared<Point>(Point{5, 6});
+  e.time = std::chrono::milliseconds(1234);
+  e.records = Array<Padded>({4});
+  e.records[2] = {7, 0.5, {1, 2, 3}};
+  e.any = Value::list({Value(1), Value("two"), Value()});
+  e.wide = 1.0L / 3;
+  return e;
+}
+
+void check_equal(const Everything& a, const Everything& b) {
+  CHECK(a.number == b.number);
+  CHECK(a.large == b.large);
+  CHECK(a.single == b.single);
+  CHECK(a.text == b.text);
+  CHECK(a.maybe == b.maybe);
+  CHECK(a.either == b.either);
+  CHECK(a.series == b.series);
+  CHECK(a.flags == b.flags);
+  CHECK(a.words == b.words);
+  CHECK(a.points == b.points);
+  CHECK(a.three == b.three);
+  CHECK(a.arrays == b.arrays);
+  CHECK(a.keys == b.keys);
+  CHECK(a.z == b.z);
+  REQUIRE(b.shared);
+  CHECK(*a.shared == *b.shared);
+  CHECK(b.shared == b.same);
+  CHECK(a.time == b.time);
+  CHECK(a.records == b.records);
+  CHECK(a.any == b.any);
+  CHECK(a.wide == b.wide);
+}
+
+}  // namespace
+
+TEST_CASE("a container is read with no type known") {
+  const TempDir dir;
+  dump(everything(), dir / "e.hoist");
+  dump(everything(), dir / "e.gz");
+  for (const char* name : {"e.hoist", "e.gz"}) {
+    const auto value = load<Value>(dir / name);
+    CHECK(value["number"].as_int() == -7);
+    CHECK(value["large"].as_uint() == ~0ULL);
+    CHECK(value["text"].as_text() ==
+          "Gr\xC3\xBC\xC3\x9F"
+          "e");
+    CHECK(value["either"].as_array<double>()[1] == 2);
+    CHECK(value["series"].as_array<double>().size() == 2000);
+    CHECK(value["flags"].as_array<bool>()[2]);
+    CHECK(value["points"].as_array<Point>()[1] == Point{3, 4});
+    CHECK(value["arrays"]["a"].order() == hoist::Order::fortran);
+    CHECK(value["keys"][1].to_string() == "(2, 'y')");
+    CHECK(value["any"].to_string() == "[1, 'two', None]");
+    CHECK(value["records"].dtype().text() == "{tag: |i1, value: <f8 at 8, rest: <f4[3]; 32 bytes}");
+    CHECK(value["records"].as_array<Padded>()[2] == Padded{7, 0.5, {1, 2, 3}});
+    CHECK(value.to_string().starts_with("{'number': -7, 'large': 18446744073709551615"));
+    CHECK_THROWS_WITH_AS(value["none"], doctest::Contains("'number'"), hoist::NotFound);
+    check_equal(everything(), value.to<Everything>());
+  }
+  CHECK(Value::from(everything()) == load<Value>(dir / "e.hoist"));
+}
+
+TEST_CASE("a Value is a value: dumped, loaded, hashed, compared") {
+  const TempDir dir;
+  const Value value = Value::dict(
+      {{"a", Value::from(everything())},
+       {Value::tuple({1, 2.5}), Value::set({Value("x"), Value(3)})},
+       {"dates", Value::moment(Value::Kind::datetime, {2024, 2, 29, 1, 2, 3, 4, 0, 3600000000})},
+       {"big", Value::integer(std::string("\0\0\0\0\0\0\0\0\0\1", 10))},
+       {"objects", Value::objects({2, 1}, hoist::Order::c, {Value("o"), Value()})},
+       {"bytes", Value::bytes(std::string("\0\xFF", 2))}});
+  dump(value, dir / "v.hoist");
+  CHECK(load<Value>(dir / "v.hoist") == value);
+  CHECK(hoist::hash(load<Value>(dir / "v.hoist")) == hoist::hash(value));
+  CHECK(value["big"].to_string() == "4722366482869645213696");
+  CHECK(value["dates"].to_string() == "2024-02-29T01:02:03.000004+3600000000us");
+
+  const auto entries = value.entries();
+  const Value turned = Value::dict({entries.rbegin(), entries.rend()});
+  CHECK(turned == value);
+  CHECK(hoist::hash(turned) == hoist::hash(value));
+  CHECK_FALSE(Value(1) == Value(1.0));
+  CHECK_FALSE(value == Value::dict({entries.begin(), entries.end() - 1}));
+}
+
+TEST_CASE("values nest without exhausting the stack") {
+  Value deep;
+  for (int i = 0; i < 1000000; ++i) deep = Value::list({std::move(deep)});
+  CHECK(deep.size() == 1);
+  CHECK(deep.to_string().size() < 300);
+  const TempDir dir;
+  CHECK_THROWS_AS(dump(deep, dir / "deep.hoist"), hoist::LimitExceeded);
+  CHECK_THROWS_AS(dump(deep, dir / "deep.pkl"), hoist::LimitExceeded);
+}
+
+TEST_CASE("another type is refused, naming the place and the difference") {
+  const Value value = Value::dict({{"a", Value::list({Value::dict({{"x", 1.5}})})}});
+  using Inner = std::map<std::string, std::vector<std::map<std::string, double>>>;
+  CHECK(value.to<Inner>().at("a")[0].at("x") == 1.5);
+  using Wrong = std::map<std::string, std::vector<std::map<std::string, std::string>>>;
+  CHECK_THROWS_WITH_AS(value.to<Wrong>(),
+                       doctest::Contains("at ['a'][0]['x'] the value is a float"),
+                       hoist::WrongType);
+  CHECK_THROWS_AS(Value(300).to<std::uint8_t>(), hoist::WrongType);
+  CHECK(Value(255).to<std::uint8_t>() == 255);
+  CHECK(Value(3).to<double>() == 3);
+  CHECK_THROWS_AS(Value(1.5).to<int>(), hoist::WrongType);
+  CHECK_THROWS_WITH_AS(Value::dict({{"x", 1.0}}).to<Point>(), doctest::Contains("has no \"y\""),
+                       hoist::WrongType);
+  CHECK_THROWS_WITH_AS(Value::dict({{"x", 1.0}, {"y", 1.0}, {"z", 1.0}}).to<Point>(),
+                       doctest::Contains("'z'"), hoist::WrongType);
+  CHECK(Value::dict({{"y", 1}, {"x", 2}}).to<Point>() == Point{2, 1});
+  CHECK(Value(Array<std::int64_t>({3})).to<std::vector<int>>() == std::vector<int>(3));
+  CHECK_THROWS_AS(Value(Array<std::int64_t>({3})).to<Array<int>>(), hoist::WrongType);
+}
+
+TEST_CASE("half-precision numbers and fixed text") {
+  using hoist::Float16;
+  for (const float x : {0.0F, 1.0F, -2.5F, 65504.0F, 6.1035156e-05F, 5.9604645e-08F}) {
+    CHECK(static_cast<float>(Float16(x)) == x);
+  }
+  CHECK(Float16(1e6F).bits == 0x7C00);
+  CHECK(Float16(2049.0F).bits == Float16(2048.0F).bits);  // a tie goes to the even one
+  CHECK(Float16(-1e-9F).bits == 0x8000);
+  CHECK(Float16(65520.0F).bits == 0x7C00);
+  for (unsigned bits = 0; bits < 0x7C00; ++bits) {
+    Float16 half;
+    half.bits = static_cast<std::uint16_t>(bits);
+    if (Float16(static_cast<float>(half)).bits != bits) FAIL("half " << bits);
+  }
+  const hoist::FixedString<4> text("abc");
+  CHECK(text.view() == "abc");
+  CHECK_THROWS_AS(hoist::FixedString<2>("abc"), hoist::BadArgument);
+  CHECK(DType::of<hoist::FixedString<4, char32_t>>().text() == "<U4");
+  const TempDir dir;
+  Array<hoist::FixedString<4>> names({2});
+  names[1] = "ab";
+  dump(names, dir / "names");
+  CHECK(load<Array<hoist::FixedString<4>>>(dir / "names")[1].view() == "ab");
+}

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ctest-timeout: 300
+#include <doctest/doctest.h>
+#include <hoist/array.hpp>
+#include <hoist/codec.hpp>
+#include <hoist/dtype.hpp>
+#include <hoist/dump.hpp>
+#include <hoist/value.hpp>
+
+#include <complex>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "support/python.hpp"
+#include "support/temp_dir.hpp"
+
+using hoist::Array;
+using hoist::dump;
+using hoist::load;
+using hoist::MmapMode;
+using hoist::Order;
+using hoist::Value;
+using support::python;
+using support::TempDir;
+
+namespace {
+
+struct Sample {
+  std::int8_t id = 0;
+  double weight = 0;
+  std::array<float, 2> place{};
+  bool good = false;
+  bool operator==(const Sample&) const = default;
+};
+
+struct Inner {
+  std::string name;
+  std::vector<int> numbers;
+  bool operator==(const Inner&) const = default;
+};
+
+struct Model {
+  int depth = 0;
+  double rate = 0;
+  std::string label;
+  std::optional<double> limit;
+  std::vector<double> weights;
+  Array<float> image;
+  std::map<std::string, Inner> parts;
+  std::vector<std::string> words;
+  std::complex<double> z;
+  std::pair<int, bool> pair;
+  bool operator==(const Model&) const = default;
+};
+
+struct Arrays {
+  Array<double> c, f;
+  std::vector<int> numbers;
+  double rate = 0;
+  std::string label;
+  bool operator==(const Arrays&) const = default;
+};
+
+Array<double> matrix(Order order = Order::c) {
+  auto array = Array<double>::uninitialized({3, 4}, order);
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t j = 0; j < 4; ++j) array(i, j) = static_cast<double>(10 * i + j);
+  }
+  return array;
+}
+
+Model model() {
+  Model m{.depth = 5,
+          .rate = 0.125,
+          .label =
+              "Stra\xC3\x9F"
+              "e",
+          .limit = {},
+          .weights = {1, 2, 3},
+          .image = Array<float>({2, 2}, Order::fortran),
+          .parts = {{"a", {"first", {1, 2}}}, {"b", {"second", {}}}},
+          .words = {"x", "y"},
+          .z = {1, -1},
+          .pair = {7, true}};
+  m.image(0, 1) = 1.5F;
+  return m;
+}
+
+const std::string model_in_python = R"(
+import numpy as np
+def same_model(m):
+    assert list(m) == ['depth', 'rate', 'label', 'limit', 'weights', 'image', 'parts', 'words', 'z', 'pair'], list(m)
+    assert m['depth'] == 5 and m['rate'] == 0.125 and m['label'] == 'Straße' and m['limit'] is None
+    assert m['weights'].dtype == 'f8' and m['weights'].tolist() == [1, 2, 3]
+    assert m['image'].dtype == 'f4' and m['image'].tolist() == [[0, 1.5], [0, 0]]
+    assert m['image'].flags.f_contiguous
+    assert m['parts']['a']['name'] == 'first' and m['parts']['a']['numbers'].tolist() == [1, 2]
+    assert m['parts']['b']['numbers'].dtype == 'i4' and len(m['parts']['b']['numbers']) == 0
+    assert m['words'] == ['x', 'y'] and m['z'] == 1-1j and m['pair'] == (7, True)
+model = {'depth': 5, 'rate': 0.125, 'label': 'Straße', 'limit': None, 'weights': np.array([1., 2., 3.]),
+         'image': np.asfortranarray(np.array([[0, 1.5], [0, 0]], 'f4')),
+         'parts': {'a': {'name': 'first', 'numbers': np.array([1, 2], 'i4')}, 'b': {'name': 'second', 'numbers': []}},
+         'words': ['x', 'y'], 'z': 1-1j, 'pair': (7, True)}
+)";
+
+/// Codecs that both sides know, with the extension that selects them.
+const std::map<std::string, std::string> codecs{{"zlib", ".z"},  {"gzip", ".gz"},
+                                                {"bz2", ".bz2"}, {"lzma", ".lzma"},
+                                                {"xz", ".xz"},   {"lz4", ".lz4"}};
+
+bool known(const std::string& codec) {
+  try {
+    hoist::find_codec(codec);
+    return true;
+  } catch (const hoist::BadArgument&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("joblib loads what hoist dumps, by every codec and mapped") {
+  const TempDir dir;
+  dump(model(), dir / "plain.joblib");
+  std::string names = "'plain.joblib'";
+  for (const auto& [codec, extension] : codecs) {
+    if (!known(codec)) continue;
+    dump(model(), dir / ("by_name.joblib" + extension));
+    dump(model(), dir / ("asked_" + codec + ".pkl"), {.compress = {codec, 5}});
+    names += ", 'by_name.joblib" + extension + "', 'asked_" + codec + ".pkl'";
+  }
+  CHECK(python(dir.path(), model_in_python + R"(
+import joblib
+for name in [)" + names + R"(]:
+    same_model(joblib.load(name))
+for mode in ['r', 'c', 'r+']:
+    m = joblib.load('plain.joblib', mmap_mode=mode)
+    same_model(m)
+    for part in m['weights'], m['image'], m['parts']['a']['numbers']:
+        assert isinstance(part, np.memmap) and part.ctypes.data % 16 == 0, (mode, part)
+    del m, part
+)") == "");
+}
+
+TEST_CASE("hoist loads what joblib dumps, by every codec, protocol and mapped") {
+  const TempDir dir;
+  CHECK(python(dir.path(), model_in_python + R"(
+import joblib, pickle
+for name in ['plain.joblib', 'm.joblib.z', 'm.joblib.gz', 'm.joblib.bz2', 'm.joblib.lzma', 'm.joblib.xz', 'm.joblib.lz4']:
+    joblib.dump(model, name)
+for protocol in range(6):
+    joblib.dump(model, f'p{protocol}.joblib', protocol=protocol)
+    with open(f'p{protocol}.pkl', 'wb') as f:
+        pickle.dump(model, f, protocol)
+)") == "");
+  std::size_t seen = 0;
+  for (const auto& file : std::filesystem::directory_iterator(dir.path())) {
+    CAPTURE(file.path());
+    const auto extension = file.path().extension().string();
+    const auto codec = std::find_if(codecs.begin(), codecs.end(),
+                                    [&](const auto& c) { return c.second == extension; });
+    if (codec != codecs.end() && !known(codec->first)) continue;
+    CHECK(load<Model>(file.path()) == model());
+    ++seen;
+  }
+  CHECK(seen >= 13);
+  const auto mapped = load<Model>(dir / "plain.joblib", {.mmap = MmapMode::copy_on_write});
+  CHECK(mapped == model());
+  CHECK_THROWS_AS(load<Model>(dir / "plain.joblib", {.mmap = MmapMode::read}), hoist::WrongType);
+}
+
+TEST_CASE("NumPy loads our .npy files and we load its, mapped and not") {
+  const TempDir dir;
+  dump(matrix(), dir / "c.npy");
+  dump(matrix(Order::fortran), dir / "f.npy");
+  dump(std::vector<std::int32_t>{1, -2, 3}, dir / "vector.npy");
+  dump(std::vector<std::array<double, 2>>{{1, 2}, {3, 4}, {5, 6}}, dir / "rows.npy");
+  dump(2.5, dir / "scalar.npy");
+  Array<Sample> samples({3});
+  samples[1] = {3, 0.5, {1, 2}, true};
+  dump(samples, dir / "samples.npy");
+  Array<bool> flags({2, 2});
+  flags(0, 1) = true;
+  dump(flags, dir / "flags.npy");
+  Array<hoist::Float16> halves({2});
+  halves[1] = hoist::Float16(1.5F);
+  dump(halves, dir / "halves.npy");
+  Array<std::complex<float>> waves({2});
+  waves[0] = {1, 2};
+  dump(waves, dir / "waves.npy");
+  Array<hoist::FixedString<3>> tags({2});
+  tags[1] = "xyz";
+  dump(tags, dir / "tags.npy");
+  Array<hoist::FixedString<5, char32_t>> words({2});
+  words[0] = U"\u00dfab";
+  dump(words, dir / "words.npy");
+  dump(Array<double>({0, 4}), dir / "empty.npy");
+  dump(matrix(), dir / "z.npy.gz");
+  CHECK(python(dir.path(), R"(
+import numpy as np, gzip
+want = np.arange(3)[:, None] * 10. + np.arange(4)
+for mode in [None, 'r', 'c', 'r+']:
+    c, f = np.load('c.npy', mmap_mode=mode), np.load('f.npy', mmap_mode=mode)
+    assert (c == want).all() and c.flags.c_contiguous and c.dtype == '<f8'
+    assert (f == want).all() and f.flags.f_contiguous
+    assert mode is None or c.ctypes.data % 64 == 0
+    del c, f
+assert np.load('vector.npy').tolist() == [1, -2, 3] and np.load('vector.npy').dtype == 'i4'
+assert np.load('rows.npy').tolist() == [[1, 2], [3, 4], [5, 6]]
+assert np.load('scalar.npy').shape == () and np.load('scalar.npy') == 2.5
+s = np.load('samples.npy')
+assert s.dtype.itemsize == 32 and s.dtype.names == ('id', 'weight', 'place', 'good'), s.dtype
+assert s[1]['id'] == 3 and s[1]['weight'] == 0.5 and s[1]['place'].tolist() == [1, 2] and s[1]['good']
+assert np.load('flags.npy').dtype == bool and np.load('flags.npy').tolist() == [[False, True], [False, False]]
+assert np.load('halves.npy').dtype == 'f2' and np.load('halves.npy').tolist() == [0, 1.5]
+assert np.load('waves.npy').dtype == 'c8' and np.load('waves.npy').tolist() == [1+2j, 0]
+assert np.load('tags.npy').dtype == 'S3' and np.load('tags.npy').tolist() == [b'', b'xyz']
+assert np.load('words.npy').dtype == 'U5' and np.load('words.npy').tolist() == ['ßab', '']
+assert np.load('empty.npy').shape == (0, 4)
+assert (np.load(gzip.open('z.npy.gz')) == want).all()
+
+packed = np.zeros(3, [('good', '?'), ('id', 'i1'), ('weight', '>f8'), ('place', 'f4', 2)])
+for name in packed.dtype.names:
+    packed[name] = s[name]
+for name, a in dict(c=want, f=np.asfortranarray(want), big=want.astype('>f8'), packed=packed,
+                    aligned=s, flags=np.load('flags.npy'), halves=np.load('halves.npy'), waves=np.load('waves.npy'),
+                    tags=np.load('tags.npy'), words=np.load('words.npy').astype('>U5'), times=np.array(['2024-01-01', 'NaT'], 'M8[D]')).items():
+    np.save('py_' + name, a)
+)") == "");
+  for (const auto mode :
+       {MmapMode::none, MmapMode::read, MmapMode::copy_on_write, MmapMode::read_write}) {
+    const hoist::LoadOptions options{.mmap = mode};
+    CHECK(load<Array<const double>>(dir / "py_c.npy", options) == Array<const double>(matrix()));
+    const auto f = load<Array<const double>>(dir / "py_f.npy", options);
+    CHECK(f == Array<const double>(matrix()));
+    CHECK(f.order() == Order::fortran);
+    CHECK(load<Array<const Sample>>(dir / "py_aligned.npy", options)[1] == samples[1]);
+  }
+  CHECK(load<Array<double>>(dir / "py_big.npy") == matrix());
+  CHECK_THROWS_WITH_AS(load<Array<double>>(dir / "py_big.npy", {.mmap = MmapMode::copy_on_write}),
+                       doctest::Contains("load it without mmap"), hoist::WrongType);
+  CHECK(load<Array<Sample>>(dir / "py_packed.npy") == samples);
+  CHECK(load<Array<bool>>(dir / "py_flags.npy") == flags);
+  CHECK(load<Array<hoist::Float16>>(dir / "py_halves.npy") == halves);
+  CHECK(load<Array<std::complex<float>>>(dir / "py_waves.npy") == waves);
+  CHECK(load<Array<hoist::FixedString<3>>>(dir / "py_tags.npy") == tags);
+  CHECK(load<Array<hoist::FixedString<5, char32_t>>>(dir / "py_words.npy") == words);
+  CHECK(load<Array<std::int64_t>>(dir / "py_times.npy")[0] == 19723);
+  CHECK(load<Value>(dir / "py_times.npy").dtype().text() == "<M8[D]");
+  CHECK(load<std::vector<std::array<double, 4>>>(dir / "py_f.npy")[2][3] == 23);
+  CHECK_THROWS_WITH_AS(load<Array<float>>(dir / "py_c.npy"), doctest::Contains("<f8"),
+                       hoist::WrongType);
+  CHECK_THROWS_WITH_AS(load<Array<double>>(dir / "py_c.npy", {.mmap = MmapMode::read}),
+                       doctest::Contains("Array<const T>"), hoist::WrongType);
+  auto common = load<Array<double>>(dir / "py_c.npy", {.mmap = MmapMode::read_write});
+  common(2, 3) = -1;
+  CHECK(load<Array<double>>(dir / "py_c.npy")(2, 3) == -1);
+}
+
+TEST_CASE("NumPy loads our .npz files and we load its") {
+  const Arrays arrays{matrix(), matrix(Order::fortran), {1, 2}, 0.5, "text"};
+  const TempDir dir;
+  dump(arrays, dir / "stored.npz");
+  dump(arrays, dir / "deflated.npz", {.compress = true});
+  dump(std::map<std::string, Array<double>>{{"\xC3\xA9/x", matrix()}}, dir / "map.npz");
+  dump(std::map<std::string, int>{}, dir / "empty.npz");
+  CHECK_THROWS_WITH_AS(
+      dump(std::map<std::string, std::vector<std::string>>{{"w", {"a"}}}, dir / "no.npz"),
+      doctest::Contains("\"w\" is a list"), hoist::BadArgument);
+  CHECK(python(dir.path(), R"(
+import numpy as np, zipfile
+want = np.arange(3)[:, None] * 10. + np.arange(4)
+for name in 'stored.npz', 'deflated.npz':
+    assert zipfile.ZipFile(name).testzip() is None
+    z = np.load(name)
+    assert z.files == ['c', 'f', 'numbers', 'rate', 'label']
+    assert (z['c'] == want).all() and (z['f'] == want).all() and z['f'].flags.f_contiguous
+    assert z['numbers'].tolist() == [1, 2] and z['rate'] == 0.5 and str(z['label']) == 'text'
+assert np.load('map.npz').files == ['é/x']
+assert np.load('empty.npz').files == []
+parts = dict(c=want, f=np.asfortranarray(want), numbers=np.array([1, 2], 'i4'), rate=0.5, label='text')
+np.savez('py_stored.npz', **parts)
+np.savez_compressed('py_deflated.npz', **parts)
+)") == "");
+  for (const char* name : {"stored.npz", "deflated.npz", "py_stored.npz", "py_deflated.npz"}) {
+    CAPTURE(name);
+    CHECK(load<Arrays>(dir / name) == arrays);
+    CHECK_THROWS_WITH_AS(load<Arrays>(dir / name, {.mmap = MmapMode::read}),
+                         doctest::Contains("can't be mapped"), hoist::BadArgument);
+  }
+  CHECK(load<std::map<std::string, Array<double>>>(dir / "map.npz").size() == 1);
+  CHECK(load<Value>(dir / "empty.npz").size() == 0);
+}
+
+TEST_CASE("large arrays pass through every format") {
+  const TempDir dir;
+  auto big = Array<float>::uninitialized({3, std::size_t{3} << 20});
+  for (std::size_t i = 0; i < big.size(); ++i) big[i] = static_cast<float>(i % 1000);
+  for (const char* name : {"b.npy", "b.joblib", "b.npz", "b.npy.gz", "b.hoist"}) {
+    CAPTURE(name);
+    dump(big, dir / name);
+    CHECK(load<Array<float>>(dir / name) == big);
+  }
+  CHECK(python(dir.path(), R"(
+import numpy as np, joblib
+want = (np.arange(9 << 20) % 1000).astype('f4').reshape(3, -1)
+assert (np.load('b.npy') == want).all() and (joblib.load('b.joblib') == want).all() and (np.load('b.npz')['arr_0'] == want).all()
+)") == "");
+}
