@@ -65,6 +65,7 @@ void ContainerReader::damaged(const std::string& what) const {
 }
 
 void ContainerReader::get(void* to, std::size_t n) {
+  if (n == 0) return;
   if (in_.read(static_cast<std::byte*>(to), n) != n) damaged("it is cut short");
   position_ += n;
 }
