@@ -252,7 +252,10 @@ class CodeReader {
       const ElfSymbol* function = image_.function_at(value);
       return function != nullptr ? function->address == value : plt_slot(image_, value) != 0;
     }
-    return section->kind == SectionKind::constant || image_.object_at(value) != nullptr ||
+    if (section->kind == SectionKind::constant || section->kind == SectionKind::metadata)
+      return true;
+    const ElfSymbol* object = image_.object_at(value);
+    return (object != nullptr && value - object->address <= max_pointer_offset) ||
            image_.object_ending_at(value) != nullptr;
   }
 

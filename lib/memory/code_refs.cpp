@@ -35,6 +35,9 @@ bool CodeWalk::is_followed(Module& module) const {
 CodeWalk::Edge CodeWalk::code_edge(Module& module, std::uint64_t address) {
   if (!is_followed(module)) return {external(&module, {}, address), 0};
   ElfImage& image = *module.image();
+  const ElfSection* section = image.section_at(address);
+  // A weak function that nobody defines is called at address zero.
+  if (section == nullptr || section->kind != SectionKind::code) return {};
   const ElfSymbol* symbol = image.function_at(address);
   if (symbol == nullptr) {
     if (const std::uint64_t slot = plt_slot(image, address)) return slot_edge(module, slot);
@@ -53,7 +56,7 @@ CodeWalk::Edge CodeWalk::code_edge(Module& module, std::uint64_t address) {
       begin = frame->begin;
       end = frame->end;
     } else if (symbol != nullptr) {
-      end = image.section_at(begin)->end();
+      end = section->end();
       const ElfSymbol* after = image.function_after(begin);
       if (after != nullptr) end = std::min(end, after->address);
     } else {
@@ -100,7 +103,7 @@ CodeWalk::Edge CodeWalk::tls_edge(Module& module, std::uint64_t offset) {
   if (symbol == nullptr) return {external(nullptr, "(thread-local)", 0), 0};
   const std::uint64_t base = image.tls_image_address();
   const std::uint32_t node =
-      add_node({&module, base + symbol->address, Shape::symbol}, CodeNode::Kind::variable,
+      add_node({&module, base + symbol->address, Shape::tls}, CodeNode::Kind::variable,
                image.name_of(*symbol), base + symbol->end());
   return {node, offset - symbol->address};
 }
@@ -111,6 +114,9 @@ CodeWalk::Edge CodeWalk::pointer_edge(Module& module, std::uint64_t address) {
   ElfImage& image = *module.image();
   const ElfSection* section = image.section_at(address);
   if (section != nullptr && section->kind == SectionKind::code) return code_edge(module, address);
+  if (section != nullptr && section->kind == SectionKind::metadata) {
+    return {external(nullptr, section->name, 0), 0};
+  }
   if (const ElfSymbol* symbol = image.object_at(address)) {
     return object_edge(module, *symbol, address);
   }

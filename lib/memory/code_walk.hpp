@@ -48,6 +48,7 @@ class CodeWalk {
     unnamed,   ///< up to the next reference
     relative,  ///< likewise, and holds 32-bit distances from its own start
     text,      ///< up to the first zero byte
+    tls,       ///< from the symbol table; the addresses may be those of something else too
   };
 
   struct Node {
@@ -76,7 +77,7 @@ class CodeWalk {
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const {
-      return (key.address * 4 + static_cast<std::size_t>(key.shape)) * 0x9E3779B97F4A7C15u ^
+      return (key.address * 8 + static_cast<std::size_t>(key.shape)) * 0x9E3779B97F4A7C15u ^
              reinterpret_cast<std::size_t>(key.module);
     }
   };

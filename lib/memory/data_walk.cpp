@@ -37,6 +37,23 @@ std::uint64_t end_of_text(const ElfImage& image, std::uint64_t address, std::uin
   return address;
 }
 
+/// Whether a number in data linked to a fixed address is an address: of a place in a function (a
+/// jump table's), of constants, or in a variable. Other numbers count as they are.
+bool is_pointer(ElfImage& image, std::uint64_t value) {
+  const ElfSection* section = image.section_at(value);
+  if (section == nullptr) return false;
+  switch (section->kind) {
+    case SectionKind::code:
+      return image.function_at(value) != nullptr || plt_slot(image, value) != 0;
+    case SectionKind::constant:
+    case SectionKind::metadata: return true;
+    default: {
+      const ElfSymbol* symbol = image.object_at(value);
+      return symbol != nullptr && value - symbol->address <= max_pointer_offset;
+    }
+  }
+}
+
 }  // namespace
 
 /// Puts the content of [begin, end) with its pointers blanked, and an edge for each of these.
@@ -58,19 +75,13 @@ void CodeWalk::put_content(Module& module, std::uint64_t begin, std::uint64_t en
     stream.put64(at);
     edges.push_back(target_edge(module, modules_.target(module, relocation)));
   }
-  if (image.is_relocatable()) return;
+  // The last letters of a text are numbers that could well be addresses.
+  if (image.is_relocatable() || end_of_text(image, begin, end) == end) return;
   // Linked to a fixed address: pointers are numbers that happen to be where something known starts
   // or lies.
   for (std::uint64_t at = (8 - begin % 8) % 8; at + 8 <= bytes.size(); at += 8) {
     const std::uint64_t value = image.word(begin + at).value_or(0);
-    const ElfSection* section = image.section_at(value);
-    if (section == nullptr) continue;
-    const bool code = section->kind == SectionKind::code;
-    const ElfSymbol* function = code ? image.function_at(value) : nullptr;
-    if (code && function == nullptr && plt_slot(image, value) == 0) continue;
-    if (!code && section->kind != SectionKind::constant && image.object_at(value) == nullptr) {
-      continue;
-    }
+    if (!is_pointer(image, value)) continue;
     stream.blank(start + at, 8);
     stream.put64(at);
     edges.push_back(pointer_edge(module, value));
@@ -86,7 +97,12 @@ void CodeWalk::visit_object(std::uint32_t index) {
     stream.put(base_name(node.name));
     stream.put64(node.end - node.begin);
   }
-  put_content(*node.module, node.begin, node.end, stream, edges);
+  // Thread-local variables that start as zero have no place of their own.
+  const ElfSection* section = node.module->image()->section_at(node.begin);
+  const bool in_image = section != nullptr && section->kind == SectionKind::tls;
+  if (node.shape != Shape::tls || in_image) {
+    put_content(*node.module, node.begin, node.end, stream, edges);
+  }
   node.edges = std::move(edges);
   node.digest = stream.digest();
 }

@@ -14,7 +14,24 @@ namespace hoist::detail {
 
 namespace {
 
+// Not in every <elf.h>.
+#if !defined(SHT_X86_64_UNWIND)
+#define SHT_X86_64_UNWIND 0x70000001
+#endif
+
+bool is_metadata(const Elf64_Shdr& header, std::string_view name) {
+  switch (header.sh_type) {
+    case SHT_PROGBITS:
+    case SHT_X86_64_UNWIND:
+      return name.starts_with(".eh_frame") || name.starts_with(".gcc_except_table") ||
+             name == ".interp";
+    case SHT_NOBITS: return false;
+    default: return true;  // notes, symbols, relocations, arrays of initialisers, ...
+  }
+}
+
 SectionKind kind_of(const Elf64_Shdr& header, std::string_view name, bool relro) {
+  if (is_metadata(header, name)) return SectionKind::metadata;
   if ((header.sh_flags & SHF_EXECINSTR) != 0) return SectionKind::code;
   if (name == ".got" || name == ".got.plt") return SectionKind::got;
   if ((header.sh_flags & SHF_TLS) != 0) return SectionKind::tls;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hoist::detail {
@@ -21,6 +22,7 @@ enum class SectionKind : std::uint8_t {
   variable,  ///< writable, initial content in the file
   zero,      ///< writable, initially zero
   tls,       ///< initial image of thread-local variables
+  metadata,  ///< for linker, loader and unwinder; describes the whole module
 };
 
 struct ElfSection {
@@ -64,6 +66,11 @@ struct ElfRelocation {
 
 /// The build-id in the content of a note segment, or nothing.
 std::span<const std::byte> find_build_id(std::span<const std::byte> notes);
+
+/// Programs linked to a fixed address have pointers without relocations: numbers. One that points
+/// further than this into a variable is taken for a plain number: programs have large arrays, and
+/// with them many numbers that could be meant so.
+inline constexpr std::uint64_t max_pointer_offset = 4096;
 
 /// A 64-bit ELF file, mapped for reading. Addresses are those of the file (link-time addresses).
 ///
@@ -121,6 +128,10 @@ class ElfImage {
   DynamicSymbol dynamic_symbol(std::uint32_t index) const;
   /// The definition of `name` that other modules see.
   std::optional<DynamicSymbol> find_dynamic(std::string_view name) const;
+  /// Start and place of the .eh_frame entries, by start; for unwind_tables.cpp, which fills it.
+  std::optional<std::vector<std::pair<std::uint64_t, std::uint64_t>>>& frame_index() {
+    return frame_index_;
+  }
   /// The exported function that covers address.
   std::optional<DynamicSymbol> exported_at(std::uint64_t address) const;
 
@@ -175,6 +186,7 @@ class ElfImage {
   std::vector<ElfSymbol> objects_;
   std::vector<ElfSymbol> tls_;
   std::vector<ElfRelocation> relocations_;
+  std::optional<std::vector<std::pair<std::uint64_t, std::uint64_t>>> frame_index_;
 };
 
 }  // namespace hoist::detail

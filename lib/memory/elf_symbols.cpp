@@ -76,7 +76,7 @@ void ElfImage::read_symbols() {
     }
     if (*kind == SectionKind::code) {
       functions_.push_back(entry);
-    } else if (entry.size != 0) {
+    } else if (entry.size != 0 && *kind != SectionKind::metadata) {
       objects_.push_back(entry);
     }
   }

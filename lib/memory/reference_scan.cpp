@@ -37,6 +37,7 @@ class Scan {
     for (const ElfSection& section : image_.sections()) {
       if (section.kind == SectionKind::code) {
         scan_code(section);
+        scan_relative_tables(section);
       } else if (!image_.is_relocatable() && section.has_content) {
         scan_pointers(section);
       }
@@ -124,6 +125,40 @@ class Scan {
     }
   }
 
+  /// clang makes tables of pointers to texts into tables of distances, so that only these refer to
+  /// the texts. Wherever the address of something is taken that looks like such a table, its texts
+  /// are bounds.
+  void scan_relative_tables(const ElfSection& section) {
+    const auto bytes = image_.bytes(section.address, section.size);
+    std::size_t at = 1;
+    while (at + 6 <= bytes.size()) {
+      const void* found = std::memchr(bytes.data() + at, 0x8d, bytes.size() - at - 5);
+      if (found == nullptr) return;
+      at = static_cast<std::size_t>(static_cast<const std::byte*>(found) - bytes.data());
+      const bool lea = (std::to_integer<unsigned>(bytes[at - 1]) & 0xfb) == 0x48 &&
+                       (std::to_integer<unsigned>(bytes[at + 1]) & 0xc7) == 0x05;
+      if (lea) {
+        const auto distance = static_cast<std::int32_t>(load32(bytes.data() + at + 2));
+        const std::uint64_t table =
+            section.address + at + 6 + static_cast<std::uint64_t>(std::int64_t{distance});
+        if (table % 4 == 0 && tables_.insert(table).second) read_relative_table(table);
+      }
+      ++at;
+    }
+  }
+
+  void read_relative_table(std::uint64_t table) {
+    for (std::uint64_t at = table;; at += 4) {
+      const auto entry = image_.int32(at);
+      if (!entry || *entry == 0) return;
+      const std::uint64_t text = table + static_cast<std::uint64_t>(std::int64_t{*entry});
+      // A text starts where another one ends.
+      const auto before = image_.bytes(text - 1, 2);
+      if (before.empty() || before[0] != std::byte{}) return;
+      if (text > low_ && text < high_) cut(text);
+    }
+  }
+
   /// Takes all references of the function that covers address.
   void read_function_at(std::uint64_t address) {
     const ElfSymbol* function = image_.function_at(address);
@@ -149,6 +184,7 @@ class Scan {
   std::uint64_t low_ = 0;
   std::uint64_t high_ = 0;
   std::unordered_set<std::uint64_t> read_;
+  std::unordered_set<std::uint64_t> tables_;
 };
 
 }  // namespace

@@ -2,7 +2,9 @@
 #include "memory/unwind_tables.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
+#include <utility>
 
 namespace hoist::detail {
 
@@ -168,9 +170,8 @@ std::optional<FrameEntry> read_frame(const ElfImage& image, std::uint64_t addres
   return frame;
 }
 
-}  // namespace
-
-std::optional<FrameEntry> find_frame(const ElfImage& image, std::uint64_t address) {
+/// Where the entry for address is, by the linker's index; 0 for none, nothing without an index.
+std::optional<std::uint64_t> find_by_header(const ElfImage& image, std::uint64_t address) {
   const ElfSection* index = image.section_named(".eh_frame_hdr");
   if (index == nullptr) return std::nullopt;
   Cursor cursor(image, index->address);
@@ -183,7 +184,8 @@ std::optional<FrameEntry> find_frame(const ElfImage& image, std::uint64_t addres
   cursor.pointer(frame_encoding);
   const std::uint64_t count = cursor.number(count_encoding);
   const std::uint64_t table = cursor.at();
-  if (!cursor.ok() || count == 0 || count > index->size / 8) return std::nullopt;
+  if (!cursor.ok() || count > index->size / 8) return std::nullopt;
+  if (count == 0) return 0;
 
   const auto entry = [&](std::uint64_t at) {
     return index->address + static_cast<std::uint64_t>(std::int64_t{image.int32(at).value_or(0)});
@@ -194,7 +196,39 @@ std::optional<FrameEntry> find_frame(const ElfImage& image, std::uint64_t addres
     const std::uint64_t middle = low + (high - low) / 2;
     (entry(table + middle * 8) <= address ? low : high) = middle;
   }
-  const auto frame = read_frame(image, entry(table + low * 8 + 4));
+  return entry(table + low * 8 + 4);
+}
+
+/// The same by reading all of .eh_frame, once.
+std::uint64_t find_by_reading(ElfImage& image, std::uint64_t address) {
+  auto& index = image.frame_index();
+  if (!index) {
+    index.emplace();
+    const ElfSection* section = image.section_named(".eh_frame");
+    if (section != nullptr && section->has_content) {
+      for (std::uint64_t at = section->address; at < section->end();) {
+        const auto length = static_cast<std::uint32_t>(image.int32(at).value_or(0));
+        // A zero ends what one object brought; others may follow. The long form isn't used.
+        if (length != 0 && length != 0xffffffff && image.int32(at + 4).value_or(0) != 0) {
+          if (const auto frame = read_frame(image, at)) index->emplace_back(frame->begin, at);
+        }
+        at += std::uint64_t{length} + 4;
+      }
+    }
+    std::sort(index->begin(), index->end());
+  }
+  const auto after =
+      std::upper_bound(index->begin(), index->end(), std::pair(address, ~std::uint64_t{0}));
+  return after == index->begin() ? 0 : std::prev(after)->second;
+}
+
+}  // namespace
+
+std::optional<FrameEntry> find_frame(ElfImage& image, std::uint64_t address) {
+  auto place = find_by_header(image, address);
+  if (!place) place = find_by_reading(image, address);
+  if (*place == 0) return std::nullopt;
+  const auto frame = read_frame(image, *place);
   if (!frame || address < frame->begin || address >= frame->end) return std::nullopt;
   return frame;
 }
@@ -226,6 +260,7 @@ std::vector<CaughtType> put_handlers(const ElfImage& image, std::uint64_t handle
     const std::uint64_t end = begin + cursor.number(site_encoding);
     const std::uint64_t landing = cursor.number(site_encoding);
     const std::uint64_t action = cursor.uleb();
+    if (!cursor.ok()) break;
     stream.put32(place(begin));
     stream.put32(place(end));
     stream.put32(landing == 0 ? 0xfffffffeu : place(start + landing));

@@ -18,8 +18,9 @@ struct FrameEntry {
   std::uint64_t handlers = 0;  ///< address of its table of handlers (LSDA), 0 for none
 };
 
-/// The entry whose range contains address. Needs the index that linkers write (.eh_frame_hdr).
-std::optional<FrameEntry> find_frame(const ElfImage& image, std::uint64_t address);
+/// The entry whose range contains address. Found through the index that linkers write
+/// (.eh_frame_hdr), or, where there is none (static executables), one made on first use.
+std::optional<FrameEntry> find_frame(ElfImage& image, std::uint64_t address);
 
 /// A type that a handler catches: the address of its type information, or of a slot with that.
 struct CaughtType {

@@ -69,7 +69,7 @@ class StoreContract {
   }
 
   void put_and_get() {
-    for (const std::size_t size : {0, 1, 1000, 4095, 4096, 4097, 100000, 3000000}) {
+    for (const std::size_t size : {0U, 1U, 1000U, 4095U, 4096U, 4097U, 100000U, 3000000U}) {
       CAPTURE(size);
       put(entry(1), content(size, 'x'));
       CHECK(get(entry(1)) == content(size, 'x'));
