@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "parallel/inner_threads.hpp"
+
 namespace hoist {
 
 TaskRun::~TaskRun() = default;
@@ -76,6 +78,11 @@ LoopState::LoopState(const Settings& settings, LoopTasks& tasks, Deliver deliver
                      Trace* trace)
     : settings_(settings), tasks_(tasks), deliver_(deliver), reads_(reads), trace_(trace) {}
 
+void LoopState::enter_tasks() {
+  loop_context() = settings_.inner;
+  if (settings_.inner_threads > 0) limit_inner_threads(settings_.inner_threads);
+}
+
 bool LoopState::idle() {
   const std::lock_guard lock(mutex_);
   // In this order: tasks are counted as outstanding before they are taken, and as returned before
@@ -142,6 +149,7 @@ void LoopState::hungry() {
 
 void LoopState::run(TaskRange tasks, Worker& worker) {
   const ContextScope scope(settings_.inner);
+  const InnerThreads inner(settings_.inner_threads);
   Run run(*this, worker);
   const bool divisible = tasks.size() > 1;
   if (divisible) divisible_.fetch_add(1);

@@ -43,7 +43,7 @@ class LoopState final : public Loop {
   bool take(TaskRange& tasks, Worker& worker) override;
   void give_back(TaskRange tasks) override;
   void hungry() override;
-  void enter_tasks() override { loop_context() = settings_.inner; }
+  void enter_tasks() override;
   void run(TaskRange tasks, Worker& worker) override;
   void arrived(std::size_t task, Worker& worker, Decoder& result, Clock::time_point began,
                double seconds) override;

@@ -152,6 +152,11 @@ Settings settle(const ParallelOptions& given) {
   if (!settings.options.batch_size.is_automatic()) {
     settings.batch = static_cast<std::size_t>(settings.options.batch_size.tasks());
   }
+  settings.inner_threads = settings.options.inner_max_num_threads;
+  if (settings.inner_threads == 0 && settings.n_jobs > 1) {
+    settings.inner_threads =
+        std::max(1U, static_cast<unsigned>(usable_cores()) / (context.jobs * settings.n_jobs));
+  }
   settings.inner = {context.level + 1, context.jobs * settings.n_jobs, context.config};
   return settings;
 }

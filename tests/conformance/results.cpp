@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// ctest-timeout: 300
 #include <doctest/doctest.h>
 #include <hoist/error.hpp>
 #include <hoist/parallel.hpp>
