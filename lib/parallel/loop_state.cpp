@@ -114,7 +114,8 @@ bool LoopState::take(TaskRange& tasks, Worker& worker) {
       tasks = {at, at + n};
       return true;
     }
-    outstanding_.fetch_sub(n);
+    // Another worker may have settled the last tasks meanwhile, and not seen that they were.
+    if (outstanding_.fetch_sub(n) == n) signal();
   }
 }
 
