@@ -19,6 +19,7 @@ Digest digest_of(std::span<const std::byte> bytes);
 /// their length, so that different sequences of puts give different bytes.
 class ByteStream {
  public:
+  void reserve(std::size_t size) { bytes_.reserve(size); }
   void clear() { bytes_.clear(); }
   std::size_t size() const { return bytes_.size(); }
   bool empty() const { return bytes_.empty(); }

@@ -34,6 +34,49 @@ enum class Mark : std::uint8_t {
 
 constexpr std::uint8_t no_register = 0xff;
 
+/// Length of the instruction at the start of bytes if it is one of the plain ones that make up more
+/// than half of most code, which have neither addresses in them nor other forms; otherwise 0. Takes
+/// a tenth of the time that decoding does.
+std::size_t plain_length(std::span<const std::byte> bytes) {
+  const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
+  // An instruction that ends with the function is left to the decoder: no check of bounds below.
+  if (bytes.size() < 8) return 0;
+  const std::size_t rex = (at(0) & 0xf0) == 0x40 ? 1 : 0;
+  const unsigned opcode = at(rex);
+  if ((opcode & 0xf0) == 0x50) return rex + 1;  // push, pop
+  std::size_t immediate = 0;
+  switch (opcode) {
+    case 0x01:
+    case 0x03:  // add
+    case 0x09:
+    case 0x0b:  // or
+    case 0x21:
+    case 0x23:  // and
+    case 0x29:
+    case 0x2b:  // sub
+    case 0x31:
+    case 0x33:  // xor
+    case 0x39:
+    case 0x3b:  // cmp
+    case 0x63:  // movsxd
+    case 0x85:  // test
+    case 0x89:
+    case 0x8b: break;  // mov
+    case 0x8d:         // lea
+      if ((at(rex + 1) & 0xc0) == 0xc0) return 0;
+      break;
+    case 0x83: immediate = 1; break;  // arithmetic with a small constant
+    default: return 0;
+  }
+  const unsigned mod = at(rex + 1) >> 6;
+  const unsigned rm = at(rex + 1) & 7;
+  if (mod == 3) return rex + 2 + immediate;
+  if (mod == 2 || (mod == 0 && rm == 5)) return 0;  // 32-bit displacement
+  const std::size_t sib = rm == 4 ? 1 : 0;
+  if (sib == 1 && mod == 0 && (at(rex + 2) & 7) == 5) return 0;  // likewise
+  return rex + 2 + sib + mod + immediate;
+}
+
 class CodeReader {
  public:
   CodeReader(ElfImage& image, std::uint64_t begin, std::span<const std::byte> bytes)
@@ -48,7 +91,14 @@ class CodeReader {
 
   DecodedCode read() {
     code_.offsets.reserve(bytes_.size() / 4);
+    stream_.reserve(bytes_.size() + bytes_.size() / 4);
     for (at_ = 0; at_ < bytes_.size();) {
+      if (const std::size_t length = plain_length(bytes_.subspan(at_)); length != 0) {
+        code_.offsets.push_back(static_cast<std::uint32_t>(at_));
+        stream_.put(bytes_.subspan(at_, length));
+        at_ += length;
+        continue;
+      }
       ZydisDecoderContext context;
       if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder_, &context, bytes_.data() + at_,
                                                       bytes_.size() - at_, &instruction_))) {

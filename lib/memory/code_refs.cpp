@@ -63,6 +63,9 @@ CodeWalk::Edge CodeWalk::code_edge(Module& module, std::uint64_t address) {
       return {external(&module, {}, address), 0};
     }
   }
+  if (const auto known = numbers_.find({&module, begin, Shape::symbol}); known != numbers_.end()) {
+    return {known->second, address - begin};
+  }
   // The function asked about is always entered.
   if (!nodes_.empty()) {
     const bool own_part = is_split_part(name) && base_name(name) == base_name(start_name_);

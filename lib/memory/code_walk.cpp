@@ -253,7 +253,7 @@ CodeNode CodeWalk::describe(const Node& node) const {
         result.name = demangled(node.name);
       } else if (node.kind == CodeNode::Kind::function) {
         result.name = "(unnamed function)";
-      } else {
+      } else if (node.module != nullptr) {
         result.name = preview(node.module->image()->bytes(node.begin, node.end - node.begin));
       }
   }

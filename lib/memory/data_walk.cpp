@@ -6,36 +6,11 @@
 #include "memory/code_walk.hpp"
 #include "memory/reference_scan.hpp"
 #include "memory/symbol_names.hpp"
+#include "memory/text_bytes.hpp"
 
 namespace hoist::detail {
 
 namespace {
-
-/// Length of the UTF-8 character of a text at the start of bytes; 0 if there is none.
-std::size_t character(std::span<const std::byte> bytes) {
-  const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
-  const unsigned lead = at(0);
-  if (lead < 0x80) return lead >= 0x20 || (lead >= 0x07 && lead <= 0x0d) || lead == 0x1b ? 1 : 0;
-  if (lead < 0xc2 || lead > 0xf4) return 0;
-  const std::size_t length = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  if (bytes.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  }
-  return length;
-}
-
-/// The address after the zero byte that ends the text at `address`; address if there is none.
-std::uint64_t end_of_text(const ElfImage& image, std::uint64_t address, std::uint64_t limit) {
-  const auto bytes = image.bytes(address, limit - address);
-  for (std::size_t i = 0; i < bytes.size();) {
-    if (bytes[i] == std::byte{}) return address + i + 1;
-    const std::size_t length = character(bytes.subspan(i));
-    if (length == 0) break;
-    i += length;
-  }
-  return address;
-}
 
 /// Whether a number in data linked to a fixed address is an address: of a place in a function (a
 /// jump table's), of constants, or in a variable. Other numbers count as they are.
@@ -76,7 +51,7 @@ void CodeWalk::put_content(Module& module, std::uint64_t begin, std::uint64_t en
     edges.push_back(target_edge(module, modules_.target(module, relocation)));
   }
   // The last letters of a text are numbers that could well be addresses.
-  if (image.is_relocatable() || end_of_text(image, begin, end) == end) return;
+  if (image.is_relocatable() || is_text(bytes)) return;
   // Linked to a fixed address: pointers are numbers that happen to be where something known starts
   // or lies.
   for (std::uint64_t at = (8 - begin % 8) % 8; at + 8 <= bytes.size(); at += 8) {
@@ -177,7 +152,7 @@ void CodeWalk::visit_unnamed(std::uint32_t index) {
     if (!image.is_relocatable() && used > 0 && node.begin % 8 == 0) {
       const std::uint64_t last = (used - 1) / 8 * 8;
       const auto value = image.word(node.begin + last);
-      if (value && image.section_at(*value) != nullptr) {
+      if (value && is_pointer(image, *value) && !is_text(bytes)) {
         used = std::min<std::uint64_t>(bytes.size(), last + 8);
       }
     }

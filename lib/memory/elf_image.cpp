@@ -139,6 +139,7 @@ bool ElfImage::parse() {
   }
   std::sort(sections_.begin(), sections_.end(),
             [](const ElfSection& a, const ElfSection& b) { return a.address < b.address; });
+  frame_header_ = section_named(".eh_frame_hdr");
   return true;
 }
 

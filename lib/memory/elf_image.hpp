@@ -99,6 +99,8 @@ class ElfImage {
   std::span<const ElfSection> sections() const { return sections_; }
   const ElfSection* section_at(std::uint64_t address) const;
   const ElfSection* section_named(std::string_view name) const;
+  /// The index of the exception tables (.eh_frame_hdr), null for none.
+  const ElfSection* frame_header() const { return frame_header_; }
   /// File content of [address, address + size); empty unless all of it is in one section's content.
   std::span<const std::byte> bytes(std::uint64_t address, std::uint64_t size) const;
   /// A little-endian value, or nothing if it isn't in the file.
@@ -168,6 +170,7 @@ class ElfImage {
   std::span<const std::byte> build_id_;
   std::vector<ElfSection> sections_;
   std::vector<std::optional<SectionKind>> kinds_;  ///< by number in the file
+  const ElfSection* frame_header_ = nullptr;
   std::uint64_t relro_begin_ = 0;
   std::uint64_t relro_end_ = 0;
   std::uint64_t tls_block_size_ = 0;

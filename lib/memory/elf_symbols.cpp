@@ -179,11 +179,13 @@ void ElfImage::read_relocations() {
       base += 63 * sizeof entry;
     }
   }
-  const auto by_offset = [](const ElfRelocation& a, const ElfRelocation& b) {
-    return std::tie(a.offset, a.symbol, a.addend) < std::tie(b.offset, b.symbol, b.addend);
+  // Linkers mostly sort them already.
+  const auto before = [](const ElfRelocation& a, const ElfRelocation& b) {
+    return std::tie(a.offset, a.type, a.symbol, a.addend) <
+           std::tie(b.offset, b.type, b.symbol, b.addend);
   };
-  if (!std::is_sorted(relocations_.begin(), relocations_.end(), by_offset)) {
-    std::sort(relocations_.begin(), relocations_.end(), by_offset);
+  if (!std::is_sorted(relocations_.begin(), relocations_.end(), before)) {
+    std::sort(relocations_.begin(), relocations_.end(), before);
   }
 }
 

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <vector>
 
 #include "memory/code_decode.hpp"
+#include "memory/text_bytes.hpp"
 
 namespace hoist::detail {
 
@@ -148,15 +150,27 @@ class Scan {
   }
 
   void read_relative_table(std::uint64_t table) {
+    texts_.clear();
     for (std::uint64_t at = table;; at += 4) {
       const auto entry = image_.int32(at);
-      if (!entry || *entry == 0) return;
+      if (!entry || *entry == 0) break;
       const std::uint64_t text = table + static_cast<std::uint64_t>(std::int64_t{*entry});
-      // A text starts where another one ends.
-      const auto before = image_.bytes(text - 1, 2);
-      if (before.empty() || before[0] != std::byte{}) return;
-      if (text > low_ && text < high_) cut(text);
+      // A text starts where another thing ends, and isn't empty: a table of small numbers would
+      // seem to refer to what is in or after it.
+      const ElfSection* section = image_.section_at(text);
+      const auto around = image_.bytes(text - 1, 2);
+      if (section == nullptr || around.empty() || around[0] != std::byte{} ||
+          around[1] == std::byte{} || end_of_text(image_, text, section->end()) == text) {
+        break;
+      }
+      texts_.push_back(text);
     }
+    const std::uint64_t end = table + texts_.size() * 4;
+    const bool inside = std::any_of(texts_.begin(), texts_.end(), [&](std::uint64_t text) {
+      return text >= table && text < end;
+    });
+    if (texts_.size() < 2 || inside) return;
+    for (const std::uint64_t text : texts_) cut(text);
   }
 
   /// Takes all references of the function that covers address.
@@ -185,6 +199,7 @@ class Scan {
   std::uint64_t high_ = 0;
   std::unordered_set<std::uint64_t> read_;
   std::unordered_set<std::uint64_t> tables_;
+  std::vector<std::uint64_t> texts_;
 };
 
 }  // namespace

@@ -172,7 +172,7 @@ std::optional<FrameEntry> read_frame(const ElfImage& image, std::uint64_t addres
 
 /// Where the entry for address is, by the linker's index; 0 for none, nothing without an index.
 std::optional<std::uint64_t> find_by_header(const ElfImage& image, std::uint64_t address) {
-  const ElfSection* index = image.section_named(".eh_frame_hdr");
+  const ElfSection* index = image.frame_header();
   if (index == nullptr) return std::nullopt;
   Cursor cursor(image, index->address);
   const auto version = cursor.fixed<std::uint8_t>();

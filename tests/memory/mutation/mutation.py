@@ -157,7 +157,7 @@ def configurations(all_of_them):
         result.append(
             Config(f"{kind} -O2 CET, sections, RELR", compiler,
                    ["-O2", "-fcf-protection=full", "-ffunction-sections", "-fdata-sections"],
-                   ["-Wl,--gc-sections", "-Wl,-z,now", "-Wl,-z,pack-relative-relocs"]))
+                   ["-Wl,-z,now", "-Wl,-z,pack-relative-relocs"]))
         result.append(
             Config(f"{kind} -O2 lld --icf=all", compiler,
                    ["-O2", "-ffunction-sections", "-fdata-sections"],
@@ -278,6 +278,11 @@ def main():
             # Other addresses in each run.
             if any(fingerprint_of(program) != reference for _ in range(3)):
                 failed.append(f"{config.name}: the fingerprint differs from run to run")
+            if shutil.which("strip") and not config.shared:
+                stripped = program + "-stripped"
+                run(["strip", "-o", stripped, program])
+                if run([stripped]).split()[1] != "inexact":
+                    failed.append(f"{config.name}: exact though stripped")
             futures = [pool.submit(measure, builder, reference, n) for n in range(len(variants))]
             for number, future in enumerate(futures):
                 results[number, index] = future.result()
