@@ -120,6 +120,11 @@ class CachedFunction<F, R(Ps...)> {
   friend class Memory;
   friend struct Access;
   using Value = detail::Shelvable<Result>;
+  static_assert(detail::is_keyable<F>,
+                "hoist can't make a key of what this callable holds: capture only plain numbers; a "
+                "string, a container, whatever a pointer or a reference leads to: pass it as an "
+                "argument (function objects: give the class hoist-storable public fields or a "
+                "serialize member)");
   static_assert(
       Storable<Value>,
       "hoist can't store what this function returns: see hoist::Storable for the types it "

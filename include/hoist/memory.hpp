@@ -97,7 +97,8 @@ class Memory {
   auto cache(F f, const CacheOptions& options = {}) const {
     static_assert(!std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
                   "hoist caches const member functions only: what others change in their object "
-                  "would be lost on a hit");
+                  "would be lost on a hit; make it const, or cache a function that takes the "
+                  "object: pass it as an argument, and return what has changed");
     static_assert(
         std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
         "hoist can't tell this callable's parameter types: it needs one call operator, "

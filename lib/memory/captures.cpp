@@ -31,7 +31,7 @@ void check_captures(const void* object, std::size_t bytes) {
       if (word >= from && word < to) {
         throw BadArgument(
             "Memory::cache: the lambda captures a pointer or a reference, which can't be part of a "
-            "key: capture plain numbers by value, and pass everything else as an argument");
+            "key: capture only plain numbers; what it leads to, pass it as an argument");
       }
     }
   }

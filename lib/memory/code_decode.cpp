@@ -2,6 +2,7 @@
 #include "memory/code_decode.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 
 #if defined(__x86_64__)
@@ -77,6 +78,33 @@ std::size_t plain_length(std::span<const std::byte> bytes) {
   return rex + 2 + sib + mod + immediate;
 }
 
+struct Branch {
+  std::size_t length = 0;  ///< 0: none of these
+  std::int32_t distance = 0;
+  std::uint8_t opcode = 0;  ///< of the short form
+};
+
+/// The direct call or jump without prefixes at the start of bytes.
+Branch plain_branch(std::span<const std::byte> bytes) {
+  if (bytes.size() < 8) return {};
+  const auto at = [&](std::size_t i) { return std::to_integer<std::uint8_t>(bytes[i]); };
+  const std::uint8_t opcode = at(0);
+  const bool condition = opcode == 0x0f && (at(1) & 0xf0) == 0x80;
+  if (condition || opcode == 0xe8 || opcode == 0xe9) {
+    const std::size_t start = condition ? 2 : 1;
+    std::int32_t distance = 0;
+    std::memcpy(&distance, bytes.data() + start, sizeof distance);
+    return {start + sizeof distance, distance,
+            static_cast<std::uint8_t>(condition        ? 0x70 | (at(1) & 0x0f)
+                                      : opcode == 0xe9 ? 0xeb
+                                                       : opcode)};
+  }
+  if (opcode == 0xeb || (opcode & 0xf0) == 0x70) {
+    return {2, static_cast<std::int8_t>(at(1)), opcode};
+  }
+  return {};
+}
+
 class CodeReader {
  public:
   CodeReader(ElfImage& image, std::uint64_t begin, std::span<const std::byte> bytes)
@@ -97,6 +125,14 @@ class CodeReader {
         code_.offsets.push_back(static_cast<std::uint32_t>(at_));
         stream_.put(bytes_.subspan(at_, length));
         at_ += length;
+        continue;
+      }
+      if (const Branch branch = plain_branch(bytes_.subspan(at_)); branch.length != 0) {
+        code_.offsets.push_back(static_cast<std::uint32_t>(at_));
+        put_branch(code_.begin + at_ + branch.length +
+                       static_cast<std::uint64_t>(std::int64_t{branch.distance}),
+                   branch.opcode);
+        at_ += branch.length;
         continue;
       }
       ZydisDecoderContext context;
@@ -127,7 +163,14 @@ class CodeReader {
   void put_instruction() {
     const auto& raw = instruction_.raw;
     if (raw.imm[0].is_relative) {
-      put_branch(next_ + static_cast<std::uint64_t>(raw.imm[0].value.s));
+      // Short (7x, EB) and near (0F 8x, E9) forms of a jump count the same.
+      const std::uint8_t opcode = instruction_.opcode;
+      const bool condition =
+          instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F && (opcode & 0xf0) == 0x80;
+      put_branch(next_ + static_cast<std::uint64_t>(raw.imm[0].value.s),
+                 condition        ? static_cast<std::uint8_t>(0x70 | (opcode & 0x0f))
+                 : opcode == 0xe9 ? std::uint8_t{0xeb}
+                                  : opcode);
       return;
     }
     if (instruction_.mnemonic == ZYDIS_MNEMONIC_JMP) code_.jumps_indirectly = true;
@@ -144,16 +187,10 @@ class CodeReader {
     remember_thread_pointer();
   }
 
-  void put_branch(std::uint64_t target) {
+  void put_branch(std::uint64_t target, std::uint8_t short_opcode) {
     const bool inside = code_.contains(target);
     stream_.put8(static_cast<std::uint8_t>(inside ? Mark::jump_inside : Mark::jump_outside));
-    // Short (7x, EB) and near (0F 8x, E9) forms of a jump count the same.
-    const std::uint8_t opcode = instruction_.opcode;
-    const bool condition = instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F ? (opcode & 0xf0) == 0x80
-                                                                          : (opcode & 0xf0) == 0x70;
-    stream_.put8(condition        ? static_cast<std::uint8_t>(0x70 | (opcode & 0x0f))
-                 : opcode == 0xe9 ? std::uint8_t{0xeb}
-                                  : opcode);
+    stream_.put8(short_opcode);
     if (inside) {
       jumps_.push_back({stream_.size(), target});
       stream_.put32(0);
@@ -243,7 +280,23 @@ class CodeReader {
     return indexed ? RefUse::indexed : RefUse::access;
   }
 
+  /// Of the commonest instructions, without asking for the operands; 0 for others.
+  std::uint32_t common_operand_size() const {
+    if (instruction_.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return 0;
+    const std::uint8_t opcode = instruction_.opcode;
+    if (instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F) {
+      const bool extending = (opcode & 0xf6) == 0xb6;  // movzx, movsx
+      return !extending ? 0 : (opcode & 1) == 0 ? 1 : 2;
+    }
+    if (instruction_.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return 0;
+    const bool arithmetic = opcode < 0x40 && (opcode & 7) < 4;
+    if (!arithmetic && (opcode & 0xfc) != 0x84 && (opcode & 0xfc) != 0x88) return 0;
+    if ((opcode & 1) == 0) return 1;
+    return rex_w() ? 8 : has_prefix(0x66) ? 2 : 4;
+  }
+
   std::uint32_t memory_operand_size() const {
+    if (const std::uint32_t size = common_operand_size(); size != 0) return size;
     ZydisDecodedInstruction instruction;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full_, bytes_.data() + at_, bytes_.size() - at_,

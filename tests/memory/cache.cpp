@@ -4,6 +4,7 @@
 #include <hoist/memory.hpp>
 
 #include <atomic>
+#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -107,8 +108,65 @@ TEST_CASE("arguments, fields and captures make the key") {
     const auto line = [factor, shift](double x) { return factor * x + shift; };
     CHECK(memory.cache(line)(5) == factor * 5 + factor);
   }
+}
+
+namespace {
+
+/// Fills a part of the stack, so that what lies between captures differs from call to call.
+[[gnu::noinline]] void soil(int with) {
+  unsigned char bytes[512];
+  std::memset(bytes, with, sizeof bytes);
+  asm volatile("" : : "r"(bytes) : "memory");
+}
+
+[[gnu::noinline]] double spaced(const Memory& memory, char c, double d, bool b, int i) {
+  return memory.cache([c, d, b, i](double x) {
+    ++calls;
+    return x * d + c + i + (b ? 1 : 0);
+  })(2);
+}
+
+std::string message_of(const auto& work) {
+  try {
+    work();
+  } catch (const hoist::BadArgument& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("what lies between captures doesn't count") {
+  const TempDir dir;
+  const Memory memory(dir.path());
+  CHECK(runs([&] {
+          for (const int with : {0x00, 0x5a, 0xff, 0x13}) {
+            soil(with);
+            CHECK(spaced(memory, 1, 2.5, true, 3) == 10);
+          }
+        }) == 1);
+  CHECK(runs([&] { CHECK(spaced(memory, 1, 2.5, false, 3) == 9); }) == 1);
+}
+
+TEST_CASE("captured pointers and references are refused, and the message says what to do") {
+  const TempDir dir;
+  const Memory memory(dir.path());
   int here = 0;
-  CHECK_THROWS_AS(memory.cache([&here](int x) { return x + here; }), hoist::BadArgument);
+  const int* there = &here;
+  const auto on_heap = std::make_unique<double>(3);
+  const double* far = on_heap.get();
+  const char* text = "text";
+  for (const std::string& message :
+       {message_of([&] { memory.cache([&here](int x) { return x + here; }); }),
+        message_of([&] { memory.cache([there](int x) { return x + *there; }); }),
+        message_of([&] { memory.cache([far, here](int x) { return x + here + *far; }); }),
+        message_of([&] { memory.cache([text](int x) { return x + *text; }); }),
+        message_of([&] { memory.cache([&memory](int x) { return memory.cache(twice)(x); }); })}) {
+    CHECK(message.find("captures a pointer or a reference") != std::string::npos);
+    CHECK(message.find("pass it as an argument") != std::string::npos);
+  }
+  CHECK(memory.stats().misses == 0);
 }
 
 TEST_CASE("a damaged entry is computed anew") {

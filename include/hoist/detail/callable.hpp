@@ -44,8 +44,10 @@ struct MemberSignature<R (C::*)(Ps...) const> {
 template <class C, class R, class... Ps>
 struct MemberSignature<R (C::*)(Ps...) const noexcept> : MemberSignature<R (C::*)(Ps...) const> {};
 
+/// One call operator, no template, const: what another one changes would be lost.
 template <class F>
-concept HasCallOperator = requires { &F::operator(); };
+concept HasCallOperator =
+    requires { requires MemberSignature<decltype(&F::operator())>::is_const; };
 
 template <class F>
   requires HasCallOperator<F>

@@ -4,6 +4,7 @@
 #include <hoist/code.hpp>
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
+#include <hoist/detail/padding.hpp>
 #include <hoist/detail/schema.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/entry.hpp>
@@ -122,6 +123,11 @@ void clear_shelved(const std::shared_ptr<MemoryCore>& memory, EntryAddress& addr
 /// Throws BadArgument if a word of the captures looks like an address in this process.
 void check_captures(const void* object, std::size_t bytes);
 
+/// Whether what a callable holds can be part of a key.
+template <class F>
+constexpr bool is_keyable = std::is_pointer_v<F> || std::is_member_function_pointer_v<F> ||
+                            std::is_empty_v<F> || Storable<F> || std::is_trivially_copyable_v<F>;
+
 /// A function object's contribution to the key: its fields, or the bytes of its captures.
 template <class F>
 void hash_state(Hasher& hasher, const F& f) {
@@ -131,16 +137,8 @@ void hash_state(Hasher& hasher, const F& f) {
   } else if constexpr (Storable<F>) {
     hash_typed(hasher, f);
   } else {
-    static_assert(std::is_trivially_copyable_v<F>,
-                  "hoist can't make a key of what this callable holds: capture only plain numbers, "
-                  "and pass strings, containers, references and pointers as arguments (function "
-                  "objects: give the class hoist-storable public fields or a serialize member)");
-    alignas(F) std::byte bytes[sizeof(F)] = {};
-    std::memcpy(bytes, &f, sizeof f);
-#if defined(__GNUC__) && !defined(__clang__)
-    __builtin_clear_padding(reinterpret_cast<F*>(bytes));
-#endif
-    hasher.block(bytes, sizeof bytes);
+    const auto bytes = member_bytes(f);
+    hasher.block(bytes.data(), bytes.size());
   }
 }
 

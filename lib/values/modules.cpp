@@ -15,7 +15,7 @@
 #include <mutex>
 #include <vector>
 
-#include "tasks/modules.hpp"
+#include "values/modules.hpp"
 
 namespace hoist::detail {
 

@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "tasks/modules.hpp"
+#include "values/modules.hpp"
 
 namespace hoist::detail {
 
