@@ -9,9 +9,12 @@
 #include <concepts>
 #include <filesystem>
 #include <iosfwd>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace hoist {
 
@@ -107,6 +110,16 @@ EncodeCall encode_call(const T& value) {
           }};
 }
 
+/// Contiguous elements as the std::vector they will be loaded as.
+template <class T, std::size_t N>
+EncodeCall encode_call(const std::span<T, N>& values) {
+  using Span = std::span<T, N>;
+  return {&values, [](const void* raw, Encoder& encoder) {
+            ContiguousForm<Span, std::remove_const_t<T>>::traverse(encoder,
+                                                                   *static_cast<const Span*>(raw));
+          }};
+}
+
 template <class T>
 DecodeCall decode_call(T& value) {
   return {&value, [](void* raw, DecodeSource& source) { decode(source, *static_cast<T*>(raw)); }};
@@ -125,6 +138,20 @@ DecodeCall decode_call(T& value) {
 template <class T>
 void dump(const T& value, const std::filesystem::path& path, const DumpOptions& options = {}) {
   detail::dump_value(path, options, detail::schema_of<T>(), detail::encode_call(value));
+}
+
+/// Writes contiguous elements that somebody else owns, as a std::vector of them would be written:
+/// load them as one. `std::span(range)` makes a span of any contiguous range.
+template <class T, std::size_t N>
+void dump(std::span<T, N> values, const std::filesystem::path& path,
+          const DumpOptions& options = {}) {
+  detail::dump_value(path, options, detail::schema_of<std::vector<std::remove_const_t<T>>>(),
+                     detail::encode_call(values));
+}
+template <class T, std::size_t N>
+void dump(std::span<T, N> values, std::ostream& out, const DumpOptions& options = {}) {
+  detail::dump_value(out, options, detail::schema_of<std::vector<std::remove_const_t<T>>>(),
+                     detail::encode_call(values));
 }
 
 /// Writes a value to a stream (file, memory, pipe, socket) as a hoist container. Several values may

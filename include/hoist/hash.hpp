@@ -15,7 +15,8 @@ namespace hoist {
 /// live (heap, file mapping, shared segment, strided view). Values of different types differ:
 /// `hash(1) != hash(1.0)`. The digest is the same in every process, run and compiler.
 ///
-/// Takes any value type of <hoist/values.hpp>; anything else is a compile-time error that names
+/// Takes any value type of <hoist/values.hpp>, and std::span, which hashes as a std::vector of its
+/// elements does; anything else is a compile-time error that names
 /// the type. Not meant against deliberate collisions. Thread-safe. Cost: memory bandwidth (arrays
 /// of floats are read once, normalised only in the blocks that need it).
 template <class... Ts>

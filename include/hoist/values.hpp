@@ -5,6 +5,11 @@
 #include <hoist/detail/forms.hpp>
 #include <hoist/detail/forms_std.hpp>
 
+#include <cstddef>
+#include <span>
+#include <type_traits>
+#include <vector>
+
 namespace hoist {
 
 /// Types that hoist can hash, store and send to other processes:
@@ -31,6 +36,16 @@ void hash_typed(Hasher& hasher, const T& value) {
   hasher.scalar(schema_of<T>().digest.low);
   hasher.scalar(schema_of<T>().digest.high);
   Form<T>::traverse(hasher, value);
+}
+
+/// Contiguous elements hash as the std::vector that holds them would.
+template <class T, std::size_t N>
+void hash_typed(Hasher& hasher, const std::span<T, N>& values) {
+  using Element = std::remove_const_t<T>;
+  const Schema& schema = schema_of<std::vector<Element>>();
+  hasher.scalar(schema.digest.low);
+  hasher.scalar(schema.digest.high);
+  ContiguousForm<std::span<T, N>, Element>::traverse(hasher, values);
 }
 
 template <class T>
