@@ -3,38 +3,18 @@
 
 #include <hoist/detail/storage.hpp>
 #include <hoist/error.hpp>
+#include <hoist/shape.hpp>
 
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <memory>
 #include <span>
-#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace hoist {
-
-/// The extents of an array, outermost first; empty for a single value (0-d).
-using Shape = std::vector<std::size_t>;
-/// Distances between neighbours along each axis, in elements; may be negative.
-using Strides = std::vector<std::ptrdiff_t>;
-
-/// How the elements lie: last index fastest (C), first index fastest (Fortran), or neither.
-enum class Order : unsigned char { c, fortran, strided };
-
-namespace detail {
-std::size_t checked_elements(const Shape& shape, std::size_t element_bytes);
-Strides dense_strides(const Shape& shape, Order order);
-Order order_of(const Shape& shape, const Strides& strides);
-[[noreturn]] void throw_index(std::size_t axis, std::size_t index, std::size_t extent);
-[[noreturn]] void throw_rank(std::size_t given, std::size_t rank);
-[[noreturn]] void throw_not_dense();
-/// Calls `visit(context, offset)` with each element's offset, in C order.
-void for_each_offset(const Shape& shape, const Strides& strides, void* context,
-                     void (*visit)(void* context, std::ptrdiff_t offset));
-}  // namespace detail
 
 /// An n-dimensional array that shares ownership of its elements.
 ///
@@ -73,10 +53,7 @@ class Array {
   {
     if (shape.empty()) shape = {values.size()};
     if (detail::checked_elements(shape, sizeof(T)) != values.size()) {
-      throw BadArgument(
-          "Array::from_vector: the shape holds another number of elements than the "
-          "vector's " +
-          std::to_string(values.size()));
+      detail::throw_size(shape, values.size());
     }
     auto keep = std::make_shared<std::vector<value_type>>(std::move(values));
     T* data = keep->data();
@@ -204,9 +181,7 @@ class Array {
 
   /// The same elements with other extents; throws BadArgument if strided or of another size.
   Array reshaped(Shape shape) const {
-    if (detail::checked_elements(shape, sizeof(T)) != size_) {
-      throw BadArgument("Array::reshaped: the new shape holds another number of elements");
-    }
+    if (detail::checked_elements(shape, sizeof(T)) != size_) detail::throw_size(shape, size_);
     if (!is_contiguous()) detail::throw_not_dense();
     Array view = *this;
     view.strides_ = detail::dense_strides(shape, order());

@@ -120,6 +120,7 @@ struct Form<Float16> {
 template <>
 struct BlockTraits<Float16> {
   static constexpr bool plain = true;
+  static constexpr NaturalLayout natural{2, 2, true};
 };
 
 template <std::size_t N, class Char>
@@ -140,6 +141,7 @@ struct Form<FixedString<N, Char>> {
 template <std::size_t N, class Char>
 struct BlockTraits<FixedString<N, Char>> {
   static constexpr bool plain = true;
+  static constexpr NaturalLayout natural{N * sizeof(Char), sizeof(Char), true};
 };
 
 }  // namespace detail

@@ -55,6 +55,11 @@ Order order_of(const Shape& shape, const Strides& strides) {
   return fits(Order::c) ? Order::c : fits(Order::fortran) ? Order::fortran : Order::strided;
 }
 
+void throw_size(const Shape& shape, std::size_t elements) {
+  throw BadArgument("an array of shape " + text_of(shape) + " can't be made of " +
+                    std::to_string(elements) + " elements");
+}
+
 void throw_index(std::size_t axis, std::size_t index, std::size_t extent) {
   throw BadArgument("array index " + std::to_string(index) + " on axis " + std::to_string(axis) +
                     ", which has extent " + std::to_string(extent));

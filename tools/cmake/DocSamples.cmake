@@ -36,6 +36,9 @@ function(hoist_doc_samples document)
     set(target doc_${name}_${stem})
     add_executable(${target} ${dir}/${program})
     target_link_libraries(${target} PRIVATE hoist::hoist)
+    if(TARGET Eigen3::Eigen)
+      target_link_libraries(${target} PRIVATE Eigen3::Eigen)
+    endif()
     hoist_developer_target(${target})
     # Samples name things to show them, and never use them again.
     target_compile_options(

@@ -88,8 +88,14 @@ class Decoder : public ArchiveBase<Decoder> {
     if (size >= segment_threshold) {
       source_.read_segment(reinterpret_cast<std::byte*>(to), size);
     } else if (size > 0) {
-      std::memcpy(to, take(size), size);
+      std::memcpy(static_cast<void*>(to), take(size), size);
     }
+  }
+
+  /// What an encoder wrote as an array's block, into memory of the caller's; `size` bytes, which
+  /// `expect_block(..., true)` has found to be there.
+  void read_array_block(void* to, std::size_t size) {
+    if (size > 0) source_.read_segment(static_cast<std::byte*>(to), size);
   }
 
   std::shared_ptr<Storage> array_block(std::size_t bytes, bool writable) {

@@ -8,14 +8,17 @@
 namespace hoist::detail {
 
 /// Elements an Array in a file may have: their bytes are the value. Padding and bool are allowed
-/// here (an array of them is written as it lies, and its schema gives the layout).
+/// here (an array of them is written as it lies, and its schema gives the layout, which is why
+/// packed and over-aligned structs are not).
 template <class T>
 constexpr bool is_array_element() {
   if constexpr (std::is_same_v<T, bool> || is_block<T>()) {
     return true;
   } else if constexpr (Aggregate<T> && std::is_trivially_copyable_v<T> && !UserSerialize<T>) {
     return []<std::size_t... I>(std::index_sequence<I...>) {
-      return sizeof...(I) > 0 && (is_array_element<field_type<T, I>>() && ...);
+      return sizeof...(I) > 0 && (is_array_element<field_type<T, I>>() && ...) &&
+             BlockTraits<T>::natural.size == sizeof(T) &&
+             BlockTraits<T>::natural.align <= alignof(T);
     }(std::make_index_sequence<field_count<T>>());
   } else {
     return false;
@@ -38,6 +41,21 @@ void traverse_extents(Ar& ar, Shape& shape, Order& order) {
     ar.length(shape.size());
     for (std::size_t extent : shape) ar.length(extent);
     ar.scalar(static_cast<unsigned char>(order == Order::fortran));
+  }
+}
+
+/// Elements in C or Fortran order, in the form of an Array's. `owner` null: borrowed from the value.
+template <class Ar, class T>
+void traverse_elements(Ar& ar, const T* data, Shape shape, Order order,
+                       const std::shared_ptr<Storage>& owner) {
+  const std::size_t n = checked_elements(shape, sizeof(T));
+  traverse_extents(ar, shape, order);
+  if constexpr (!Ar::hashing) {
+    ar.array_block(data, n, owner);
+  } else if constexpr (moves_as_block<Ar, T> || std::is_same_v<T, bool>) {
+    ar.block(data, n);
+  } else {
+    for (std::size_t i = 0; i < n; ++i) Form<T>::traverse(ar, data[i]);
   }
 }
 
@@ -85,16 +103,8 @@ struct Form<Array<E>> {
         traverse(ar, dense);
         return;
       }
-      Shape shape = value.shape();
-      Order written = order;
-      traverse_extents(ar, shape, written);
-      if constexpr (!Ar::hashing) {
-        ar.array_block(value.data(), value.size(), value.storage());
-      } else if constexpr (moves_as_block<Ar, T> || std::is_same_v<T, bool>) {
-        ar.block(value.data(), value.size());
-      } else {
-        for (const T& element : value.span()) Form<T>::traverse(ar, element);
-      }
+      traverse_elements(ar, static_cast<const T*>(value.data()), value.shape(), order,
+                        value.storage());
     }
   }
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/detail/forms.hpp>
+#include <hoist/detail/packing.hpp>
 
 #include <array>
 #include <bitset>
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <forward_list>
 #include <iterator>
+#include <limits>
 #include <list>
 #include <queue>
 #include <stack>
@@ -53,6 +55,11 @@ struct ContiguousForm : FormOf<T> {
         ar.template expect_block<T>(n);
         value.resize(n);
         ar.block(value.data(), n);
+      } else if constexpr (packs_as_block<T>()) {
+        if (n > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) Decoder::throw_damaged();
+        ar.template expect_block<std::byte>(n * BlockTraits<T>::natural.size);
+        value.resize(n);
+        traverse_packed(ar, value.data(), n);
       } else {
         value.clear();
         value.reserve(ar.plausible(n));
@@ -62,6 +69,8 @@ struct ContiguousForm : FormOf<T> {
       ar.length(value.size());
       if constexpr (moves_as_block<Ar, T>) {
         ar.block(value.data(), value.size());
+      } else if constexpr (!Ar::hashing && packs_as_block<T>()) {
+        traverse_packed(ar, value.data(), value.size());
       } else {
         for (const auto& element : value) Form<T>::traverse(ar, element);
       }
@@ -128,7 +137,7 @@ struct SequenceForm : FormOf<T> {
       std::vector<T> elements;
       Form<std::vector<T>>::traverse(ar, elements);
       value = C(std::make_move_iterator(elements.begin()), std::make_move_iterator(elements.end()));
-    } else if constexpr (!Ar::hashing && is_block<T>()) {
+    } else if constexpr (!Ar::hashing && BlockTraits<T>::natural.block) {
       // A vector of these is one block, so this has to be one as well.
       std::vector<T> elements(value.begin(), value.end());
       const typename Ar::UserCode temporary(ar);
@@ -173,6 +182,8 @@ struct Form<std::array<T, N>> : FormOf<T> {
   static void traverse(Ar& ar, V& value) {
     if constexpr (moves_as_block<Ar, T>) {
       ar.block(value.data(), N);
+    } else if constexpr (!Ar::hashing && packs_as_block<T>() && N > 0) {
+      traverse_packed(ar, value.data(), N);
     } else {
       for (auto& element : value) Form<T>::traverse(ar, element);
     }

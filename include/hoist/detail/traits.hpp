@@ -42,46 +42,85 @@ concept FreeSerialize =
 template <class T>
 concept UserSerialize = MemberSerialize<T> || FreeSerialize<T>;
 
-/// True for types whose bytes are the value: no padding, no pointers, every bit pattern legal.
-template <class T>
-constexpr bool is_block();
+/// The layout that a schema's reader takes elements to have: each part aligned to its own size
+/// (complex numbers to that of their parts, structs to their strictest member). A type may lie
+/// otherwise in memory, packed or over-aligned.
+struct NaturalLayout {
+  std::size_t size = 0;  // 0: the type has no fixed layout
+  std::size_t align = 1;
+  bool block = false;  // no gaps, every bit pattern legal
+};
 
+/// `plain`: the bytes in memory are the value: no padding, no pointers, every bit pattern legal.
 template <class T>
 struct BlockTraits {
   static constexpr bool plain = false;
+  static constexpr NaturalLayout natural{};
 };
 template <class T>
-  requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, long double>)
+  requires std::is_arithmetic_v<T>
 struct BlockTraits<T> {
-  static constexpr bool plain = true;
+  static constexpr bool plain = !std::is_same_v<T, bool> && !std::is_same_v<T, long double>;
+  static constexpr NaturalLayout natural =
+      std::is_same_v<T, long double> ? NaturalLayout{} : NaturalLayout{sizeof(T), sizeof(T), plain};
 };
 template <class T>
-  requires(std::is_enum_v<T> && !std::is_same_v<std::underlying_type_t<T>, bool>)
-struct BlockTraits<T> {
-  static constexpr bool plain = true;
-};
+  requires std::is_enum_v<T>
+struct BlockTraits<T> : BlockTraits<std::underlying_type_t<T>> {};
 template <class T>
 struct BlockTraits<std::complex<T>> {
-  static constexpr bool plain = is_block<T>();
+  static constexpr bool plain = BlockTraits<T>::plain;
+  static constexpr NaturalLayout natural = {2 * BlockTraits<T>::natural.size,
+                                            BlockTraits<T>::natural.align, plain};
 };
 template <class T, std::size_t N>
 struct BlockTraits<std::array<T, N>> {
-  static constexpr bool plain = N > 0 && is_block<T>();
+  static constexpr bool plain = N > 0 && BlockTraits<T>::plain;
+  static constexpr NaturalLayout natural = {N * BlockTraits<T>::natural.size,
+                                            BlockTraits<T>::natural.align,
+                                            N > 0 && BlockTraits<T>::natural.block};
 };
 template <class T>
-  requires(Aggregate<T> && std::is_trivially_copyable_v<T> && !UserSerialize<T>)
+  requires(Aggregate<T> && !UserSerialize<T>)
 struct BlockTraits<T> {
   template <std::size_t... I>
   static constexpr bool dense(std::index_sequence<I...>) {
-    return sizeof...(I) > 0 && (is_block<field_type<T, I>>() && ...) &&
+    return sizeof...(I) > 0 && (BlockTraits<field_type<T, I>>::plain && ...) &&
            (sizeof(field_type<T, I>) + ... + 0) == sizeof(T);
   }
-  static constexpr bool plain = dense(std::make_index_sequence<field_count<T>>());
+  template <std::size_t... I>
+  static constexpr NaturalLayout lay_out(std::index_sequence<I...>) {
+    NaturalLayout all{0, 1, true};
+    std::size_t used = 0;
+    bool fixed = sizeof...(I) > 0;
+    const auto add = [&](const NaturalLayout& part) {
+      all.size = (all.size + part.align - 1) / part.align * part.align + part.size;
+      all.align = part.align > all.align ? part.align : all.align;
+      all.block = all.block && part.block;
+      used += part.size;
+      fixed = fixed && part.size > 0;
+    };
+    (add(BlockTraits<std::remove_cv_t<field_type<T, I>>>::natural), ...);
+    if (!fixed) return {};
+    all.size = (all.size + all.align - 1) / all.align * all.align;
+    all.block = all.block && used == all.size;
+    return all;
+  }
+  static constexpr auto fields = std::make_index_sequence<field_count<T>>();
+  static constexpr NaturalLayout natural = lay_out(fields);
+  static constexpr bool plain = std::is_trivially_copyable_v<T> && natural.block && dense(fields);
 };
 
+/// True for types whose schema says that elements stand as one block, and that lie in memory so.
 template <class T>
 constexpr bool is_block() {
   return BlockTraits<T>::plain;
+}
+
+/// True for those that stand as one block but lie otherwise in memory: they are packed first.
+template <class T>
+constexpr bool packs_as_block() {
+  return BlockTraits<T>::natural.block && !BlockTraits<T>::plain;
 }
 
 /// Blocks of these are hashed as they are; others, if they hold floats, element by element.

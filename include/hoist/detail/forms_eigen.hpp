@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/array.hpp>
+#include <hoist/detail/form_array.hpp>
+#include <hoist/detail/forms.hpp>
+#include <hoist/detail/forms_std.hpp>
+#include <hoist/error.hpp>
+
+#include <Eigen/Core>
+#include <Eigen/SparseCore>
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace hoist::detail {
+
+template <class M>
+inline constexpr bool is_eigen_dense = false;
+template <class S, int R, int C, int O, int MR, int MC>
+inline constexpr bool is_eigen_dense<Eigen::Matrix<S, R, C, O, MR, MC>> = true;
+template <class S, int R, int C, int O, int MR, int MC>
+inline constexpr bool is_eigen_dense<Eigen::Array<S, R, C, O, MR, MC>> = true;
+
+template <class A>
+inline constexpr bool is_any_array = false;
+template <class T>
+inline constexpr bool is_any_array<Array<T>> = true;
+template <class A>
+concept AnyArray = is_any_array<A>;
+
+/// Eigen::Matrix and Eigen::Array: what owns its elements.
+template <class M>
+concept EigenDense = is_eigen_dense<std::remove_const_t<M>>;
+
+template <class M>
+inline constexpr Order eigen_order = M::IsRowMajor ? Order::c : Order::fortran;
+
+template <class M>
+Shape shape_of(const M& matrix) {
+  if constexpr (M::IsVectorAtCompileTime) {
+    return {static_cast<std::size_t>(matrix.size())};
+  } else {
+    return {static_cast<std::size_t>(matrix.rows()), static_cast<std::size_t>(matrix.cols())};
+  }
+}
+
+/// Rows and columns of a matrix of type M that holds an array of that shape; nothing where it can't.
+template <class M>
+std::optional<std::pair<Eigen::Index, Eigen::Index>> eigen_size(const Shape& shape) {
+  constexpr bool vector = M::IsVectorAtCompileTime;
+  const auto fits = [](std::size_t extent, Eigen::Index exact, Eigen::Index most) {
+    return exact == Eigen::Dynamic
+               ? most == Eigen::Dynamic || extent <= static_cast<std::size_t>(most)
+               : extent == static_cast<std::size_t>(exact);
+  };
+  std::size_t rows = 0;
+  std::size_t cols = 0;
+  if (vector && shape.size() == 1) {
+    constexpr bool column = M::ColsAtCompileTime == 1;
+    rows = column ? shape[0] : 1;
+    cols = column ? 1 : shape[0];
+  } else if (shape.size() == 2) {
+    rows = shape[0];
+    cols = shape[1];
+  } else {
+    return std::nullopt;
+  }
+  if (!fits(rows, M::RowsAtCompileTime, M::MaxRowsAtCompileTime) ||
+      !fits(cols, M::ColsAtCompileTime, M::MaxColsAtCompileTime)) {
+    return std::nullopt;
+  }
+  return std::pair(static_cast<Eigen::Index>(rows), static_cast<Eigen::Index>(cols));
+}
+
+[[noreturn]] inline void throw_eigen_shape(const Shape& shape) {
+  std::string text;
+  for (const std::size_t extent : shape) {
+    text += (text.empty() ? "" : " x ") + std::to_string(extent);
+  }
+  throw WrongType("an array of " + (text.empty() ? std::string("no dimensions") : text) +
+                  " does not fit into the Eigen type asked for, which has another size or number "
+                  "of dimensions");
+}
+
+// --- dense ----------------------------------------------------------------------------------------
+
+/// Vectors of fixed size, in the form of std::array.
+template <class M, class S = typename M::Scalar>
+struct EigenFixedForm : FormOf<S> {
+  static constexpr auto size = static_cast<std::size_t>(M::SizeAtCompileTime);
+  static void schema(SchemaWriter& writer) { Form<std::array<S, size>>::schema(writer); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (moves_as_block<Ar, S>) {
+      ar.block(value.data(), size);
+    } else {
+      for (std::size_t i = 0; i < size; ++i) Form<S>::traverse(ar, value.data()[i]);
+    }
+  }
+};
+
+/// The others, in the form of Array.
+template <class M, class S = typename M::Scalar>
+struct EigenArrayForm {
+  template <class... Open>
+  static constexpr bool supported() {
+    return is_array_element<S>();
+  }
+  static void schema(SchemaWriter& writer) { Form<Array<S>>::schema(writer); }
+
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      read(ar, value);
+    } else {
+      Shape shape = shape_of(value);
+      const bool either = value.rows() <= 1 || value.cols() <= 1;
+      traverse_elements(ar, value.data(), std::move(shape), either ? Order::c : eigen_order<M>, {});
+    }
+  }
+
+ private:
+  template <class Ar>
+  static void read(Ar& ar, M& value) {
+    Shape shape;
+    Order order{};
+    traverse_extents(ar, shape, order);
+    const auto size = eigen_size<M>(shape);
+    if (!size) throw_eigen_shape(shape);
+    std::size_t n = 0;
+    try {
+      n = checked_elements(shape, sizeof(S));
+    } catch (const BadArgument&) {
+      Decoder::throw_damaged();
+    }
+    const std::size_t bytes = ar.template expect_block<S>(n, true);
+    value.resize(size->first, size->second);
+    ar.read_array_block(value.data(), bytes);
+    if constexpr (std::is_same_v<S, bool>) {
+      check_bools(reinterpret_cast<const std::byte*>(value.data()), n);
+    }
+    if (order == eigen_order<M> || size->first <= 1 || size->second <= 1) return;
+    using Other = Eigen::Matrix<S, Eigen::Dynamic, Eigen::Dynamic,
+                                M::IsRowMajor ? Eigen::ColMajor : Eigen::RowMajor>;
+    const Other other = Eigen::Map<const Other>(value.data(), size->first, size->second);
+    for (Eigen::Index i = 0; i < size->first; ++i) {
+      for (Eigen::Index j = 0; j < size->second; ++j) value(i, j) = other(i, j);
+    }
+  }
+};
+
+template <class M>
+inline constexpr bool is_fixed_vector =
+    M::IsVectorAtCompileTime && M::SizeAtCompileTime != Eigen::Dynamic && M::SizeAtCompileTime > 0;
+template <class M>
+using EigenForm = std::conditional_t<is_fixed_vector<M>, EigenFixedForm<M>, EigenArrayForm<M>>;
+
+template <class S, int R, int C, int O, int MR, int MC>
+struct Form<Eigen::Matrix<S, R, C, O, MR, MC>> : EigenForm<Eigen::Matrix<S, R, C, O, MR, MC>> {};
+template <class S, int R, int C, int O, int MR, int MC>
+struct Form<Eigen::Array<S, R, C, O, MR, MC>> : EigenForm<Eigen::Array<S, R, C, O, MR, MC>> {};
+
+template <class M, class S = typename M::Scalar>
+struct EigenBlockTraits {
+  static constexpr auto size =
+      is_fixed_vector<M> ? static_cast<std::size_t>(M::SizeAtCompileTime) : 0;
+  static constexpr bool plain = size > 0 && BlockTraits<S>::plain && sizeof(M) == size * sizeof(S);
+  static constexpr NaturalLayout natural = {size * BlockTraits<S>::natural.size,
+                                            BlockTraits<S>::natural.align,
+                                            size > 0 && BlockTraits<S>::natural.block};
+};
+template <class S, int R, int C, int O, int MR, int MC>
+struct BlockTraits<Eigen::Matrix<S, R, C, O, MR, MC>>
+    : EigenBlockTraits<Eigen::Matrix<S, R, C, O, MR, MC>> {};
+template <class S, int R, int C, int O, int MR, int MC>
+struct BlockTraits<Eigen::Array<S, R, C, O, MR, MC>>
+    : EigenBlockTraits<Eigen::Array<S, R, C, O, MR, MC>> {};
+
+// --- sparse ---------------------------------------------------------------------------------------
+
+/// A sparse matrix as it is stored; the names are SciPy's.
+template <class S, class I>
+struct SparseParts {
+  std::string format;
+  std::array<std::int64_t, 2> shape;
+  Array<const I> indptr;
+  Array<const I> indices;
+  Array<const S> data;
+};
+
+/// Throws DamagedData unless the indices point into a matrix of such extents.
+template <class S, class I>
+void check_sparse(const SparseParts<S, I>& parts, std::int64_t outer, std::int64_t inner) {
+  const auto most = static_cast<std::int64_t>(std::numeric_limits<I>::max());
+  bool good = outer >= 0 && inner >= 0 && outer < most && inner <= most &&
+              parts.indptr.ndim() == 1 && parts.indices.ndim() == 1 && parts.data.ndim() == 1 &&
+              parts.indptr.size() == static_cast<std::size_t>(outer) + 1 &&
+              parts.indices.size() == parts.data.size() && parts.indptr[0] == 0;
+  for (std::size_t i = 1; good && i < parts.indptr.size(); ++i) {
+    good = parts.indptr[i - 1] <= parts.indptr[i];
+  }
+  good = good &&
+         static_cast<std::size_t>(parts.indptr[parts.indptr.size() - 1]) == parts.indices.size();
+  for (std::size_t i = 0; good && i < parts.indices.size(); ++i) {
+    good = parts.indices[i] >= 0 && parts.indices[i] < inner;
+  }
+  if (!good) throw DamagedData("a sparse matrix has indices that do not fit its shape");
+}
+
+template <class S, int O, class I>
+struct Form<Eigen::SparseMatrix<S, O, I>> {
+  using M = Eigen::SparseMatrix<S, O, I>;
+  using Parts = SparseParts<S, I>;
+
+  template <class... Open>
+  static constexpr bool supported() {
+    return is_array_element<S>();
+  }
+  static void schema(SchemaWriter& writer) { Form<Parts>::schema(writer); }
+
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      Parts parts;
+      Form<Parts>::traverse(ar, parts);
+      value = made_of(parts);
+    } else if (!value.isCompressed()) {
+      M compressed = value;
+      compressed.makeCompressed();
+      const typename Ar::UserCode temporary(ar);
+      write(ar, compressed);
+    } else {
+      write(ar, value);
+    }
+  }
+
+ private:
+  template <class Ar>
+  static void write(Ar& ar, const M& value) {
+    const std::string format = M::IsRowMajor ? "csr" : "csc";
+    const std::array<std::int64_t, 2> shape{value.rows(), value.cols()};
+    Form<std::string>::traverse(ar, format);
+    Form<std::array<std::int64_t, 2>>::traverse(ar, shape);
+    const auto outer = static_cast<std::size_t>(value.outerSize()) + 1;
+    const auto filled = static_cast<std::size_t>(value.nonZeros());
+    // An empty matrix may have no memory at all.
+    static constexpr I zero = 0;
+    const I* starts = value.outerIndexPtr() != nullptr ? value.outerIndexPtr() : &zero;
+    traverse_elements(ar, starts, {outer}, Order::c, {});
+    traverse_elements(ar, value.innerIndexPtr(), {filled}, Order::c, {});
+    traverse_elements(ar, value.valuePtr(), {filled}, Order::c, {});
+  }
+
+  static M made_of(const Parts& parts) {
+    if (parts.format != "csc" && parts.format != "csr") {
+      throw WrongType("a sparse matrix of format \"" + parts.format.substr(0, 20) +
+                      "\" where \"csc\" or \"csr\" is asked for");
+    }
+    const bool by_rows = parts.format == "csr";
+    const auto [rows, cols] = parts.shape;
+    check_sparse(parts, by_rows ? rows : cols, by_rows ? cols : rows);
+    // In order and merged, which Eigen relies on and SciPy does not insist on.
+    std::vector<Eigen::Triplet<S, I>> entries;
+    const auto map = [&]<int Options>() -> M {
+      using Stored = Eigen::SparseMatrix<S, Options, I>;
+      const Eigen::Map<const Stored> stored(
+          rows, cols, static_cast<Eigen::Index>(parts.data.size()), parts.indptr.data(),
+          parts.indices.data(), parts.data.data());
+      if (is_sorted(parts)) return M(stored);
+      entries.reserve(parts.data.size());
+      for (Eigen::Index i = 0; i < stored.outerSize(); ++i) {
+        for (typename Eigen::Map<const Stored>::InnerIterator it(stored, i); it; ++it) {
+          entries.emplace_back(static_cast<I>(it.row()), static_cast<I>(it.col()), it.value());
+        }
+      }
+      M merged(rows, cols);
+      merged.setFromTriplets(entries.begin(), entries.end());
+      return merged;
+    };
+    return by_rows ? map.template operator()<Eigen::RowMajor>()
+                   : map.template operator()<Eigen::ColMajor>();
+  }
+
+  static bool is_sorted(const Parts& parts) {
+    for (std::size_t i = 1; i < parts.indptr.size(); ++i) {
+      const auto from = static_cast<std::size_t>(parts.indptr[i - 1]);
+      const auto to = static_cast<std::size_t>(parts.indptr[i]);
+      for (std::size_t k = from + 1; k < to; ++k) {
+        if (parts.indices[k - 1] >= parts.indices[k]) return false;
+      }
+    }
+    return true;
+  }
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace hoist {
+
+/// The extents of an array, outermost first; empty for a single value (0-d).
+using Shape = std::vector<std::size_t>;
+/// Distances between neighbours along each axis, in elements; may be negative.
+using Strides = std::vector<std::ptrdiff_t>;
+
+/// How the elements lie: last index fastest (C), first index fastest (Fortran), or neither.
+enum class Order : unsigned char { c, fortran, strided };
+
+namespace detail {
+std::size_t checked_elements(const Shape& shape, std::size_t element_bytes);
+Strides dense_strides(const Shape& shape, Order order);
+Order order_of(const Shape& shape, const Strides& strides);
+[[noreturn]] void throw_index(std::size_t axis, std::size_t index, std::size_t extent);
+[[noreturn]] void throw_rank(std::size_t given, std::size_t rank);
+[[noreturn]] void throw_size(const Shape& shape, std::size_t elements);
+[[noreturn]] void throw_not_dense();
+/// Calls `visit(context, offset)` with each element's offset, in C order.
+void for_each_offset(const Shape& shape, const Strides& strides, void* context,
+                     void (*visit)(void* context, std::ptrdiff_t offset));
+}  // namespace detail
+
+}  // namespace hoist
