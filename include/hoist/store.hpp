@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace hoist {
 
@@ -47,6 +48,12 @@ class StoreLock {
   virtual ~StoreLock();
 };
 
+/// Tells others, while the object lives, what its maker waits for.
+class StoreWait {
+ public:
+  virtual ~StoreWait();
+};
+
 /// Where a Memory keeps its entries: a directory, a table in memory, a networked store.
 ///
 /// Names are relative paths of plain characters, `<function>/<version>/<xx>/<hash>`. All members may
@@ -72,6 +79,14 @@ class StoreBackend {
   /// Waits until no one else, in this process or another, holds the lock of that name, and takes
   /// it. It must end by itself when its holder dies. Null where the store can't lock.
   virtual std::unique_ptr<StoreLock> lock(const std::string& name) = 0;
+  /// The lock of that name if nobody holds it, null otherwise. This default gets none.
+  virtual std::unique_ptr<StoreLock> try_lock(const std::string& name);
+  /// Announces that a caller that holds the locks of `held` will wait for that of `name`. Null if it
+  /// must not, because whoever holds `name` waits, perhaps through others, for one of `held`. Of
+  /// those that complete a circle at the same time at least one must be told so. This default is
+  /// for stores that no other process shares; a Memory sees circles within its own.
+  virtual std::unique_ptr<StoreWait> announce_wait(const std::string& name,
+                                                   const std::vector<std::string>& held);
   /// How much the store holds, cheaply and approximately. This default counts by `list`.
   virtual StoreUsage usage();
   /// Removes the entries that `list` would visit. This default does so one by one.

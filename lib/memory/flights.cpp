@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -13,8 +14,15 @@ namespace hoist::detail {
 
 namespace {
 
+/// A lock that a caller holds while it computes.
+struct Held {
+  Digest location;
+  std::string name;
+};
+
 struct Caller {
   const Flight* waits_for = nullptr;
+  std::vector<Held> held = {};
 };
 
 thread_local Caller this_caller;
@@ -71,39 +79,87 @@ bool waits_for_caller(const Flight& flight, const Caller& caller) {
   return false;
 }
 
+/// Announces to other processes that this caller, which holds locks, is going to wait; null if it
+/// must not. Within one store announcements show circles. Among several the order of their locations
+/// rules them out: nobody waits downwards.
+std::unique_ptr<StoreWait> announce_wait(const Digest& location, StoreBackend& store,
+                                         const std::string& name) {
+  std::vector<std::string> held;
+  for (const Held& one : this_caller.held) {
+    if (one.location == location) {
+      held.push_back(one.name);
+    } else if (one.location > location) {
+      return nullptr;
+    }
+  }
+  return store.announce_wait(name, held);
+}
+
 }  // namespace
 
-FlightLease::FlightLease(const Digest& key, StoreBackend& store, const std::string& name)
+FlightLease::FlightLease(const Digest& key, const Digest& location, StoreBackend& store,
+                         const std::string& name)
     : key_(key) {
   auto& table = FlightTable::all();
-  {
-    std::unique_lock lock(table.mutex);
-    const auto found = table.flights.find(key);
-    if (found != table.flights.end()) {
-      const std::shared_ptr<Flight> flight = found->second;
-      if (waits_for_caller(*flight, this_caller)) {
-        role_ = Role::alone;
-        return;
-      }
-      this_caller.waits_for = flight.get();
-      flight->ended.wait(lock, [&] { return flight->outcome != Outcome::none; });
-      this_caller.waits_for = nullptr;
-      role_ = flight->outcome == Outcome::not_stored ? Role::alone : Role::follower;
-      return;
-    }
-    if (table.of_parent.contains(key)) {
+  std::unique_ptr<StoreWait> announced;
+  std::unique_lock lock(table.mutex);
+  for (auto found = table.flights.find(key); found != table.flights.end();
+       found = table.flights.find(key)) {
+    const std::shared_ptr<Flight> flight = found->second;
+    if (waits_for_caller(*flight, this_caller)) {
       role_ = Role::alone;
       return;
     }
-    flight_ = std::make_shared<Flight>();
-    flight_->owner = &this_caller;
-    table.flights.emplace(key, flight_);
+    if (!this_caller.held.empty() && announced == nullptr) {
+      lock.unlock();
+      announced = announce_wait(location, store, name);
+      if (announced == nullptr) {
+        role_ = Role::alone;
+        return;
+      }
+      lock.lock();
+      continue;
+    }
+    this_caller.waits_for = flight.get();
+    flight->ended.wait(lock, [&] { return flight->outcome != Outcome::none; });
+    this_caller.waits_for = nullptr;
+    role_ = flight->outcome == Outcome::not_stored ? Role::alone : Role::follower;
+    return;
   }
+  if (table.of_parent.contains(key)) {
+    role_ = Role::alone;
+    return;
+  }
+  flight_ = std::make_shared<Flight>();
+  flight_->owner = &this_caller;
+  table.flights.emplace(key, flight_);
+  lock.unlock();
+  announced.reset();
   try {
-    lock_ = store.lock(name);
+    lead(location, store, name);
   } catch (...) {
     lock_ = nullptr;  // as on a store without locks
   }
+}
+
+void FlightLease::lead(const Digest& location, StoreBackend& store, const std::string& name) {
+  if (this_caller.held.empty()) {
+    lock_ = store.lock(name);
+  } else {
+    lock_ = store.try_lock(name);
+    if (lock_ == nullptr) {
+      const auto announced = announce_wait(location, store, name);
+      if (announced == nullptr) {
+        end();
+        role_ = Role::alone;
+        return;
+      }
+      lock_ = store.lock(name);
+    }
+  }
+  if (lock_ == nullptr) return;
+  this_caller.held.push_back({location, name});
+  is_held_ = true;
 }
 
 void FlightLease::finished(bool stored) {
@@ -112,8 +168,13 @@ void FlightLease::finished(bool stored) {
 }
 
 FlightLease::~FlightLease() {
-  if (flight_ == nullptr) return;
+  if (is_held_) this_caller.held.pop_back();
   lock_.reset();
+  end();
+}
+
+void FlightLease::end() {
+  if (flight_ == nullptr) return;
   auto& table = FlightTable::all();
   {
     const std::lock_guard lock(table.mutex);
@@ -124,6 +185,7 @@ FlightLease::~FlightLease() {
     if (found != table.flights.end() && found->second == flight_) table.flights.erase(found);
   }
   flight_->ended.notify_all();
+  flight_.reset();
 }
 
 }  // namespace hoist::detail

@@ -14,7 +14,8 @@ struct Flight;
 /// One caller's part in a computation that several may have asked for at once.
 ///
 /// Among the threads of this process a table decides, which also sees who waits for whom; between
-/// processes the store's lock does. Neither waits for a clock, and both end with the holder.
+/// processes the store's lock does, where a caller that holds locks announces what it waits for.
+/// Neither waits for a clock, and both end with the holder.
 class FlightLease {
  public:
   enum class Role {
@@ -24,7 +25,9 @@ class FlightLease {
   };
 
   /// Joins or begins the computation of `key`; returns at once or when another one has ended.
-  FlightLease(const Digest& key, StoreBackend& store, const std::string& name);
+  /// `location` stands for the store in every process.
+  FlightLease(const Digest& key, const Digest& location, StoreBackend& store,
+              const std::string& name);
   FlightLease(const FlightLease&) = delete;
   FlightLease& operator=(const FlightLease&) = delete;
   /// Lets the next waiter compute, unless `finished` was called.
@@ -37,10 +40,14 @@ class FlightLease {
   void finished(bool stored);
 
  private:
+  void end();
+  void lead(const Digest& location, StoreBackend& store, const std::string& name);
+
   Digest key_;
   Role role_ = Role::leader;
   bool stored_ = false;
   bool failed_to_store_ = false;
+  bool is_held_ = false;
   std::shared_ptr<Flight> flight_;
   std::unique_ptr<StoreLock> lock_;
 };

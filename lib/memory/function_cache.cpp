@@ -212,7 +212,7 @@ void FunctionCache::obtain(const std::string& name, const Call& call, void* fram
   const Digest key{.low = hot_key(call).low ^ memory_->identity().low,
                    .high = hot_key(call).high ^ memory_->identity().high};
   for (;;) {
-    FlightLease lease(key, *memory_->store(), name);
+    FlightLease lease(key, memory_->identity(), *memory_->store(), name);
     // Somebody may have stored it since, in this process or in another.
     if (lease.role() != FlightLease::Role::alone &&
         look_up(name, call, frame, metadata, true) == Found::yes) {

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/file.hpp"
@@ -67,19 +69,62 @@ class KeyLock final : public StoreLock {
   Fd fd_;
 };
 
+class KeyWait final : public StoreWait {
+ public:
+  explicit KeyWait(Fd fd) : fd_(std::move(fd)) {}
+  ~KeyWait() override { OpenLocks::all().close(std::move(fd_)); }
+  int fd() const { return fd_.get(); }
+
+ private:
+  Fd fd_;
+};
+
+struct flock range_of(short type, off_t begin, off_t length) {
+  struct flock range{};
+  range.l_type = type;
+  range.l_whence = SEEK_SET;
+  range.l_start = begin;
+  range.l_len = length;
+  return range;
+}
+
+constexpr int half_bits = 31;
+constexpr off_t half_size = off_t{1} << half_bits;
+
+off_t half_of(std::uint64_t number) {
+  return static_cast<off_t>(number >> (std::numeric_limits<std::uint64_t>::digits - half_bits));
+}
+
+/// What the holder of `key` has announced to wait for, apart from what the caller itself has.
+/// False if the file can't tell.
+bool read_waits(int fd, off_t key, std::vector<off_t>& waits) {
+  std::vector<std::pair<off_t, off_t>> unread{{key * half_size, (key + 1) * half_size}};
+  while (!unread.empty()) {
+    const auto [begin, end] = unread.back();
+    unread.pop_back();
+    if (begin >= end) continue;
+    struct flock found = range_of(F_WRLCK, begin, end - begin);
+    if (::fcntl(fd, F_OFD_GETLK, &found) != 0) return false;
+    if (found.l_type == F_UNLCK) continue;
+    // Neighbours of one holder are told as one.
+    const off_t from = std::max(found.l_start, begin);
+    const off_t to = found.l_len == 0 ? end : std::min(found.l_start + found.l_len, end);
+    for (off_t at = from; at < to; ++at) waits.push_back(at % half_size);
+    unread.emplace_back(begin, from);
+    unread.emplace_back(to, end);
+  }
+  return true;
+}
+
 }  // namespace
 
-std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t number) {
+std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t number, bool wait) {
   Fd fd = OpenLocks::all().open(path);
   if (!fd) return nullptr;
-  struct flock range{};
-  range.l_type = F_WRLCK;
-  range.l_whence = SEEK_SET;
-  range.l_start = static_cast<off_t>(number >> 2);
-  range.l_len = 1;
+  struct flock range = range_of(F_WRLCK, static_cast<off_t>(number >> 2), 1);
   int error = 0;
   do {
-    error = ::fcntl(fd.get(), F_OFD_SETLKW, &range) == 0 ? 0 : errno;
+    error = ::fcntl(fd.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &range) == 0 ? 0 : errno;
   } while (error == EINTR);
   if (error != 0) {
     OpenLocks::all().close(std::move(fd));
@@ -87,6 +132,30 @@ std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t numbe
     return nullptr;
   }
   return std::make_unique<KeyLock>(std::move(fd));
+}
+
+std::unique_ptr<StoreWait> announce_key_wait(const std::string& path,
+                                             const std::vector<std::uint64_t>& held,
+                                             std::uint64_t wanted) {
+  Fd fd = OpenLocks::all().open(path);
+  if (!fd) return nullptr;
+  auto notice = std::make_unique<KeyWait>(std::move(fd));
+  for (const std::uint64_t key : held) {
+    struct flock range = range_of(F_RDLCK, half_of(key) * half_size + half_of(wanted), 1);
+    if (::fcntl(notice->fd(), F_OFD_SETLK, &range) != 0) return nullptr;
+  }
+  std::vector<off_t> reached{half_of(wanted)};
+  for (std::size_t next = 0; next < reached.size(); ++next) {
+    const off_t key = reached[next];
+    const bool is_own =
+        std::any_of(held.begin(), held.end(), [&](auto one) { return half_of(one) == key; });
+    std::vector<off_t> waits;
+    if (is_own || !read_waits(notice->fd(), key, waits)) return nullptr;
+    for (const off_t wait : waits) {
+      if (std::find(reached.begin(), reached.end(), wait) == reached.end()) reached.push_back(wait);
+    }
+  }
+  return notice;
 }
 
 }  // namespace hoist::detail

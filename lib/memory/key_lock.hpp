@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace hoist::detail {
 
@@ -14,6 +15,17 @@ namespace hoist::detail {
 /// keeps them apart between threads as between processes and frees them when the holder dies, and
 /// no file per key is left behind. Null if the file can't be made or its file system has no locks;
 /// `errno` then tells which.
-std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t number);
+/// Without `wait`, null with EAGAIN where another one holds it.
+std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t number,
+                                    bool wait = true);
+
+/// Announces in the file at `path` that a caller that holds the locks `held` waits for `wanted`;
+/// null if whoever holds that waits in turn for one of them, or if the file can't tell. Shared locks
+/// are what says it: one at offset "held, wanted", 31 bits each. They are seen by all processes,
+/// and end with the one that made them. Of several callers that complete a circle at once, the last
+/// to announce sees all of it.
+std::unique_ptr<StoreWait> announce_key_wait(const std::string& path,
+                                             const std::vector<std::uint64_t>& held,
+                                             std::uint64_t wanted);
 
 }  // namespace hoist::detail

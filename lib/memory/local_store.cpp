@@ -153,6 +153,17 @@ class LocalStore final : public StoreBackend {
     return lock;
   }
 
+  std::unique_ptr<StoreLock> try_lock(const std::string& name) override {
+    return lock_key(root_ + ".hoist/locks", tag_of(name), false);
+  }
+
+  std::unique_ptr<StoreWait> announce_wait(const std::string& name,
+                                           const std::vector<std::string>& held) override {
+    std::vector<std::uint64_t> tags;
+    for (const auto& one : held) tags.push_back(tag_of(one));
+    return announce_key_wait(root_ + ".hoist/waits", tags, tag_of(name));
+  }
+
   StoreUsage usage() override { return uses_.usage(); }
 
  private:

@@ -73,11 +73,7 @@ class BytesSink final : public ByteSink {
 class TableLock final : public StoreLock {
  public:
   TableLock(std::shared_ptr<Table> table, std::string name)
-      : table_(std::move(table)), name_(std::move(name)) {
-    std::unique_lock lock(table_->mutex);
-    table_->unlocked.wait(lock, [&] { return !table_->locked.contains(name_); });
-    table_->locked.insert(name_);
-  }
+      : table_(std::move(table)), name_(std::move(name)) {}
   ~TableLock() override {
     {
       const std::lock_guard lock(table_->mutex);
@@ -144,6 +140,15 @@ class MemoryStore final : public StoreBackend {
   }
 
   std::unique_ptr<StoreLock> lock(const std::string& name) override {
+    std::unique_lock lock(table_->mutex);
+    table_->unlocked.wait(lock, [&] { return !table_->locked.contains(name); });
+    table_->locked.insert(name);
+    return std::make_unique<TableLock>(table_, name);
+  }
+
+  std::unique_ptr<StoreLock> try_lock(const std::string& name) override {
+    const std::lock_guard lock(table_->mutex);
+    if (!table_->locked.insert(name).second) return nullptr;
     return std::make_unique<TableLock>(table_, name);
   }
 

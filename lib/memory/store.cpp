@@ -10,7 +10,15 @@
 namespace hoist {
 
 StoreLock::~StoreLock() = default;
+StoreWait::~StoreWait() = default;
 StoreBackend::~StoreBackend() = default;
+
+std::unique_ptr<StoreLock> StoreBackend::try_lock(const std::string&) { return nullptr; }
+
+std::unique_ptr<StoreWait> StoreBackend::announce_wait(const std::string&,
+                                                       const std::vector<std::string>&) {
+  return std::make_unique<StoreWait>();
+}
 
 StoreUsage StoreBackend::usage() {
   StoreUsage total;
