@@ -4,6 +4,7 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "formats/container.hpp"
@@ -45,7 +46,12 @@ EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQu
                       EntryMetadata& metadata) {
   FileSource* file = query.mmap == MmapMode::none ? nullptr : entry.file();
   ByteSource& bytes = file != nullptr ? static_cast<ByteSource&>(*file) : entry.bytes();
-  ContainerReader reader(bytes, file, name, file != nullptr ? query.mmap : MmapMode::none);
+  // Large arrays are read from a plain file by several threads.
+  if (file == nullptr) file = dynamic_cast<FileSource*>(&bytes);
+  // Entries are as large as results are: what a file of another origin could claim, these may hold.
+  const LoadOptions options{.mmap = file != nullptr ? query.mmap : MmapMode::none,
+                            .limits = {.max_bytes = std::numeric_limits<std::uint64_t>::max()}};
+  ContainerReader reader(bytes, file, name, options);
   if (query.ops != nullptr && reader.schema() != query.ops->entry_schema().text) {
     return EntryState::other_type;
   }

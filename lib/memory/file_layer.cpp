@@ -4,6 +4,7 @@
 #include <hoist/error.hpp>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,6 +41,15 @@ int FileLayer::sync_directory(const std::string& path) {
 }
 
 int FileLayer::remove(const std::string& path) { return ::unlink(path.c_str()) == 0 ? 0 : errno; }
+
+int FileLayer::lock_file(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
+
+int FileLayer::lock_range(int fd, int command, struct flock& range) {
+  while (::fcntl(fd, command, &range) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
 
 FileLayer& system_files() {
   static FileLayer one;

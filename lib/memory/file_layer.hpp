@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstddef>
 #include <span>
 #include <string>
@@ -23,6 +25,10 @@ class FileLayer {
   virtual int make_directory(const std::string& path);
   virtual int sync_directory(const std::string& path);
   virtual int remove(const std::string& path);
+  /// `flock`, exclusive and without waiting.
+  virtual int lock_file(int fd);
+  /// `fcntl` with a command for locks.
+  virtual int lock_range(int fd, int command, struct flock& range);
 };
 
 FileLayer& system_files();

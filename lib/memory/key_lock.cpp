@@ -97,14 +97,14 @@ off_t half_of(std::uint64_t number) {
 
 /// What the holder of `key` has announced to wait for, apart from what the caller itself has.
 /// False if the file can't tell.
-bool read_waits(int fd, off_t key, std::vector<off_t>& waits) {
+bool read_waits(FileLayer& files, int fd, off_t key, std::vector<off_t>& waits) {
   std::vector<std::pair<off_t, off_t>> unread{{key * half_size, (key + 1) * half_size}};
   while (!unread.empty()) {
     const auto [begin, end] = unread.back();
     unread.pop_back();
     if (begin >= end) continue;
     struct flock found = range_of(F_WRLCK, begin, end - begin);
-    if (::fcntl(fd, F_OFD_GETLK, &found) != 0) return false;
+    if (files.lock_range(fd, F_OFD_GETLK, found) != 0) return false;
     if (found.l_type == F_UNLCK) continue;
     // Neighbours of one holder are told as one.
     const off_t from = std::max(found.l_start, begin);
@@ -118,14 +118,12 @@ bool read_waits(int fd, off_t key, std::vector<off_t>& waits) {
 
 }  // namespace
 
-std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t number, bool wait) {
+std::unique_ptr<StoreLock> lock_key(FileLayer& files, const std::string& path, std::uint64_t number,
+                                    bool wait) {
   Fd fd = OpenLocks::all().open(path);
   if (!fd) return nullptr;
   struct flock range = range_of(F_WRLCK, static_cast<off_t>(number >> 2), 1);
-  int error = 0;
-  do {
-    error = ::fcntl(fd.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, &range) == 0 ? 0 : errno;
-  } while (error == EINTR);
+  const int error = files.lock_range(fd.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, range);
   if (error != 0) {
     OpenLocks::all().close(std::move(fd));
     errno = error;
@@ -134,7 +132,7 @@ std::unique_ptr<StoreLock> lock_key(const std::string& path, std::uint64_t numbe
   return std::make_unique<KeyLock>(std::move(fd));
 }
 
-std::unique_ptr<StoreWait> announce_key_wait(const std::string& path,
+std::unique_ptr<StoreWait> announce_key_wait(FileLayer& files, const std::string& path,
                                              const std::vector<std::uint64_t>& held,
                                              std::uint64_t wanted) {
   Fd fd = OpenLocks::all().open(path);
@@ -142,7 +140,7 @@ std::unique_ptr<StoreWait> announce_key_wait(const std::string& path,
   auto notice = std::make_unique<KeyWait>(std::move(fd));
   for (const std::uint64_t key : held) {
     struct flock range = range_of(F_RDLCK, half_of(key) * half_size + half_of(wanted), 1);
-    if (::fcntl(notice->fd(), F_OFD_SETLK, &range) != 0) return nullptr;
+    if (files.lock_range(notice->fd(), F_OFD_SETLK, range) != 0) return nullptr;
   }
   std::vector<off_t> reached{half_of(wanted)};
   for (std::size_t next = 0; next < reached.size(); ++next) {
@@ -150,7 +148,7 @@ std::unique_ptr<StoreWait> announce_key_wait(const std::string& path,
     const bool is_own =
         std::any_of(held.begin(), held.end(), [&](auto one) { return half_of(one) == key; });
     std::vector<off_t> waits;
-    if (is_own || !read_waits(notice->fd(), key, waits)) return nullptr;
+    if (is_own || !read_waits(files, notice->fd(), key, waits)) return nullptr;
     for (const off_t wait : waits) {
       if (std::find(reached.begin(), reached.end(), wait) == reached.end()) reached.push_back(wait);
     }

@@ -145,23 +145,23 @@ class LocalStore final : public StoreBackend {
 
   std::unique_ptr<StoreLock> lock(const std::string& name) override {
     const std::string path = root_ + ".hoist/locks";
-    auto lock = lock_key(path, tag_of(name));
+    auto lock = lock_key(files_, path, tag_of(name));
     if (lock == nullptr && errno == ENOENT) {
       staging_.make_parent(path);
-      lock = lock_key(path, tag_of(name));
+      lock = lock_key(files_, path, tag_of(name));
     }
     return lock;
   }
 
   std::unique_ptr<StoreLock> try_lock(const std::string& name) override {
-    return lock_key(root_ + ".hoist/locks", tag_of(name), false);
+    return lock_key(files_, root_ + ".hoist/locks", tag_of(name), false);
   }
 
   std::unique_ptr<StoreWait> announce_wait(const std::string& name,
                                            const std::vector<std::string>& held) override {
     std::vector<std::uint64_t> tags;
     for (const auto& one : held) tags.push_back(tag_of(one));
-    return announce_key_wait(root_ + ".hoist/waits", tags, tag_of(name));
+    return announce_key_wait(files_, root_ + ".hoist/waits", tags, tag_of(name));
   }
 
   StoreUsage usage() override { return uses_.usage(); }

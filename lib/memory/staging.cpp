@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,7 +55,7 @@ void Staging::sweep() {
     const Fd fd(::openat(::dirfd(open.get()), entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     struct stat status{};
     if (fd && ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
-        ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
+        files_.lock_file(fd.get()) == 0) {
       ::unlinkat(::dirfd(open.get()), entry->d_name, 0);
     }
   }
@@ -77,7 +76,7 @@ StagedFile::StagedFile(Staging& staging) : staging_(staging) {
     }
     // A sweep may lock and remove it in the moment before it is locked here: then make another.
     struct stat status{};
-    const bool locked = ::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    const bool locked = staging.files().lock_file(fd_.get()) != EWOULDBLOCK;
     if (locked && ::fstat(fd_.get(), &status) == 0 && status.st_nlink > 0) return;
   }
   throw SystemError("can't create a file in \"" + staging.directory() + "\"", ENOENT);
