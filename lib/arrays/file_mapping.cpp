@@ -45,8 +45,7 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
   if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
   Fd writing;
   if (mode == MmapMode::read_write || mode == MmapMode::write) {
-    writing.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-    if (!writing) throw SystemError("can't open " + name + " for writing", errno);
+    writing = reopen_for_writing(fd, path);
     fd = writing.get();
   }
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));

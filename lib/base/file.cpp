@@ -126,6 +126,34 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
   }
 }
 
+void write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
+              const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      throw_system("write to", path);
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+}
+
+Fd reopen_for_writing(int fd, const std::filesystem::path& path) {
+  const std::string same = "/proc/self/fd/" + std::to_string(fd);
+  Fd writing(::open(same.c_str(), O_RDWR | O_CLOEXEC));
+  if (!writing && errno == ENOENT) writing.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  struct stat one{}, other{};
+  if (!writing || ::fstat(fd, &one) != 0 || ::fstat(writing.get(), &other) != 0) {
+    throw_system("open for writing", path);
+  }
+  if (one.st_dev != other.st_dev || one.st_ino != other.st_ino) {
+    errno = ESTALE;
+    throw_system("open for writing", path);
+  }
+  return writing;
+}
+
 FileSource::FileSource(const std::filesystem::path& path)
     : FileSource(path, open_for_reading(path)) {}
 
@@ -227,7 +255,8 @@ void AtomicFile::extend(std::uint64_t bytes) {
   flush();
   struct stat status{};
   if (::fstat(fd_.get(), &status) != 0 ||
-      ::ftruncate(fd_.get(), status.st_size + static_cast<off_t>(bytes)) != 0) {
+      ::ftruncate(fd_.get(), status.st_size + static_cast<off_t>(bytes)) != 0 ||
+      ::lseek(fd_.get(), 0, SEEK_END) < 0) {
     throw_system("extend", path_);
   }
 }

@@ -45,6 +45,10 @@ std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
                     const std::filesystem::path& path);
 /// Writes all bytes. Throws SystemError naming the path.
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path);
+void write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
+              const std::filesystem::path& path);
+/// The very file that `fd` is open on, whatever stands under its name by now, for reading and writing.
+Fd reopen_for_writing(int fd, const std::filesystem::path& path);
 
 /// A file as a source, from its current position; small reads are buffered, large ones go straight
 /// to their destination.

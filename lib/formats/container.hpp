@@ -34,7 +34,10 @@ struct ContainerHeader {
 };
 static_assert(sizeof(ContainerHeader) == 64);
 
-enum class RecordKind : std::uint8_t { meta = 1, segment = 2, end = 3 };
+/// An open segment is one that may be written through a mapping: its content has no checksum. Its
+/// head has the checksum of an ordinary segment's, so that one byte, which can't be written by halves,
+/// makes the one of the other.
+enum class RecordKind : std::uint8_t { meta = 1, segment = 2, end = 3, open_segment = 0x77 };
 
 struct RecordHead {
   RecordKind kind;
@@ -54,6 +57,8 @@ class ContainerWriter final : public EncodeSink {
                   Filter filter = Filter::automatic, unsigned threads = 0);
 
   void emit(std::span<const std::byte> meta, std::span<const Segment> segments) override;
+  /// An open segment of zeros that take no room on the disk yet; `file` is what is written to.
+  void emit_open(AtomicFile& file, std::uint64_t bytes, std::uint32_t element_bytes);
   void finish();
 
  private:
@@ -94,6 +99,8 @@ class ContainerReader final : public DecodeSource {
 
  private:
   void get(void* to, std::size_t n);
+  void open_segment();
+  bool is_open() const;
   void skip_padding();
   const RecordHead& head();
   void payload(std::byte* to, std::size_t n);
@@ -113,6 +120,8 @@ class ContainerReader final : public DecodeSource {
   std::uint64_t records_ = 0;
   bool has_head_ = false;
   RecordHead head_{};
+  std::uint64_t head_at_ = 0;
+  bool open_ = false;  // the segment at hand
   std::vector<std::byte> meta_;
 };
 

@@ -23,6 +23,7 @@ constexpr std::size_t max_schema_bytes = std::size_t{16} << 20;
 constexpr std::size_t max_meta_bytes = std::size_t{16} << 20;
 /// No compressed block of a container takes less room than its head and one byte.
 constexpr std::uint64_t least_stored_block = sizeof(BlockHead) + 1;
+constexpr auto open_mark = RecordKind::open_segment;
 
 }  // namespace
 
@@ -77,7 +78,10 @@ void ContainerReader::skip_padding() {
 
 const RecordHead& ContainerReader::head() {
   if (!has_head_) {
+    head_at_ = position_;
     get(&head_, sizeof head_);
+    open_ = head_.kind == RecordKind::open_segment && codec_ == nullptr;
+    if (open_) head_.kind = RecordKind::segment;
     if (head_.checksum != checksum(&head_, offsetof(RecordHead, checksum))) {
       damaged("a record's head is changed");
     }
@@ -136,12 +140,30 @@ std::shared_ptr<Storage> ContainerReader::take_segment(std::size_t bytes, bool w
   return storage;
 }
 
+/// Before anything can be written through the mapping, the file says that the content may change:
+/// whoever loads it after that, even after the death of this process, knows.
+void ContainerReader::open_segment() {
+  if (open_) return;
+  const Fd writing = reopen_for_writing(file_->fd(), file_->path());
+  write_at(writing.get(), std::as_bytes(std::span(&open_mark, 1)), head_at_, file_->path());
+  open_ = true;
+}
+
+/// Asked again where a checksum differs: the segment may have been opened since its head was read.
+bool ContainerReader::is_open() const {
+  if (open_ || file_ == nullptr) return open_;
+  std::byte kind{};
+  return read_at(file_->fd(), &kind, 1, head_at_, file_->path()) == 1 &&
+         kind == std::byte{static_cast<std::uint8_t>(RecordKind::open_segment)};
+}
+
 std::shared_ptr<Storage> ContainerReader::map(std::size_t bytes, bool writable) {
   if (writable && options_.mmap == MmapMode::read) {
     throw WrongType(name_ +
                     ": MmapMode::read maps arrays read-only: ask for Array<const T>, or "
                     "map with copy_on_write or read_write");
   }
+  if (options_.mmap == MmapMode::read_write || options_.mmap == MmapMode::write) open_segment();
   has_head_ = false;
   skip_padding();
   auto storage = map_file(file_->path(), file_->fd(), position_, bytes, options_.mmap);
@@ -186,7 +208,7 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
   }
   std::uint64_t stored = 0;
   get(&stored, sizeof stored);
-  if (stored != checksum(sums.data(), sums.size() * sizeof(std::uint64_t))) {
+  if (stored != checksum(sums.data(), sums.size() * sizeof(std::uint64_t)) && !is_open()) {
     damaged("its content is changed");
   }
 }

@@ -126,6 +126,23 @@ void ContainerWriter::compressed(std::span<const std::byte> payload, std::size_t
                .finish = [&](std::size_t i) { put(slots[i].out.data(), slots[i].out.size()); }});
 }
 
+void ContainerWriter::emit_open(AtomicFile& file, std::uint64_t bytes,
+                                std::uint32_t element_bytes) {
+  RecordHead head{};
+  head.kind = RecordKind::segment;
+  head.element_bytes = element_bytes;
+  head.bytes = bytes;
+  head.checksum = checksum(&head, offsetof(RecordHead, checksum));
+  head.kind = RecordKind::open_segment;
+  put(&head, sizeof head);
+  ++records_;
+  pad();
+  file.extend(bytes);
+  position_ += bytes;
+  constexpr std::uint64_t no_checksum = 0;
+  put(&no_checksum, sizeof no_checksum);
+}
+
 void ContainerWriter::finish() {
   RecordHead head{};
   head.kind = RecordKind::end;

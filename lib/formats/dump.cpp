@@ -88,8 +88,7 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
   if (format) {
     dump_foreign(*format, out, stream != nullptr, plan.level, schema, call);
   } else {
-    ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter,
-                           options.threads);
+    ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter, options.threads);
     Encoder encoder(&writer);
     call.run(call.value, encoder);
     encoder.finish();
@@ -147,12 +146,13 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
   FileSource* direct = file_bytes ? &file : nullptr;
   std::unique_ptr<ByteSource> decompressed;
   std::optional<PeekedSource> peeked;
-  if (const Codec* codec = codec_for_content(file.peek(16))) {
+  if (const Codec* codec = codec_for_content(file.peek(PeekedSource::size))) {
     decompressed = open_compressed(*codec, file, options.limits, options.threads);
     source = &peeked.emplace(*decompressed);
     direct = nullptr;
   }
-  if (const auto format = format_of_content(peeked ? peeked->first() : file.peek(16))) {
+  if (const auto format =
+          format_of_content(peeked ? peeked->first() : file.peek(PeekedSource::size))) {
     load_foreign(*format, *source, direct, most_bytes(options, file_bytes), quoted(path), options,
                  schema, call);
     return;
@@ -169,7 +169,7 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
     throw BadArgument("a stream can't be mapped: load without mmap, or from a file by its path");
   }
   IstreamSource source(in);
-  const auto first = source.peek(16);
+  const auto first = source.peek(PeekedSource::size);
   if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
   if (const Codec* codec = codec_for_content(first)) {
     const auto decompressed = open_compressed(*codec, source, options.limits, options.threads);

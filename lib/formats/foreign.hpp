@@ -44,6 +44,9 @@ inline constexpr std::string_view untyped_schema = "value";
 /// A source whose first bytes can be looked at.
 class PeekedSource final : public ByteSource {
  public:
+  /// As many as any format or compression method wants to see.
+  static constexpr std::size_t size = 64;
+
   explicit PeekedSource(ByteSource& in) : in_(in), end_(in.read(first_.data(), first_.size())) {}
   std::span<const std::byte> first() const { return {first_.data(), end_}; }
   std::size_t read(std::byte* to, std::size_t n) override;
@@ -51,7 +54,7 @@ class PeekedSource final : public ByteSource {
 
  private:
   ByteSource& in_;
-  std::array<std::byte, 64> first_;
+  std::array<std::byte, size> first_;
   std::size_t at_ = 0;
   std::size_t end_;
 };

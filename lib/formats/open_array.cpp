@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/schema_types.hpp"
+#include "formats/container.hpp"
 #include "formats/npy.hpp"
 
 namespace hoist::detail {
@@ -22,10 +23,20 @@ std::string text_of(const Shape& shape) {
   return text + ")";
 }
 
+void write_container(AtomicFile& file, const Schema& schema, Shape shape, Order order,
+                     std::uint64_t bytes, std::size_t element_bytes) {
+  ContainerWriter writer(file, schema, nullptr, 0);
+  Encoder encoder;
+  traverse_extents(encoder, shape, order);
+  writer.emit(encoder.meta(), {});
+  if (bytes > 0) writer.emit_open(file, bytes, static_cast<std::uint32_t>(element_bytes));
+  writer.finish();
+}
+
 }  // namespace
 
-void create_array_file(const std::filesystem::path& path, const DType& dtype, const Shape& shape,
-                       Order order, MmapMode mode) {
+void create_array_file(const std::filesystem::path& path, const DType& dtype, const Schema& schema,
+                       const Shape& shape, Order order, MmapMode mode) {
   const bool replace = mode == MmapMode::write;
   if (!replace && std::filesystem::exists(path)) return;
   if (order == Order::strided) throw BadArgument("open_array: the order must be C or Fortran");
@@ -33,10 +44,14 @@ void create_array_file(const std::filesystem::path& path, const DType& dtype, co
   Shape all = shape;
   all.insert(all.end(), inner.begin(), inner.end());
   const std::size_t bytes = checked_bytes(base, all);
-  const std::string head = npy_preamble({std::move(base), std::move(all), order});
   AtomicFile file(path);
-  file.write(std::as_bytes(std::span(head)));
-  file.extend(bytes);
+  if (path.extension() == ".hoist") {
+    write_container(file, schema, shape, order, bytes, dtype.itemsize);
+  } else {
+    const std::string head = npy_preamble({std::move(base), std::move(all), order});
+    file.write(std::as_bytes(std::span(head)));
+    file.extend(bytes);
+  }
   if (replace) {
     file.commit();
   } else {

@@ -173,6 +173,67 @@ TEST_CASE("an unfinished dump leaves the old file, and its temporary is swept") 
   CHECK(support::count_entries(dir.path()) == 2);
 }
 
+TEST_CASE("what was written through a mapping is loaded without one, whenever the writer died") {
+  const TempDir dir;
+  const auto path = dir / "m.hoist";
+  const std::string was = [&] {
+    dump(sample(), path);
+    return support::slurp(path);
+  }();
+  struct Mapped {
+    std::string name;
+    Array<double> values;
+    std::map<std::string, std::vector<int>> tables;
+  };
+  for (const bool touched : {false, true}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      auto mapped = load<Mapped>(path, {.mmap = MmapMode::read_write});
+      if (touched) mapped.values(2, 199) = 77;
+      ::kill(::getpid(), SIGKILL);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    CHECK(load<Result>(path).values(2, 199) == (touched ? 77 : sample().values(2, 199)));
+  }
+  // One byte tells it. What no mapping can change is checked as ever.
+  std::string is = support::slurp(path);
+  std::size_t marks = 0;
+  for (std::size_t i = 0; i < was.size(); ++i) marks += was[i] == 2 && is[i] == 0x77;
+  CHECK(marks == 1);
+  is[is.find("sample")] ^= 1;
+  support::spill(path, is);
+  CHECK_THROWS_AS(load<Result>(path), hoist::DamagedData);
+
+  dump(sample(), path);
+  CHECK(load<Mapped>(path, {.mmap = MmapMode::copy_on_write}).values(0, 1) == 1.0 / 7);
+  CHECK(support::slurp(path) == was);
+  dump(sample(), path, {.compress = true});
+  is = support::slurp(path);
+  for (std::size_t i = 64; i < is.size(); ++i) {
+    if (is[i] != 2) continue;
+    std::string changed = is;
+    changed[i] = 0x77;
+    support::spill(path, changed);
+    CHECK_THROWS_AS(load<Result>(path), hoist::DamagedData);
+  }
+}
+
+TEST_CASE("a mapping is of the file that was opened, not of one that took its name") {
+  const TempDir dir;
+  dump(Array<double>({1000}), dir / "a.hoist");
+  auto mapped = load<Array<double>>(dir / "a.hoist", {.mmap = MmapMode::read_write});
+  dump(Array<double>({1000}), dir / "a.hoist");
+  mapped(1) = 5;
+  CHECK(load<Array<double>>(dir / "a.hoist")(1) == 0);
+  std::filesystem::permissions(dir / "a.hoist", std::filesystem::perms::owner_read);
+  if (::geteuid() != 0) {
+    CHECK_THROWS_AS(load<Array<double>>(dir / "a.hoist", {.mmap = MmapMode::read_write}),
+                    hoist::SystemError);
+  }
+}
+
 TEST_CASE("a link's target is replaced, not the link; modes are kept") {
   const TempDir dir;
   dump(1, dir / "target");

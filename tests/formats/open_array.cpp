@@ -57,3 +57,28 @@ TEST_CASE("arrays on disk in each mode") {
   CHECK(second(0) == 0);
   CHECK(first(5, 6) == 7);  // the file it maps has lost its name only
 }
+
+TEST_CASE("an array on disk in a hoist container") {
+  const TempDir dir;
+  const auto path = dir / "a.hoist";
+  auto array = open_array<float>(path, {1 << 20, 64}, MmapMode::read_write, hoist::Order::fortran);
+  struct stat status{};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  CHECK(status.st_size > (256 << 20));
+  CHECK(status.st_blocks * 512 < (1 << 20));
+  CHECK(support::slurp_some(path, 6) == "\x89HOIST");
+  CHECK(reinterpret_cast<std::uintptr_t>(array.data()) % 64 == 0);
+  array(5, 6) = 7;
+  CHECK(open_array<float>(path, {1 << 20, 64})(5, 6) == 7);
+  CHECK(hoist::load<Array<const float>>(path, {.mmap = MmapMode::read})(5, 6) == 7);
+  CHECK_THROWS_AS(open_array<double>(path, {1 << 20, 64}), hoist::WrongType);
+  CHECK_THROWS_AS(open_array<float>(path, {64}), hoist::WrongType);
+
+  auto small = open_array<std::int16_t>(path, {10}, MmapMode::write);
+  small(3) = 9;
+  CHECK(hoist::load<Array<std::int16_t>>(path)(3) == 9);
+  CHECK(open_array<std::int16_t>(dir / "none.hoist", {0, 3}).shape() == hoist::Shape{0, 3});
+  CHECK_THROWS_AS(open_array<const float>(dir / "b.hoist", {2}, MmapMode::read), hoist::NotFound);
+  CHECK_THROWS_AS(open_array<float>(dir / "b.hoist", {2}, MmapMode::copy_on_write),
+                  hoist::NotFound);
+}
