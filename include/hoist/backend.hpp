@@ -56,8 +56,10 @@ class TaskRun {
   /// True: go on with the next task.
   virtual bool failed(std::size_t task, std::exception_ptr error) = 0;
 
-  /// Set: return before the next task.
+  /// Set: return before the next task, or the next `stride` of them.
   const std::atomic<bool>* attention = nullptr;
+  /// More than 1 only where so many tasks take about a microsecond.
+  std::size_t stride = 1;
   /// Whether begin() and end() are wanted.
   bool each = false;
 };

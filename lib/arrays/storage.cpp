@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/storage.hpp>
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,7 +10,8 @@
 #include <mutex>
 #include <new>
 #include <utility>
-#include <vector>
+
+#include "arrays/private_pages.hpp"
 
 namespace hoist::detail {
 
@@ -59,37 +59,6 @@ class PageStorage final : public Storage {
   }
 
  private:
-  /// Whether a page of a private file mapping has been written, and so ceased to be the file's.
-  static bool any_page_is_private(const std::byte* data, std::size_t bytes) {
-    const int pagemap = ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    if (pagemap < 0) return true;
-    static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    constexpr std::uint64_t present = std::uint64_t{1} << 63;
-    constexpr std::uint64_t swapped = std::uint64_t{1} << 62;
-    constexpr std::uint64_t of_file = std::uint64_t{1} << 61;
-    std::vector<std::uint64_t> entries(16384);
-    std::size_t at = reinterpret_cast<std::uintptr_t>(data) / page;
-    const std::size_t end = (reinterpret_cast<std::uintptr_t>(data) + bytes + page - 1) / page;
-    bool found = false;
-    while (at < end && !found) {
-      const std::size_t n = std::min(entries.size(), end - at);
-      const ssize_t got = ::pread(pagemap, entries.data(), n * sizeof(std::uint64_t),
-                                  static_cast<off_t>(at * sizeof(std::uint64_t)));
-      if (got <= 0) {
-        found = true;  // can't tell
-        break;
-      }
-      const std::size_t count = static_cast<std::size_t>(got) / sizeof(std::uint64_t);
-      for (std::size_t i = 0; i < count && !found; ++i) {
-        found = (entries[i] & swapped) != 0 ||
-                ((entries[i] & present) != 0 && (entries[i] & of_file) == 0);
-      }
-      at += count;
-    }
-    ::close(pagemap);
-    return found;
-  }
-
   void* mapping_;
   std::size_t mapped_;
   mutable std::mutex mutex_;

@@ -3,10 +3,10 @@
 
 #include <hoist/backend.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 #include "workers/ring.hpp"
 
@@ -65,14 +65,14 @@ struct ForkArea {
 inline void copy_from_stream(const ForkArea& area, std::uint64_t at, std::byte* to, std::size_t n) {
   const std::size_t offset = at % ForkArea::capacity;
   const std::size_t first = std::min(n, ForkArea::capacity - offset);
-  std::memcpy(to, area.stream + offset, first);
-  std::memcpy(to + first, area.stream, n - first);
+  std::copy_n(area.stream + offset, first, to);
+  std::copy_n(area.stream, n - first, to + first);
 }
 inline void copy_to_stream(ForkArea& area, std::uint64_t at, const std::byte* from, std::size_t n) {
   const std::size_t offset = at % ForkArea::capacity;
   const std::size_t first = std::min(n, ForkArea::capacity - offset);
-  std::memcpy(area.stream + offset, from, first);
-  std::memcpy(area.stream, from + first, n - first);
+  std::copy_n(from, first, area.stream + offset);
+  std::copy_n(from + first, n - first, area.stream);
 }
 
 /// The life of a forked child; never returns. It wakes its parent by `event_fd`.

@@ -134,7 +134,8 @@ void ForkWorker::feed() {
 }
 
 void ForkWorker::share() {
-  if (given_.empty()) return;
+  // A single task is its own: between two that have nothing to do it would go to and fro.
+  if (given_.empty() || (given_.size() == 1 && given_.front().size() == 1)) return;
   const std::uint32_t written = area_->commands_written.load(std::memory_order_relaxed);
   std::uint32_t state = ForkArea::Command::offered;
   if (area_->commands[(written - 1) % ForkArea::depth].state.compare_exchange_strong(

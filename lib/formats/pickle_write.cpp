@@ -346,28 +346,10 @@ class PickleWriter {
     op('R');
   }
 
+  /// Only what nests is written here: a small frame, as there may be max_depth of them.
   void put(const Value& value) {
     if (++depth_ > max_depth) throw_too_deep();
     switch (value.kind()) {
-      case Kind::none: op('N'); break;
-      case Kind::boolean: boolean(value.as_bool()); break;
-      case Kind::integer: integer(value.as_int()); break;
-      case Kind::natural: {
-        const std::uint64_t number = value.as_uint();
-        std::string bits(reinterpret_cast<const char*>(&number), sizeof number);
-        long_bytes(bits + '\0');
-        break;
-      }
-      case Kind::big_integer: long_bytes(value.as_bytes()); break;
-      case Kind::real: real(value.as_double()); break;
-      case Kind::complex:
-        global("builtins", "complex");
-        real(value.as_complex().real());
-        real(value.as_complex().imag());
-        text("\x86R");
-        break;
-      case Kind::text: string(value.as_text()); break;
-      case Kind::bytes: bytes(value.as_bytes()); break;
       case Kind::list:
         op(']');
         if (!value.items().empty()) {
@@ -388,6 +370,36 @@ class PickleWriter {
         op(0x91);
         break;
       case Kind::dict: dict(value); break;
+      case Kind::objects: objects(value); break;
+      case Kind::slice: call("builtins", "slice", value); break;
+      case Kind::range: call("builtins", "range", value); break;
+      case Kind::timedelta: call("datetime", "timedelta", value); break;
+      default: leaf(value);
+    }
+    --depth_;
+  }
+
+  void leaf(const Value& value) {
+    switch (value.kind()) {
+      case Kind::none: op('N'); break;
+      case Kind::boolean: boolean(value.as_bool()); break;
+      case Kind::integer: integer(value.as_int()); break;
+      case Kind::natural: {
+        const std::uint64_t number = value.as_uint();
+        std::string bits(reinterpret_cast<const char*>(&number), sizeof number);
+        long_bytes(bits + '\0');
+        break;
+      }
+      case Kind::big_integer: long_bytes(value.as_bytes()); break;
+      case Kind::real: real(value.as_double()); break;
+      case Kind::complex:
+        global("builtins", "complex");
+        real(value.as_complex().real());
+        real(value.as_complex().imag());
+        text("\x86R");
+        break;
+      case Kind::text: string(value.as_text()); break;
+      case Kind::bytes: bytes(value.as_bytes()); break;
       case Kind::array:
         if (!plain_arrays_) {
           array(value.elements());
@@ -398,7 +410,6 @@ class PickleWriter {
           });
         }
         break;
-      case Kind::objects: objects(value); break;
       case Kind::scalar:
         global("numpy.core.multiarray", "scalar");
         dtype(value.dtype());
@@ -406,15 +417,11 @@ class PickleWriter {
         text("\x86R");
         break;
       case Kind::dtype: dtype(value.dtype()); break;
-      case Kind::slice: call("builtins", "slice", value); break;
-      case Kind::range: call("builtins", "range", value); break;
-      case Kind::timedelta: call("datetime", "timedelta", value); break;
       case Kind::date:
       case Kind::time:
       case Kind::datetime: moment(value); break;
-      case Kind::internal: throw CannotTravel("the value is unfinished");
+      default: throw CannotTravel("the value is unfinished");
     }
-    --depth_;
   }
 
   ByteSink& out_;

@@ -49,7 +49,7 @@ class BytesEntry final : public StoredEntry, private ByteSource {
  private:
   std::size_t read(std::byte* to, std::size_t n) override {
     n = std::min(n, bytes_->size() - at_);
-    std::memcpy(to, bytes_->data() + at_, n);
+    std::copy_n(bytes_->data() + at_, n, to);
     at_ += n;
     return n;
   }

@@ -40,6 +40,9 @@ class LoopState::Run final : public TaskRun {
   Run(LoopState& loop, Worker& worker) : loop_(loop), worker_(worker) {
     attention = &loop.attention_;
     each = loop.tracked() || loop.trace_ != nullptr || loop.options().task_timeout.is_set();
+    if (worker.task_seconds >= 0) {
+      stride = static_cast<std::size_t>(std::clamp(1e-6 / worker.task_seconds, 1.0, 1024.0));
+    }
   }
 
   void begin(std::size_t) override { began_ = Clock::now(); }

@@ -47,7 +47,9 @@ inline void spill(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
+/// Of a directory that isn't there: none.
 inline std::size_t count_entries(const std::filesystem::path& directory) {
+  if (!std::filesystem::exists(directory)) return 0;
   return static_cast<std::size_t>(
       std::distance(std::filesystem::directory_iterator(directory), {}));
 }

@@ -156,12 +156,13 @@ TEST_CASE("a callable common to many calls is sent once") {
 }
 
 TEST_CASE("functions of a shared library are found by library and offset") {
-  const auto* cosine = reinterpret_cast<const void*>(::dlsym(RTLD_DEFAULT, "qsort"));
-  REQUIRE(cosine != nullptr);
-  const CodeAddress where = code_address_of(cosine);
+  // One that no sanitizer replaces.
+  const auto* function = reinterpret_cast<const void*>(::dlsym(RTLD_DEFAULT, "getdtablesize"));
+  REQUIRE(function != nullptr);
+  const CodeAddress where = code_address_of(function);
   CHECK(where.module != 0);
   CHECK(module_name(where.module).path.find("libc") != std::string::npos);
-  CHECK(resolve_code(where) == cosine);
+  CHECK(resolve_code(where) == function);
   int local = 0;
   CHECK_THROWS_AS(code_address_of(&local), CannotTravel);
 }

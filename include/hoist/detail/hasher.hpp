@@ -4,6 +4,7 @@
 #include <hoist/detail/archive.hpp>
 #include <hoist/digest.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <complex>
@@ -22,7 +23,7 @@ enum class Canonical { as_is, float32, float64 };
 
 template <class T>
 inline constexpr Canonical canonical_of =
-    std::is_same_v<T, double> || std::is_same_v<T, std::complex<double>>  ? Canonical::float64
+    std::is_same_v<T, double> || std::is_same_v<T, std::complex<double>> ? Canonical::float64
     : std::is_same_v<T, float> || std::is_same_v<T, std::complex<float>> ? Canonical::float32
                                                                          : Canonical::as_is;
 
@@ -41,7 +42,9 @@ class Hasher : public ArchiveBase<Hasher> {
   template <class T>
   void scalar(const T& value) {
     if constexpr (std::is_floating_point_v<T>) {
-      T canonical = value == 0 ? T(0) : std::isnan(value) ? std::numeric_limits<T>::quiet_NaN() : value;
+      T canonical = value == 0          ? T(0)
+                    : std::isnan(value) ? std::numeric_limits<T>::quiet_NaN()
+                                        : value;
       if constexpr (sizeof(T) > sizeof(double)) {
         bytes(&canonical, 10);  // x87 extended: the rest of the object is padding
       } else {
@@ -95,7 +98,7 @@ class Hasher : public ArchiveBase<Hasher> {
       spill(data, n);
       return;
     }
-    std::memcpy(buffer_.data() + used_, data, n);
+    std::copy_n(static_cast<const std::byte*>(data), n, buffer_.data() + used_);
     used_ += n;
   }
   void spill(const void* data, std::size_t n);

@@ -3,6 +3,7 @@
 
 #include <hoist/detail/loop_calls.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -32,9 +33,11 @@ std::size_t run_tasks(TaskRange tasks, TaskRun& run, One&& one) {
           run.end(i);
         }
       } else {
-        for (; i < tasks.last; ++i) {
+        while (i < tasks.last) {
           if (attention.load(std::memory_order_relaxed)) return i;
-          one(i);
+          for (const std::size_t end = i + std::min(run.stride, tasks.last - i); i < end; ++i) {
+            one(i);
+          }
         }
       }
     } catch (...) {
@@ -69,8 +72,10 @@ class IndexedTasks final : public LoopTasks {
       : begin_(std::move(begin)), calls_(std::forward<Calls>(calls)), results(count) {}
 
   std::size_t run(TaskRange tasks, TaskRun& run) override {
+    // A copy that no task can change stays in a register.
+    const Iterator begin = begin_;
     return run_tasks(tasks, run, [&](std::size_t i) {
-      results.set(i, [&]() -> decltype(auto) { return call(i); });
+      results.set(i, [&]() -> decltype(auto) { return call(begin, i); });
     });
   }
   bool read() override { return false; }
@@ -89,12 +94,12 @@ class IndexedTasks final : public LoopTasks {
   }
 
  private:
-  decltype(auto) call(std::size_t i) {
+  decltype(auto) call(const Iterator& begin, std::size_t i) {
     if constexpr (std::is_lvalue_reference_v<std::iter_reference_t<Iterator>>) {
-      auto& item = begin_[static_cast<Step>(i)];
+      auto& item = begin[static_cast<Step>(i)];
       return calls_.call(item);
     } else {
-      return calls_.call(Item(begin_[static_cast<Step>(i)]));
+      return calls_.call(Item(begin[static_cast<Step>(i)]));
     }
   }
 
