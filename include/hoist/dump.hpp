@@ -80,6 +80,9 @@ struct LoadOptions {
   /// How many threads read and decompress; 0: as many as there are usable cores.
   unsigned threads = 0;
   Limits limits = {};
+  /// Lets a pickle of joblib before 0.10 name .npy files beside it that hold its arrays. Only for
+  /// files you trust as a folder: never outside of it, but any file in it may be named.
+  bool companion_files = false;
 };
 
 namespace detail {

@@ -6,6 +6,7 @@
 #include "base/iostreams.hpp"
 #include "base/run_parallel.hpp"
 #include "codecs/open.hpp"
+#include "formats/companions.hpp"
 #include "formats/container.hpp"
 #include "formats/foreign.hpp"
 
@@ -146,15 +147,20 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
   FileSource* direct = file_bytes ? &file : nullptr;
   std::unique_ptr<ByteSource> decompressed;
   std::optional<PeekedSource> peeked;
-  if (const Codec* codec = codec_for_content(file.peek(PeekedSource::size))) {
+  const auto first = file.peek(PeekedSource::size);
+  if (is_old_joblib(first)) {
+    decompressed = open_old_joblib(file, options.limits, options.threads);
+  } else if (const Codec* codec = codec_for_content(first)) {
     decompressed = open_compressed(*codec, file, options.limits, options.threads);
+  }
+  if (decompressed) {
     source = &peeked.emplace(*decompressed);
     direct = nullptr;
   }
   if (const auto format =
           format_of_content(peeked ? peeked->first() : file.peek(PeekedSource::size))) {
-    load_foreign(*format, *source, direct, most_bytes(options, file_bytes), quoted(path), options,
-                 schema, call);
+    load_foreign(*format, *source, direct, most_bytes(options, file_bytes), path, quoted(path),
+                 options, schema, call);
     return;
   }
   ContainerReader reader(*source, direct, quoted(path), options);
@@ -171,18 +177,23 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
   IstreamSource source(in);
   const auto first = source.peek(PeekedSource::size);
   if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
-  if (const Codec* codec = codec_for_content(first)) {
-    const auto decompressed = open_compressed(*codec, source, options.limits, options.threads);
+  const Codec* codec = codec_for_content(first);
+  if (codec != nullptr || is_old_joblib(first)) {
+    const auto decompressed = codec != nullptr
+                                  ? open_compressed(*codec, source, options.limits, options.threads)
+                                  : open_old_joblib(source, options.limits, options.threads);
     PeekedSource peeked(*decompressed);
     if (const auto format = format_of_content(peeked.first())) {
-      load_foreign(*format, peeked, nullptr, options.limits.max_bytes, name, options, schema, call);
+      load_foreign(*format, peeked, nullptr, options.limits.max_bytes, {}, name, options, schema,
+                   call);
       return;
     }
     ContainerReader reader(peeked, nullptr, name, options);
     read_container(reader, name, options, schema, call);
     reader.expect_end();
   } else if (const auto format = format_of_content(first)) {
-    load_foreign(*format, source, nullptr, options.limits.max_bytes, name, options, schema, call);
+    load_foreign(*format, source, nullptr, options.limits.max_bytes, {}, name, options, schema,
+                 call);
   } else {
     ContainerReader reader(source, nullptr, name, options);
     read_container(reader, name, options, schema, call);

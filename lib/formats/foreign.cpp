@@ -49,7 +49,8 @@ std::string slurp(ByteSource& in, std::uint64_t most, const std::string& name) {
 }
 
 Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
-                   const std::string& name, const LoadOptions& options) {
+                   const std::filesystem::path& path, const std::string& name,
+                   const LoadOptions& options) {
   if (format == Format::npz) {
     if (options.mmap != MmapMode::none) {
       throw BadArgument(name +
@@ -65,6 +66,7 @@ Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_
                       "without mmap, or dump it with compress = false");
   }
   Input input(in, file, name, options, most);
+  input.set_path(path);
   Value value = format == Format::npy ? read_npy(input) : read_pickle(input);
   if (!input.at_end()) input.damaged("there are bytes behind the end of the value");
   return value;
@@ -126,15 +128,15 @@ void dump_foreign(Format format, ByteSink& out, bool compressed, int level, cons
 }
 
 void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
-                  const std::string& name, const LoadOptions& options, const Schema& schema,
-                  const DecodeCall& call) {
+                  const std::filesystem::path& path, const std::string& name,
+                  const LoadOptions& options, const Schema& schema, const DecodeCall& call) {
   // Codecs and conversions don't know the file's name.
   const auto named = [&](const std::exception& error) {
     const std::string what = error.what();
     return what.find(name) != std::string::npos ? what : name + ": " + what;
   };
   try {
-    Value value = read_foreign(format, in, file, most, name, options);
+    Value value = read_foreign(format, in, file, most, path, name, options);
     if (schema.text == untyped_schema) {
       *static_cast<Value*>(call.value) = std::move(value);
       return;

@@ -27,6 +27,9 @@ class Input {
 
   const std::string& name() const noexcept { return name_; }
   const LoadOptions& options() const noexcept { return options_; }
+  /// Of the file that is read; empty for streams.
+  const std::filesystem::path& path() const noexcept { return path_; }
+  void set_path(std::filesystem::path path) { path_ = std::move(path); }
   /// Offset of the next byte in the uncompressed stream.
   std::uint64_t position() const noexcept { return start_ + at_; }
   /// True where arrays can be mapped, which also has been asked for.
@@ -72,6 +75,7 @@ class Input {
   ByteSource& in_;
   FileSource* file_;
   std::string name_;
+  std::filesystem::path path_;
   const LoadOptions& options_;
   std::uint64_t most_;
   std::uint64_t start_ = 0;  // of the buffer

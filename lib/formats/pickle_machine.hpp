@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -55,12 +56,19 @@ struct TokenNode final : Value::Node {
   Token token;
 };
 struct WrapperNode final : Value::Node {
-  WrapperNode() : Node(Kind::internal) {}
+  explicit WrapperNode(bool in_companion) : Node(Kind::internal), companion(in_companion) {}
+  bool companion;  // the array lies in another file
 };
 struct TimezoneNode final : Value::Node {
   explicit TimezoneNode(std::int64_t us) : Node(Kind::internal), offset_us(us) {}
   std::int64_t offset_us;
 };
+/// Readers alone change values, and only ones that nobody else has seen.
+template <class N>
+N& mutable_node(const Value& value) {
+  return const_cast<N&>(node_as<N>(value));
+}
+
 /// An array between REDUCE and BUILD, which makes it an array or an array of objects.
 inline bool is_unbuilt(const ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
 
@@ -78,6 +86,7 @@ class PickleContext {
   std::uint64_t steps;
   std::uint64_t memory;
   std::vector<Value> containers;
+  std::set<std::string> companions;  // whose names have been seen
 };
 
 /// Runs one pickle.
@@ -125,6 +134,7 @@ class PickleMachine {
   void build();
   Value call(Token token, Items arguments);
   Value build_wrapper(const Value& state);
+  Value build_companion(const Value& state);
   Value nested_array(const Shape& shape);
 
   [[noreturn]] void damaged(const std::string& what) const { in_.damaged(what); }

@@ -109,15 +109,6 @@ const std::map<std::string, std::string> codecs{{"zlib", ".z"},  {"gzip", ".gz"}
                                                 {"bz2", ".bz2"}, {"lzma", ".lzma"},
                                                 {"xz", ".xz"},   {"lz4", ".lz4"}};
 
-bool known(const std::string& codec) {
-  try {
-    hoist::find_codec(codec);
-    return true;
-  } catch (const hoist::BadArgument&) {
-    return false;
-  }
-}
-
 }  // namespace
 
 TEST_CASE("joblib loads what hoist dumps, by every codec and mapped") {
@@ -125,7 +116,6 @@ TEST_CASE("joblib loads what hoist dumps, by every codec and mapped") {
   dump(model(), dir / "plain.joblib");
   std::string names = "'plain.joblib'";
   for (const auto& [codec, extension] : codecs) {
-    if (!known(codec)) continue;
     dump(model(), dir / ("by_name.joblib" + extension));
     dump(model(), dir / ("asked_" + codec + ".pkl"), {.compress = {codec, 5}});
     names += ", 'by_name.joblib" + extension + "', 'asked_" + codec + ".pkl'";
@@ -157,14 +147,10 @@ for protocol in range(6):
   std::size_t seen = 0;
   for (const auto& file : std::filesystem::directory_iterator(dir.path())) {
     CAPTURE(file.path());
-    const auto extension = file.path().extension().string();
-    const auto codec = std::find_if(codecs.begin(), codecs.end(),
-                                    [&](const auto& c) { return c.second == extension; });
-    if (codec != codecs.end() && !known(codec->first)) continue;
     CHECK(load<Model>(file.path()) == model());
     ++seen;
   }
-  CHECK(seen >= 13);
+  CHECK(seen == 7 + 2 * 6);
   const auto mapped = load<Model>(dir / "plain.joblib", {.mmap = MmapMode::copy_on_write});
   CHECK(mapped == model());
   CHECK_THROWS_AS(load<Model>(dir / "plain.joblib", {.mmap = MmapMode::read}), hoist::WrongType);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/value.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "dynamic/conversion.hpp"
+#include "dynamic/elements.hpp"
+#include "dynamic/schema_parser.hpp"
+#include "dynamic/value_node.hpp"
+
+namespace hoist::detail {
+
+/// Encodes a Value as one of a given schema; what `encode_as` does.
+class ValueWriter {
+ public:
+  explicit ValueWriter(bool mapped) : mapped_(mapped) {}
+
+  EncodedValue run(const SchemaNode& node, const Value& value) {
+    write(node, value);
+    return {encoder_.take(), std::move(made_)};
+  }
+
+ private:
+  using Node = SchemaNode;
+
+  /// One step deeper: into an item, entry or member.
+  class Step {
+   public:
+    Step(ValueWriter& writer, const std::string& name)
+        : path_(writer.path_), before_(path_.size()) {
+      path_ += "[" + name + "]";
+    }
+    ~Step() { path_.resize(before_); }
+    Step(const Step&) = delete;
+    Step& operator=(const Step&) = delete;
+
+   private:
+    std::string& path_;
+    std::size_t before_;
+  };
+
+  /// A schema, cut for a message.
+  static std::string cut(std::string_view schema);
+  [[noreturn]] void mismatch(const std::string& what) const;
+  [[noreturn]] void mismatch(const Node& node, const Value& value) const;
+  void write(const Node& node, const Value& value);
+
+  // Numbers and text.
+  template <class T>
+  void put_integer(const Node& node, const Value& value, const Number& number);
+  void integer(const Node& node, const Value& value);
+  /// A float from what Python may have written for one: an integer counts if it stays exact.
+  double as_real(const Node& node, const Value& value, const Number& number);
+  void put_real(std::size_t bytes, double number);
+  /// x87 numbers in a NumPy scalar keep all their bits.
+  bool put_extended(const Value& value, char kind, std::size_t numbers);
+  void real(const Node& node, const Value& value);
+  void complex(const Node& node, const Value& value);
+  /// Text, bytes, or an element of a text array.
+  std::optional<std::string> characters(const Value& value) const;
+  void text(const Node& node, const Value& value);
+  void fixed(const Node& node, const Value& value);
+  /// A duration or time point from a count with a unit that NumPy keeps beside it.
+  static Value time_count(const Value& value);
+
+  // Sequences.
+  /// The number of items of a list, tuple, set or array.
+  std::size_t length_of(const Node& node, const Value& value) const;
+  /// Item `i` of those.
+  Value item(const Node& node, const Value& value, std::size_t i);
+  void items(const Node& node, const Value& value, std::size_t expected);
+  /// Elements that a vector encodes as one block, from an array of just such elements. `count`: as
+  /// many as the type has, or as there are (with their number in front).
+  bool write_block(const Node& part, const Value& value, std::optional<std::size_t> count);
+  void list(const Node& node, const Value& value);
+  void set(const Node& node, const Value& value);
+  void tuple(const Node& node, const Value& value);
+
+  // By name.
+  void map(const Node& node, const Value& value);
+  void structure(const Node& node, const Value& value);
+  /// The first alternative that takes the value.
+  void variant(const Node& node, const Value& value);
+  void shared(const Node& node, const Value& value);
+
+  // Arrays.
+  void array(const Node& node, const Value& value);
+  /// An array, or a single element or a list of numbers taken for one.
+  Value::Elements array_elements(const Node& node, const Value& value, const DType& base);
+
+  bool mapped_;
+  Encoder encoder_;
+  std::string path_;
+  std::deque<Value> made_;  // what the encoding borrows from beside the value itself
+  std::map<std::pair<const Value::Node*, std::string_view>, std::size_t> objects_;
+  std::size_t shared_ = 0;
+};
+
+}  // namespace hoist::detail

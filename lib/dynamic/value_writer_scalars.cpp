@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <array>
+#include <cstring>
+#include <limits>
+
+#include "dynamic/value_writer.hpp"
+
+// Numbers and text: what a single C++ scalar, string or time is made of.
+
+namespace hoist::detail {
+
+template <class T>
+void ValueWriter::put_integer(const Node& node, const Value& value, const Number& number) {
+  const bool is_natural = number.kind == Kind::natural;
+  const auto bits = static_cast<std::uint64_t>(number.integer);
+  bool fits = true;
+  if constexpr (std::is_signed_v<T>) {
+    fits = !is_natural && number.integer >= std::numeric_limits<T>::min() &&
+           number.integer <= std::numeric_limits<T>::max();
+  } else {
+    fits = (is_natural || number.integer >= 0) && bits <= std::numeric_limits<T>::max();
+  }
+  if (!fits) mismatch("is " + value.to_string(60) + ", which " + cut(node.text) + " can't hold");
+  encoder_.scalar(static_cast<T>(bits));
+}
+
+void ValueWriter::integer(const Node& node, const Value& value) {
+  const auto number = number_of(value);
+  if (!number || (number->kind != Kind::integer && number->kind != Kind::natural)) {
+    mismatch(node, value);
+  }
+  const bool is_signed = node.kind == Node::Kind::integer;
+  switch (node.bytes) {
+    case 1:
+      is_signed ? put_integer<std::int8_t>(node, value, *number)
+                : put_integer<std::uint8_t>(node, value, *number);
+      break;
+    case 2:
+      is_signed ? put_integer<std::int16_t>(node, value, *number)
+                : put_integer<std::uint16_t>(node, value, *number);
+      break;
+    case 4:
+      is_signed ? put_integer<std::int32_t>(node, value, *number)
+                : put_integer<std::uint32_t>(node, value, *number);
+      break;
+    default:
+      is_signed ? put_integer<std::int64_t>(node, value, *number)
+                : put_integer<std::uint64_t>(node, value, *number);
+  }
+}
+
+double ValueWriter::as_real(const Node& node, const Value& value, const Number& number) {
+  if (number.kind == Kind::real) return number.real;
+  if (number.kind == Kind::integer) {
+    const auto rounded = static_cast<double>(number.integer);
+    if (rounded < 0x1p63 && static_cast<std::int64_t>(rounded) == number.integer) return rounded;
+  }
+  mismatch(node, value);
+}
+
+void ValueWriter::put_real(std::size_t bytes, double number) {
+  if (bytes == 2) {
+    encoder_.scalar(Float16(static_cast<float>(number)).bits);
+  } else if (bytes == 4) {
+    encoder_.scalar(static_cast<float>(number));
+  } else if (bytes == 8) {
+    encoder_.scalar(number);
+  } else {
+    const auto extended = static_cast<long double>(number);
+    std::array<unsigned char, 10> ten;
+    std::memcpy(ten.data(), &extended, ten.size());
+    encoder_.scalar(ten);
+  }
+}
+
+bool ValueWriter::put_extended(const Value& value, char kind, std::size_t numbers) {
+  if (value.kind() != Kind::scalar || value.dtype().kind != kind ||
+      value.dtype().itemsize != 16 * numbers || value.dtype().big_endian) {
+    return false;
+  }
+  for (std::size_t i = 0; i < numbers; ++i) {
+    std::array<char, 10> ten;
+    std::memcpy(ten.data(), value.as_bytes().data() + 16 * i, ten.size());
+    encoder_.scalar(ten);
+  }
+  return true;
+}
+
+void ValueWriter::real(const Node& node, const Value& value) {
+  if (node.bytes == 10 && put_extended(value, 'f', 1)) return;
+  const auto number = number_of(value);
+  if (!number) mismatch(node, value);
+  put_real(node.bytes, as_real(node, value, *number));
+}
+
+void ValueWriter::complex(const Node& node, const Value& value) {
+  if (node.bytes == 20 && put_extended(value, 'c', 2)) return;
+  const auto number = number_of(value);
+  if (!number) mismatch(node, value);
+  const bool both = number->kind == Kind::complex;
+  put_real(node.bytes / 2, both ? number->real : as_real(node, value, *number));
+  put_real(node.bytes / 2, both ? number->imaginary : 0);
+}
+
+std::optional<std::string> ValueWriter::characters(const Value& value) const {
+  const auto fixed_dtype = [](const DType& dtype) {
+    return dtype.kind == 'U' || dtype.kind == 'S';
+  };
+  switch (value.kind()) {
+    case Kind::text: return value.as_text();
+    case Kind::bytes: return value.as_bytes();
+    case Kind::scalar:
+      if (!fixed_dtype(value.dtype())) return std::nullopt;
+      return text_of(value.dtype(), reinterpret_cast<const std::byte*>(value.as_bytes().data()));
+    case Kind::array:
+      if (!value.shape().empty() || !fixed_dtype(value.dtype())) return std::nullopt;
+      return text_of(value.dtype(), value.elements().data);
+    default: return std::nullopt;
+  }
+}
+
+void ValueWriter::text(const Node& node, const Value& value) {
+  if (value.kind() == Kind::text || value.kind() == Kind::bytes) {
+    const auto& text = value.kind() == Kind::text ? value.as_text() : value.as_bytes();
+    encoder_.length(text.size());
+    encoder_.block(text.data(), text.size());
+    return;
+  }
+  auto text = characters(value);
+  if (!text) mismatch(node, value);
+  const Value& kept = made_.emplace_back(std::move(*text));
+  encoder_.length(kept.size());
+  encoder_.block(kept.as_text().data(), kept.size());
+}
+
+void ValueWriter::fixed(const Node& node, const Value& value) {
+  const auto text = characters(value);
+  if (!text) mismatch(node, value);
+  const bool wide = node.kind == Node::Kind::fixed_text;
+  std::string bytes = *text;
+  if (wide) {
+    const std::u32string codes = code_points(*text);
+    bytes.assign(reinterpret_cast<const char*>(codes.data()), codes.size() * 4);
+  }
+  const std::size_t room = node.count * (wide ? 4 : 1);
+  if (bytes.size() > room) mismatch("is text longer than " + cut(node.text) + " can hold");
+  bytes.resize(room);
+  const Value& kept = made_.emplace_back(Value::bytes(std::move(bytes)));
+  encoder_.block(kept.as_bytes().data(), room);
+}
+
+Value ValueWriter::time_count(const Value& value) {
+  const bool scalar = value.kind() == Kind::scalar;
+  if ((!scalar && value.kind() != Kind::array) ||
+      (value.dtype().kind != 'm' && value.dtype().kind != 'M')) {
+    return value;
+  }
+  DType count{.kind = 'i', .big_endian = value.dtype().big_endian, .itemsize = 8};
+  if (scalar) return Value::scalar(std::move(count), value.as_bytes());
+  Value::Elements elements = value.elements();
+  elements.dtype = std::move(count);
+  return Value(std::move(elements));
+}
+
+}  // namespace hoist::detail
