@@ -174,7 +174,8 @@ class CachedFunction<F, R(Ps...)> {
         ignored_(detail::ignored_parameters(*cache_)) {
     if constexpr (!std::is_empty_v<F> && !Storable<F> && !std::is_pointer_v<F> &&
                   !std::is_member_function_pointer_v<F>) {
-      detail::check_captures(&function_, sizeof function_);
+      const auto captures = detail::member_bytes(function_);
+      detail::check_captures(captures.data(), captures.size());
     }
   }
 
@@ -198,7 +199,7 @@ class CachedFunction<F, R(Ps...)> {
                                          &detail::ResultFrame<Value>::encode,
                                          &detail::ResultFrame<Value>::decode, &Frame::summary};
     return {&ops, static_cast<detail::ResultFrame<Value>*>(&frame), hasher.digest(),
-            hasher.gathered()};
+            hasher.gathered(), hasher.volume()};
   }
 
   /// In another process of the same program it is the same function in front of the same cache.

@@ -25,6 +25,9 @@ struct EntryMetadata {
   std::chrono::nanoseconds duration = {};
   std::string host;
   std::string hoist_version;
+  /// Sizes as hashed and as encoded, before compression.
+  std::uint64_t arguments_bytes = 0;
+  std::uint64_t result_bytes = 0;
 };
 
 /// The value an entry file holds.

@@ -34,7 +34,8 @@ struct SizeLimits {
 struct MemoryOptions {
   /// Method and level for new entries. Off by default. Compressed entries can't be mapped.
   Compression compress = {};
-  /// How array results come back: read, or mapped from their entry, also on the computing call.
+  /// How array results come back: read, or mapped from their entry, also on the computing call;
+  /// `read` or `copy_on_write`. Mapping doesn't read the elements, so it doesn't check them either.
   MmapMode mmap_mode = MmapMode::none;
   /// Lines on stderr: 0 none, 1 calls and their times, 2 also hits, 10 also stores and removals.
   int verbose = 0;

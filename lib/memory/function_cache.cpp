@@ -48,6 +48,16 @@ class CountingSink final : public ByteSink {
   std::uint64_t count_ = 0;
 };
 
+/// Large parts are not copied for it.
+std::uint64_t encoded_bytes(const Call& call) {
+  Encoder encoder;
+  call.ops->encode(call.frame, encoder);
+  const Encoded value = encoder.take();
+  std::uint64_t bytes = value.meta.size();
+  for (const auto& segment : value.segments) bytes += segment.bytes;
+  return bytes;
+}
+
 std::uint64_t mask_of(const FunctionInfo& info, const CacheOptions& options) {
   std::uint64_t mask = 0;
   const std::size_t parameters = info.unhashable.size();
@@ -148,7 +158,8 @@ EntryMetadata FunctionCache::run_function(const Call& call) {
   EntryMetadata metadata{.function = name(),
                          .arguments = call.ops->summary(call.frame),
                          .host = host_name(),
-                         .hoist_version = hoist_version};
+                         .hoist_version = hoist_version,
+                         .arguments_bytes = call.bytes};
   if (verbose_ >= 1) log_line("calling " + name() + "(" + metadata.arguments + ")");
   const auto start = std::chrono::steady_clock::now();
   call.ops->compute(call.frame);
@@ -181,6 +192,7 @@ bool FunctionCache::store(const std::string& name, const Call& call,
 
 bool FunctionCache::compute(const std::string& name, const Call& call, EntryMetadata& metadata) {
   metadata = run_function(call);
+  metadata.result_bytes = encoded_bytes(call);
   const bool stored = store(name, call, metadata);
   if (stored && mmap_ != MmapMode::none) {
     EntryMetadata again;
@@ -261,7 +273,8 @@ bool FunctionCache::is_cached(const Call& call) {
 EntryAddress FunctionCache::shelve(const Call& call) {
   if (memory_->store() == nullptr) {
     EntryAddress address;
-    const EntryMetadata metadata = run_function(call);
+    EntryMetadata metadata = run_function(call);
+    metadata.result_bytes = encoded_bytes(call);
     struct VectorSink final : ByteSink {
       explicit VectorSink(std::vector<std::byte>& bytes) : to(bytes) {}
       void write(std::span<const std::byte> bytes) override {
@@ -274,7 +287,7 @@ EntryAddress FunctionCache::shelve(const Call& call) {
   }
   const std::string name = entry_name(call);
   obtain(name, call, nullptr);
-  return {name, {}};
+  return {name, {}, static_cast<std::uint8_t>(mmap_)};
 }
 
 void FunctionCache::clear() {

@@ -3,6 +3,8 @@
 
 #include <hoist/detail/hasher.hpp>
 
+#include <string_view>
+
 #include "memory/code_symbol.hpp"
 #include "memory/symbol_names.hpp"
 
@@ -26,6 +28,31 @@ std::string without_parameters(const std::string& name) {
   return name;
 }
 
+void remove_all(std::string& text, std::string_view part) {
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at)) {
+    text.erase(at, part.size());
+  }
+}
+
+/// What people call a function: without the type a template returns, without the operator of a
+/// lambda or a function object.
+std::string readable_name(std::string name) {
+  remove_all(name, "(anonymous namespace)::");
+  for (const std::string_view tail : {"::operator()", "::_FUN"}) {
+    if (name.ends_with(tail)) name.resize(name.size() - tail.size());
+  }
+  int depth = 0;
+  for (std::size_t i = name.size(); i-- > 0;) {
+    const char c = name[i];
+    if (c == '>' || c == ')' || c == '}') ++depth;
+    if (c == '<' || c == '(' || c == '{') --depth;
+    if (c == ' ' && depth == 0 && name.find("operator") == std::string::npos) {
+      return name.substr(i + 1);
+    }
+  }
+  return name;
+}
+
 }  // namespace
 
 FunctionName name_of(const FunctionInfo& info) {
@@ -36,7 +63,7 @@ FunctionName name_of(const FunctionInfo& info) {
     name.identity = std::string(info.type->name()) + "@" + symbol.module + "@" + symbol.build;
   } else {
     const std::string full = demangled(base_name(symbol.name));
-    name.readable = without_parameters(full);
+    name.readable = readable_name(without_parameters(full));
     name.identity = std::string(base_name(symbol.name)) + "@" + symbol.module + "@" + symbol.scope;
   }
   return name;

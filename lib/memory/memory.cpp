@@ -71,7 +71,9 @@ EntryMetadata read_shelved(const std::shared_ptr<MemoryCore>& memory, const Entr
   if (!entry) {
     throw NotFound("the shelved result " + address.name + " is gone: it was cleared or evicted");
   }
-  const MmapMode mmap = memory == nullptr ? MmapMode::none : memory->options().mmap_mode;
+  const auto asked = static_cast<MmapMode>(address.mmap_mode);
+  const bool maps = asked == MmapMode::read || asked == MmapMode::copy_on_write;
+  const MmapMode mmap = maps ? asked : MmapMode::none;
   EntryMetadata metadata;
   const EntryQuery query{.ops = ops, .frame = frame, .mmap = mmap};
   if (read_entry(*entry, address.name, query, metadata) != EntryState::sound) {

@@ -36,6 +36,11 @@ const Codec* entry_codec(const Compression& compress, MmapMode mmap) {
     throw BadArgument("compression level " + std::to_string(compress.level()) +
                       " is not between 0 and 9");
   }
+  if (mmap == MmapMode::read_write || mmap == MmapMode::write) {
+    throw BadArgument(
+        "mmap_mode: what is written to a result would change what is stored for its arguments; map "
+        "with read, or with copy_on_write to get arrays that can be written to");
+  }
   if (!compress.is_set() || compress.is_off()) return nullptr;
   if (mmap != MmapMode::none) {
     throw BadArgument("compressed entries can't be mapped: set compress or mmap_mode, not both");

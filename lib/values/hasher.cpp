@@ -56,6 +56,7 @@ Hasher::~Hasher() = default;
 void Hasher::spill(const void* data, std::size_t n) {
   if (!stream_) stream_ = std::make_unique<Stream>();
   XXH3_128bits_update(&stream_->state, buffer_.data(), used_);
+  spilled_ += used_ + n;
   used_ = 0;
   XXH3_128bits_update(&stream_->state, data, n);
 }
@@ -79,6 +80,7 @@ void Hasher::block(const void* data, std::size_t n, Canonical canonical) {
     digests[i] = to_digest(XXH3_128bits_digest(&state));
   });
   add(digests);
+  spilled_ += n;
 }
 
 void Hasher::unordered(std::vector<Digest>& digests) {

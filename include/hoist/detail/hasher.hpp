@@ -85,6 +85,9 @@ class Hasher : public ArchiveBase<Hasher> {
 
   Digest digest();
 
+  /// How many bytes were hashed; of unordered ranges only the digests count.
+  std::uint64_t volume() const noexcept { return spilled_ + used_; }
+
   /// All that was hashed, in its canonical form, if that is short (512 bytes); else nothing.
   std::span<const std::byte> gathered() const {
     return stream_ ? std::span<const std::byte>() : std::span(buffer_).first(used_);
@@ -108,6 +111,7 @@ class Hasher : public ArchiveBase<Hasher> {
 
   std::array<std::byte, 512> buffer_;
   std::size_t used_ = 0;
+  std::uint64_t spilled_ = 0;
   std::unique_ptr<Stream> stream_;
   std::vector<const void*> open_;
 };

@@ -67,12 +67,14 @@ struct Call {
   void* frame;
   Digest key;
   std::span<const std::byte> content;
+  std::uint64_t bytes = 0;  ///< of the arguments
 };
 
 /// Where an entry is, without the value: what a Shelved holds.
 struct EntryAddress {
   std::string name;
   std::vector<std::byte> value;  ///< the entry itself, where there is no store
+  std::uint8_t mmap_mode = 0;    ///< how its arrays come back
 };
 
 /// The options of a cached function that travel.
