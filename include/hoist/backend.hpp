@@ -29,6 +29,8 @@ class Decoder;
 /// Runs one portable call in another process (hoist/detail/task.hpp).
 using RunCall = void (*)(void* callable, Decoder& from, Encoder& result);
 using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
+/// Takes over what Loop::encode_context wrote.
+void enter_context(Decoder& from);
 }  // namespace detail
 
 using Clock = std::chrono::steady_clock;
@@ -132,6 +134,9 @@ class Loop {
   /// Makes this thread one in which tasks run: for a child process that runs them itself
   /// (`tasks().run`) rather than by `run`.
   virtual void enter_tasks() = 0;
+  /// Likewise for another process of the program, which gives what is written here to
+  /// detail::enter_context before it runs tasks.
+  virtual void encode_context(detail::Encoder& to) const = 0;
   /// Runs tasks here, and reports them.
   virtual void run(TaskRange tasks, Worker& worker) = 0;
 
@@ -159,6 +164,9 @@ class Session {
   /// Makes one step: runs a batch, or moves messages, or sleeps (`loop.wait(seen, deadline)` or the
   /// like) until something happened or the deadline has passed.
   virtual void work(unsigned seen, Clock::time_point deadline) = 0;
+  /// Ends the sleep of work() after the epoch has changed, where that sleep isn't loop.wait(). From
+  /// any thread.
+  virtual void interrupt() noexcept {}
   /// Returns when nothing of the loop runs any more; nothing is started afterwards. Kills what can be
   /// killed.
   virtual void stop() = 0;

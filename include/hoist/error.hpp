@@ -61,6 +61,12 @@ class TimedOut : public Error {
   using Error::Error;
 };
 
+/// Ctrl-C, or hoist::interrupt_loops(), ended a loop before its work was done. Wind up.
+class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The operating system refused; `code()` is its errno.
 class SystemError : public Error {
  public:

@@ -20,6 +20,7 @@
 #include <hoist/parallel_config.hpp>
 #include <hoist/register_error.hpp>
 #include <hoist/share.hpp>
+#include <hoist/stop.hpp>
 #include <hoist/store.hpp>
 #include <hoist/value.hpp>
 #include <hoist/values.hpp>

@@ -4,6 +4,7 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -38,6 +39,11 @@ class ForkSession final : public Session {
     if (loop_.epoch() != seen) return;
     sleep(deadline);
     settle_what_came();
+  }
+
+  void interrupt() noexcept override {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t sent = ::write(event_.get(), &one, sizeof one);
   }
 
   void stop() override {

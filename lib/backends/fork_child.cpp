@@ -2,6 +2,8 @@
 #include <hoist/detail/encoder.hpp>
 #include <hoist/detail/envelope.hpp>
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 
 #include "backends/fork_area.hpp"
 #include "base/thread_pool.hpp"
+#include "tasks/stack_trace.hpp"
 
 namespace hoist::detail {
 
@@ -28,6 +31,25 @@ void leave_at_once(int status, void*) {
   std::fflush(stdout);
   std::fflush(stderr);
   ::_exit(status);
+}
+
+/// Sent by the system when the parent ends.
+const int parent_ended = SIGRTMAX;
+
+/// Has the end of the parent end this process and those it started, which are a group of their own.
+/// A handler does it: SIGKILL would only reach this one.
+void die_with_parent(int parent) {
+  ::setpgid(0, 0);
+  struct sigaction action{};
+  action.sa_handler = [](int) { ::kill(0, SIGKILL); };
+  ::sigemptyset(&action.sa_mask);
+  ::sigaction(parent_ended, &action, nullptr);
+  sigset_t unblocked;
+  ::sigemptyset(&unblocked);
+  ::sigaddset(&unblocked, parent_ended);
+  ::sigprocmask(SIG_UNBLOCK, &unblocked, nullptr);
+  ::prctl(PR_SET_PDEATHSIG, parent_ended);
+  if (::getppid() != parent) ::_exit(1);
 }
 
 class Child final : public TaskRun {
@@ -147,16 +169,22 @@ class Child final : public TaskRun {
 }  // namespace
 
 void run_forked_child(Loop& loop, ForkArea& area, int event_fd, int stderr_fd, int parent) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != parent) ::_exit(1);
-  // The parent decides about interrupts; its handlers for crashes are about its own crashes.
-  std::signal(SIGINT, SIG_IGN);
+  die_with_parent(parent);
+  // The parent decides about interrupts; its handlers for crashes are about its own crashes. The
+  // terminal is not this group's, but may be written to.
+  for (const int unwanted : {SIGINT, SIGTTIN, SIGTTOU}) std::signal(unwanted, SIG_IGN);
   for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTERM}) {
     std::signal(crash, SIG_DFL);
   }
   ::dup2(stderr_fd, STDERR_FILENO);
+  // The input is the parent's: children would each take a part of it.
+  if (const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC); null >= 0) {
+    ::dup2(null, STDIN_FILENO);
+    if (null != STDIN_FILENO) ::close(null);
+  }
   ::on_exit(leave_at_once, nullptr);
   loop.enter_tasks();
+  const RecordThrows record;
   Child(loop, area, event_fd).serve();
   std::cout.flush();
   leave_at_once(0, nullptr);

@@ -71,6 +71,8 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number) : loop_(loop) 
     throw SystemError("backend fork: fork", code);
   }
   worker_.pid = pid;
+  // Here too: who comes first must not matter.
+  ::setpgid(pid, pid);
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   if (!pidfd_) {
     const int code = errno;
@@ -88,8 +90,9 @@ ForkWorker::~ForkWorker() {
   ::munmap(area_, sizeof(ForkArea));
 }
 
+/// With the processes its tasks have started.
 void ForkWorker::kill() {
-  if (!reaped_) ::kill(worker_.pid, SIGKILL);
+  if (!reaped_ && ::kill(-worker_.pid, SIGKILL) != 0) ::kill(worker_.pid, SIGKILL);
 }
 
 void ForkWorker::ask_to_leave() {
@@ -111,6 +114,13 @@ void ForkWorker::reap() {
         if ((watched[1].revents & (POLLHUP | POLLERR)) == 0) continue;
         stderr_.reset();
       }
+    }
+    // What a task has started ends with it, unless the child left in order. The number of the group
+    // is this child's until it is collected.
+    siginfo_t end{};
+    if (::waitid(P_PID, static_cast<id_t>(worker_.pid), &end, WEXITED | WNOWAIT) == 0 &&
+        !(end.si_code == CLD_EXITED && end.si_status == 0)) {
+      kill();
     }
     const pid_t got = ::waitpid(worker_.pid, &status_, 0);
     if (got == worker_.pid || errno != EINTR) reaped_ = true;

@@ -8,6 +8,7 @@
 #include "backends/builtin.hpp"
 #include "backends/spawn_worker.hpp"
 #include "base/cpu.hpp"
+#include "workers/launch.hpp"
 #include "workers/pool.hpp"
 
 namespace hoist::detail {
@@ -19,17 +20,26 @@ std::size_t next_bell() {
   return next.fetch_add(1) % BellBoard::count;
 }
 
+std::size_t share_from(const ParallelOptions& options) {
+  return options.max_nbytes ? options.max_nbytes->bytes() : static_cast<std::size_t>(-1);
+}
+
 /// A loop on worker processes, moved along by the thread that owns it.
 class SpawnSession final : public Session {
  public:
   explicit SpawnSession(Loop& loop)
       : loop_(loop),
         bell_(next_bell()),
-        segments_(loop.options().max_nbytes ? loop.options().max_nbytes->bytes()
-                                            : static_cast<std::size_t>(-1)),
-        threads_(loop.options().inner_max_num_threads) {
-    if (threads_ == 0) {
-      threads_ = std::max(1U, static_cast<unsigned>(usable_cores()) / loop.n_jobs());
+        segments_(share_from(loop.options()), loop.options().temp_folder,
+                  loop.options().mmap_mode >= MmapMode::read_write),
+        options_(loop.options().workers),
+        threads_(std::max(1U, static_cast<unsigned>(usable_cores()) / loop.n_jobs())) {
+    if (const unsigned wanted = loop.options().inner_max_num_threads; wanted != 0) {
+      // What was asked for in so many words comes before what this process's environment says.
+      threads_ = wanted;
+      for (const char* name : thread_variables) {
+        options_.env.emplace(name, std::to_string(wanted));
+      }
     }
     workers_.reserve(loop.n_jobs());
     for (unsigned i = 0; i < loop.n_jobs(); ++i) {
@@ -56,6 +66,8 @@ class SpawnSession final : public Session {
     move();
   }
 
+  void interrupt() noexcept override { BellBoard::here().bell(bell_).wake(); }
+
   void stop() override {
     if (stopped_) return;
     stopped_ = true;
@@ -64,7 +76,6 @@ class SpawnSession final : public Session {
       worker->drop_unsent();
       if (worker->has_process() && worker->busy()) worker->process()->kill();
     }
-    const WorkerOptions& options = loop_.options().workers;
     for (const auto& worker : workers_) {
       if (!worker->has_process()) continue;
       if (worker->busy()) {
@@ -74,7 +85,7 @@ class SpawnSession final : public Session {
       }
       worker->process()->output().move();
       worker->process()->errors().move();
-      WorkerPool::here().give_back(worker->release(), options, threads_, workers_.size());
+      WorkerPool::here().give_back(worker->release(), options_, threads_, workers_.size());
     }
   }
 
@@ -109,7 +120,7 @@ class SpawnSession final : public Session {
       if (idle >= wanted_) break;
       if (worker->has_process()) continue;
       try {
-        worker->set_process(WorkerPool::here().lease(loop_.options().workers, threads_));
+        worker->set_process(WorkerPool::here().lease(options_, threads_));
       } catch (const SystemError&) {
         // Fewer than asked for will do, as long as there are any.
         if (std::none_of(workers_.begin(), workers_.end(),
@@ -135,6 +146,7 @@ class SpawnSession final : public Session {
   Loop& loop_;
   std::size_t bell_;
   LoopSegments segments_;
+  WorkerOptions options_;
   unsigned threads_;
   std::vector<std::unique_ptr<SpawnWorker>> workers_;
   std::size_t wanted_ = 0;

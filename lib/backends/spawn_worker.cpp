@@ -4,6 +4,7 @@
 #include <hoist/detail/envelope.hpp>
 #include <hoist/error.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <limits>
@@ -47,6 +48,8 @@ std::string last_words(const WorkerEnd& end) {
 SpawnWorker::SpawnWorker(Loop& loop, LoopSegments& segments, unsigned number, std::size_t bell)
     : loop_(loop), segments_(segments), bell_(bell) {
   info_.number = number;
+  const auto& max_nbytes = loop.options().max_nbytes;
+  share_results_from_ = max_nbytes ? max_nbytes->bytes() : static_cast<std::size_t>(-1);
 }
 
 void SpawnWorker::set_process(std::shared_ptr<WorkerProcess> process) {
@@ -56,6 +59,23 @@ void SpawnWorker::set_process(std::shared_ptr<WorkerProcess> process) {
   callable_ = 0;
   timed_out_ = false;
   leaving_ = false;
+  send_context();
+}
+
+/// Tells the worker which loop its tasks are in, unless it was in one just like it.
+void SpawnWorker::send_context() {
+  encoder_.clear();
+  loop_.encode_context(encoder_);
+  payload_.clear();
+  write_payload(payload_, encoder_.meta(), encoder_.segments(), nullptr);
+  if (std::ranges::equal(process_->context, payload_.bytes())) return;
+  process_->context.assign(payload_.bytes().begin(), payload_.bytes().end());
+  const Initialize enter = [](Decoder& from, WorkerState&) { enter_context(from); };
+  FieldWriter frame;
+  frame.put(process_->function_number(reinterpret_cast<const void*>(enter)));
+  frame.put(std::uint32_t{0});
+  frame.append(process_->context.data(), process_->context.size());
+  process_->send(Kind::initializer, frame.bytes());
 }
 
 std::shared_ptr<WorkerProcess> SpawnWorker::release() {
@@ -96,7 +116,7 @@ bool SpawnWorker::send_tasks() {
     frame_.clear();
     frame_.put(std::uint32_t{0});  // patched below: how many
     frame_.put(std::uint32_t{0});
-    frame_.put(static_cast<std::uint64_t>(large_storage));
+    frame_.put(static_cast<std::uint64_t>(share_results_from_));
     frame_tasks_ = 0;
     while (unsent_.size() > 0 && frame_.size() < frame_full) {
       const std::size_t task = unsent_.first++;

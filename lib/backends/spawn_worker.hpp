@@ -44,6 +44,7 @@ class SpawnWorker {
   void check_deadline();
 
  private:
+  void send_context();
   bool wants_tasks() const;
   bool send_tasks();
   bool append_task(std::size_t task);
@@ -58,6 +59,7 @@ class SpawnWorker {
   LoopSegments& segments_;
   Worker info_;
   std::size_t bell_;
+  std::size_t share_results_from_;
   std::shared_ptr<WorkerProcess> process_;
   TaskRange unsent_;
   std::deque<TaskRange> sent_;

@@ -2,10 +2,16 @@
 #include "parallel/context.hpp"
 
 #include <hoist/parallel_config.hpp>
+#include <hoist/stop.hpp>
 
 #include <utility>
 
+#include <hoist/values.hpp>
+
+#include "base/inner_threads.hpp"
 #include "parallel/settings.hpp"
+#include "workers/descriptors.hpp"
+#include "workers/payload.hpp"
 
 namespace hoist {
 
@@ -16,12 +22,41 @@ LoopContext& loop_context() noexcept {
   return context;
 }
 
+void send_context(const TravellingContext& context, Encoder& to) {
+  Form<TravellingContext>::traverse(to, context);
+}
+
+void enter_context(Decoder& from) {
+  TravellingContext received;
+  Form<TravellingContext>::traverse(from, received);
+  LoopContext& context = loop_context();
+  context.level = received.level;
+  context.jobs = received.jobs;
+  context.config = nullptr;
+  if (received.n_jobs || !received.backend.empty()) {
+    ParallelOptions defaults;
+    defaults.n_jobs = received.n_jobs;
+    defaults.backend = received.backend;
+    context.config = std::make_shared<const ParallelOptions>(std::move(defaults));
+  }
+  // The environment has told those that ask it; this is for the others.
+  limit_inner_threads({received.inner_threads, false});
+  map_arguments(static_cast<MmapMode>(received.mmap_mode));
+  set_temp_folder(received.temp_folder);
+}
+
 ContextScope::ContextScope(const LoopContext& context)
     : before_(std::exchange(loop_context(), context)) {}
 
 ContextScope::~ContextScope() { loop_context() = std::move(before_); }
 
 }  // namespace detail
+
+bool stop_requested() noexcept {
+  const detail::LoopContext& context = detail::loop_context();
+  if (context.stop != nullptr && context.stop->requested()) return true;
+  return context.clock != nullptr && Clock::now() >= context.clock->overdue_at();
+}
 
 ParallelConfig::ParallelConfig(ParallelOptions options) : before_(detail::loop_context().config) {
   if (before_) detail::inherit(options, *before_);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "parallel/interrupts.hpp"
 #include "parallel/loop_state.hpp"
 #include "parallel/reporter.hpp"
 #include "parallel/settings.hpp"
@@ -82,7 +83,7 @@ class LoopDriver::Impl {
       top_up();
       report();
       if (loop_.stopping() || (input_ended_ && loop_.idle())) break;
-      session_->work(seen, wake_up());
+      work(seen);
     }
     finish();
     if (auto error = loop_.error()) std::rethrow_exception(error);
@@ -117,7 +118,7 @@ class LoopDriver::Impl {
         if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
         return false;
       }
-      session_->work(seen, wake_up());
+      work(seen);
     }
   }
 
@@ -132,6 +133,8 @@ class LoopDriver::Impl {
   void open() {
     session_ = settings_.backend->open(loop_);
     loop_.set_session(session_.get());
+    interruptible_.emplace(loop_);
+    if (settings_.traits.shares_memory) process_threads_.emplace(settings_.inner_threads);
   }
 
   /// Reads input as far as the window allows.
@@ -184,7 +187,11 @@ class LoopDriver::Impl {
     return false;
   }
 
-  Clock::time_point wake_up() const { return std::min(deadline_, reporter_.next()); }
+  /// One step of the session, which ends in time for what has to be looked at.
+  void work(unsigned seen) {
+    session_->work(seen, std::min({deadline_, reporter_.next(), loop_.next_overdue()}));
+    loop_.check_times();
+  }
 
   void report() {
     reporter_.tick(loop_.done(), loop_.lost(),
@@ -204,8 +211,10 @@ class LoopDriver::Impl {
     if (!session_) return;
     loop_.stop();
     session_->stop();
+    interruptible_.reset();
     loop_.set_session(nullptr);
     session_.reset();
+    process_threads_.reset();
   }
 
   Settings settings_;
@@ -216,6 +225,8 @@ class LoopDriver::Impl {
   LoopState loop_;
   Reporter reporter_;
   std::unique_ptr<Session> session_;
+  std::optional<Interruptible> interruptible_;
+  std::optional<ProcessThreads> process_threads_;
   Clock::time_point deadline_ = Clock::time_point::max();
   std::size_t window_ = 1;
   bool scales_ = false;

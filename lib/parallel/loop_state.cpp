@@ -7,8 +7,6 @@
 #include <string>
 #include <utility>
 
-#include "parallel/inner_threads.hpp"
-
 namespace hoist {
 
 TaskRun::~TaskRun() = default;
@@ -25,6 +23,11 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+Clock::duration to_duration(const TimeLimit& limit) {
+  return std::chrono::duration_cast<Clock::duration>(
+      std::chrono::duration<double>(limit.seconds()));
+}
+
 std::string format_seconds(double seconds) {
   std::string text = std::to_string(seconds);
   text.erase(text.find_last_not_of('0') + 1);
@@ -39,16 +42,33 @@ class LoopState::Run final : public TaskRun {
  public:
   Run(LoopState& loop, Worker& worker) : loop_(loop), worker_(worker) {
     attention = &loop.attention_;
-    each = loop.tracked() || loop.trace_ != nullptr || loop.options().task_timeout.is_set();
     if (worker.task_seconds >= 0) {
       stride = static_cast<std::size_t>(std::clamp(1e-6 / worker.task_seconds, 1.0, 1024.0));
     }
+    const TimeLimit& limit = loop.options().task_timeout;
+    each = loop.tracked() || loop.trace_ != nullptr || limit.is_set() || loop.deadline_;
+    if (!limit.is_set()) return;
+    clock.limit = to_duration(limit);
+    const std::lock_guard lock(loop_.mutex_);
+    loop_.overseen_.push_back(this);
+  }
+  ~Run() override {
+    if (clock.limit == Clock::duration::zero()) return;
+    const std::lock_guard lock(loop_.mutex_);
+    std::erase(loop_.overseen_, this);
   }
 
-  void begin(std::size_t) override { began_ = Clock::now(); }
+  void begin(std::size_t task) override {
+    began_ = Clock::now();
+    clock.task.store(task, std::memory_order_relaxed);
+    clock.began.store(began_, std::memory_order_relaxed);
+  }
 
   void end(std::size_t task) override {
     const double seconds = seconds_since(began_);
+    clock.began.store(Clock::time_point::max(), std::memory_order_relaxed);
+    // Tasks after it in this batch must not begin when the loop's time is over.
+    if (loop_.deadline_) loop_.check_deadline();
     if (const TimeLimit& limit = loop_.options().task_timeout;
         limit.is_set() && seconds > limit.seconds()) {
       throw TimedOut("task " + std::to_string(task) + " took " + format_seconds(seconds) +
@@ -60,6 +80,7 @@ class LoopState::Run final : public TaskRun {
   }
 
   bool failed(std::size_t task, std::exception_ptr error) override {
+    clock.began.store(Clock::time_point::max(), std::memory_order_relaxed);
     const double seconds = each ? seconds_since(began_) : 0;
     if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, true);
     bool final = false;
@@ -70,6 +91,8 @@ class LoopState::Run final : public TaskRun {
 
   std::size_t done = 0;
   std::size_t failures = 0;
+  TaskClock clock;
+  std::size_t noticed = unread;  // the last task that was found overdue
 
  private:
   LoopState& loop_;
@@ -79,11 +102,31 @@ class LoopState::Run final : public TaskRun {
 
 LoopState::LoopState(const Settings& settings, LoopTasks& tasks, Deliver deliver, bool reads,
                      Trace* trace)
-    : settings_(settings), tasks_(tasks), deliver_(deliver), reads_(reads), trace_(trace) {}
+    : settings_(settings),
+      tasks_(tasks),
+      deliver_(deliver),
+      reads_(reads),
+      trace_(trace),
+      stop_(*settings.inner.stop) {}
 
 void LoopState::enter_tasks() {
   loop_context() = settings_.inner;
-  if (settings_.inner_threads > 0) limit_inner_threads(settings_.inner_threads);
+  limit_inner_threads(settings_.inner_threads);
+}
+
+void LoopState::encode_context(Encoder& to) const {
+  const ParallelOptions& options = settings_.options;
+  TravellingContext context;
+  context.level = settings_.inner.level;
+  context.jobs = settings_.inner.jobs;
+  if (settings_.inner.config) {
+    context.n_jobs = settings_.inner.config->n_jobs;
+    context.backend = settings_.inner.config->backend;
+  }
+  context.inner_threads = settings_.inner_threads.threads;
+  context.mmap_mode = static_cast<unsigned>(options.mmap_mode);
+  context.temp_folder = options.temp_folder.string();
+  send_context(context, to);
 }
 
 bool LoopState::idle() {
@@ -101,11 +144,8 @@ std::size_t LoopState::share(const Worker& worker, std::size_t left) const {
 }
 
 bool LoopState::take(TaskRange& tasks, Worker& worker) {
+  check_stops();
   if (stopping()) return false;
-  if (deadline_) {
-    check_deadline();
-    if (stopping()) return false;
-  }
   if (has_returned_.load(std::memory_order_acquire) && take_returned(tasks, worker)) return true;
   std::size_t at = next_.load();
   for (;;) {
@@ -155,6 +195,7 @@ void LoopState::run(TaskRange tasks, Worker& worker) {
   const ContextScope scope(settings_.inner);
   const InnerThreads inner(settings_.inner_threads);
   Run run(*this, worker);
+  if (settings_.options.task_timeout.is_set()) loop_context().clock = &run.clock;
   const bool divisible = tasks.size() > 1;
   if (divisible) divisible_.fetch_add(1);
   const Clock::time_point began = Clock::now();
@@ -251,28 +292,83 @@ bool LoopState::record_failure(std::size_t task, std::exception_ptr error, doubl
     if (tracked()) accounts_[task] = {attempts, seconds, nullptr, false};
     return true;
   }
-  if (!error_) error_ = std::move(error);
-  stop_.store(true);
-  attention_.store(true);
+  end_with(std::move(error));
   return false;
+}
+
+/// Call with the mutex held.
+void LoopState::end_with(std::exception_ptr error) {
+  if (!error_) error_ = std::move(error);
+  stop();
+}
+
+void LoopState::check_stops() {
+  if (stopping()) return;
+  if (stop_.outer != nullptr && stop_.outer->requested()) {
+    const std::lock_guard lock(mutex_);
+    end_with(std::make_exception_ptr(Interrupted("the loop around this one was stopped")));
+  }
+  check_times();
+}
+
+void LoopState::check_times() {
+  if (deadline_) check_deadline();
+  if (settings_.options.task_timeout.is_set() && !settings_.traits.kills_tasks) check_overdue();
 }
 
 void LoopState::check_deadline() {
   if (Clock::now() < *deadline_) return;
   const std::lock_guard lock(mutex_);
   if (stopping()) return;
-  if (!error_) {
-    error_ = std::make_exception_ptr(TimedOut("the loop was not done within its timeout of " +
-                                              format_seconds(settings_.options.timeout.seconds()) +
-                                              ": " + std::to_string(finished()) + " tasks were"));
+  end_with(std::make_exception_ptr(TimedOut("the loop was not done within its timeout of " +
+                                            format_seconds(settings_.options.timeout.seconds()) +
+                                            ": " + std::to_string(finished()) + " tasks were")));
+}
+
+/// Threads can't be ended, but what comes after them can be spared: where a task's failure is the
+/// loop's, the loop ends when the time of the task is over, not when the task is.
+void LoopState::check_overdue() {
+  if (deliver_ == Deliver::outcomes || settings_.options.on_error == OnError::finish) return;
+  const Clock::time_point now = Clock::now();
+  const std::lock_guard lock(mutex_);
+  for (Run* run : overseen_) {
+    const std::size_t task = run->clock.task.load();
+    if (run->noticed == task || now < run->clock.overdue_at()) continue;
+    run->noticed = task;
+    const auto before = attempts_.find(task);
+    if ((before != attempts_.end() ? before->second : 0) < settings_.options.retries) continue;
+    end_with(std::make_exception_ptr(
+        TimedOut("task " + std::to_string(task) + " was still running after its task_timeout of " +
+                 format_seconds(settings_.options.task_timeout.seconds()))));
   }
-  stop_.store(true);
-  attention_.store(true);
+}
+
+Clock::time_point LoopState::next_overdue() {
+  const TimeLimit& limit = settings_.options.task_timeout;
+  if (!limit.is_set() || settings_.traits.kills_tasks || stopping())
+    return Clock::time_point::max();
+  // Tasks that are yet to begin can't be overdue before one that begins now.
+  Clock::time_point next = Clock::now() + to_duration(limit);
+  const std::lock_guard lock(mutex_);
+  for (const Run* run : overseen_) {
+    if (run->noticed != run->clock.task.load()) next = std::min(next, run->clock.overdue_at());
+  }
+  return next;
 }
 
 void LoopState::stop() {
-  stop_.store(true);
+  stop_.set.store(true);
   attention_.store(true);
+}
+
+void LoopState::interrupt() {
+  {
+    const std::lock_guard lock(mutex_);
+    end_with(std::make_exception_ptr(Interrupted("the loop was interrupted when " +
+                                                 std::to_string(finished()) + " tasks were done")));
+  }
+  signal();
+  session_->interrupt();
 }
 
 void LoopState::call_owner_after(std::size_t tasks) {
@@ -287,8 +383,6 @@ void LoopState::wait(unsigned seen, Clock::time_point deadline) {
   } else {
     changed_.wait_until(lock, deadline, changed);
   }
-  lock.unlock();
-  if (deadline_) check_deadline();
 }
 
 void LoopState::signal() {

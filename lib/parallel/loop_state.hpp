@@ -32,7 +32,7 @@ class LoopState final : public Loop {
   unsigned n_jobs() const noexcept override { return settings_.n_jobs; }
   LoopTasks& tasks() noexcept override { return tasks_; }
   std::size_t known() const noexcept override { return limit_.load(); }
-  bool stopping() const noexcept override { return stop_.load(std::memory_order_relaxed); }
+  bool stopping() const noexcept override { return stop_.set.load(std::memory_order_relaxed); }
   bool owner_is_busy() const noexcept override {
     return reads_ || deliver_ == Deliver::in_order || deliver_ == Deliver::as_completed;
   }
@@ -44,6 +44,7 @@ class LoopState final : public Loop {
   void give_back(TaskRange tasks) override;
   void hungry() override;
   void enter_tasks() override;
+  void encode_context(Encoder& to) const override;
   void run(TaskRange tasks, Worker& worker) override;
   void arrived(std::size_t task, Worker& worker, Decoder& result, Clock::time_point began,
                double seconds) override;
@@ -56,12 +57,21 @@ class LoopState final : public Loop {
   // --- For the driver, which owns the loop. ---
 
   void set_session(Session* session) { session_ = session; }
-  void set_deadline(Clock::time_point deadline) { deadline_ = deadline; }
+  void set_deadline(Clock::time_point deadline) {
+    deadline_ = deadline;
+    stop_.deadline = deadline;
+  }
+  /// Looks whether time limits have passed that nobody else looks at.
+  void check_times();
+  /// When to do so next on account of tasks' limits.
+  Clock::time_point next_overdue();
   /// Lets tasks below `limit` be taken.
   void release(std::size_t limit) { limit_.store(limit); }
   /// When this many more tasks are finished, the owner is wanted (it reads input).
   void call_owner_after(std::size_t tasks);
   void stop();
+  /// Ends the loop with Interrupted. From any thread that keeps it and its session alive.
+  void interrupt();
   /// Tasks done, and failed for good.
   std::size_t done() const noexcept { return done_.load(); }
   std::size_t lost() const noexcept { return lost_.load(); }
@@ -87,20 +97,24 @@ class LoopState final : public Loop {
   void completed(std::size_t task, double seconds);
   /// True where the failure was dealt with and the loop goes on; `final`: the task won't run again.
   bool record_failure(std::size_t task, std::exception_ptr error, double seconds, bool& final);
+  /// Of the loop, and of the loops around it.
+  void check_stops();
   void check_deadline();
+  void check_overdue();
+  void end_with(std::exception_ptr error);
 
   const Settings& settings_;
   LoopTasks& tasks_;
   const Deliver deliver_;
   const bool reads_;
   Trace* const trace_;
+  StopFlag& stop_;
   Session* session_ = nullptr;
   std::optional<Clock::time_point> deadline_;
 
   std::atomic<std::size_t> next_{0};
   std::atomic<std::size_t> limit_{0};
   std::atomic<bool> has_returned_{false};
-  std::atomic<bool> stop_{false};
   std::atomic<bool> attention_{false};
   alignas(64) std::atomic<std::size_t> outstanding_{0};
   std::atomic<std::size_t> done_{0};
@@ -118,6 +132,7 @@ class LoopState final : public Loop {
   std::unordered_map<std::size_t, unsigned> attempts_;  // of tasks that failed before
   std::unordered_map<std::size_t, TaskAccount> accounts_;
   std::deque<std::size_t> completed_;
+  std::vector<Run*> overseen_;  // those at work, where their tasks' time is limited here
   std::size_t next_in_order_ = 0;
 };
 

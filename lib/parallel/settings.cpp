@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <optional>
 
 #include "base/cpu.hpp"
+#include "workers/launch.hpp"
 
 namespace hoist {
 
@@ -50,6 +52,12 @@ unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context
   const unsigned whole = count_jobs(wanted.value_or(-1), usable_cores());
   // Inside a loop, the cores are shared with the loop's other tasks.
   return std::max(1U, whole / std::max(1U, context.jobs));
+}
+
+/// Whether the user has said how many threads libraries may start: that stays.
+bool threads_are_set() {
+  return std::any_of(std::begin(thread_variables), std::end(thread_variables),
+                     [](const char* name) { return std::getenv(name) != nullptr; });
 }
 
 bool is_process_backend(const std::string& name) {
@@ -152,12 +160,15 @@ Settings settle(const ParallelOptions& given) {
   if (!settings.options.batch_size.is_automatic()) {
     settings.batch = static_cast<std::size_t>(settings.options.batch_size.tasks());
   }
-  settings.inner_threads = settings.options.inner_max_num_threads;
-  if (settings.inner_threads == 0 && settings.n_jobs > 1) {
-    settings.inner_threads =
-        std::max(1U, static_cast<unsigned>(usable_cores()) / (context.jobs * settings.n_jobs));
+  settings.inner_threads = {settings.options.inner_max_num_threads, true};
+  if (settings.inner_threads.threads == 0 && settings.n_jobs > 1 && !threads_are_set()) {
+    settings.inner_threads = {
+        std::max(1U, static_cast<unsigned>(usable_cores()) / (context.jobs * settings.n_jobs)),
+        false};
   }
-  settings.inner = {context.level + 1, context.jobs * settings.n_jobs, context.config};
+  settings.inner = {context.level + 1, context.jobs * settings.n_jobs, context.config,
+                    std::make_shared<StopFlag>(), nullptr};
+  settings.inner.stop->outer = context.stop;
   return settings;
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "base/inner_threads.hpp"
 #include "parallel/context.hpp"
 
 namespace hoist::detail {
@@ -24,8 +25,8 @@ struct Settings {
   std::size_t window = std::numeric_limits<std::size_t>::max();
   /// 0: automatic.
   std::size_t batch = 0;
-  /// Threads that libraries may use inside a task; 0: as they like.
-  unsigned inner_threads = 0;
+  /// Threads that libraries may start inside a task.
+  ThreadLimit inner_threads;
   /// In which its tasks run.
   LoopContext inner;
 };

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/envelope.hpp>
 #include <hoist/error.hpp>
+#include <hoist/outcome.hpp>
 
 #include <any>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <future>
@@ -10,11 +13,14 @@
 #include <new>
 #include <optional>
 #include <regex>
+#include <span>
 #include <stdexcept>
 #include <system_error>
 #include <type_traits>
 #include <typeinfo>
+#include <utility>
 #include <variant>
+#include <vector>
 
 #include "tasks/error_forms.hpp"
 
@@ -146,7 +152,7 @@ void builtin_error_forms(AddForm add) {
                        std::length_error, std::out_of_range, std::runtime_error, std::range_error,
                        std::overflow_error, std::underflow_error>{});
   add_texts(add, Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded,
-                       WrongType, NotFound, TimedOut>{});
+                       WrongType, NotFound, TimedOut, Interrupted>{});
   add_fixed(add,
             Types<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length,
                   std::bad_cast, std::bad_typeid, std::bad_any_cast, std::bad_optional_access,
@@ -172,6 +178,66 @@ void builtin_error_forms(AddForm add) {
         Form<std::int32_t>::traverse(from, code);
         const auto type = static_cast<std::regex_constants::error_type>(code);
         raise_error<std::regex_error>(std::regex_error(type), has_cause);
+      });
+  add_with<RemoteError>(
+      add,
+      [](Encoder& to, const RemoteError& e) {
+        for (const std::string* part : {&e.type_name(), &e.text(), &e.stack()}) {
+          Form<std::string>::traverse(to, *part);
+        }
+      },
+      [](Decoder& from, const std::string&, bool has_cause) {
+        std::string type, text, stack;
+        for (std::string* part : {&type, &text, &stack}) Form<std::string>::traverse(from, *part);
+        raise_error<RemoteError>(RemoteError(type, text, stack), has_cause);
+      });
+  add_with<WorkerDied>(
+      add,
+      [](Encoder& to, const WorkerDied& e) {
+        for (const std::int32_t part : {e.pid(), e.signal(), e.exit_code()}) {
+          Form<std::int32_t>::traverse(to, part);
+        }
+      },
+      [](Decoder& from, const std::string& what, bool has_cause) {
+        std::int32_t pid = 0, signal = 0, code = 0;
+        for (std::int32_t* part : {&pid, &signal, &code}) {
+          Form<std::int32_t>::traverse(from, *part);
+        }
+        raise_error<WorkerDied>(WorkerDied(what, pid, signal, code), has_cause);
+      });
+  add_with<LoopErrors>(
+      add,
+      [](Encoder& to, const LoopErrors& e) {
+        const auto count = static_cast<std::uint64_t>(e.failures().size());
+        Form<std::uint64_t>::traverse(to, count);
+        for (const TaskFailure& failure : e.failures()) {
+          const auto index = static_cast<std::uint64_t>(failure.index);
+          const auto packed = pack_error(failure.error);
+          const std::string bytes(reinterpret_cast<const char*>(packed.data()), packed.size());
+          Form<std::uint64_t>::traverse(to, index);
+          Form<std::uint32_t>::traverse(to, failure.attempts);
+          Form<std::string>::traverse(to, bytes);
+        }
+      },
+      [](Decoder& from, const std::string& what, bool has_cause) {
+        std::uint64_t count = 0;
+        Form<std::uint64_t>::traverse(from, count);
+        std::vector<TaskFailure> failures;
+        for (; count > 0; --count) {
+          std::uint64_t index = 0;
+          std::uint32_t attempts = 0;
+          std::string bytes;
+          Form<std::uint64_t>::traverse(from, index);
+          Form<std::uint32_t>::traverse(from, attempts);
+          Form<std::string>::traverse(from, bytes);
+          failures.push_back({static_cast<std::size_t>(index), attempts,
+                              unpack_error(std::as_bytes(std::span(bytes)))});
+        }
+        // Its text begins "3 of 10 tasks".
+        const auto of = what.find(" of ");
+        const std::size_t tasks =
+            of == std::string::npos ? failures.size() : std::strtoull(&what[of + 4], nullptr, 10);
+        raise_error<LoopErrors>(LoopErrors(std::move(failures), tasks), has_cause);
       });
   add_with<SystemError>(
       add,

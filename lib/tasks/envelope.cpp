@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tasks/error_forms.hpp"
+#include "tasks/stack_trace.hpp"
 
 namespace hoist::detail {
 
@@ -123,6 +124,8 @@ void write_state(Writer& writer, const Description& description, const std::exce
   writer.text({reinterpret_cast<const char*>(state.meta.data()), state.meta.size()});
   writer.text(std::to_string(state.segments.size()));
   for (const Segment& segment : state.segments) writer.text(view(segment));
+  // Those that arrive as themselves have nowhere to keep a stack.
+  writer.text(name.empty() ? stack_of(error) : std::string());
 }
 
 std::vector<std::byte> pack(const std::exception_ptr& error, int depth) {
@@ -153,6 +156,7 @@ std::exception_ptr unpack(std::span<const std::byte> packed, int depth) {
     const auto bytes = as_bytes(reader.text());
     segments.push_back({bytes.data(), bytes.size(), 1, nullptr});
   }
+  const std::string stack(reader.text());
   std::exception_ptr cause;
   if (!reader.done() && depth < max_causes) cause = unpack(as_bytes(reader.text()), depth + 1);
 
@@ -162,7 +166,7 @@ std::exception_ptr unpack(std::span<const std::byte> packed, int depth) {
       Decoder decoder(source);
       form->raise(decoder, what, cause != nullptr);
     }
-    raise_error<RemoteError>(RemoteError(type, what), cause != nullptr);
+    raise_error<RemoteError>(RemoteError(type, what, stack), cause != nullptr);
   };
   try {
     if (cause != nullptr) {

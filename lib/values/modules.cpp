@@ -87,9 +87,8 @@ class Modules {
         },
         this);
     // Narrow ranges first: the read-only part of a writable segment comes before the segment.
-    std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) {
-      return a.end - a.begin < b.end - b.begin;
-    });
+    std::sort(ranges_.begin(), ranges_.end(),
+              [](const Range& a, const Range& b) { return a.end - a.begin < b.end - b.begin; });
   }
 
   const Range* find(std::uintptr_t address) const {

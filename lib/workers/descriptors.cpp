@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "workers/descriptors.hpp"
 
+#include <hoist/byte_size.hpp>
 #include <hoist/error.hpp>
 
 #include <fcntl.h>
@@ -12,7 +13,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
+
+#include "base/memory_left.hpp"
 
 namespace hoist::detail {
 
@@ -22,15 +26,48 @@ constexpr std::size_t max_fds = 8;
 
 bool is_gone(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
 
-/// A file without a name in a directory on a disk, for when memory files can't hold the bytes.
-Fd unnamed_file(std::size_t bytes) {
-  const char* set = std::getenv("HOIST_TEMP_FOLDER");
-  if (set == nullptr) set = std::getenv("TMPDIR");
-  const std::string directory = set != nullptr ? set : "/tmp";
-  Fd fd(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd) return fd;
-  if (bytes > 0 && ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes)) != 0) fd.reset();
-  return fd;
+std::mutex temp_folder_mutex;
+std::filesystem::path& temp_folder() {
+  static auto* const folder = new std::filesystem::path;
+  return *folder;
+}
+
+/// Where files may lie, best first.
+std::vector<std::filesystem::path> temp_folders(const std::filesystem::path& first) {
+  std::vector<std::filesystem::path> folders{first};
+  {
+    const std::lock_guard lock(temp_folder_mutex);
+    folders.push_back(temp_folder());
+  }
+  for (const char* variable : {"HOIST_TEMP_FOLDER", "TMPDIR"}) {
+    if (const char* set = std::getenv(variable)) folders.emplace_back(set);
+  }
+  folders.emplace_back("/tmp");
+  std::erase_if(folders, [](const auto& folder) { return folder.empty(); });
+  return folders;
+}
+
+/// A file without a name in a folder, its space reserved; an error code where that can't be.
+int unnamed_file(const std::filesystem::path& folder, std::size_t bytes, Fd& file) {
+  Fd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd) return errno;
+  int error = 0;
+  do {
+    error = bytes == 0 ? 0 : ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
+  } while (error == EINTR);
+  if (error == 0) file = std::move(fd);
+  return error;
+}
+
+/// Filling memory that isn't there would have the system end this process or another. Smaller files
+/// are not worth the look.
+bool memory_is_short(std::size_t bytes) {
+  static const std::size_t limit = [] {
+    const char* set = std::getenv("HOIST_MAX_SHARED_BYTES");
+    return set != nullptr ? ByteSize(set).bytes() : static_cast<std::size_t>(-1);
+  }();
+  constexpr std::size_t worth_a_look = std::size_t{64} << 20;
+  return bytes > limit || (bytes >= worth_a_look && bytes > memory_left());
 }
 
 }  // namespace
@@ -106,21 +143,38 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
   return true;
 }
 
-Fd memory_file(const char* name, std::size_t bytes) {
-  Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  int error = errno;
-  if (fd) {
-    // Without space set aside, a full tmpfs or memory limit would show as SIGBUS at some later access.
-    do {
-      error = bytes == 0 ? 0 : ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
-    } while (error == EINTR);
+void set_temp_folder(const std::filesystem::path& folder) {
+  const std::lock_guard lock(temp_folder_mutex);
+  temp_folder() = folder;
+}
+
+Fd memory_file(const char* name, std::size_t bytes, const std::filesystem::path& folder) {
+  int error = ENOSPC;
+  if (!memory_is_short(bytes)) {
+    Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    error = fd ? 0 : errno;
+    if (fd) {
+      // Without space set aside, a full tmpfs or memory limit would show as SIGBUS at some later access.
+      do {
+        error = bytes == 0 ? 0 : ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
+      } while (error == EINTR);
+    }
     if (error == 0) {
       ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
       return fd;
     }
   }
-  if (Fd file = unnamed_file(bytes)) return file;
-  throw SystemError("can't set aside " + std::to_string(bytes) + " bytes of shared memory", error);
+  std::string tried = "in memory";
+  for (const std::filesystem::path& one : temp_folders(folder)) {
+    Fd file;
+    error = unnamed_file(one, bytes, file);
+    if (file) return file;
+    tried += ", in \"" + one.string() + "\"";
+  }
+  throw SystemError("can't set aside " + std::to_string(bytes) +
+                        " bytes to share with processes (" + tried +
+                        "); name a folder with space as temp_folder or HOIST_TEMP_FOLDER",
+                    error);
 }
 
 Mapping::~Mapping() {

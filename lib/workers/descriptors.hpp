@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <utility>
@@ -24,9 +25,13 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
                      std::vector<Fd>& fds);
 
 /// An anonymous file in memory of just `bytes`, whose space is reserved: touching it can't fail
-/// later. In a directory for temporary files where memory for it is short. Throws SystemError naming
-/// the size. `name` is what /proc shows.
-Fd memory_file(const char* name, std::size_t bytes);
+/// later. Where memory for it is short, or it is larger than HOIST_MAX_SHARED_BYTES, it lies on a disk:
+/// in `folder`, that of set_temp_folder, HOIST_TEMP_FOLDER, TMPDIR or /tmp, the first that is named and
+/// has the space. Throws SystemError naming the size. `name` is what /proc shows.
+Fd memory_file(const char* name, std::size_t bytes, const std::filesystem::path& folder = {});
+
+/// Where this process puts such files, from now on; empty: as the environment says.
+void set_temp_folder(const std::filesystem::path& folder);
 
 /// Mapped memory.
 class Mapping {

@@ -48,8 +48,9 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
       return shared;
     }
   }
-  shared.fd = shared_copy({segment.data, segment.bytes});
-  if (owner != nullptr && segment.data == owner->data() && segment.bytes == owner->bytes()) {
+  shared.fd = shared_copy({segment.data, segment.bytes}, temp_folder_);
+  if (!tasks_write_ && owner != nullptr && segment.data == owner->data() &&
+      segment.bytes == owner->bytes()) {
     // From now on the array lives on the copy, and later loops need none.
     Fd kept = duplicate(shared.fd.get());
     if (owner->move_to_copy(kept.get())) kept.release();

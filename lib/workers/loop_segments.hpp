@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <filesystem>
 #include <list>
 #include <memory>
 #include <span>
@@ -14,7 +15,11 @@ namespace hoist::detail {
 /// get it. Used by one thread.
 class LoopSegments {
  public:
-  explicit LoopSegments(std::size_t shared_from) : shared_from_(shared_from) {}
+  /// `tasks_write`: what tasks write reaches the other tasks, and must not reach the caller's memory.
+  LoopSegments(std::size_t shared_from, std::filesystem::path temp_folder, bool tasks_write)
+      : shared_from_(shared_from),
+        temp_folder_(std::move(temp_folder)),
+        tasks_write_(tasks_write) {}
 
   /// The number by which `worker` knows these bytes; tells it, if it doesn't. 0: send them inline.
   SegmentPlace place(const Segment& segment, WorkerProcess& worker);
@@ -41,6 +46,8 @@ class LoopSegments {
   Shared share_array(const Segment& segment);
 
   std::size_t shared_from_;
+  std::filesystem::path temp_folder_;
+  bool tasks_write_;
   std::list<Shared> shared_;  // latest used first
 };
 

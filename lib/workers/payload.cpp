@@ -36,9 +36,13 @@ class MappedSegment final : public Storage {
   MapAs as_;
 };
 
+std::atomic<MmapMode> argument_mode{MmapMode::copy_on_write};
+
 }  // namespace
 
 SegmentSender::~SegmentSender() = default;
+
+void map_arguments(MmapMode mode) { argument_mode.store(mode); }
 
 void write_payload(FieldWriter& to, std::span<const std::byte> meta,
                    std::span<const Segment> segments, SegmentSender* sender) {
@@ -101,7 +105,23 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
   }
   Entry& entry = at->second;
   if (adopt) return map_segment(entry.fd, place.offset, bytes, MapAs::shared);
-  if (writable) return map_segment(entry.fd, place.offset, bytes, MapAs::private_copy);
+  if (writable) {
+    switch (argument_mode.load(std::memory_order_relaxed)) {
+      case MmapMode::none: {
+        const auto mapped = map_segment(entry.fd, place.offset, bytes, MapAs::read_only);
+        auto own = allocate_storage(bytes, Fill::none);
+        std::memcpy(own->data(), mapped->data(), bytes);
+        return own;
+      }
+      case MmapMode::read:
+        throw BadArgument(
+            "an array argument that a task could write to can't be mapped read-only (mmap_mode is "
+            "read): let the task take Array<const T>, or use copy_on_write");
+      case MmapMode::copy_on_write: break;
+      default: return map_segment(entry.fd, place.offset, bytes, MapAs::shared);
+    }
+    return map_segment(entry.fd, place.offset, bytes, MapAs::private_copy);
+  }
   // Readers share one mapping: its page tables are filled once, not once a task.
   const auto& known = entry.read_only;
   if (known == nullptr || known->backing().offset != place.offset || known->bytes() != bytes) {

@@ -3,6 +3,7 @@
 
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
+#include <hoist/dump.hpp>
 
 #include <atomic>
 #include <map>
@@ -40,8 +41,8 @@ class SegmentTable {
   void forget(std::uint32_t number);
   void clear();
 
-  /// Storage of its own for the bytes: a private copy made page by page as it is written, or
-  /// read-only. With `adopt`, writes go to the memory itself, whose sole owner the storage becomes.
+  /// Storage for the bytes: where it is to be writable as map_arguments says (a private copy made
+  /// page by page as it is written), else read-only. With `adopt`, writes go to the memory itself, whose sole owner the storage becomes.
   std::shared_ptr<Storage> map(SegmentPlace place, std::size_t bytes, bool writable, bool adopt);
 
  private:
@@ -54,6 +55,9 @@ class SegmentTable {
   std::map<std::uint32_t, Entry> entries_;
   std::atomic<bool> empty_{true};
 };
+
+/// How this process sees shared arguments from now on (ParallelOptions::mmap_mode).
+void map_arguments(MmapMode mode);
 
 /// Storage that maps the whole of a memory file.
 std::shared_ptr<Storage> map_segment(std::shared_ptr<Fd> fd, std::uint64_t offset,

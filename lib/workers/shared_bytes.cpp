@@ -29,8 +29,8 @@ class BornShared final : public Storage {
 
 }  // namespace
 
-Fd shared_copy(std::span<const std::byte> bytes) {
-  Fd fd = memory_file("hoist-array", bytes.size());
+Fd shared_copy(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
+  Fd fd = memory_file("hoist-array", bytes.size(), folder);
   // write(2) fills fresh pages straight away; through a mapping each would be cleared first, and cost
   // a fault.
   std::uint64_t offset = 0;

@@ -17,6 +17,7 @@
 #include <optional>
 #include <thread>
 
+#include "tasks/stack_trace.hpp"
 #include "workers/launch.hpp"
 #include "workers/link.hpp"
 #include "workers/payload.hpp"
@@ -79,6 +80,7 @@ class WorkerProcess : private EncodeListener {
   }
 
   [[noreturn]] void run() {
+    const RecordThrows record;
     for (;;) {
       link_.receive(
           [this](Kind kind, std::span<const std::byte> content) { handle(kind, content); }, 1);

@@ -33,12 +33,6 @@ std::pair<Fd, Fd> pipe_pair() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-/// Libraries that start a thread per core in every worker would have them fight over the cores.
-/// What the user has set stays.
-constexpr const char* thread_variables[] = {
-    "OMP_NUM_THREADS",        "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",   "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",  "NUMBA_NUM_THREADS", "TBB_NUM_THREADS"};
-
 std::vector<std::string> worker_environment(const WorkerOptions& options, unsigned threads) {
   std::map<std::string, std::string> all;
   for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
@@ -46,6 +40,8 @@ std::vector<std::string> worker_environment(const WorkerOptions& options, unsign
     const std::size_t end = text.find('=');
     if (end != std::string_view::npos) all.emplace(text.substr(0, end), text.substr(end + 1));
   }
+  // Libraries that start a thread per core in every worker would have them fight over the cores. What
+  // the user has set stays.
   for (const char* name : thread_variables) all.emplace(name, std::to_string(threads));
   for (const auto& [name, value] : options.env) all[name] = value;
   all[worker_variable] = std::to_string(worker_channel_fd);

@@ -97,35 +97,3 @@ TEST_CASE("file descriptors and processes don't grow") {
   CHECK(open_files() == before);
   CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
 }
-
-TEST_CASE("children die with their parent") {
-  const support::TempDir dir;
-  const std::string marks = (dir / "pids").string();
-  const int parent = ::fork();
-  if (parent == 0) {
-    Parallel({.n_jobs = 2, .backend = "fork", .force_fork = true})
-        .for_each(std::views::iota(0, 2), [&](int i) {
-          std::ofstream(marks + std::to_string(i)) << ::getpid() << std::endl;
-          std::this_thread::sleep_for(60s);
-        });
-    ::_exit(0);
-  }
-  for (int i = 0;
-       i < 2000 && !(std::filesystem::exists(marks + "0") && std::filesystem::exists(marks + "1"));
-       ++i) {
-    std::this_thread::sleep_for(5ms);
-  }
-  std::this_thread::sleep_for(20ms);
-  ::kill(parent, SIGKILL);
-  ::waitpid(parent, nullptr, 0);
-  for (const char* n : {"0", "1"}) {
-    const int pid = std::stoi(support::slurp(marks + n));
-    bool gone = false;
-    for (int i = 0; i < 400 && !gone; ++i) {
-      const std::string stat = support::slurp("/proc/" + std::to_string(pid) + "/stat");
-      gone = stat.empty() || stat.find(") Z") != std::string::npos;
-      if (!gone) std::this_thread::sleep_for(5ms);
-    }
-    CHECK(gone);
-  }
-}

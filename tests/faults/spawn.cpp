@@ -112,37 +112,6 @@ void check_error(const std::exception_ptr& error, Way way) {
 
 std::size_t open_descriptors() { return support::count_entries("/proc/self/fd"); }
 
-bool is_gone(int pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string number, name, state;
-  return !(stat >> number >> name >> state) || state == "Z" || state == "X";
-}
-
-template <class Condition>
-bool within(std::chrono::seconds limit, Condition condition) {
-  const auto end = Clock::now() + limit;
-  while (!condition()) {
-    if (Clock::now() > end) return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
-}
-
-struct Note {
-  std::string directory;
-  void operator()(int i) const {
-    // A process of the worker's own, which must not outlive the program either.
-    const pid_t child = ::fork();
-    if (child == 0) {
-      for (;;) ::pause();
-    }
-    std::ofstream(directory + "/" + std::to_string(i)) << ::getpid() << ' ' << child << '\n';
-    std::filesystem::rename(directory + "/" + std::to_string(i),
-                            directory + "/ready" + std::to_string(i));
-    for (;;) ::pause();
-  }
-};
-
 int value(int i) { return i + 1; }
 
 }  // namespace
@@ -198,34 +167,6 @@ TEST_CASE("task_timeout kills the worker and names the task") {
   }
   CHECK_THROWS_AS(outcomes[2].value(), TimedOut);
   CHECK_THROWS_WITH(outcomes[2].value(), doctest::Contains("task 2"));
-}
-
-TEST_CASE("a program that is killed leaves no worker, and no child of a worker") {
-  const support::TempDir dir;
-  const pid_t program = ::fork();
-  REQUIRE(program >= 0);
-  if (program == 0) {
-    try {
-      Parallel({.n_jobs = 2, .backend = "spawn"})
-          .for_each(std::vector{0, 1}, Note{dir.path().string()});
-    } catch (...) {
-    }
-    ::_exit(1);
-  }
-  const bool ready = within(60s, [&] {
-    return std::filesystem::exists(dir / "ready0") && std::filesystem::exists(dir / "ready1");
-  });
-  ::kill(program, SIGKILL);
-  ::waitpid(program, nullptr, 0);
-  REQUIRE(ready);
-  for (const char* name : {"ready0", "ready1"}) {
-    std::ifstream in(dir / name);
-    int worker = 0, child = 0;
-    const bool read = static_cast<bool>(in >> worker >> child);
-    REQUIRE(read);
-    const bool gone = within(10s, [&] { return is_gone(worker) && is_gone(child); });
-    CHECK(gone);
-  }
 }
 
 TEST_CASE("descriptors stay flat over many loops") {

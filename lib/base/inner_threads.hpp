@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+namespace hoist::detail {
+
+// Numeric libraries start as many threads as there are cores, each time they are called: from tasks
+// that run beside each other, far too many. Those that are loaded are told so by their own functions:
+// OpenMP runtimes, MKL and BLIS for a thread, OpenBLAS and oneTBB for a process.
+
+/// How many threads libraries may start. A limit that nobody asked for only lowers what they have.
+struct ThreadLimit {
+  unsigned threads = 0;  ///< 0: none
+  bool exact = false;
+};
+
+/// Limits, for a scope, what the calling thread starts. Some 10 ns.
+class InnerThreads {
+ public:
+  explicit InnerThreads(ThreadLimit limit);
+  ~InnerThreads();
+  InnerThreads(const InnerThreads&) = delete;
+  InnerThreads& operator=(const InnerThreads&) = delete;
+
+ private:
+  const void* libraries_ = nullptr;
+  std::array<int, 6> before_{};
+};
+
+/// Limits, for a scope, the libraries that only know one number for the process. Looks for libraries
+/// that were loaded meanwhile.
+class ProcessThreads {
+ public:
+  explicit ProcessThreads(ThreadLimit limit);
+  ~ProcessThreads();
+  ProcessThreads(const ProcessThreads&) = delete;
+  ProcessThreads& operator=(const ProcessThreads&) = delete;
+
+ private:
+  // What oneTBB calls a global_control.
+  struct TbbControl {
+    std::size_t value = 0;
+    std::ptrdiff_t reserved = 0;
+    int parameter = 0;  // max_allowed_parallelism
+  };
+  const void* libraries_ = nullptr;
+  TbbControl tbb_;
+  bool limits_tbb_ = false;
+  bool limits_blas_ = false;
+};
+
+/// Both, for the rest of this process's life: for processes that only run tasks.
+void limit_inner_threads(ThreadLimit limit);
+
+}  // namespace hoist::detail

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "parallel/interrupts.hpp"
+
+#include <hoist/stop.hpp>
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/thread_pool.hpp"
+#include "parallel/loop_state.hpp"
+
+namespace hoist {
+
+namespace detail {
+
+namespace {
+
+void on_interrupt(int);
+
+/// The loops of this process, and the thread that interrupts them: a handler may do next to nothing.
+class Watch {
+ public:
+  /// Of this process; a forked child gets its own. Never destroyed, as its thread never ends.
+  static Watch& here() {
+    if (Watch* known = instance.load(std::memory_order_acquire)) return *known;
+    const std::lock_guard lock(instance_mutex);
+    if (Watch* known = instance.load(std::memory_order_acquire)) return *known;
+    static const int registered =
+        ::pthread_atfork(nullptr, nullptr, [] { instance.store(nullptr); });
+    static_cast<void>(registered);
+    auto* const made = new Watch;
+    instance.store(made, std::memory_order_release);
+    return *made;
+  }
+
+  void add(LoopState& loop) {
+    const std::lock_guard lock(mutex_);
+    loops_.push_back({&loop, false});
+    if (loops_.size() == 1) take_over();
+  }
+
+  void remove(LoopState& loop) {
+    bool unanswered = false;
+    {
+      const std::lock_guard lock(mutex_);
+      std::erase_if(loops_, [&](const Entry& entry) { return entry.loop == &loop; });
+      const bool some_told =
+          std::any_of(loops_.begin(), loops_.end(), [](const Entry& entry) { return entry.told; });
+      if (answered_ && !some_told) {
+        // All it was meant for have ended: the next one is a first one again.
+        signals_.store(0);
+        answered_ = false;
+      }
+      if (loops_.empty()) {
+        give_back();
+        unanswered = signals_.exchange(0) > 0;
+      }
+    }
+    // It came when the last loop had ended, and nobody was told: it does what it does without loops.
+    if (unanswered) ::raise(SIGINT);
+  }
+
+  // Async-signal-safe.
+  bool is_first_signal() { return signals_.fetch_add(1) == 0; }
+  void wake() { ::sem_post(&news_); }
+  void ask() {
+    asked_.store(true);
+    wake();
+  }
+
+  static std::atomic<Watch*> instance;
+
+ private:
+  struct Entry {
+    LoopState* loop;
+    bool told;
+  };
+
+  Watch() {
+    ::sem_init(&news_, 0, 0);
+    // Signals are for the program's own threads.
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread([this] { run(); }).detach();
+    ThreadPool::count_own_thread(1);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  [[noreturn]] void run() {
+    ::pthread_setname_np(::pthread_self(), "hoist-ctrl-c");
+    for (;;) {
+      while (::sem_wait(&news_) != 0) {
+      }
+      const bool asked = asked_.exchange(false);
+      const std::lock_guard lock(mutex_);
+      const bool signalled = signals_.load() > 0 && !answered_ && !loops_.empty();
+      if (!asked && !signalled) continue;
+      for (Entry& entry : loops_) {
+        entry.told = entry.told || signalled;
+        entry.loop->interrupt();
+      }
+      if (signalled) answered_ = true;
+    }
+  }
+
+  void take_over() {
+    struct sigaction now{};
+    ::sigaction(SIGINT, nullptr, &now);
+    const bool by_default = (now.sa_flags & SA_SIGINFO) == 0 && now.sa_handler == SIG_DFL;
+    if (!by_default && now.sa_handler != &on_interrupt) return;
+    struct sigaction ours{};
+    ours.sa_handler = &on_interrupt;
+    // System calls of tasks go on as if nothing had been.
+    ours.sa_flags = SA_RESTART;
+    ::sigemptyset(&ours.sa_mask);
+    ::sigaction(SIGINT, &ours, nullptr);
+    taken_over_ = true;
+  }
+
+  void give_back() {
+    if (!std::exchange(taken_over_, false)) return;
+    struct sigaction now{};
+    ::sigaction(SIGINT, nullptr, &now);
+    // The program may have set one of its own meanwhile.
+    if (now.sa_handler == &on_interrupt) ::signal(SIGINT, SIG_DFL);
+  }
+
+  static std::mutex instance_mutex;
+  sem_t news_;
+  std::atomic<unsigned> signals_{0};
+  std::atomic<bool> asked_{false};
+  std::mutex mutex_;
+  std::vector<Entry> loops_;
+  bool answered_ = false;
+  bool taken_over_ = false;
+};
+
+std::atomic<Watch*> Watch::instance{nullptr};
+std::mutex Watch::instance_mutex;
+
+void on_interrupt(int) {
+  const int error = errno;
+  Watch* const watch = Watch::instance.load(std::memory_order_acquire);
+  if (watch != nullptr && watch->is_first_signal()) {
+    watch->wake();
+  } else {
+    // The second one, or a child that was forked by the program in the midst of a loop.
+    ::signal(SIGINT, SIG_DFL);
+    ::raise(SIGINT);
+  }
+  errno = error;
+}
+
+}  // namespace
+
+Interruptible::Interruptible(LoopState& loop) : loop_(loop) { Watch::here().add(loop); }
+
+Interruptible::~Interruptible() { Watch::here().remove(loop_); }
+
+}  // namespace detail
+
+void interrupt_loops() noexcept {
+  if (auto* const watch = detail::Watch::instance.load(std::memory_order_acquire)) watch->ask();
+}
+
+}  // namespace hoist

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/temp_dir.hpp"
+
+extern "C" char** environ;
+
+namespace support {
+
+/// One test case of this executable, run in a program of its own: for what ends programs, or must
+/// have one to itself. Killed at the end of the scope.
+class ChildProgram {
+ public:
+  /// The case is decorated with doctest::skip(), so that only this runs it. `variables`: NAME=value.
+  explicit ChildProgram(const std::string& test_case, std::vector<std::string> variables = {}) {
+    std::vector<std::string> arguments{"/proc/self/exe", "-tc=" + test_case, "-ns", "-nv"};
+    for (char** at = environ; *at != nullptr; ++at) variables.emplace_back(*at);
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    const std::string out = (directory_ / "stdout").string();
+    const std::string err = (directory_ / "stderr").string();
+    ::posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT, 0600);
+    ::posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT, 0600);
+    const int error = ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr,
+                                    pointers(arguments).data(), pointers(variables).data());
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) throw std::runtime_error("posix_spawn failed");
+    pidfd_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0U));
+  }
+  ChildProgram(const ChildProgram&) = delete;
+  ChildProgram& operator=(const ChildProgram&) = delete;
+  ~ChildProgram() {
+    if (!ended_) {
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, &status_, 0);
+    }
+    ::close(pidfd_);
+  }
+
+  int pid() const { return pid_; }
+  void signal(int number) const { ::kill(pid_, number); }
+  /// Whether it ended by itself within the limit.
+  bool ends_within(std::chrono::milliseconds limit) {
+    pollfd end{pidfd_, POLLIN, 0};
+    if (!ended_ && ::poll(&end, 1, static_cast<int>(limit.count())) == 1) {
+      ended_ = ::waitpid(pid_, &status_, 0) == pid_;
+    }
+    return ended_;
+  }
+  int exit_code() const { return ended_ && WIFEXITED(status_) ? WEXITSTATUS(status_) : -1; }
+  int end_signal() const { return ended_ && WIFSIGNALED(status_) ? WTERMSIG(status_) : 0; }
+  std::string output() const { return slurp(directory_ / "stdout"); }
+  std::string errors() const { return slurp(directory_ / "stderr"); }
+
+ private:
+  static std::vector<char*> pointers(std::vector<std::string>& texts) {
+    std::vector<char*> all;
+    for (std::string& text : texts) all.push_back(text.data());
+    all.push_back(nullptr);
+    return all;
+  }
+
+  TempDir directory_;
+  pid_t pid_ = -1;
+  int pidfd_ = -1;
+  int status_ = 0;
+  bool ended_ = false;
+};
+
+/// Whether a process has ended, waited for or not.
+inline bool is_gone(int pid) {
+  const std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+  const auto name_end = stat.rfind(") ");
+  return name_end == std::string::npos || stat[name_end + 2] == 'Z' || stat[name_end + 2] == 'X';
+}
+
+/// The state files that processes leave for a test, in which they name themselves.
+inline void note_pids(const std::filesystem::path& to, const std::vector<int>& pids) {
+  {
+    std::ofstream out(to.string() + ".tmp");
+    for (const int pid : pids) out << pid << '\n';
+  }
+  std::filesystem::rename(to.string() + ".tmp", to);
+}
+inline std::vector<int> noted_pids(const std::filesystem::path& from) {
+  std::ifstream in(from);
+  std::vector<int> pids;
+  for (int pid = 0; in >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+/// Looks again and again whether the condition holds.
+template <class Condition>
+bool within(std::chrono::milliseconds limit, Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+}  // namespace support
