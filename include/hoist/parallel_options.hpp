@@ -112,18 +112,22 @@ struct ParallelOptions {
   BatchSize batch_size = automatic;
   /// For the whole loop. Running tasks are waited for (threads) or killed (processes); then TimedOut.
   TimeLimit timeout = {};
-  /// For each task: the worker is killed (processes), or the result is refused afterwards (threads,
-  /// sequential: nothing can be killed there). The task fails with TimedOut.
+  /// For each task, from its start. It fails with TimedOut, and its worker is killed (processes). On
+  /// threads nothing can be killed: the loop ends at once if failures end it, and returns when the task
+  /// has ended, which may ask stop_requested(); otherwise the task fails when it ends.
   TimeLimit task_timeout = {};
   /// Messages as joblib's: 1 few, 10 many, above that for every task; to stdout from 50 on.
   int verbose = 0;
   Progress progress = false;
   /// Arguments from this size on are handed to processes without copying them for each task.
   std::optional<ByteSize> max_nbytes = ByteSize(std::size_t{1} << 20);
-  /// How processes see them.
+  /// How processes see them: their own as they write (copy_on_write), not to be written (read: tasks
+  /// take Array<const T>), one copy or file for all tasks (read_write), a copy for each (none).
   MmapMode mmap_mode = MmapMode::copy_on_write;
+  /// Where they lie if shared memory is short; else HOIST_TEMP_FOLDER, TMPDIR, /tmp.
   std::filesystem::path temp_folder = {};
-  /// Threads that OpenMP and BLAS libraries may use inside a task; 0: usable cores / n_jobs.
+  /// Threads that OpenMP, BLAS libraries and oneTBB may use inside a task; 0: usable cores / n_jobs,
+  /// unless the environment says otherwise.
   unsigned inner_max_num_threads = 0;
   /// How often a failed task is run again.
   unsigned retries = 0;

@@ -155,6 +155,7 @@ bool LoopState::take(TaskRange& tasks, Worker& worker) {
     outstanding_.fetch_add(n);
     if (next_.compare_exchange_weak(at, at + n)) {
       tasks = {at, at + n};
+      note_taken(tasks, worker);
       return true;
     }
     // Another worker may have settled the last tasks meanwhile, and not seen that they were.
@@ -172,7 +173,15 @@ bool LoopState::take_returned(TaskRange& tasks, const Worker& worker) {
   if (back.size() == 0) returned_.pop_back();
   has_returned_.store(!returned_.empty());
   outstanding_.fetch_add(n);
+  note_taken(tasks, worker);
   return true;
+}
+
+/// Of batches that run elsewhere only the beginning is known.
+void LoopState::note_taken(TaskRange tasks, const Worker& worker) {
+  if (trace_ != nullptr && !settings_.traits.shares_memory) {
+    trace_->batch(tasks, worker, Clock::now(), 0);
+  }
 }
 
 void LoopState::give_back(TaskRange tasks) {
@@ -300,6 +309,9 @@ bool LoopState::record_failure(std::size_t task, std::exception_ptr error, doubl
 void LoopState::end_with(std::exception_ptr error) {
   if (!error_) error_ = std::move(error);
   stop();
+  // The owner itself may be about to sleep.
+  epoch_.fetch_add(1);
+  changed_.notify_all();
 }
 
 void LoopState::check_stops() {

@@ -90,6 +90,7 @@ class LoopState final : public Loop {
 
   bool tracked() const { return deliver_ != Deliver::all; }
   bool take_returned(TaskRange& tasks, const Worker& worker);
+  void note_taken(TaskRange tasks, const Worker& worker);
   std::size_t share(const Worker& worker, std::size_t left) const;
   void adapt(Worker& worker, std::size_t tasks, double seconds);
   /// Settles `tasks` of which `done` have succeeded.

@@ -114,7 +114,9 @@ std::string stack_of(const std::exception_ptr& error) {
   const void* object = nullptr;
   static_assert(sizeof error == sizeof object);
   std::memcpy(&object, &error, sizeof object);
-  for (const Throw& noted : throws) {
+  // Latest first: where one was freed, the next may lie.
+  for (unsigned back = 1; back <= kept_throws; ++back) {
+    const Throw& noted = throws[(next_throw - back) % kept_throws];
     if (noted.object != object || noted.count == 0) continue;
 #if defined(__GLIBCXX__)
     if (noted.type != error.__cxa_exception_type()) continue;

@@ -150,3 +150,18 @@ TEST_CASE("cpu_count hears the environment") {
   CHECK_THROWS_AS(Parallel().map(std::views::iota(0, 2), [](int i) { return i; }), BadArgument);
   ::unsetenv("HOIST_BACKEND");
 }
+
+TEST_CASE("a trace has every task and the sizes of batches, whatever the backend") {
+  const support::TempDir dir;
+  for (const std::string backend : {"sequential", "threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const auto path = dir / (backend + ".json");
+    Parallel({.n_jobs = 2, .backend = backend, .batch_size = 5, .trace = path})
+        .for_each(std::views::iota(0, 20), [](int) {});
+    const std::string text = support::slurp(path);
+    for (int i = 0; i < 20; ++i) {
+      CHECK(text.find("\"name\":\"task " + std::to_string(i) + "\"") != std::string::npos);
+    }
+    CHECK(text.find("\"name\":\"batch of 5\"") != std::string::npos);
+  }
+}

@@ -106,7 +106,7 @@ for (const b of batches) {
   const size = 2 ** Math.floor(Math.log2(Math.max(1, b.args.tasks)));
   sizes.set(size, (sizes.get(size) || 0) + 1);
 }
-put("batches", !batches.length ? "<p class=faint>not recorded: the workers were other processes</p>" :
+put("batches", !batches.length ? "<p class=faint>none recorded</p>" :
   "<table><tr><th>tasks<th>batches</tr>" + [...sizes].sort((a, b) => a[0] - b[0]).map(([size, n]) =>
     `<tr><td>${size === 1 ? 1 : size + " – " + (2 * size - 1)}<td>${n}</tr>`).join("") + "</table>");
 

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ctest-timeout: 300
+#include <doctest/doctest.h>
+#include <hoist/cpu_count.hpp>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+#include <hoist/parallel_config.hpp>
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <set>
+#include <thread>
+
+#include "conformance/support.hpp"
+
+using namespace hoist;
+using conformance::backends;
+
+namespace {
+
+int inner_jobs(int) { return effective_n_jobs(); }
+
+/// Which backend an inner loop without options runs on, seen from its tasks.
+bool inner_runs_here(int) {
+  const auto me = std::this_thread::get_id();
+  const auto threads =
+      Parallel().map(std::views::iota(0, 20), [](int) { return std::this_thread::get_id(); });
+  return std::set(threads.begin(), threads.end()) == std::set{me};
+}
+
+int jobs_two_levels_down(int) {
+  return Parallel({.n_jobs = 1, .backend = "sequential"}).map(std::vector{1}, [](int) {
+    return effective_n_jobs();
+  })[0];
+}
+
+int endless(int depth) {
+  return Parallel({.n_jobs = 2, .backend = "threads"}).map(std::vector{depth + 1}, endless)[0];
+}
+
+/// How many threads OpenMP would start in a task; 0 where it isn't loaded.
+int openmp_threads(int) {
+  void* library = ::dlopen("libgomp.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (library == nullptr) return 0;
+  const auto get = reinterpret_cast<int (*)()>(::dlsym(library, "omp_get_max_threads"));
+  return get != nullptr ? get() : 0;
+}
+
+std::string variable(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value != nullptr ? value : "";
+}
+
+}  // namespace
+
+TEST_CASE("a loop inside of a task gets its share of the cores, and one deeper none") {
+  const int share = std::max(1, cpu_count() / 2);
+  for (const auto& backend : backends()) {
+    CAPTURE(backend);
+    const Parallel parallel({.n_jobs = 2, .backend = backend});
+    const int jobs = hoist::find_backend(backend)->traits().sequential ? 1 : 2;
+    const int expected = jobs == 1 ? cpu_count() : share;
+    CHECK(parallel.map(std::vector{1, 2, 3}, inner_jobs) == std::vector(3, expected));
+    CHECK(parallel.map(std::vector{1, 2}, jobs_two_levels_down) == std::vector(2, 1));
+    if (expected == 1) {
+      CHECK(parallel.map(std::vector{1, 2}, inner_runs_here) == std::vector<bool>{true, true});
+    }
+  }
+}
+
+TEST_CASE("loops that start themselves without end are an error") {
+  for (const auto& backend : backends()) {
+    CAPTURE(backend);
+    CHECK_THROWS_WITH_AS(Parallel({.n_jobs = 2, .backend = backend}).map(std::vector{1}, endless),
+                         doctest::Contains("nested"), BadArgument);
+  }
+}
+
+TEST_CASE("all backends nest in all that allow it, with the right results") {
+  for (const auto& outer : backends()) {
+    for (const auto& inner : backends()) {
+      // Threads beside each other can't be forked safely.
+      if (inner == "fork" && (outer == "threads" || outer == "spawn")) continue;
+      CAPTURE(outer);
+      CAPTURE(inner);
+      if (inner == "one_by_one" && outer == "spawn") continue;  // registered by main
+      std::array<char, 16> name{};
+      std::copy(inner.begin(), inner.end(), name.begin());
+      const auto sums =
+          Parallel({.n_jobs = 2, .backend = outer}).map(std::views::iota(0, 4), [name](int i) {
+            const auto values = Parallel({.n_jobs = 2, .backend = name.data()})
+                                    .map(std::views::iota(0, 10), [i](int j) { return i * j; });
+            return std::accumulate(values.begin(), values.end(), 0);
+          });
+      CHECK(sums == std::vector{0, 45, 90, 135});
+    }
+  }
+}
+
+TEST_CASE("a scope's defaults hold in the tasks of its loops") {
+  for (const auto& backend : backends()) {
+    CAPTURE(backend);
+    const ParallelConfig scope{{.n_jobs = 2, .backend = "sequential"}};
+    const auto inside =
+        Parallel({.n_jobs = 2, .backend = backend}).map(std::vector{1, 2}, inner_runs_here);
+    CHECK(inside == std::vector<bool>{true, true});
+  }
+}
+
+TEST_CASE("libraries start no more threads inside of tasks than cores are left for each") {
+  if (openmp_threads(0) == 0) return;  // no OpenMP here
+  const int share = std::max(1, cpu_count() / 2);
+  for (const auto& backend : backends()) {
+    if (hoist::find_backend(backend)->traits().sequential) continue;
+    CAPTURE(backend);
+    const int before = openmp_threads(0);
+    if (variable("OMP_NUM_THREADS").empty()) {
+      CHECK(Parallel({.n_jobs = 2, .backend = backend}).map(std::vector{1, 2}, openmp_threads) ==
+            std::vector(2, share));
+    }
+    CHECK(Parallel({.n_jobs = 2, .backend = backend, .inner_max_num_threads = 3})
+              .map(std::vector{1, 2}, openmp_threads) == std::vector(2, 3));
+    CHECK(openmp_threads(0) == before);
+  }
+}
+
+TEST_CASE("workers' environment names the limit before the program's own code runs") {
+  const auto seen = [](int) {
+    return variable("OMP_NUM_THREADS") + variable("OPENBLAS_NUM_THREADS") +
+           variable("MKL_NUM_THREADS") + variable("BLIS_NUM_THREADS");
+  };
+  CHECK(Parallel({.n_jobs = 2, .backend = "spawn", .inner_max_num_threads = 3})
+            .map(std::vector{1}, seen)[0] == "3333");
+  // What the user says stays, unless the loop says otherwise.
+  ::setenv("MKL_NUM_THREADS", "5", 1);
+  const auto mkl = [](int) { return variable("MKL_NUM_THREADS"); };
+  const WorkerOptions fresh{.env = {{"NESTING_TEST", "1"}}};
+  CHECK(Parallel({.n_jobs = 2, .backend = "spawn", .workers = fresh}).map(std::vector{1}, mkl)[0] ==
+        "5");
+  CHECK(Parallel({.n_jobs = 2, .backend = "spawn", .inner_max_num_threads = 3, .workers = fresh})
+            .map(std::vector{1}, mkl)[0] == "3");
+  ::unsetenv("MKL_NUM_THREADS");
+}

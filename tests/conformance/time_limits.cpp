@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ctest-timeout: 300
+#include <doctest/doctest.h>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+#include <hoist/stop.hpp>
+
+#include <atomic>
+#include <thread>
+
+#include "conformance/support.hpp"
+
+using namespace hoist;
+using namespace std::chrono_literals;
+using conformance::backends;
+
+namespace {
+
+/// Far longer than any test runs, unless it may end before.
+int nap(int i) {
+  if (i != 0) return i;
+  const auto end = Clock::now() + 100s;
+  while (!stop_requested() && Clock::now() < end) std::this_thread::sleep_for(1ms);
+  return i;
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a task that outlasts its time ends the loop while it runs, if it asks or can be killed") {
+  for (const auto& backend : backends()) {
+    for (const int n_jobs : {1, 2}) {
+      CAPTURE(backend);
+      CAPTURE(n_jobs);
+      const auto began = Clock::now();
+      const Parallel parallel({.n_jobs = n_jobs, .backend = backend, .task_timeout = 100ms});
+      CHECK_THROWS_WITH_AS(parallel.map(std::views::iota(0, 10), nap), doctest::Contains("task 0"),
+                           TimedOut);
+      auto calls =
+          std::views::iota(0, 10) | std::views::transform([](int i) { return delayed(nap)(i); });
+      CHECK_THROWS_WITH_AS(
+          [&] {
+            for (const int value : parallel.generator(calls)) CHECK(value > 0);
+          }(),
+          doctest::Contains("task 0"), TimedOut);
+      CHECK_THROWS_WITH_AS(
+          [&] {
+            for (auto& [index, value] : parallel.generator_unordered(calls)) {
+              CHECK(static_cast<int>(index) == value);
+            }
+          }(),
+          doctest::Contains("task 0"), TimedOut);
+      CHECK(Clock::now() - began < 60s);
+    }
+  }
+}
+
+TEST_CASE("tasks on threads hear of the loop's end") {
+  for (const char* backend : {"threads", "sequential", "one_by_one"}) {
+    CAPTURE(backend);
+    const bool alone = std::string(backend) != "threads";
+    const auto began = Clock::now();
+    CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = backend, .timeout = 50ms})
+                        .map(std::views::iota(0, 10),
+                             [](int i) {
+                               const auto end = Clock::now() + 100s;
+                               while (!stop_requested() && Clock::now() < end) {
+                                 std::this_thread::sleep_for(1ms);
+                               }
+                               return i;
+                             }),
+                    TimedOut);
+    CHECK(Clock::now() - began < 60s);
+    if (alone) continue;
+    std::atomic<bool> begun{false};
+    std::atomic<bool> heard{false};
+    CHECK_THROWS_AS(
+        Parallel({.n_jobs = 2, .backend = backend})
+            .map(std::views::iota(0, 2),
+                 [&](int i) {
+                   if (i == 0) {
+                     begun.wait(false);
+                     throw std::runtime_error("fails");
+                   }
+                   // Loops inside of the task hear it, too.
+                   Parallel({.backend = "threads"}).for_each(std::views::iota(0, 4), [&](int) {
+                     begun = true;
+                     begun.notify_all();
+                     const auto end = Clock::now() + 100s;
+                     while (!stop_requested() && Clock::now() < end) {
+                       std::this_thread::sleep_for(1ms);
+                     }
+                     heard = true;
+                   });
+                   return i;
+                 }),
+        std::runtime_error);
+    CHECK(heard);
+  }
+  CHECK(!stop_requested());
+}
+
+TEST_CASE("the loop's limit holds where all its tasks have begun and none ends") {
+  for (const auto& backend : backends()) {
+    if (conformance::shares_memory(backend)) continue;
+    CAPTURE(backend);
+    const auto began = Clock::now();
+    CHECK_THROWS_AS(
+        Parallel({.n_jobs = 2, .backend = backend, .timeout = 200ms}).map(std::vector{0, 0}, nap),
+        TimedOut);
+    CHECK(Clock::now() - began < 60s);
+  }
+}
+
+TEST_CASE("a limit is looked at between the tasks of a batch, too") {
+  // Many short tasks first: batches have grown when the long ones come.
+  for (const char* backend : {"sequential", "threads"}) {
+    CAPTURE(backend);
+    std::atomic<int> ran{0};
+    CHECK_THROWS_AS(Parallel({.n_jobs = 1, .backend = backend, .timeout = 300ms})
+                        .for_each(std::views::iota(0, 1'000'000),
+                                  [&](int i) {
+                                    ++ran;
+                                    if (i > 20000) std::this_thread::sleep_for(50ms);
+                                  }),
+                    TimedOut);
+    CHECK(ran < 20100);
+  }
+}
+
+TEST_CASE("a task that outlasts its time may be tried again") {
+  for (const auto& backend : backends()) {
+    CAPTURE(backend);
+    const auto outcomes =
+        Parallel({.n_jobs = 2, .backend = backend, .task_timeout = 100ms, .retries = 1})
+            .map_outcomes(std::views::iota(0, 4), nap);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(outcomes[i].has_value() == (i != 0));
+    CHECK(outcomes[0].attempts() == 2);
+    CHECK_THROWS_AS(outcomes[0].value(), TimedOut);
+  }
+}
