@@ -165,6 +165,11 @@ std::vector<ZipMember> zip_members(const ZipBytes& zip) {
     }
     const std::string local = zip.text(member.offset, local_bytes);
     if (!local.starts_with("PK\3\4")) zip.damaged("a member has no header");
+    // No checksum covers a name; that it stands there twice does nearly as well.
+    if (at<std::uint16_t>(local, 26) != member.name.size() ||
+        zip.text(member.offset + local_bytes, member.name.size()) != member.name) {
+      zip.damaged("a member has two names");
+    }
     const std::uint64_t from = member.offset;
     member.offset += local_bytes + at<std::uint16_t>(local, 26) + at<std::uint16_t>(local, 28);
     if (member.offset > all.offset || member.stored > all.offset - member.offset) {

@@ -45,7 +45,7 @@ class ZipBytes {
   std::string name_;
 };
 
-/// The members as the central directory has them; what local headers say is not believed. Throws
+/// The members as the central directory has them; of local headers only the name has to agree. Throws
 /// DamagedData for members that overlap, share a name, are encrypted or use another method than
 /// stored and deflated; LimitExceeded for more than 4096.
 std::vector<ZipMember> zip_members(const ZipBytes& zip);
