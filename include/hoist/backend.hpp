@@ -116,6 +116,8 @@ class Loop {
   virtual std::size_t known() const noexcept = 0;
   /// The owner reads input or takes results in between, and should not run long tasks itself.
   virtual bool owner_is_busy() const noexcept = 0;
+  /// Whether the times given to arrived() and failed() are looked at; else they may be left out.
+  virtual bool times_tasks() const noexcept = 0;
   /// Whether there is something to take, in passing.
   virtual bool available() const noexcept = 0;
   /// Nothing more is to be started: an error, a time limit, a cancelled generator.

@@ -115,7 +115,7 @@ bool SpawnWorker::send_tasks() {
   while (unsent_.size() > 0 && process_->has_room(2 * max_frame)) {
     frame_.clear();
     frame_.put(std::uint32_t{0});  // patched below: how many
-    frame_.put(std::uint32_t{0});
+    frame_.put(std::uint32_t{0});  // patched below: whether they are timed
     frame_.put(static_cast<std::uint64_t>(share_results_from_));
     frame_tasks_ = 0;
     while (unsent_.size() > 0 && frame_.size() < frame_full) {
@@ -130,6 +130,8 @@ bool SpawnWorker::send_tasks() {
     }
     if (frame_tasks_ == 0) break;
     frame_.patch(0, frame_tasks_);
+    const bool timed = loop_.times_tasks() || frame_tasks_ > 1;
+    frame_.patch(4, std::uint32_t{timed});
     if (!process_->send(Kind::tasks, frame_.bytes())) break;  // bury() sees to it
     process_->ring();
   }
@@ -165,7 +167,7 @@ bool SpawnWorker::append_task(std::size_t task) {
   // Modules that the arguments mention for the first time are announced before the frame.
   process_->announce_modules();
   ++frame_tasks_;
-  if (in_flight_++ == 0) front_since_ = Clock::now();
+  if (in_flight_++ == 0 && loop_.times_tasks()) front_since_ = Clock::now();
   if (!sent_.empty() && sent_.back().last == task) {
     ++sent_.back().last;
   } else {

@@ -190,7 +190,7 @@ void repack(const DType& from, const std::byte* source, const DType& to, std::by
       repack(at->type, source + at->offset, field.type, target + field.offset);
     }
   } else {
-    std::memcpy(target, source, from.itemsize);
+    std::copy_n(source, from.itemsize, target);
     const std::size_t unit = unit_of(from);
     if (from.big_endian != to.big_endian && unit > 1) {
       for (std::size_t i = 0; i < from.itemsize; i += unit) {

@@ -46,7 +46,7 @@ class LoopState::Run final : public TaskRun {
       stride = static_cast<std::size_t>(std::clamp(1e-6 / worker.task_seconds, 1.0, 1024.0));
     }
     const TimeLimit& limit = loop.options().task_timeout;
-    each = loop.tracked() || loop.trace_ != nullptr || limit.is_set() || loop.deadline_;
+    each = loop.each_is_seen();
     if (!limit.is_set()) return;
     clock.limit = to_duration(limit);
     const std::lock_guard lock(loop_.mutex_);

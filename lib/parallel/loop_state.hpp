@@ -36,6 +36,7 @@ class LoopState final : public Loop {
   bool owner_is_busy() const noexcept override {
     return reads_ || deliver_ == Deliver::in_order || deliver_ == Deliver::as_completed;
   }
+  bool times_tasks() const noexcept override { return settings_.batch == 0 || each_is_seen(); }
   bool available() const noexcept override {
     return next_.load() < limit_.load() || has_returned_.load();
   }
@@ -89,6 +90,10 @@ class LoopState final : public Loop {
   class Run;
 
   bool tracked() const { return deliver_ != Deliver::all; }
+  /// Whether somebody looks at each task, when it runs and for how long.
+  bool each_is_seen() const {
+    return tracked() || trace_ != nullptr || settings_.options.task_timeout.is_set() || deadline_;
+  }
   bool take_returned(TaskRange& tasks, const Worker& worker);
   void note_taken(TaskRange tasks, const Worker& worker);
   std::size_t share(const Worker& worker, std::size_t left) const;

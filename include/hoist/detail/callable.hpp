@@ -39,7 +39,7 @@ template <class C, class R, class... Ps>
 struct MemberSignature<R (C::*)(Ps...) const> {
   static constexpr bool is_const = true;
   using type = R(Ps...);
-  using with_object = R(const C&, Ps...);
+  using WithObject = R(const C&, Ps...);
 };
 template <class C, class R, class... Ps>
 struct MemberSignature<R (C::*)(Ps...) const noexcept> : MemberSignature<R (C::*)(Ps...) const> {};
@@ -57,7 +57,7 @@ struct SignatureOf<F> {
 template <class F>
   requires(std::is_member_function_pointer_v<F> && MemberSignature<F>::is_const)
 struct SignatureOf<F> {
-  using type = typename MemberSignature<F>::with_object;
+  using type = typename MemberSignature<F>::WithObject;
 };
 
 /// A function known at compile time, as a callable object.
