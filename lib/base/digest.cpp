@@ -25,7 +25,8 @@ Digest Digest::from_hex(std::string_view text) {
     }
     return value;
   };
-  if (text.size() != 32) throw BadArgument("not a digest of 32 hex digits: \"" + std::string(text) + "\"");
+  if (text.size() != 32)
+    throw BadArgument("not a digest of 32 hex digits: \"" + std::string(text) + "\"");
   return {.low = half(text.substr(16)), .high = half(text.substr(0, 16))};
 }
 

@@ -8,7 +8,8 @@ namespace hoist::detail {
 
 /// Calls `work(i)` for each i < count on up to `threads` threads, the caller's among them, in
 /// roughly ascending order. Rethrows the first exception after all have stopped.
-void run_parallel(std::size_t count, unsigned threads, const std::function<void(std::size_t)>& work);
+void run_parallel(std::size_t count, unsigned threads,
+                  const std::function<void(std::size_t)>& work);
 
 /// How many threads large transfers and codecs use by default: the usable cores.
 unsigned transfer_threads();

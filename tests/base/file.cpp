@@ -2,11 +2,11 @@
 #include "base/file.hpp"
 
 #include <doctest/doctest.h>
-#include <hoist/codec.hpp>
-#include <hoist/error.hpp>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <hoist/codec.hpp>
+#include <hoist/error.hpp>
 
 #include <csignal>
 #include <string>

@@ -116,14 +116,16 @@ std::vector<Row> reference(const std::vector<Image>& all) {
           }
           int best = 0;
           for (int label = 1; label < 10; ++label) {
-            if (votes[static_cast<std::size_t>(label)] > votes[static_cast<std::size_t>(best)]) best = label;
+            if (votes[static_cast<std::size_t>(label)] > votes[static_cast<std::size_t>(best)])
+              best = label;
           }
           correct[i] += best == all[test].label ? 1 : 0;
         }
       }
       for (std::size_t i = 0; i < 5; ++i) {
         of_metric[i].correct += correct[i];
-        of_metric[i].accuracy += static_cast<double>(correct[i]) / static_cast<double>(end - begin) / 5;
+        of_metric[i].accuracy +=
+            static_cast<double>(correct[i]) / static_cast<double>(end - begin) / 5;
       }
       begin = end;
     }

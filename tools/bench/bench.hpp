@@ -28,8 +28,8 @@ enum class Goal { at_least, at_most };
 
 /// Prints one row: `ours` and `other` in `unit`, their ratio ours / other, the target, and whether it
 /// is met. Speeds have Goal::at_least, times Goal::at_most; a NaN prints as missing.
-void row(const std::string& work, const std::string& unit, double ours, const std::string& other_name,
-         double other, Goal goal, double target);
+void row(const std::string& work, const std::string& unit, double ours,
+         const std::string& other_name, double other, Goal goal, double target);
 /// A line of context: what was measured, on how much.
 void note(const std::string& text);
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fcntl.h>
+#include <tbb/parallel_for.h>
+#include <unistd.h>
+#include <xxhash.h>
 #include <hoist/array.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/hash.hpp>
 #include <hoist/parallel.hpp>
-#include <tbb/parallel_for.h>
-#include <unistd.h>
-#include <xxhash.h>
 
 #include <ranges>
 #include <stdexcept>
@@ -79,10 +79,11 @@ void run() {
   {
     const hoist::Parallel parallel;
     const auto t = bench::medians(
-        31, {[&] { parallel.for_each(std::views::iota(0, 1000000), [](int i) { bench::keep(i); }); },
-             [] { tbb::parallel_for(0, 1000000, [](int i) { bench::keep(i); }); }});
-    bench::row("for_each of 10^6 empty tasks on threads", "us", t[0] * 1e6, "oneTBB parallel_for, auto",
-               t[1] * 1e6, bench::Goal::at_most, 2);
+        31,
+        {[&] { parallel.for_each(std::views::iota(0, 1000000), [](int i) { bench::keep(i); }); },
+         [] { tbb::parallel_for(0, 1000000, [](int i) { bench::keep(i); }); }});
+    bench::row("for_each of 10^6 empty tasks on threads", "us", t[0] * 1e6,
+               "oneTBB parallel_for, auto", t[1] * 1e6, bench::Goal::at_most, 2);
   }
 }
 

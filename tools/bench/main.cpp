@@ -70,7 +70,8 @@ std::vector<double> python(const std::string& script) {
   const std::string file = scratch() + "/peer.py";
   std::ofstream(file) << script;
   std::vector<double> numbers;
-  FILE* pipe = ::popen(("cd '" + scratch() + "' && /usr/bin/python3 peer.py 2>peer.err").c_str(), "r");
+  FILE* pipe =
+      ::popen(("cd '" + scratch() + "' && /usr/bin/python3 peer.py 2>peer.err").c_str(), "r");
   if (pipe == nullptr) return numbers;
   double number = 0;
   while (std::fscanf(pipe, "%lf", &number) == 1) numbers.push_back(number);
@@ -83,8 +84,8 @@ const std::string& scratch() {
   return directory.path;
 }
 
-void row(const std::string& work, const std::string& unit, double ours, const std::string& other_name,
-         double other, Goal goal, double target) {
+void row(const std::string& work, const std::string& unit, double ours,
+         const std::string& other_name, double other, Goal goal, double target) {
   const double ratio = ours / other;
   const bool met = goal == Goal::at_least ? ratio >= target : ratio <= target;
   if (std::isnan(ratio)) {
@@ -93,8 +94,8 @@ void row(const std::string& work, const std::string& unit, double ours, const st
   } else {
     if (!met) ++missed;
     std::printf("%-52s %10.4g %-8s %-28s %10.4g  x%-9.4g %s %-6.4g %s\n", work.c_str(), ours,
-                unit.c_str(), other_name.c_str(), other, ratio, goal == Goal::at_least ? ">=" : "<=",
-                target, met ? "met" : "MISSED");
+                unit.c_str(), other_name.c_str(), other, ratio,
+                goal == Goal::at_least ? ">=" : "<=", target, met ? "met" : "MISSED");
   }
   std::fflush(stdout);
 }

@@ -54,9 +54,8 @@ FoldScore score_fold(const hoist::Memory& memory, const hoist::Array<const float
   // The features are large and the same in 75 tasks: their digest, taken once, is the key instead.
   const auto nearest = memory.cache(
       [](const hoist::Array<const float>& images, const hoist::Digest&,
-         const std::vector<int>& image_labels, Metric metric, std::size_t test_fold) {
-        return nearest_labels(images, image_labels, metric, test_fold);
-      },
+         const std::vector<int>& image_labels, Metric metric,
+         std::size_t test_fold) { return nearest_labels(images, image_labels, metric, test_fold); },
       {.name = "nearest_labels", .ignore = {0}});
   FoldScore score;
   score.cached =
@@ -140,7 +139,8 @@ void run(const Options& options) {
     for (std::size_t fold = 0; fold < folds; ++fold) {
       const FoldScore& part = fold_scores[i * folds + fold];
       score.correct += part.correct;
-      score.mean_accuracy += static_cast<double>(part.correct) / static_cast<double>(part.tested) / folds;
+      score.mean_accuracy +=
+          static_cast<double>(part.correct) / static_cast<double>(part.tested) / folds;
       from_cache += part.cached ? 1 : 0;
     }
     scores.push_back(score);
@@ -148,12 +148,13 @@ void run(const Options& options) {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
-  const auto best = std::max_element(scores.begin(), scores.end(), [](const Score& a, const Score& b) {
-    return a.mean_accuracy < b.mean_accuracy;
-  });
+  const auto best = std::max_element(
+      scores.begin(), scores.end(),
+      [](const Score& a, const Score& b) { return a.mean_accuracy < b.mean_accuracy; });
   const Combination& chosen = combinations[static_cast<std::size_t>(best - scores.begin())];
   const Model model{chosen, features[static_cast<std::size_t>(chosen.features)], digits.labels};
-  const auto scores_path = options.cache / "scores.hoist", model_path = options.cache / "best_model.hoist";
+  const auto scores_path = options.cache / "scores.hoist",
+             model_path = options.cache / "best_model.hoist";
   hoist::dump(scores, scores_path);
   hoist::dump(model, model_path);
   const auto loaded = hoist::load<Model>(model_path, {.mmap = hoist::MmapMode::read});
@@ -167,8 +168,8 @@ void run(const Options& options) {
   std::printf("\nbest: %s %s k=%zu, %zu of %zu right, mean accuracy %.6f\n", best->features.c_str(),
               best->metric.c_str(), best->k, best->correct, digits.labels.size(),
               best->mean_accuracy);
-  std::printf("%zu tasks in %.3f s on %s; %zu answered from the cache in %s\n", tasks.size(), seconds,
-              options.backend.c_str(), from_cache, options.cache.c_str());
+  std::printf("%zu tasks in %.3f s on %s; %zu answered from the cache in %s\n", tasks.size(),
+              seconds, options.backend.c_str(), from_cache, options.cache.c_str());
   std::printf("scores and model dumped, loaded back (mapped) and verified: %s, %s\n",
               scores_path.c_str(), model_path.c_str());
 }

@@ -24,7 +24,8 @@ float distance(const float* a, const float* b) {
     }
   }
   float total = 0;
-  for (const float lane : lanes) total = metric == Metric::chebyshev ? std::max(total, lane) : total + lane;
+  for (const float lane : lanes)
+    total = metric == Metric::chebyshev ? std::max(total, lane) : total + lane;
   return total;
 }
 
