@@ -30,7 +30,12 @@ constexpr auto moment = std::chrono::seconds(1);
 
 ThreadPool& ThreadPool::shared() {
   const std::lock_guard lock(current_mutex);
-  if (current == nullptr) current = new ThreadPool;
+  if (current == nullptr) {
+    // Also where the program forks by itself.
+    static const int registered = ::pthread_atfork(nullptr, nullptr, &ThreadPool::renew_in_child);
+    static_cast<void>(registered);
+    current = new ThreadPool;
+  }
   return *current;
 }
 

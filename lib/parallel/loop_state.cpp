@@ -23,6 +23,9 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
+/// Tasks between two looks for attention, where tasks are very short: any of them may turn out long.
+constexpr double most_unattended = 32;
+
 Clock::duration to_duration(const TimeLimit& limit) {
   return std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double>(limit.seconds()));
@@ -43,7 +46,8 @@ class LoopState::Run final : public TaskRun {
   Run(LoopState& loop, Worker& worker) : loop_(loop), worker_(worker) {
     attention = &loop.attention_;
     if (worker.task_seconds >= 0) {
-      stride = static_cast<std::size_t>(std::clamp(1e-6 / worker.task_seconds, 1.0, 1024.0));
+      stride =
+          static_cast<std::size_t>(std::clamp(1e-6 / worker.task_seconds, 1.0, most_unattended));
     }
     const TimeLimit& limit = loop.options().task_timeout;
     each = loop.each_is_seen();

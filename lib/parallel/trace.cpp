@@ -10,12 +10,10 @@
 
 #include <fmt/format.h>
 
-#include "base/file.hpp"
-
 namespace hoist::detail {
 
 Trace::Trace(std::filesystem::path path, std::string backend, unsigned n_jobs)
-    : path_(std::move(path)), backend_(std::move(backend)), n_jobs_(n_jobs) {}
+    : file_(std::move(path)), backend_(std::move(backend)), n_jobs_(n_jobs) {}
 
 double Trace::micros(Clock::time_point at) const {
   return std::chrono::duration<double, std::micro>(at - start_).count();
@@ -66,9 +64,8 @@ void Trace::write() {
     }
   }
   text += "\n]}\n";
-  AtomicFile file(path_);
-  file.write(std::as_bytes(std::span(text)));
-  file.commit();
+  file_.write(std::as_bytes(std::span(text)));
+  file_.commit();
 }
 
 }  // namespace hoist::detail

@@ -9,11 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "base/file.hpp"
+
 namespace hoist::detail {
 
 /// Notes the life of every task, and writes it in the Chrome trace format.
 class Trace {
  public:
+  /// Throws SystemError where the file can't be made: better now than when the work is done.
   Trace(std::filesystem::path path, std::string backend, unsigned n_jobs);
 
   void task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
@@ -35,7 +38,7 @@ class Trace {
   void note(const Event& event);
   double micros(Clock::time_point at) const;
 
-  std::filesystem::path path_;
+  AtomicFile file_;
   std::string backend_;
   unsigned n_jobs_;
   Clock::time_point start_ = Clock::now();

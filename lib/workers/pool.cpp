@@ -47,7 +47,7 @@ WorkerPool::Kind& WorkerPool::kind(const WorkerOptions& options, unsigned thread
   for (const auto& known : kinds_) {
     if (known->threads == threads && known->options == options) return *known;
   }
-  kinds_.push_back(std::make_unique<Kind>(Kind{options, threads, {}}));
+  kinds_.push_back(std::make_unique<Kind>(Kind{options, threads, 0, {}}));
   return *kinds_.back();
 }
 
@@ -71,12 +71,13 @@ void WorkerPool::give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOp
   const auto leaves = worker->idle_since + options.idle_timeout;
   {
     const std::lock_guard lock(mutex_);
-    auto& idle = kind(options, threads).idle;
-    if (idle.size() >= keep) {
+    Kind& its = kind(options, threads);
+    its.most = std::max(its.most, keep);
+    if (its.idle.size() >= its.most) {
       worker->ask_to_leave();
       return;
     }
-    idle.push_back(std::move(worker));
+    its.idle.push_back(std::move(worker));
   }
   Supervisor::here().look_at(leaves);
 }

@@ -17,8 +17,9 @@ class WorkerPool {
 
   /// An idle worker, or a new one.
   std::shared_ptr<WorkerProcess> lease(const WorkerOptions& options, unsigned threads);
-  /// Takes a worker back that has nothing to do. `keep`: how many of its kind may be idle; what goes
-  /// beyond leaves.
+  /// Takes a worker back that has nothing to do. `keep`: how many of its kind the loop has used; as
+  /// many as the largest loop did may be idle, what goes beyond leaves. So loops of different sizes that
+  /// take turns start none anew.
   void give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOptions& options,
                  unsigned threads, std::size_t keep);
 
@@ -26,6 +27,7 @@ class WorkerPool {
   struct Kind {
     WorkerOptions options;
     unsigned threads = 1;
+    std::size_t most = 0;                              // that one loop has used
     std::vector<std::shared_ptr<WorkerProcess>> idle;  // latest last
   };
   WorkerPool();

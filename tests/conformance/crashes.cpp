@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "conformance/support.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
@@ -150,5 +151,33 @@ TEST_CASE("results whose type can't travel are refused before anything runs") {
     CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = backend})
                         .map(std::views::iota(0, 3), [](int) { return Opaque{}; }),
                     CannotTravel);
+  }
+}
+
+namespace {
+/// Ends its process the first time.
+struct EndsOnce {
+  std::string directory;
+  int operator()(int i) const {
+    const std::string mark = directory + "/" + std::to_string(i);
+    if (i % 7 == 3 && !std::filesystem::exists(mark)) {
+      std::ofstream(mark) << 'x';
+      std::raise(SIGKILL);
+    }
+    return i;
+  }
+};
+}  // namespace
+
+TEST_CASE("a task that ended its worker is run again where retries allow it") {
+  for (const auto& backend : process_backends()) {
+    CAPTURE(backend);
+    const support::TempDir dir;
+    const auto outcomes = Parallel({.n_jobs = 2, .backend = backend, .retries = 1})
+                              .map_outcomes(std::views::iota(0, 30), EndsOnce{dir.path().string()});
+    for (std::size_t i = 0; i < 30; ++i) {
+      CHECK(outcomes[i].value() == static_cast<int>(i));
+      CHECK(outcomes[i].attempts() == (i % 7 == 3 ? 2 : 1));
+    }
   }
 }

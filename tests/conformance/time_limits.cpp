@@ -139,3 +139,18 @@ TEST_CASE("a task that outlasts its time may be tried again") {
     CHECK_THROWS_AS(outcomes[0].value(), TimedOut);
   }
 }
+
+TEST_CASE("a failure is noticed soon, also where short tasks have promised short ones") {
+  std::atomic<bool> failed{false};
+  std::atomic<int> begun_after{0};
+  CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = "threads"})
+                      .for_each(std::views::iota(0, 4'000'000),
+                                [&](int i) {
+                                  if (i < 1'000'000) return;
+                                  if (failed) ++begun_after;
+                                  std::this_thread::sleep_for(2ms);
+                                  if (!failed.exchange(true)) throw std::runtime_error("soon");
+                                }),
+                  std::runtime_error);
+  CHECK(begun_after < 200);
+}

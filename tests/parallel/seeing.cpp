@@ -146,6 +146,14 @@ TEST_CASE("cpu_count hears the environment") {
   ::setenv("HOIST_N_JOBS", "many", 1);
   CHECK_THROWS_AS(effective_n_jobs(), BadArgument);
   ::unsetenv("HOIST_N_JOBS");
+  ::setenv("HOIST_BACKEND", "spawn", 1);
+  const auto pids =
+      Parallel({.n_jobs = 2}).map(std::views::iota(0, 2), [](int) { return ::getpid(); });
+  CHECK(pids[0] != ::getpid());
+  // What the program says comes first.
+  CHECK(Parallel({.n_jobs = 2, .backend = "threads"}).map(std::vector{1}, [](int) {
+    return ::getpid();
+  })[0] == ::getpid());
   ::setenv("HOIST_BACKEND", "nonsense", 1);
   CHECK_THROWS_AS(Parallel().map(std::views::iota(0, 2), [](int i) { return i; }), BadArgument);
   ::unsetenv("HOIST_BACKEND");
@@ -163,5 +171,21 @@ TEST_CASE("a trace has every task and the sizes of batches, whatever the backend
       CHECK(text.find("\"name\":\"task " + std::to_string(i) + "\"") != std::string::npos);
     }
     CHECK(text.find("\"name\":\"batch of 5\"") != std::string::npos);
+  }
+}
+
+TEST_CASE(
+    "a trace that can't be written is an error before the work, a callback's one is the loop's") {
+  int ran = 0;
+  CHECK_THROWS_AS(Parallel({.backend = "sequential", .trace = "/nowhere/to/be/found.json"})
+                      .for_each(std::views::iota(0, 4), [&](int) { ++ran; }),
+                  Error);
+  CHECK(ran == 0);
+  const auto refuse = [](const ProgressReport&) { throw std::domain_error("no report"); };
+  for (const std::string backend : {"sequential", "threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = backend, .progress = refuse})
+                        .for_each(std::views::iota(0, 4), [](int) {}),
+                    std::domain_error);
   }
 }
