@@ -21,6 +21,12 @@ constexpr std::size_t block_bytes = 100'000;  // times the level
 /// Streams of up to this many compressed bytes are decompressed side by side.
 constexpr std::size_t max_unit_bytes = std::size_t{8} << 20;
 
+/// A block of bzip2 has room for 19 bytes less than its level says, which no stream of several should
+/// have to put into a block of their own.
+constexpr std::size_t bytes_a_block(int level) {
+  return block_bytes * static_cast<std::size_t>(level) - 19;
+}
+
 char* as_bzip(const std::byte* bytes) {
   return const_cast<char*>(reinterpret_cast<const char*>(bytes));
 }
@@ -39,7 +45,7 @@ void compress_to(std::span<const std::byte> bytes, int level, std::vector<std::b
 class Bz2Sink final : public ChunkedSink {
  public:
   Bz2Sink(ByteSink& out, int level, unsigned threads)
-      : ChunkedSink(out, blocks_a_stream * block_bytes * static_cast<std::size_t>(level), threads),
+      : ChunkedSink(out, blocks_a_stream * bytes_a_block(level), threads, bytes_a_block(level)),
         level_(level) {}
 
  private:

@@ -12,14 +12,21 @@ namespace {
 
 /// Gathered small writes are compressed when there are this many chunks for each thread.
 constexpr std::size_t gather_chunks = 4;
+/// From so many chunks before the end of what is there they get smaller.
+constexpr std::size_t tail_chunks = 4;
 
 }  // namespace
 
-ChunkedSink::ChunkedSink(ByteSink& out, std::size_t chunk_bytes, unsigned threads)
-    : out_(out), chunk_bytes_(chunk_bytes), threads_(threads) {}
+ChunkedSink::ChunkedSink(ByteSink& out, std::size_t chunk_bytes, unsigned threads,
+                         std::size_t least_bytes)
+    : out_(out),
+      chunk_bytes_(chunk_bytes),
+      least_bytes_(least_bytes == 0 ? chunk_bytes : least_bytes),
+      threads_(threads) {}
 
-void ChunkedSink::run(std::span<const std::byte> bytes) {
-  if (bytes.empty()) return;
+/// One row of jobs over both: a row for each would leave threads idle at the end of the first.
+void ChunkedSink::run(std::span<const std::byte> first, std::span<const std::byte> bytes) {
+  if (first.empty() && bytes.empty()) return;
   if (!begun_) begin();
   begun_ = true;
   struct Slot {
@@ -33,9 +40,12 @@ void ChunkedSink::run(std::span<const std::byte> bytes) {
       {
           .start =
               [&](std::size_t i) {
-                if (bytes.empty()) return false;
-                slots[i].chunk = bytes.first(std::min(bytes.size(), chunk_bytes_));
-                bytes = bytes.subspan(slots[i].chunk.size());
+                const bool at_end = first.size() + bytes.size() <= tail_chunks * chunk_bytes_;
+                auto& from = first.empty() ? bytes : first;
+                if (from.empty()) return false;
+                slots[i].chunk =
+                    from.first(std::min(from.size(), at_end ? least_bytes_ : chunk_bytes_));
+                from = from.subspan(slots[i].chunk.size());
                 return true;
               },
           .work = [&](std::size_t i) { slots[i].result = compress(slots[i].chunk, slots[i].out); },
@@ -50,23 +60,21 @@ void ChunkedSink::run(std::span<const std::byte> bytes) {
 void ChunkedSink::write(std::span<const std::byte> bytes) {
   const std::size_t most = gather_chunks * threads_ * chunk_bytes_;
   while (!bytes.empty()) {
-    // A lone chunk is kept back, since it may be all there is.
-    if (gathered_.empty() && bytes.size() > chunk_bytes_) {
-      const std::size_t whole = (bytes.size() - 1) / chunk_bytes_ * chunk_bytes_;
-      run(bytes.first(whole));
-      bytes = bytes.subspan(whole);
-    }
     // With much to come, just the chunk begun is filled up; the rest need not be copied.
-    const std::size_t room = bytes.size() > 2 * chunk_bytes_
-                                 ? chunk_bytes_ - gathered_.size() % chunk_bytes_
-                                 : most - gathered_.size();
+    const bool much = bytes.size() > 2 * chunk_bytes_;
+    const std::size_t begun = gathered_.size() % chunk_bytes_;
+    const std::size_t room = !much        ? most - gathered_.size()
+                             : begun == 0 ? 0
+                                          : chunk_bytes_ - begun;
     const auto piece = bytes.first(std::min(bytes.size(), room));
     gathered_.insert(gathered_.end(), piece.begin(), piece.end());
     bytes = bytes.subspan(piece.size());
-    if (!bytes.empty()) {
-      run(gathered_);
-      gathered_.clear();
-    }
+    if (bytes.empty()) return;
+    // A lone chunk is kept back, since it may be all there is.
+    const std::size_t whole = much ? (bytes.size() - 1) / chunk_bytes_ * chunk_bytes_ : 0;
+    run(gathered_, bytes.first(whole));
+    gathered_.clear();
+    bytes = bytes.subspan(whole);
   }
 }
 
@@ -75,7 +83,7 @@ void ChunkedSink::finish() {
     write_single(gathered_);
     return;
   }
-  run(gathered_);
+  run(gathered_, {});
   gathered_ = {};
   end();
 }

@@ -17,7 +17,10 @@ namespace hoist::detail {
 /// compressed from where they lie; small ones are gathered.
 class ChunkedSink : public ByteSink {
  public:
-  ChunkedSink(ByteSink& out, std::size_t chunk_bytes, unsigned threads);
+  /// `least_bytes`, of which a chunk is a multiple: where the data end, chunks get smaller, so that
+  /// the threads end together. 0: they don't.
+  ChunkedSink(ByteSink& out, std::size_t chunk_bytes, unsigned threads,
+              std::size_t least_bytes = 0);
   void write(std::span<const std::byte> bytes) final;
   void finish() final;
 
@@ -36,10 +39,11 @@ class ChunkedSink : public ByteSink {
   ByteSink& out() const noexcept { return out_; }
 
  private:
-  void run(std::span<const std::byte> bytes);
+  void run(std::span<const std::byte> first, std::span<const std::byte> bytes);
 
   ByteSink& out_;
   std::size_t chunk_bytes_;
+  std::size_t least_bytes_;
   unsigned threads_;
   bool begun_ = false;
   std::vector<std::byte> gathered_;

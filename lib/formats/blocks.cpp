@@ -36,39 +36,57 @@ void append(Buffer& to, std::span<const std::byte> bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
+/// Adds a piece, or lengthens the last one where it goes on there.
+void add_piece(PackedBlock& out, std::span<const std::byte> piece) {
+  if (piece.empty()) return;
+  if (!out.pieces.empty() && out.pieces.back().data() + out.pieces.back().size() == piece.data()) {
+    out.pieces.back() = {out.pieces.back().data(), out.pieces.back().size() + piece.size()};
+  } else {
+    out.pieces.push_back(piece);
+  }
+}
+
 /// Shuffled blocks are stored as: a byte with a bit for each plane that is stored as it is; the
 /// others compressed together; those planes; what is left of the last element.
-void pack_shuffled(const BlockMethod& method, std::span<const std::byte> block, Buffer& out) {
+void pack_shuffled(const BlockMethod& method, std::span<const std::byte> block, PackedBlock& out) {
   const std::size_t n = block.size() / method.width;
-  Scratch& mine = scratch();
-  mine.planes.resize(n * method.width);
-  shuffle(block.data(), n, method.width, mine.planes.data());
+  out.planes.resize(n * method.width);
+  shuffle(block.data(), n, method.width, out.planes.data());
   const auto plane = [&](std::size_t k) {
-    return std::span<const std::byte>(mine.planes).subspan(k * n, n);
+    return std::span<const std::byte>(out.planes).subspan(k * n, n);
   };
   unsigned raw = 0;
-  for (std::size_t k = 0; method.level <= max_guessing_level && k < method.width; ++k) {
-    if (looks_random(plane(k))) raw |= 1U << k;
-  }
-  std::span<const std::byte> to_compress = mine.planes;
-  if (raw != 0) {
-    mine.gathered.clear();
-    for (std::size_t k = 0; k < method.width; ++k) {
-      if ((raw >> k & 1) == 0) append(mine.gathered, plane(k));
+  for (std::size_t k = 0; k < method.width; ++k) {
+    if (method.level <= max_guessing_level && looks_random(plane(k))) {
+      raw |= 1U << k;
+      add_piece(out, plane(k));
     }
-    to_compress = mine.gathered;
+  }
+  // Planes to compress that stand side by side need not be gathered.
+  Scratch& mine = scratch();
+  mine.gathered.clear();
+  std::span<const std::byte> to_compress;
+  for (std::size_t k = 0; k < method.width; ++k) {
+    if ((raw >> k & 1) != 0) continue;
+    const auto next = plane(k);
+    if (to_compress.empty()) {
+      to_compress = next;
+    } else if (mine.gathered.empty() && to_compress.data() + to_compress.size() == next.data()) {
+      to_compress = {to_compress.data(), to_compress.size() + next.size()};
+    } else {
+      if (mine.gathered.empty()) append(mine.gathered, to_compress);
+      append(mine.gathered, next);
+      to_compress = mine.gathered;
+    }
   }
   // Bytes alike lie together now; beyond its first level a fast method finds next to nothing more
   // (random walk: zstd 3 packs 0.1 % smaller than zstd 1, at 2.4 instead of 3.0 GB/s).
   const int level = method.level <= max_guessing_level ? 1 : method.level;
   mine.packed.clear();
   if (!to_compress.empty()) method.codec->compress_block(to_compress, level, mine.packed);
-  out.push_back(static_cast<std::byte>(raw));
-  append(out, mine.packed);
-  for (std::size_t k = 0; k < method.width; ++k) {
-    if ((raw >> k & 1) != 0) append(out, plane(k));
-  }
-  append(out, block.subspan(n * method.width));
+  out.front.push_back(static_cast<std::byte>(raw));
+  append(out.front, mine.packed);
+  add_piece(out, block.subspan(n * method.width));
 }
 
 void unpack_shuffled(const BlockMethod& method, std::span<const std::byte> stored,
@@ -106,7 +124,7 @@ void unpack_shuffled(const BlockMethod& method, std::span<const std::byte> store
 }
 
 std::size_t packed_size(const BlockMethod& method, std::span<const std::byte> piece) {
-  Buffer out;
+  PackedBlock out;
   pack_block(method, piece, out);
   return out.size();
 }
@@ -137,24 +155,31 @@ std::size_t choose_width(const BlockMethod& method, Filter filter, std::size_t e
   return shuffled_size + shuffled_size / 64 < plain_size ? width : 0;
 }
 
-void pack_block(const BlockMethod& method, std::span<const std::byte> block, Buffer& out) {
+std::size_t PackedBlock::size() const {
+  std::size_t bytes = front.size();
+  for (const auto& piece : pieces) bytes += piece.size();
+  return bytes;
+}
+
+void pack_block(const BlockMethod& method, std::span<const std::byte> block, PackedBlock& out) {
   BlockHead head{};
   head.bytes = static_cast<std::uint32_t>(block.size());
   head.checksum = checksum(block.data(), block.size());
-  out.resize(sizeof head);
+  out.front.resize(sizeof head);
+  out.pieces.clear();
   if (method.width != 0) {
     pack_shuffled(method, block, out);
   } else {
     Buffer& packed = scratch().packed;
     method.codec->compress_block(block, method.level, packed);
-    append(out, packed);
+    append(out.front, packed);
   }
   if (out.size() - sizeof head >= block.size()) {
-    out.resize(sizeof head);
-    append(out, block);
+    out.front.resize(sizeof head);
+    out.pieces.assign(1, block);
   }
   head.stored_bytes = static_cast<std::uint32_t>(out.size() - sizeof head);
-  std::memcpy(out.data(), &head, sizeof head);
+  std::memcpy(out.front.data(), &head, sizeof head);
 }
 
 void unpack_block(const BlockMethod& method, const BlockHead& head,

@@ -33,9 +33,18 @@ struct BlockMethod {
 std::size_t choose_width(const BlockMethod& method, Filter filter, std::size_t element_bytes,
                          std::span<const std::byte> data);
 
-/// Compresses a block into `out`, its head in front. Thread-safe.
-void pack_block(const BlockMethod& method, std::span<const std::byte> block,
-                std::vector<std::byte>& out);
+/// A block as it is stored: the front, then the pieces, which are not copied together. They refer to
+/// `planes` and to the block itself.
+struct PackedBlock {
+  std::vector<std::byte> front;  // the head, and what was compressed
+  std::vector<std::byte> planes;
+  std::vector<std::span<const std::byte>> pieces;
+
+  std::size_t size() const;
+};
+
+/// Compresses a block into `out`, whose memory is used again. Thread-safe.
+void pack_block(const BlockMethod& method, std::span<const std::byte> block, PackedBlock& out);
 
 /// The reverse, into `block.size()` bytes; throws DamagedData, also where the checksum differs.
 void unpack_block(const BlockMethod& method, const BlockHead& head,

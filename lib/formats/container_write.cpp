@@ -111,7 +111,7 @@ void ContainerWriter::compressed(std::span<const std::byte> payload, std::size_t
   const BlockMethod method{codec_, level_, width};
   struct Slot {
     std::span<const std::byte> block;
-    std::vector<std::byte> out;
+    PackedBlock out;
   };
   std::vector<Slot> slots(payload.size() <= block_bytes ? 1 : ordered_slots(threads_));
   run_ordered(slots.size() == 1 ? 1 : threads_,
@@ -123,7 +123,11 @@ void ContainerWriter::compressed(std::span<const std::byte> payload, std::size_t
                      return true;
                    },
                .work = [&](std::size_t i) { pack_block(method, slots[i].block, slots[i].out); },
-               .finish = [&](std::size_t i) { put(slots[i].out.data(), slots[i].out.size()); }});
+               .finish =
+                   [&](std::size_t i) {
+                     put(slots[i].out.front.data(), slots[i].out.front.size());
+                     for (const auto& piece : slots[i].out.pieces) put(piece.data(), piece.size());
+                   }});
 }
 
 void ContainerWriter::emit_open(AtomicFile& file, std::uint64_t bytes,
