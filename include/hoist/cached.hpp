@@ -214,7 +214,11 @@ class CachedFunction<F, R(Ps...)> {
     } else if constexpr (Ar::hashing) {
       detail::hash_state(ar, function_);
     } else if constexpr (!std::is_empty_v<F> && !Ar::describing) {
+      std::string build;
+      if constexpr (!Ar::decoding) build = detail::build_of(detail::code_of(function_));
+      ar(build);
       detail::traverse_raw(ar, function_);
+      if constexpr (Ar::decoding) detail::check_build(build, detail::code_of(function_));
     }
     if constexpr (Ar::decoding) {
       *this = CachedFunction(memory_, std::move(function_), detail::options_of(parts));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/code_address.hpp>
 #include <hoist/detail/memo.hpp>
 #include <hoist/error.hpp>
 
@@ -9,6 +10,17 @@
 #include <vector>
 
 namespace hoist::detail {
+
+std::string build_of(const void* code) {
+  return code == nullptr ? std::string() : module_name(code_address_of(code).module).build_id;
+}
+
+void check_build(const std::string& build, const void* code) {
+  if (build_of(code) == build) return;
+  throw CannotTravel(
+      "the cached function comes from another build of the program, whose functions lie elsewhere: "
+      "dump the Memory instead, and call its cache() here");
+}
 
 /// Looks the captures' words up among the mapped ranges of this process: a number that happens to
 /// be an address is refused too, which is rare and harmless beside a key made of an address.

@@ -143,10 +143,10 @@ TEST_CASE("what lies between captures doesn't count") {
   CHECK(runs([&] {
           for (const int with : {0x00, 0x5a, 0xff, 0x13}) {
             soil(with);
-            CHECK(spaced(memory, 1, 2.5, true, 3) == 10);
+            CHECK(spaced(memory, 1, 2.5, true, -3) == 4);
           }
         }) == 1);
-  CHECK(runs([&] { CHECK(spaced(memory, 1, 2.5, false, 3) == 9); }) == 1);
+  CHECK(runs([&] { CHECK(spaced(memory, 1, 2.5, false, -3) == 3); }) == 1);
 }
 
 TEST_CASE("captured pointers and references are refused, and the message says what to do") {

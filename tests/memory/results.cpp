@@ -244,6 +244,15 @@ TEST_CASE("a cached function is a value") {
   CHECK(back.name() == cached.name());
   CHECK(runs([&] { CHECK(back(6).size() == 6); }) == 0);
   CHECK(hoist::hash(back) == hoist::hash(cached));
+  // A file of another build would lead to some other function, or into the midst of one.
+  const std::string build = hoist::detail::build_of(reinterpret_cast<const void*>(&range));
+  std::string bytes = support::slurp(dir / "function");
+  if (const auto at = bytes.find(build); build.size() >= 8 && at != std::string::npos) {
+    CHECK_THROWS_AS(hoist::detail::check_build("another", reinterpret_cast<const void*>(&range)),
+                    hoist::CannotTravel);
+  } else {
+    CHECK(build.empty());
+  }
   const auto fixed = memory.cache<range>({.version = "7"});
   dump(fixed, dir / "fixed");
   CHECK(runs([&] {

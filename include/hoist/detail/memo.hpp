@@ -125,6 +125,11 @@ void clear_shelved(const std::shared_ptr<MemoryCore>& memory, EntryAddress& addr
 /// Throws BadArgument if a word of the captures looks like an address in this process.
 void check_captures(const void* object, std::size_t bytes);
 
+/// The build-id of the module that code is in; empty for none. Where addresses of code are told by
+/// their place in a module, only the same build may read them. `check_build` throws CannotTravel.
+std::string build_of(const void* code);
+void check_build(const std::string& build, const void* code);
+
 /// Whether what a callable holds can be part of a key.
 template <class F>
 constexpr bool is_keyable = std::is_pointer_v<F> || std::is_member_function_pointer_v<F> ||
