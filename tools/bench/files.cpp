@@ -139,6 +139,45 @@ void uncompressed() {
   }
 }
 
+/// The same work in NumPy's own formats, against NumPy.
+void numpy_formats() {
+  const auto array = random_walk(512 * mib / 8);
+  const std::string npy = in_scratch("ours.npy");
+  const std::string npz = in_scratch("ours.npz");
+  bench::note("512 MiB of float64 as .npy and .npz; GB/s");
+  const auto t = bench::medians(5, {
+                                       [&] {
+                                         std::filesystem::remove(npy);
+                                         hoist::dump(array, npy);
+                                       },
+                                       [&] { bench::keep(hoist::load<Array<double>>(npy).data()); },
+                                       [&] {
+                                         std::filesystem::remove(npz);
+                                         hoist::dump(array, npz);
+                                       },
+                                       [&] { bench::keep(hoist::load<Array<double>>(npz).data()); },
+                                   });
+  const auto python = bench::python(
+      imports + "a = np.load('" + npy + "')\nn = '" + in_scratch("n.npy") + "'\nz = '" +
+      in_scratch("n.npz") + "'\n" + timed("os.path.exists(n) and os.remove(n); np.save(n, a)", 3) +
+      timed("np.load(n)", 3) + timed("os.path.exists(z) and os.remove(z); np.savez(z, a=a)", 1) +
+      timed("np.load(z)['a']", 1) + timed("np.load(n, mmap_mode='r')", 21));
+  const double gb = 512 * 1.048576e-3;
+  bench::row("dump .npy", "GB/s", gb / t[0], "np.save", gb / at(python, 0), Goal::at_least, 1.0);
+  bench::row("load .npy", "GB/s", gb / t[1], "np.load", gb / at(python, 1), Goal::at_least, 1.0);
+  bench::row("dump .npz", "GB/s", gb / t[2], "np.savez", gb / at(python, 2), Goal::at_least, 1.0);
+  bench::row("load .npz", "GB/s", gb / t[3], "np.load", gb / at(python, 3), Goal::at_least, 1.0);
+  const double map = bench::medians(
+      101, {[&] {
+        bench::keep(hoist::load<Array<const double>>(npy, {.mmap = hoist::MmapMode::read}).data());
+      }})[0];
+  bench::row("map .npy", "us", map * 1e6, "np.load mmap_mode", at(python, 4) * 1e6, Goal::at_most,
+             1.0);
+  for (const char* name : {"ours.npy", "ours.npz", "n.npy", "n.npz"}) {
+    std::filesystem::remove(in_scratch(name));
+  }
+}
+
 void compressed_container() {
   const auto array = random_walk(256 * mib / 8);
   const std::string raw = in_scratch("walk.bin");
@@ -263,6 +302,7 @@ void small() {
 void files() {
   small();
   uncompressed();
+  numpy_formats();
   compressed_container();
   streams();
 }
@@ -270,6 +310,7 @@ void files() {
 const bench::Group group("files", files);
 const bench::Group group_small("files-small", small);
 const bench::Group group_plain("files-plain", uncompressed);
+const bench::Group group_numpy("files-numpy", numpy_formats);
 const bench::Group group_packed("files-packed", compressed_container);
 
 }  // namespace
