@@ -107,7 +107,19 @@ void loops(const std::string& backend, const std::vector<double>& large) {
   }
 }
 
-int own_pid(int) { return static_cast<int>(::getpid()); }
+/// Ends when as many processes are in it as there are to be.
+struct Meet {
+  std::string directory;
+  int processes = 1;
+  int operator()(int) const {
+    const int self = static_cast<int>(::getpid());
+    support::spill(directory + "/" + std::to_string(self), "");
+    support::within(30s, [&] {
+      return support::count_entries(directory) >= static_cast<std::size_t>(processes);
+    });
+    return self;
+  }
+};
 
 }  // namespace
 
@@ -259,25 +271,28 @@ TEST_CASE("what tasks print comes in whole lines, with the worker's number if th
 
 TEST_CASE("workers are the same from loop to loop, as many as are asked for, and leave when idle") {
   const WorkerOptions options{.env = {{"SOAK_TEST", "resize"}}};
-  const auto pids = [&](int n_jobs, WorkerOptions with) {
-    const auto all =
-        Parallel(
-            {.n_jobs = n_jobs, .backend = "spawn", .batch_size = 1, .workers = std::move(with)})
-            .map(std::views::iota(0, 3 * n_jobs), [](int i) {
-              std::this_thread::sleep_for(20ms);
-              return own_pid(i);
-            });
+  const auto pids = [](int n_jobs, WorkerOptions with) {
+    const support::TempDir dir;
+    const auto all = Parallel(
+                         // Said, since otherwise it depends on n_jobs, and workers with it.
+                         {.n_jobs = n_jobs,
+                          .backend = "spawn",
+                          .batch_size = 1,
+                          .inner_max_num_threads = 1,
+                          .workers = std::move(with)})
+                         .map(std::views::iota(0, 2 * n_jobs), Meet{dir.path().string(), n_jobs});
     return std::set(all.begin(), all.end());
   };
   const auto two = pids(2, options);
   CHECK(pids(2, options) == two);
   // Larger: those that are there, and others.
   const auto four = pids(4, options);
-  CHECK(four.size() > 2);
+  CHECK(four.size() == 4);
   CHECK(std::includes(four.begin(), four.end(), two.begin(), two.end()));
   // Smaller: the latest.
   const auto one = pids(1, options);
   CHECK(one.size() == 1);
+  CHECK(four.contains(*one.begin()));
   CHECK(pids(1, options) == one);
   CHECK(!support::is_gone(*one.begin()));
   WorkerOptions brief = options;
