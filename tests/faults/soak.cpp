@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ctest-timeout: 600
+// ctest-timeout: 1800
 #include <doctest/doctest.h>
 #include <hoist/error.hpp>
 #include <hoist/parallel.hpp>
