@@ -3,7 +3,6 @@
 #include <hoist/detail/envelope.hpp>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
