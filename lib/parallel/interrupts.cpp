@@ -5,11 +5,11 @@
 
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <mutex>
 #include <thread>
 #include <vector>

@@ -15,11 +15,11 @@
 #include <boost/process/posix.hpp>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <system_error>
 
 #include "base/file.hpp"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ctest-timeout: 300
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <hoist/parallel.hpp>
 #include <hoist/worker.hpp>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <new>

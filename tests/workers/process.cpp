@@ -3,7 +3,6 @@
 #include <hoist/worker.hpp>
 
 #include <doctest/doctest.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include "workers/pool.hpp"
