@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <csignal>
+
 #include "workers/pool.hpp"
 #include "workers/supervisor.hpp"
 
