@@ -39,4 +39,11 @@ struct NoEmptyRuns : doctest::IReporter {
 
 DOCTEST_REGISTER_LISTENER("no_empty_runs", 1, NoEmptyRuns);
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+// Threads are started in forked children too: hoist leaves them nothing that another thread holds.
+extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
+#endif
+#endif
+
 int main(int argc, char** argv) { return doctest::Context(argc, argv).run(); }

@@ -132,7 +132,8 @@ TEST_CASE("nothing grows over many loops") {
     const Use before = now();
     for (int i = 0; i < rounds; ++i) loops(backend, large);
     const Use after = now();
-    CHECK(after.descriptors <= before.descriptors + 1);
+    // A worker more or less, with what it takes.
+    CHECK(after.descriptors <= before.descriptors + 8);
     CHECK(after.threads <= before.threads + 1);
     // Those of dropped generators were killed: as many as one loop has, at most.
     CHECK(after.processes <= 2);
