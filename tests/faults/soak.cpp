@@ -16,23 +16,13 @@
 #include <thread>
 
 #include "support/child_program.hpp"
+#include "support/sanitized.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
+using support::sanitized;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
 
 constexpr const char* all_backends[] = {"sequential", "threads", "fork", "spawn"};
 

@@ -12,24 +12,14 @@
 #include <new>
 #include <thread>
 
+#include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
+using support::sanitized;
 
 namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
-#else
-constexpr bool sanitized = false;
-#endif
 
 enum class Stage { encode_argument, decode_argument, run, encode_result, decode_result };
 enum class Way { throws, exits, aborts, segfaults, killed, out_of_memory };
