@@ -31,6 +31,7 @@ struct Knob {
 /// What was found among the loaded libraries.
 struct Libraries {
   unsigned long long loads = 0;
+  const Libraries* older = nullptr;  // others may be reading it; there are few, and they stay
   std::vector<Knob> knobs;
   Get blas_get = nullptr;
   Set blas_set = nullptr;
@@ -116,6 +117,7 @@ const Libraries& refresh() {
   if (known != nullptr && known->loads == loads) return *known;
   auto found = std::make_unique<Libraries>();
   found->loads = loads;
+  found->older = known;
   look_into(RTLD_DEFAULT, *found);
   for (const std::string& path : candidates()) {
     // Kept open from here on: their functions are called at the end of scopes.
@@ -123,7 +125,6 @@ const Libraries& refresh() {
       look_into(library, *found);
     }
   }
-  // Others may be reading an older one: there are few, and they stay.
   latest.store(found.get(), std::memory_order_release);
   return *found.release();
 }

@@ -302,7 +302,7 @@ class PickleWriter {
     op('u');
   }
 
-  void call(std::string_view module, std::string_view name, const Value& value) {
+  [[gnu::noinline]] void call(std::string_view module, std::string_view name, const Value& value) {
     global(module, name);
     tuple(value.items().size(), [&] { items(value); });
     op('R');
@@ -379,7 +379,7 @@ class PickleWriter {
     --depth_;
   }
 
-  void leaf(const Value& value) {
+  [[gnu::noinline]] void leaf(const Value& value) {
     switch (value.kind()) {
       case Kind::none: op('N'); break;
       case Kind::boolean: boolean(value.as_bool()); break;

@@ -125,7 +125,10 @@ std::string stack_of(const std::exception_ptr& error) {
     // Before the first are note_throw and the throw itself; return addresses are behind their calls.
     for (int i = 2; i < noted.count; ++i) {
       const auto* const call = static_cast<const char*>(noted.frames[i]) - 1;
-      stack += (stack.empty() ? "  at " : "\n  at ") + name_of_code(call);
+      const std::string name = name_of_code(call);
+      // Compilers may leave the throw a frame more.
+      if (stack.empty() && name.starts_with("__cxa_throw ")) continue;
+      stack += (stack.empty() ? "  at " : "\n  at ") + name;
     }
     return stack;
   }

@@ -86,12 +86,14 @@ TEST_CASE("all backends nest in all that allow it, with the right results") {
       CAPTURE(outer);
       CAPTURE(inner);
       if (inner == "one_by_one" && outer == "spawn") continue;  // registered by main
-      std::array<char, 16> name{};
-      std::copy(inner.begin(), inner.end(), name.begin());
+      const int which = static_cast<int>(&inner - backends().data());
       const auto sums =
-          Parallel({.n_jobs = 2, .backend = outer}).map(std::views::iota(0, 4), [name](int i) {
-            const auto values = Parallel({.n_jobs = 2, .backend = name.data()})
-                                    .map(std::views::iota(0, 10), [i](int j) { return i * j; });
+          Parallel({.n_jobs = 2, .backend = outer}).map(std::views::iota(0, 4), [which](int i) {
+            const auto& name = backends()[static_cast<std::size_t>(which)];
+            const auto values =
+                Parallel({.n_jobs = 2, .backend = name}).map(std::views::iota(0, 10), [i](int j) {
+                  return i * j;
+                });
             return std::accumulate(values.begin(), values.end(), 0);
           });
       CHECK(sums == std::vector{0, 45, 90, 135});
