@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "support/child_program.hpp"
+#include "support/sanitized.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
@@ -72,6 +73,7 @@ TEST_CASE("program that is killed" * doctest::skip()) {
 
 TEST_CASE("a program that is killed leaves no worker, and no process of a worker's") {
   for (const std::string backend : process_backends) {
+    if (backend == "fork" && support::delays_signals) continue;
     for (const int signal : {SIGKILL, SIGTERM, SIGQUIT}) {
       CAPTURE(backend);
       CAPTURE(signal);

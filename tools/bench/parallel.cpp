@@ -27,8 +27,9 @@ using hoist::Parallel;
 
 constexpr int cores = 2;
 
-/// Works for about so long: arithmetic, so that nothing but the processor limits it.
-double spin_for(double microseconds) {
+/// Works for about so long: arithmetic, so that nothing but the processor limits it. Not inlined, so
+/// that all run the same code.
+[[gnu::noinline]] double spin_for(double microseconds) {
   static const double per_round = [] {
     const double best = std::min(bench::seconds([] {
                                    double x = 1;
