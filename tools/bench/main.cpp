@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "bench.hpp"
@@ -57,6 +58,8 @@ std::vector<double> medians(int rounds, const std::vector<std::function<void()>>
   std::vector<std::vector<double>> samples(works.size());
   for (int round = 0; round <= rounds; ++round) {
     for (std::size_t i = 0; i < works.size(); ++i) {
+      // Threads of the last one may still spin, OpenMP's for some milliseconds.
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
       const double time = seconds(works[i]);
       if (round > 0) samples[i].push_back(time);
     }
