@@ -71,7 +71,7 @@ void flush_output() {
   std::fflush(stdout);
 }
 
-class WorkerProcess : private EncodeListener {
+class WorkerProcess final : private EncodeListener {
  public:
   explicit WorkerProcess(int socket) : socket_(socket) {
     encoder_.set_listener(this);

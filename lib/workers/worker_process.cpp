@@ -47,7 +47,7 @@ std::vector<std::string> worker_environment(const WorkerOptions& options, unsign
   all[worker_variable] = std::to_string(worker_channel_fd);
   std::vector<std::string> environment;
   environment.reserve(all.size());
-  for (const auto& [name, value] : all) environment.push_back(name + "=" + value);
+  for (const auto& [name, value] : all) environment.emplace_back(name).append("=").append(value);
   return environment;
 }
 
