@@ -4,6 +4,7 @@
 // Opt-in: needs Eigen 3.3 or later, which hoist itself does not.
 #include <hoist/array.hpp>
 #include <hoist/detail/forms_eigen.hpp>
+#include <hoist/detail/forms_eigen_sparse.hpp>
 #include <hoist/error.hpp>
 
 #include <Eigen/Core>

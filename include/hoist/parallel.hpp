@@ -4,6 +4,7 @@
 #include <hoist/delayed.hpp>
 #include <hoist/detail/loop_driver.hpp>
 #include <hoist/detail/loop_tasks.hpp>
+#include <hoist/detail/tuple_tasks.hpp>
 #include <hoist/generator.hpp>
 #include <hoist/outcome.hpp>
 #include <hoist/parallel_options.hpp>
