@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -17,12 +19,14 @@
 #include <string>
 
 #include "base/memory_left.hpp"
+#include "base/run_parallel.hpp"
 
 namespace hoist::detail {
 
 namespace {
 
 constexpr std::size_t max_fds = 8;
+constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 bool is_gone(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
 
@@ -47,16 +51,80 @@ std::vector<std::filesystem::path> temp_folders(const std::filesystem::path& fir
   return folders;
 }
 
+int reserve_space(int fd, std::size_t bytes) {
+  int error = 0;
+  do {
+    error = bytes == 0 ? 0 : ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  } while (error == EINTR);
+  return error;
+}
+
 /// A file without a name in a folder, its space reserved; an error code where that can't be.
 int unnamed_file(const std::filesystem::path& folder, std::size_t bytes, Fd& file) {
   Fd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd) return errno;
-  int error = 0;
-  do {
-    error = bytes == 0 ? 0 : ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
-  } while (error == EINTR);
+  const int error = reserve_space(fd.get(), bytes);
   if (error == 0) file = std::move(fd);
   return error;
+}
+
+/// Room for a mapping at an address that agrees with the offset: else huge pages of the file would be
+/// mapped piece by piece. Empty where there is none.
+Mapping space_for_huge_pages(std::size_t bytes, std::uint64_t offset) {
+  static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  bytes = (bytes + page - 1) / page * page;
+  void* all = ::mmap(nullptr, bytes + huge_page, PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (all == MAP_FAILED) return {};
+  const std::size_t before = (offset - reinterpret_cast<std::uintptr_t>(all)) % huge_page;
+  auto* const begin = static_cast<std::byte*>(all) + before;
+  if (before > 0) ::munmap(all, before);
+  ::munmap(begin + bytes, huge_page - before);
+  return {begin, bytes};
+}
+
+/// Has an empty memory file consist of huge pages, and copies `content` there, if any. False where the
+/// system doesn't go along: some may be there, with content or without. Clearing, copying and mapping
+/// pages of 4 KiB takes three times as long, but memory files only get others when asked for each
+/// (MADV_COLLAPSE, Linux 6.1), and only where a first byte is there.
+bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> content) {
+  constexpr int collapse = 25;
+  constexpr std::size_t piece = 8 * huge_page;  // each request costs a word with all processors
+  const Mapping mapping = map_memory(fd, bytes, MapAs::shared);
+  std::atomic<bool> refused{false};
+  run_parallel((bytes + piece - 1) / piece, transfer_threads(), [&](std::size_t i) {
+    if (refused.load(std::memory_order_relaxed)) return;
+    const std::size_t begin = i * piece;
+    const std::size_t size = std::min(piece, bytes - begin);
+    bool taken = true;
+    for (std::size_t at = begin; taken && at < begin + size; at += huge_page) {
+      taken = ::pwrite(fd, "", 1, static_cast<off_t>(at)) == 1;
+    }
+    taken = taken && ::madvise(mapping.data() + begin, size, collapse) == 0;
+    if (!taken) refused.store(true);
+    if (taken && !content.empty()) {
+      std::memcpy(mapping.data() + begin, content.data() + begin, size);
+    }
+  });
+  return !refused.load();
+}
+
+/// A file in memory, its space reserved; an error code where that can't be.
+int file_in_memory(const char* name, std::size_t bytes, std::span<const std::byte> content,
+                   Fd& file) {
+  Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return errno;
+  const std::size_t whole = bytes / huge_page * huge_page;
+  const bool taken = whole > huge_page && take_huge_pages(fd.get(), whole, content);
+  // Without space set aside, a full tmpfs or memory limit would show as SIGBUS at some later access.
+  if (const int error = reserve_space(fd.get(), bytes); error != 0) return error;
+  if (!content.empty()) {
+    const std::size_t copied = taken ? whole : 0;
+    write_at(fd.get(), content.subspan(copied), copied, "memory to share with processes");
+  }
+  ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+  file = std::move(fd);
+  return 0;
 }
 
 /// Filling memory that isn't there would have the system end this process or another. Smaller files
@@ -68,6 +136,26 @@ bool memory_is_short(std::size_t bytes) {
   }();
   constexpr std::size_t worth_a_look = std::size_t{64} << 20;
   return bytes > limit || (bytes >= worth_a_look && bytes > memory_left());
+}
+
+Fd memory_file(const char* name, std::size_t bytes, std::span<const std::byte> content,
+               const std::filesystem::path& folder) {
+  Fd file;
+  int error = memory_is_short(bytes) ? ENOSPC : file_in_memory(name, bytes, content, file);
+  if (error == 0) return file;
+  std::string tried = "in memory";
+  for (const std::filesystem::path& one : temp_folders(folder)) {
+    error = unnamed_file(one, bytes, file);
+    if (error == 0) {
+      write_at(file.get(), content, 0, one);
+      return file;
+    }
+    tried += ", in \"" + one.string() + "\"";
+  }
+  throw SystemError("can't set aside " + std::to_string(bytes) +
+                        " bytes to share with processes (" + tried +
+                        "); name a folder with space as temp_folder or HOIST_TEMP_FOLDER",
+                    error);
 }
 
 }  // namespace
@@ -148,46 +236,29 @@ void set_temp_folder(const std::filesystem::path& folder) {
   temp_folder() = folder;
 }
 
-Fd memory_file(const char* name, std::size_t bytes, const std::filesystem::path& folder) {
-  int error = ENOSPC;
-  if (!memory_is_short(bytes)) {
-    Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    error = fd ? 0 : errno;
-    if (fd) {
-      // Without space set aside, a full tmpfs or memory limit would show as SIGBUS at some later access.
-      do {
-        error = bytes == 0 ? 0 : ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes));
-      } while (error == EINTR);
-    }
-    if (error == 0) {
-      ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
-      return fd;
-    }
-  }
-  std::string tried = "in memory";
-  for (const std::filesystem::path& one : temp_folders(folder)) {
-    Fd file;
-    error = unnamed_file(one, bytes, file);
-    if (file) return file;
-    tried += ", in \"" + one.string() + "\"";
-  }
-  throw SystemError("can't set aside " + std::to_string(bytes) +
-                        " bytes to share with processes (" + tried +
-                        "); name a folder with space as temp_folder or HOIST_TEMP_FOLDER",
-                    error);
+Fd memory_file(const char* name, std::size_t bytes) { return memory_file(name, bytes, {}, {}); }
+
+Fd memory_copy(const char* name, std::span<const std::byte> content,
+               const std::filesystem::path& folder) {
+  return memory_file(name, content.size(), content, folder);
 }
 
 Mapping::~Mapping() {
   if (data_ != nullptr) ::munmap(data_, bytes_);
 }
 
-Mapping map_memory(int fd, std::size_t bytes, MapAs as) {
+Mapping map_memory(int fd, std::size_t bytes, MapAs as, std::uint64_t offset) {
   const int protection = as == MapAs::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
   const int kind = as == MapAs::private_copy ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
-  void* data = ::mmap(nullptr, bytes, protection, kind, fd, 0);
+  Mapping space;
+  if (bytes >= huge_page) space = space_for_huge_pages(bytes, offset);
+  const int place = space.data() != nullptr ? MAP_FIXED : 0;
+  void* data =
+      ::mmap(space.data(), bytes, protection, kind | place, fd, static_cast<off_t>(offset));
   if (data == MAP_FAILED) {
     throw SystemError("can't map " + std::to_string(bytes) + " bytes of shared memory", errno);
   }
+  if (place != 0) return space;
   return {data, bytes};
 }
 

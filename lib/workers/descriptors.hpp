@@ -24,11 +24,16 @@ bool send_message(int socket, std::span<const std::byte> bytes, std::span<const 
 bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& bytes,
                      std::vector<Fd>& fds);
 
-/// An anonymous file in memory of just `bytes`, whose space is reserved: touching it can't fail
-/// later. Where memory for it is short, or it is larger than HOIST_MAX_SHARED_BYTES, it lies on a disk:
-/// in `folder`, that of set_temp_folder, HOIST_TEMP_FOLDER, TMPDIR or /tmp, the first that is named and
-/// has the space. Throws SystemError naming the size. `name` is what /proc shows.
-Fd memory_file(const char* name, std::size_t bytes, const std::filesystem::path& folder = {});
+/// An anonymous file in memory of just `bytes`, whose space is reserved (in huge pages, where the system
+/// has them): touching it can't fail later. Where memory for it is short, or it is larger than
+/// HOIST_MAX_SHARED_BYTES, it lies on a disk: in the folder of set_temp_folder, HOIST_TEMP_FOLDER, TMPDIR or
+/// /tmp, the first that is named and has the space. Throws SystemError naming the size. `name` is what
+/// /proc shows.
+Fd memory_file(const char* name, std::size_t bytes);
+/// Such a file with these bytes, written by all cores where they are many; `folder` comes before the
+/// other folders.
+Fd memory_copy(const char* name, std::span<const std::byte> content,
+               const std::filesystem::path& folder = {});
 
 /// Where this process puts such files, from now on; empty: as the environment says.
 void set_temp_folder(const std::filesystem::path& folder);
@@ -57,7 +62,7 @@ class Mapping {
 
 enum class MapAs { shared, private_copy, read_only };
 
-/// Maps `bytes` from the start of a file. Throws SystemError.
-Mapping map_memory(int fd, std::size_t bytes, MapAs as);
+/// Maps `bytes` of a file from `offset` on, a multiple of the page size. Throws SystemError.
+Mapping map_memory(int fd, std::size_t bytes, MapAs as, std::uint64_t offset = 0);
 
 }  // namespace hoist::detail

@@ -4,9 +4,6 @@
 #include <hoist/detail/decoder.hpp>
 #include <hoist/error.hpp>
 
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
 
 namespace hoist::detail {
@@ -14,16 +11,6 @@ namespace hoist::detail {
 namespace {
 
 std::size_t frame_bytes(std::size_t content) { return (sizeof(FrameHeader) + content + 7) / 8 * 8; }
-
-void write_whole(int fd, std::span<const std::byte> bytes, std::uint64_t offset) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw SystemError("can't write to shared memory", errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
-  }
-}
 
 }  // namespace
 
@@ -43,8 +30,7 @@ bool Link::send(Kind kind, std::span<const std::byte> content, int fd, Bell& own
   if (frame_bytes(content.size()) <= max_frame) {
     return write(kind, content, own_bell, peer_is_gone);
   }
-  const Fd file = memory_file("hoist-frame", content.size());
-  write_whole(file.get(), content, 0);
+  const Fd file = memory_copy("hoist-frame", content);
   const int number = file.get();
   if (!send_message(socket_, {&one, 1}, {&number, 1})) return false;
   FieldWriter large;

@@ -48,7 +48,7 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
       return shared;
     }
   }
-  shared.fd = shared_copy({segment.data, segment.bytes}, temp_folder_);
+  shared.fd = memory_copy("hoist-array", {segment.data, segment.bytes}, temp_folder_);
   if (!tasks_write_ && owner != nullptr && segment.data == owner->data() &&
       segment.bytes == owner->bytes()) {
     // From now on the array lives on the copy, and later loops need none.

@@ -3,10 +3,8 @@
 
 #include <hoist/error.hpp>
 
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -62,15 +60,9 @@ std::shared_ptr<Storage> map_segment(std::shared_ptr<Fd> fd, std::uint64_t offse
   static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t start = offset / page * page;
   const auto before = static_cast<std::size_t>(offset - start);
-  const int protection = as == MapAs::read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-  const int kind = as == MapAs::private_copy ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED;
-  void* data =
-      ::mmap(nullptr, bytes + before, protection, kind, fd->get(), static_cast<off_t>(start));
-  if (data == MAP_FAILED) {
-    throw SystemError("can't map " + std::to_string(bytes) + " bytes of shared memory", errno);
-  }
-  return std::make_shared<MappedSegment>(std::move(fd), offset, Mapping(data, bytes + before),
-                                         before, bytes, as);
+  Mapping mapping = map_memory(fd->get(), bytes + before, as, start);
+  return std::make_shared<MappedSegment>(std::move(fd), offset, std::move(mapping), before, bytes,
+                                         as);
 }
 
 void SegmentTable::add(std::uint32_t number, Fd fd, std::uint64_t bytes) {

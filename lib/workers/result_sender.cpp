@@ -20,7 +20,7 @@ SegmentPlace ResultSender::place(const Segment& segment) {
     tell_(frame.bytes(), owner->backing().fd);
     return {number, owner->backing().offset + offset};
   }
-  const Fd copy = shared_copy({segment.data, segment.bytes});
+  const Fd copy = memory_copy("hoist-array", {segment.data, segment.bytes});
   frame.put(static_cast<std::uint64_t>(segment.bytes));
   tell_(frame.bytes(), copy.get());
   return {number, 0};

@@ -3,9 +3,6 @@
 
 #include <hoist/error.hpp>
 
-#include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "workers/descriptors.hpp"
@@ -28,21 +25,6 @@ class BornShared final : public Storage {
 };
 
 }  // namespace
-
-Fd shared_copy(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
-  Fd fd = memory_file("hoist-array", bytes.size(), folder);
-  // write(2) fills fresh pages straight away; through a mapping each would be cleared first, and cost
-  // a fault.
-  std::uint64_t offset = 0;
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw SystemError("can't copy an array to shared memory", errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-    offset += static_cast<std::uint64_t>(n);
-  }
-  return fd;
-}
 
 std::shared_ptr<Storage> allocate_shared(std::size_t bytes) {
   try {
