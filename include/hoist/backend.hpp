@@ -102,6 +102,14 @@ struct Worker {
   double task_seconds = -1;
 };
 
+/// Results that come from elsewhere, one after another.
+class TaskResults {
+ public:
+  virtual ~TaskResults();
+  /// What holds the next one, valid until the next call.
+  virtual detail::Decoder& next() = 0;
+};
+
 /// A running loop, as backends see it. All functions may be called from any thread.
 class Loop {
  public:
@@ -118,6 +126,9 @@ class Loop {
   virtual bool owner_is_busy() const noexcept = 0;
   /// Whether the times given to arrived() and failed() are looked at; else they may be left out.
   virtual bool times_tasks() const noexcept = 0;
+  /// Whether somebody looks at each task, when it ran and for how long; else the time of several in a
+  /// row will do.
+  virtual bool watches_tasks() const noexcept = 0;
   /// Whether there is something to take, in passing.
   virtual bool available() const noexcept = 0;
   /// Nothing more is to be started: an error, a time limit, a cancelled generator.
@@ -142,8 +153,8 @@ class Loop {
   /// Runs tasks here, and reports them.
   virtual void run(TaskRange tasks, Worker& worker) = 0;
 
-  /// The result of a task that ran elsewhere, from `began` on for `seconds`.
-  virtual void arrived(std::size_t task, Worker& worker, detail::Decoder& result,
+  /// The results of tasks that ran elsewhere one after the other, from `began` on for `seconds` in all.
+  virtual void arrived(TaskRange tasks, Worker& worker, TaskResults& results,
                        Clock::time_point began, double seconds) = 0;
   /// The failure of a task that ran elsewhere. It may be run again (`retries`).
   virtual void failed(std::size_t task, Worker& worker, std::exception_ptr error,

@@ -29,6 +29,16 @@ namespace {
 
 constexpr std::size_t kept_stderr = 2000;
 
+class OneResult final : public TaskResults {
+ public:
+  explicit OneResult(const Encoded& encoded) : source_(encoded), decoder_(source_) {}
+  Decoder& next() override { return decoder_; }
+
+ private:
+  EncodedSource source_;
+  Decoder decoder_;
+};
+
 std::string status_text(int status) {
   if (WIFSIGNALED(status)) {
     const char* name = ::sigabbrev_np(WTERMSIG(status));
@@ -245,9 +255,8 @@ void ForkWorker::deliver() {
     loop_.failed(task, worker_, unpack_error(encoded_.meta), began, header_.seconds);
     return;
   }
-  EncodedSource source(encoded_);
-  Decoder decoder(source);
-  loop_.arrived(task, worker_, decoder, began, header_.seconds);
+  OneResult result(encoded_);
+  loop_.arrived({task, task + 1}, worker_, result, began, header_.seconds);
 }
 
 void ForkWorker::settled(std::size_t task) {

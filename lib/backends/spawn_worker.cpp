@@ -8,6 +8,7 @@
 #include <csignal>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -25,6 +26,23 @@ constexpr double short_batch = 5e-3;
 double seconds_between(Clock::time_point a, Clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
+
+/// The payloads of a frame of results.
+class ResultReader final : public TaskResults {
+ public:
+  ResultReader(FieldReader fields, SegmentTable& segments) : fields_(fields), segments_(segments) {}
+
+  Decoder& next() override {
+    source_.emplace(fields_.take(fields_.get<std::uint32_t>()), segments_, true);
+    return decoder_.emplace(*source_);
+  }
+
+ private:
+  FieldReader fields_;
+  SegmentTable& segments_;
+  std::optional<PayloadSource> source_;
+  std::optional<Decoder> decoder_;
+};
 
 std::string how_it_ended(const WorkerEnd& end) {
   std::string text;
@@ -111,69 +129,82 @@ bool SpawnWorker::feed() {
 }
 
 bool SpawnWorker::send_tasks() {
-  bool any = false;
-  while (unsent_.size() > 0 && process_->has_room(2 * max_frame)) {
-    frame_.clear();
-    frame_.put(std::uint32_t{0});  // patched below: how many
-    frame_.put(std::uint32_t{0});  // patched below: whether they are timed
-    frame_.put(static_cast<std::uint64_t>(share_results_from_));
-    frame_tasks_ = 0;
-    while (unsent_.size() > 0 && frame_.size() < frame_full) {
-      const std::size_t task = unsent_.first++;
-      any = true;
-      try {
-        if (!append_task(task)) break;
-      } catch (...) {
-        loop_.failed(task, info_, std::current_exception(), Clock::now(), 0);
-        if (loop_.stopping()) break;
-      }
-    }
-    if (frame_tasks_ == 0) break;
-    frame_.patch(0, frame_tasks_);
-    const bool timed = loop_.times_tasks() || frame_tasks_ > 1;
-    frame_.patch(4, std::uint32_t{timed});
-    if (!process_->send(Kind::tasks, frame_.bytes())) break;  // bury() sees to it
-    process_->ring();
+  const std::size_t before = unsent_.size();
+  while (unsent_.size() > 0 && process_->has_room(2 * max_frame) && send_frame()) {
   }
-  return any;
+  return unsent_.size() < before;
 }
 
-bool SpawnWorker::append_task(std::size_t task) {
+/// Sends tasks that run the same code. False where that can't go on.
+bool SpawnWorker::send_frame() {
   LoopTasks& tasks = loop_.tasks();
-  const PortableCode code = tasks.portable(task);
-  std::uint32_t callable = 0;
-  if (code.open != nullptr) callable = callable_ != 0 ? callable_ : open_callable(code.open);
-  const std::uint32_t run = process_->function_number(reinterpret_cast<const void*>(code.run));
+  PortableCode code;
+  std::uint32_t count = 0;
+  frame_.clear();
+  while (unsent_.size() > 0 && frame_.size() < frame_full) {
+    const std::size_t task = unsent_.first;
+    try {
+      const PortableCode its = tasks.portable(task);
+      if (count == 0) {
+        code = its;
+        const std::uint32_t run =
+            process_->function_number(reinterpret_cast<const void*>(code.run));
+        if (code.open != nullptr && callable_ == 0) callable_ = open_callable(code.open);
+        frame_.clear();
+        frame_.put(std::uint32_t{0});  // patched below: how many
+        frame_.put(std::uint32_t{0});  // patched below: their times
+        frame_.put(static_cast<std::uint64_t>(share_results_from_));
+        frame_.put(run);
+        frame_.put(code.open != nullptr ? callable_ : std::uint32_t{0});
+      } else if (its.run != code.run || its.open != code.open) {
+        break;
+      }
+      append_task(task);
+      ++unsent_.first;
+      ++count;
+    } catch (...) {
+      ++unsent_.first;
+      loop_.failed(task, info_, std::current_exception(), Clock::now(), 0);
+      if (loop_.stopping()) break;
+    }
+  }
+  if (count == 0) return false;
+  const bool together = loop_.times_tasks() || count > 1;
+  const Times times = loop_.watches_tasks() ? Times::each
+                      : together            ? Times::together
+                                            : Times::none;
+  frame_.patch(0, count);
+  frame_.patch(4, times);
+  // Modules that the arguments mention for the first time.
+  process_->announce_modules();
+  if (!process_->send(Kind::tasks, frame_.bytes())) return false;  // bury() sees to it
+  process_->ring();
+  return true;
+}
+
+void SpawnWorker::append_task(std::size_t task) {
   encoder_.clear();
-  tasks.encode_task(task, encoder_);
+  loop_.tasks().encode_task(task, encoder_);
   const std::size_t at = frame_.size();
   frame_.put(std::uint32_t{0});  // patched below: bytes of the payload
-  frame_.put(run);
-  frame_.put(callable);
-  frame_.put(std::uint32_t{0});
   try {
     WorkerSegments sender(segments_, *process_);
     write_payload(frame_, encoder_.meta(), encoder_.segments(), &sender);
+    if (frame_.size() - at > std::numeric_limits<std::uint32_t>::max()) {
+      throw LimitExceeded("the arguments of task " + std::to_string(task) +
+                          " take 4 GiB or more in one message: let max_nbytes share large ones");
+    }
   } catch (...) {
     frame_.truncate(at);
     throw;
   }
-  if (frame_.size() - at > std::numeric_limits<std::uint32_t>::max()) {
-    frame_.truncate(at);
-    throw LimitExceeded("the arguments of task " + std::to_string(task) +
-                        " take 4 GiB or more in one message: let max_nbytes share large ones");
-  }
-  frame_.patch(at, static_cast<std::uint32_t>(frame_.size() - at - 16));
-  // Modules that the arguments mention for the first time are announced before the frame.
-  process_->announce_modules();
-  ++frame_tasks_;
+  frame_.patch(at, static_cast<std::uint32_t>(frame_.size() - at - sizeof(std::uint32_t)));
   if (in_flight_++ == 0 && loop_.times_tasks()) front_since_ = Clock::now();
   if (!sent_.empty() && sent_.back().last == task) {
     ++sent_.back().last;
   } else {
     sent_.push_back({task, task + 1});
   }
-  return true;
 }
 
 std::uint32_t SpawnWorker::open_callable(OpenCallable open) {
@@ -187,61 +218,71 @@ std::uint32_t SpawnWorker::open_callable(OpenCallable open) {
   write_payload(payload_, encoder_.meta(), encoder_.segments(), &sender);
   process_->announce_modules();
   process_->send(Kind::callable, payload_.bytes());
-  callable_ = number;
   return number;
 }
 
-std::size_t SpawnWorker::pop_sent() {
+TaskRange SpawnWorker::pop_sent(std::size_t most) {
   if (sent_.empty()) throw DamagedData("a worker process sent more results than it had tasks");
   TaskRange& front = sent_.front();
-  const std::size_t task = front.first++;
+  const TaskRange tasks{front.first, front.first + std::min(most, front.size())};
+  front.first = tasks.last;
   if (front.size() == 0) sent_.pop_front();
-  --in_flight_;
-  return task;
+  in_flight_ -= tasks.size();
+  return tasks;
 }
 
 bool SpawnWorker::receive() {
   if (process_ == nullptr || !process_->has_input()) return false;
   const bool was_ready = process_->ready;
   process_->receive(
-      [this](Kind kind, std::span<const std::byte> content) {
-        if (kind == Kind::result) {
-          take_result(content);
-        } else if (kind == Kind::left) {
-          take_left(content);
-        }
-      },
+      [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); },
       static_cast<std::size_t>(-1));
   if (!was_ready && process_->ready) front_since_ = Clock::now();
   return true;
 }
 
-void SpawnWorker::take_result(std::span<const std::byte> content) {
-  FieldReader fields(content);
-  const Clock::time_point began{Clock::duration(fields.get<std::int64_t>())};
-  const double seconds = static_cast<double>(fields.get<std::int64_t>()) * 1e-9;
-  const bool good = fields.get<std::uint32_t>() == 1;
-  fields.get<std::uint32_t>();
-  const std::size_t task = pop_sent();
-  ++process_->received;
+void SpawnWorker::take_frame(Kind kind, std::span<const std::byte> content) {
+  if (kind == Kind::left) return take_left(content);
+  if (kind != Kind::results && kind != Kind::error) return;
   idle_deaths_ = 0;
-  front_since_ =
-      began + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  if (good) {
-    PayloadSource source(fields.left(), process_->segments(), true);
-    Decoder decoder(source);
-    loop_.arrived(task, info_, decoder, began, seconds);
+  if (kind == Kind::results) {
+    take_results(FieldReader(content));
   } else {
-    loop_.failed(task, info_, unpack_error(fields.left()), began, seconds);
+    take_error(FieldReader(content));
   }
   process_->segments().clear();  // whoever wants to keep a mapping has it
+}
+
+void SpawnWorker::take_results(FieldReader fields) {
+  const Clock::time_point began{Clock::duration(fields.get<std::int64_t>())};
+  const Clock::duration took{fields.get<std::int64_t>()};
+  const auto count = fields.get<std::uint32_t>();
+  fields.get<std::uint32_t>();
+  front_since_ = began + took;
+  ResultReader results(fields, process_->segments());
+  process_->received += count;
+  for (std::size_t left = count; left > 0;) {
+    const TaskRange tasks = pop_sent(left);
+    left -= tasks.size();
+    const double part = static_cast<double>(tasks.size()) / count;
+    loop_.arrived(tasks, info_, results, began, part * std::chrono::duration<double>(took).count());
+  }
+}
+
+void SpawnWorker::take_error(FieldReader fields) {
+  const Clock::time_point began{Clock::duration(fields.get<std::int64_t>())};
+  const Clock::duration took{fields.get<std::int64_t>()};
+  front_since_ = began + took;
+  ++process_->received;
+  loop_.failed(pop_sent().first, info_, unpack_error(fields.left()), began,
+               std::chrono::duration<double>(took).count());
 }
 
 void SpawnWorker::take_left(std::span<const std::byte> content) {
   leaving_ = true;
   if (!content.empty() && in_flight_ > 0) {
     // The initializer failed: what it threw is the error of the task that came for it.
-    loop_.failed(pop_sent(), info_, unpack_error(content), front_since_, 0);
+    loop_.failed(pop_sent().first, info_, unpack_error(content), front_since_, 0);
   }
 }
 
@@ -270,6 +311,8 @@ bool SpawnWorker::bury() {
   if (!process_->dead() && !leaving_) return false;
   if (process_->dead()) {
     receive();  // what it still said
+    process_->receive_unsent(
+        [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
     const bool ran = process_->begun() > process_->received;
     const bool hopeless = !process_->ready || ++idle_deaths_ >= 3 || timed_out_;
     if (in_flight_ > 0 && (ran || (hopeless && !leaving_))) {

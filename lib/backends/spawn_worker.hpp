@@ -47,11 +47,15 @@ class SpawnWorker {
   void send_context();
   bool wants_tasks() const;
   bool send_tasks();
-  bool append_task(std::size_t task);
+  bool send_frame();
+  void append_task(std::size_t task);
   std::uint32_t open_callable(OpenCallable open);
-  void take_result(std::span<const std::byte> content);
+  void take_frame(Kind kind, std::span<const std::byte> content);
+  void take_results(FieldReader fields);
+  void take_error(FieldReader fields);
   void take_left(std::span<const std::byte> content);
-  std::size_t pop_sent();
+  /// The next of the tasks in flight, at most `most` in a row.
+  TaskRange pop_sent(std::size_t most = 1);
   std::exception_ptr death(std::size_t task) const;
   void give_back_all();
 
@@ -73,7 +77,6 @@ class SpawnWorker {
   Encoder encoder_;
   FieldWriter frame_;
   FieldWriter payload_;
-  std::uint32_t frame_tasks_ = 0;
 };
 
 }  // namespace hoist::detail

@@ -11,6 +11,7 @@ namespace hoist {
 
 TaskRun::~TaskRun() = default;
 LoopTasks::~LoopTasks() = default;
+TaskResults::~TaskResults() = default;
 Loop::~Loop() = default;
 Session::~Session() = default;
 Backend::~Backend() = default;
@@ -50,7 +51,7 @@ class LoopState::Run final : public TaskRun {
           static_cast<std::size_t>(std::clamp(1e-6 / worker.task_seconds, 1.0, most_unattended));
     }
     const TimeLimit& limit = loop.options().task_timeout;
-    each = loop.each_is_seen();
+    each = loop.watches_tasks();
     if (!limit.is_set()) return;
     clock.limit = to_duration(limit);
     const std::lock_guard lock(loop_.mutex_);
@@ -87,10 +88,8 @@ class LoopState::Run final : public TaskRun {
     clock.began.store(Clock::time_point::max(), std::memory_order_relaxed);
     const double seconds = each ? seconds_since(began_) : 0;
     if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, true);
-    bool final = false;
-    const bool go_on = loop_.record_failure(task, std::move(error), seconds, final);
     ++failures;
-    return go_on;
+    return loop_.record_failure(task, std::move(error), seconds);
   }
 
   std::size_t done = 0;
@@ -249,26 +248,34 @@ void LoopState::settle(std::size_t tasks, std::size_t done) {
   if (last || tracked() || stopping() || finished >= call_at_.load()) signal();
 }
 
-void LoopState::arrived(std::size_t task, Worker& worker, Decoder& result, Clock::time_point began,
-                        double seconds) {
-  try {
-    tasks_.decode_result(task, result);
-  } catch (...) {
-    failed(task, worker, std::current_exception(), began, seconds);
-    return;
+void LoopState::arrived(TaskRange tasks, Worker& worker, TaskResults& results,
+                        Clock::time_point began, double seconds) {
+  std::size_t done = 0;
+  for (std::size_t task = tasks.first; task < tasks.last; ++task) {
+    try {
+      tasks_.decode_result(task, results.next());
+    } catch (...) {
+      lose(task, worker, std::current_exception(), began, seconds);
+      continue;
+    }
+    ++done;
+    if (trace_ != nullptr) trace_->task(task, worker, began, seconds, false);
+    if (tracked()) completed(task, seconds);
   }
-  adapt(worker, 1, seconds);
-  if (trace_ != nullptr) trace_->task(task, worker, began, seconds, false);
-  if (tracked()) completed(task, seconds);
-  settle(1, 1);
+  adapt(worker, done, seconds);
+  settle(tasks.size(), done);
 }
 
 void LoopState::failed(std::size_t task, Worker& worker, std::exception_ptr error,
                        Clock::time_point began, double seconds) {
-  if (trace_ != nullptr) trace_->task(task, worker, began, seconds, true);
-  bool final = false;
-  record_failure(task, std::move(error), seconds, final);
+  lose(task, worker, std::move(error), began, seconds);
   settle(1, 0);
+}
+
+void LoopState::lose(std::size_t task, Worker& worker, std::exception_ptr error,
+                     Clock::time_point began, double seconds) {
+  if (trace_ != nullptr) trace_->task(task, worker, began, seconds, true);
+  record_failure(task, std::move(error), seconds);
 }
 
 void LoopState::completed(std::size_t task, double seconds) {
@@ -284,8 +291,7 @@ void LoopState::completed(std::size_t task, double seconds) {
   if (deliver_ == Deliver::as_completed) completed_.push_back(task);
 }
 
-bool LoopState::record_failure(std::size_t task, std::exception_ptr error, double seconds,
-                               bool& final) {
+bool LoopState::record_failure(std::size_t task, std::exception_ptr error, double seconds) {
   const std::lock_guard lock(mutex_);
   const unsigned attempts = ++attempts_[task];
   if (attempts <= settings_.options.retries && !stopping()) {
@@ -293,7 +299,6 @@ bool LoopState::record_failure(std::size_t task, std::exception_ptr error, doubl
     has_returned_.store(true);
     return true;
   }
-  final = true;
   attempts_.erase(task);
   lost_.fetch_add(1);
   if (deliver_ == Deliver::outcomes) {

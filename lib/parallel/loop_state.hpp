@@ -36,7 +36,10 @@ class LoopState final : public Loop {
   bool owner_is_busy() const noexcept override {
     return reads_ || deliver_ == Deliver::in_order || deliver_ == Deliver::as_completed;
   }
-  bool times_tasks() const noexcept override { return settings_.batch == 0 || each_is_seen(); }
+  bool times_tasks() const noexcept override { return settings_.batch == 0 || watches_tasks(); }
+  bool watches_tasks() const noexcept override {
+    return tracked() || trace_ != nullptr || settings_.options.task_timeout.is_set() || deadline_;
+  }
   bool available() const noexcept override {
     return next_.load() < limit_.load() || has_returned_.load();
   }
@@ -47,7 +50,7 @@ class LoopState final : public Loop {
   void enter_tasks() override;
   void encode_context(Encoder& to) const override;
   void run(TaskRange tasks, Worker& worker) override;
-  void arrived(std::size_t task, Worker& worker, Decoder& result, Clock::time_point began,
+  void arrived(TaskRange tasks, Worker& worker, TaskResults& results, Clock::time_point began,
                double seconds) override;
   void failed(std::size_t task, Worker& worker, std::exception_ptr error, Clock::time_point began,
               double seconds) override;
@@ -90,10 +93,6 @@ class LoopState final : public Loop {
   class Run;
 
   bool tracked() const { return deliver_ != Deliver::all; }
-  /// Whether somebody looks at each task, when it runs and for how long.
-  bool each_is_seen() const {
-    return tracked() || trace_ != nullptr || settings_.options.task_timeout.is_set() || deadline_;
-  }
   bool take_returned(TaskRange& tasks, const Worker& worker);
   void note_taken(TaskRange tasks, const Worker& worker);
   std::size_t share(const Worker& worker, std::size_t left) const;
@@ -101,8 +100,11 @@ class LoopState final : public Loop {
   /// Settles `tasks` of which `done` have succeeded.
   void settle(std::size_t tasks, std::size_t done);
   void completed(std::size_t task, double seconds);
-  /// True where the failure was dealt with and the loop goes on; `final`: the task won't run again.
-  bool record_failure(std::size_t task, std::exception_ptr error, double seconds, bool& final);
+  /// Records the failure of a task that ran elsewhere.
+  void lose(std::size_t task, Worker& worker, std::exception_ptr error, Clock::time_point began,
+            double seconds);
+  /// True where the failure was dealt with and the loop goes on.
+  bool record_failure(std::size_t task, std::exception_ptr error, double seconds);
   /// Of the loop, and of the loops around it.
   void check_stops();
   void check_deadline();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "workers/channel.hpp"
 
-#include <hoist/detail/decoder.hpp>
 #include <hoist/error.hpp>
 
 #include <sys/mman.h>
@@ -50,13 +49,6 @@ ChannelMemory ChannelMemory::open(int fd) {
     throw DamagedData("a worker's channel has another size than this version of hoist gives it");
   }
   return ChannelMemory(fd);
-}
-
-std::span<const std::byte> FieldReader::take(std::size_t n) {
-  if (n > left_.size()) Decoder::throw_damaged();
-  const auto taken = left_.first(n);
-  left_ = left_.subspan(n);
-  return taken;
 }
 
 BellBoard& BellBoard::here() {

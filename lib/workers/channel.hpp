@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/decoder.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "workers/descriptors.hpp"
@@ -16,7 +20,7 @@
 
 namespace hoist::detail {
 
-inline constexpr std::uint32_t channel_version = 1;
+inline constexpr std::uint32_t channel_version = 2;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
 /// Longer frames travel in a memory file of their own, so that a few always fit into a ring.
 inline constexpr std::size_t max_frame = ring_bytes / 4;
@@ -30,7 +34,15 @@ struct ChannelState {
   Bell worker_bell;
   /// How many tasks the worker has begun; tells which one a dead worker ran.
   alignas(64) std::atomic<std::uint64_t> begun{0};
+  /// Results in the frame that the worker is writing, which begins where `results.head` is: they are
+  /// not lost if it dies. Upper half: head / 8, so that it can't be taken for another frame's.
+  std::atomic<std::uint64_t> unsent{0};
 };
+
+/// What `ChannelState::unsent` is for a frame at `head`.
+constexpr std::uint64_t unsent_results(std::uint64_t head, std::uint32_t count) {
+  return (head / 8) << 32U | count;
+}
 
 enum class Kind : std::uint32_t {
   // to the worker
@@ -45,11 +57,15 @@ enum class Kind : std::uint32_t {
   leave = 9,
   // to the parent
   ready = 20,
-  result = 21,
-  left = 22,  // the worker ends of its own accord: max_tasks, rss_limit
+  results = 21,  // of tasks in a row
+  left = 22,     // the worker ends of its own accord: max_tasks, rss_limit
+  error = 23,    // of the task whose result would be next
   // both ways
   large = 30,  // the frame comes in a memory file by the socket
 };
+
+/// What the sender of a frame of tasks wants to know of the time they take.
+enum class Times : std::uint32_t { none, together, each };
 
 struct FrameHeader {
   std::uint32_t bytes = 0;  // with this header; the next frame begins at a multiple of 8
@@ -89,7 +105,12 @@ class FieldReader {
     const auto bytes = take(get<std::uint32_t>());
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
-  std::span<const std::byte> take(std::size_t n);
+  std::span<const std::byte> take(std::size_t n) {
+    if (n > left_.size()) Decoder::throw_damaged();
+    const auto taken = left_.first(n);
+    left_ = left_.subspan(n);
+    return taken;
+  }
   std::span<const std::byte> left() const { return left_; }
 
  private:
@@ -99,31 +120,34 @@ class FieldReader {
 /// Gathers a frame.
 class FieldWriter {
  public:
-  void clear() { bytes_.clear(); }
+  void clear() { size_ = 0; }
   template <class T>
   void put(const T& value) {
-    append(&value, sizeof value);
+    std::memcpy(room(sizeof value), &value, sizeof value);
   }
   void text(std::string_view text) {
     put(static_cast<std::uint32_t>(text.size()));
     append(text.data(), text.size());
   }
   void append(const void* data, std::size_t n) {
-    if (n == 0) return;
-    const std::size_t at = bytes_.size();
-    bytes_.resize(at + n);
-    std::memcpy(bytes_.data() + at, data, n);
+    if (n > 0) std::memcpy(room(n), data, n);
   }
   template <class T>
   void patch(std::size_t at, const T& value) {
     std::memcpy(bytes_.data() + at, &value, sizeof value);
   }
-  void truncate(std::size_t size) { bytes_.resize(size); }
-  std::size_t size() const { return bytes_.size(); }
-  std::span<const std::byte> bytes() const { return bytes_; }
+  void truncate(std::size_t size) { size_ = size; }
+  std::size_t size() const { return size_; }
+  std::span<const std::byte> bytes() const { return {bytes_.data(), size_}; }
 
  private:
+  std::byte* room(std::size_t n) {
+    if (bytes_.size() - size_ < n) bytes_.resize(std::max(2 * bytes_.size(), size_ + n));
+    return bytes_.data() + std::exchange(size_, size_ + n);
+  }
+
   std::vector<std::byte> bytes_;
+  std::size_t size_ = 0;
 };
 
 /// The process-wide array of bells that parents sleep on, in memory that every worker maps.

@@ -28,7 +28,11 @@ bool Link::send(Kind kind, std::span<const std::byte> content, int fd, Bell& own
   const std::byte one{1};
   if (fd >= 0 && !send_message(socket_, {&one, 1}, {&fd, 1})) return false;
   if (frame_bytes(content.size()) <= max_frame) {
-    return write(kind, content, own_bell, peer_is_gone);
+    std::byte* to = reserve(content.size(), own_bell, peer_is_gone);
+    if (to == nullptr) return false;
+    if (!content.empty()) std::memcpy(to, content.data(), content.size());
+    commit(kind, content.size());
+    return true;
   }
   const Fd file = memory_copy("hoist-frame", content);
   const int number = file.get();
@@ -37,12 +41,12 @@ bool Link::send(Kind kind, std::span<const std::byte> content, int fd, Bell& own
   large.put(static_cast<std::uint32_t>(kind));
   large.put(std::uint32_t{0});
   large.put(static_cast<std::uint64_t>(content.size()));
-  return write(Kind::large, large.bytes(), own_bell, peer_is_gone);
+  return send(Kind::large, large.bytes(), -1, own_bell, peer_is_gone);
 }
 
-bool Link::write(Kind kind, std::span<const std::byte> content, Bell& own_bell,
-                 const std::function<bool()>& peer_is_gone) {
-  const std::size_t bytes = frame_bytes(content.size());
+std::byte* Link::reserve(std::size_t content_bytes, Bell& own_bell,
+                         const std::function<bool()>& peer_is_gone) {
+  const std::size_t bytes = frame_bytes(content_bytes);
   std::byte* to = out_.reserve(bytes);
   if (to == nullptr) {
     ring();
@@ -52,13 +56,20 @@ bool Link::write(Kind kind, std::span<const std::byte> content, Bell& own_bell,
       gone = to == nullptr && peer_is_gone();
       return to != nullptr || gone;
     });
-    if (gone) return false;
+    if (gone) return nullptr;
   }
-  const FrameHeader header{static_cast<std::uint32_t>(sizeof(FrameHeader) + content.size()), kind};
-  std::memcpy(to, &header, sizeof header);
-  if (!content.empty()) std::memcpy(to + sizeof header, content.data(), content.size());
+  return to + sizeof(FrameHeader);
+}
+
+void Link::commit(Kind kind, std::size_t content_bytes) {
+  const FrameHeader header{static_cast<std::uint32_t>(sizeof(FrameHeader) + content_bytes), kind};
+  const std::size_t bytes = frame_bytes(content_bytes);
+  std::memcpy(out_.reserve(bytes), &header, sizeof header);
   out_.commit(bytes);
-  return true;
+}
+
+std::span<std::byte> Link::behind_input() const {
+  return {in_.behind_head() + sizeof(FrameHeader), max_frame - sizeof(FrameHeader)};
 }
 
 std::size_t Link::receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,

@@ -24,18 +24,25 @@ class Link {
   void set_peer_bell(Bell* bell) { peer_bell_ = bell; }
 
   bool has_room(std::size_t bytes) { return out_.reserve(bytes) != nullptr; }
+  /// The place of the next frame's content, for one that is written bit by bit: at most `bytes`. Waits
+  /// until there is room; null where the peer is gone. Nothing else may be sent before `commit`.
+  std::byte* reserve(std::size_t bytes, Bell& own_bell, const std::function<bool()>& peer_is_gone);
+  void commit(Kind kind, std::size_t content_bytes);
+  /// Bytes ever sent, of frames.
+  std::uint64_t sent() const { return out_.head(); }
+
   bool has_input() const { return !in_.empty(); }
   /// Calls `handle(kind, content)` for each frame that is there, at most `limit`; content is valid
   /// during the call. Returns how many there were.
   std::size_t receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
                       std::size_t limit);
+  /// What comes behind the last frame from a peer that is no more, and how many bytes it had sent.
+  std::span<std::byte> behind_input() const;
+  std::uint64_t received() const { return in_.head(); }
   /// The descriptor that came before the frame at hand. Throws DamagedData where there is none.
   Fd take_descriptor();
 
  private:
-  bool write(Kind kind, std::span<const std::byte> content, Bell& own_bell,
-             const std::function<bool()>& peer_is_gone);
-
   RingWriter out_;
   RingReader in_;
   int socket_ = -1;

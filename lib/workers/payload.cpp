@@ -122,10 +122,8 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
   return entry.read_only;
 }
 
-PayloadSource::PayloadSource(std::span<const std::byte> payload, SegmentTable& table, bool adopt)
-    : table_(table), adopt_(adopt) {
-  FieldReader reader(payload);
-  for (auto n = reader.get<std::uint32_t>(); n > 0; --n) {
+void PayloadSource::read_pieces(FieldReader& reader, std::uint32_t n) {
+  for (; n > 0; --n) {
     Piece piece;
     piece.place.number = reader.get<std::uint32_t>();
     piece.place.offset = reader.get<std::uint64_t>();
@@ -133,7 +131,6 @@ PayloadSource::PayloadSource(std::span<const std::byte> payload, SegmentTable& t
     if (piece.place.number == 0) piece.inline_bytes = reader.take(piece.bytes);
     pieces_.push_back(piece);
   }
-  meta_ = reader.left();
 }
 
 std::span<const std::byte> PayloadSource::next_meta() { return std::exchange(meta_, {}); }

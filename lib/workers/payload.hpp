@@ -66,7 +66,12 @@ std::shared_ptr<Storage> map_segment(std::shared_ptr<Fd> fd, std::uint64_t offse
 /// Reads what write_payload wrote. The bytes must outlive it.
 class PayloadSource final : public DecodeSource {
  public:
-  PayloadSource(std::span<const std::byte> payload, SegmentTable& table, bool adopt);
+  PayloadSource(std::span<const std::byte> payload, SegmentTable& table, bool adopt)
+      : table_(table), adopt_(adopt) {
+    FieldReader reader(payload);
+    if (const auto n = reader.get<std::uint32_t>(); n > 0) read_pieces(reader, n);
+    meta_ = reader.left();
+  }
 
   std::span<const std::byte> next_meta() override;
   void expect_segment(std::size_t bytes) override;
@@ -79,6 +84,8 @@ class PayloadSource final : public DecodeSource {
     std::span<const std::byte> inline_bytes;
     std::uint64_t bytes = 0;
   };
+  void read_pieces(FieldReader& reader, std::uint32_t n);
+
   std::span<const std::byte> meta_;
   std::vector<Piece> pieces_;
   std::size_t next_ = 0;

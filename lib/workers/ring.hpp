@@ -92,7 +92,8 @@ class RingWriter {
     head_ += n;
     control_->head.store(head_, std::memory_order_release);
   }
-  std::size_t capacity() const { return capacity_; }
+  /// Bytes ever committed.
+  std::uint64_t head() const { return head_; }
 
  private:
   RingControl* control_ = nullptr;
@@ -115,6 +116,9 @@ class RingReader {
     return {data_ + tail_ % capacity_, n <= capacity_ ? n : 0};
   }
   bool empty() const { return control_->head.load(std::memory_order_acquire) == tail_; }
+  /// Where all has been released: what a writer that is no more left behind its last commit.
+  std::uint64_t head() const { return tail_; }
+  std::byte* behind_head() const { return data_ + tail_ % capacity_; }
   void release(std::size_t n) {
     tail_ += n;
     control_->tail.store(tail_, std::memory_order_release);

@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -21,6 +22,7 @@
 #include "workers/launch.hpp"
 #include "workers/link.hpp"
 #include "workers/payload.hpp"
+#include "workers/result_frames.hpp"
 #include "workers/result_sender.hpp"
 #include "workers/shared_bytes.hpp"
 
@@ -35,6 +37,9 @@ bool in_worker() noexcept { return is_worker; }
 namespace detail {
 
 namespace {
+
+/// Tasks between two looks at the clock, where they are very short: any of them may turn out long.
+constexpr std::size_t most_unwatched = 32;
 
 /// Ends this worker and the processes it started.
 [[noreturn]] void end_group(int code) {
@@ -100,11 +105,28 @@ class WorkerProcess final : private EncodeListener {
 
   /// Called where a task's result is encoded and still there.
   void encoded(Encoder& encoder) override {
+    constexpr std::uint32_t none = 0;
+    answered_ = true;
+    if (encoder.segments().empty() &&
+        results_.add(std::as_bytes(std::span(&none, 1)), encoder.meta())) {
+      return;
+    }
+    // Its blocks go before it.
+    results_.close();
     ResultSender sender(shared_from_, [this](std::span<const std::byte> content, int fd) {
       send(Kind::segment, content, fd);
     });
-    write_payload(result_, encoder.meta(), encoder.segments(), &sender);
+    payload_.clear();
+    write_payload(payload_, encoder.meta(), encoder.segments(), &sender);
     encoder.clear();
+    if (results_.add(payload_.bytes(), {})) return;
+    FieldWriter frame;
+    results_.put_times(frame);
+    frame.put(std::uint32_t{1});
+    frame.put(std::uint32_t{0});
+    frame.put(static_cast<std::uint32_t>(payload_.size()));
+    frame.append(payload_.bytes().data(), payload_.size());
+    send(Kind::results, frame.bytes());
   }
 
   Bell& bell() { return memory_.state().worker_bell; }
@@ -124,6 +146,7 @@ class WorkerProcess final : private EncodeListener {
     memory_ = ChannelMemory::open(fds[0].get());
     board_.emplace(BellBoard::open(fds[1].get()));
     link_ = Link(memory_, socket_, true);
+    results_ = ResultFrames(link_, memory_.state());
     follow_bell();
     // The first module of a process is the program itself.
     add_peer_module({"", build_id});
@@ -213,59 +236,58 @@ class WorkerProcess final : private EncodeListener {
   void run_tasks(FieldReader& fields) {
     follow_bell();
     auto count = fields.get<std::uint32_t>();
-    // The clock is a good part of a round trip with one small task.
-    const bool timed = fields.get<std::uint32_t>() != 0;
+    const auto times = static_cast<Times>(fields.get<std::uint32_t>());
     shared_from_ = static_cast<std::size_t>(fields.get<std::uint64_t>());
-    const auto clock = [timed] { return timed ? Clock::now() : Clock::time_point(); };
-    auto began = clock();
-    auto told = began;
+    const auto call =
+        reinterpret_cast<RunCall>(const_cast<void*>(cached_function(fields.get<std::uint32_t>())));
+    const auto number = fields.get<std::uint32_t>();
+    const Callable* const callable = number != 0 ? &callables_.at(number) : nullptr;
+    results_.start(times != Times::none);
+    Clock::time_point looked = results_.now();
+    Clock::time_point told = looked;
+    std::size_t stride = 1;  // tasks from one look at the clock to the next
+    std::size_t unwatched = 0;
     for (; count > 0; --count) {
-      const auto bytes = fields.get<std::uint32_t>();
-      const auto run = fields.get<std::uint32_t>();
-      const auto callable = fields.get<std::uint32_t>();
-      fields.get<std::uint32_t>();
       memory_.state().begun.store(++begun_, std::memory_order_release);
-      run_task(fields.take(bytes), run, callable, began);
-      const auto now = clock();
-      result_.patch(8, static_cast<std::int64_t>((now - began).count()));
-      send(Kind::result, result_.bytes());
+      run_task(fields.take(fields.get<std::uint32_t>()), call, callable);
+      if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();
+      if (rss_limit_ != 0 && resident_bytes() > rss_limit_) retire();
+      if (times == Times::each) {
+        results_.close();
+      } else if (times == Times::none || ++unwatched < stride) {
+        continue;
+      }
       // What took long is told at once; the end of a batch of short tasks tells them all.
+      const Clock::time_point now = times == Times::each ? results_.now() : Clock::now();
+      stride =
+          now - looked < std::chrono::microseconds(1) ? std::min(2 * stride, most_unwatched) : 1;
+      looked = now;
+      unwatched = 0;
       if (now - told > std::chrono::microseconds(200)) {
+        results_.close();
         link_.ring();
         told = now;
       }
-      began = now;
-      if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();
-      if (rss_limit_ != 0 && resident_bytes() > rss_limit_) retire();
     }
+    results_.close();
   }
 
-  void run_task(std::span<const std::byte> payload, std::uint32_t run, std::uint32_t callable,
-                Clock::time_point began) {
+  void run_task(std::span<const std::byte> payload, RunCall call, const Callable* callable) {
     encoder_.clear();
-    result_.clear();
-    result_.put(static_cast<std::int64_t>(began.time_since_epoch().count()));
-    result_.put(std::int64_t{0});  // patched below: time taken
-    result_.put(std::uint32_t{1});
-    result_.put(std::uint32_t{0});
+    answered_ = false;
     try {
-      void* object = nullptr;
-      if (callable != 0) {
-        const Callable& opened = callables_.at(callable);
-        if (opened.error) std::rethrow_exception(opened.error);
-        object = opened.object.get();
-      }
+      if (callable != nullptr && callable->error) std::rethrow_exception(callable->error);
       PayloadSource source(payload, segments_, false);
       Decoder decoder(source);
-      reinterpret_cast<RunCall>(const_cast<void*>(cached_function(run)))(object, decoder, encoder_);
+      call(callable != nullptr ? callable->object.get() : nullptr, decoder, encoder_);
     } catch (...) {
+      if (answered_) return;
       const auto packed = pack_error(std::current_exception());
-      result_.clear();
-      result_.put(static_cast<std::int64_t>(began.time_since_epoch().count()));
-      result_.put(std::int64_t{0});
-      result_.put(std::uint32_t{0});
-      result_.put(std::uint32_t{0});
-      result_.append(packed.data(), packed.size());
+      results_.close();
+      FieldWriter frame;
+      results_.put_times(frame);
+      frame.append(packed.data(), packed.size());
+      send(Kind::error, frame.bytes());
     }
   }
 
@@ -279,6 +301,7 @@ class WorkerProcess final : private EncodeListener {
   }
 
   [[noreturn]] void retire() {
+    results_.close();
     send(Kind::left, {});
     leave();
   }
@@ -302,7 +325,9 @@ class WorkerProcess final : private EncodeListener {
   std::vector<CodeAddress> functions_;
   std::map<std::uint32_t, Callable> callables_;
   Encoder encoder_;
-  FieldWriter result_;
+  ResultFrames results_;
+  FieldWriter payload_;
+  bool answered_ = false;  // the task at hand has a result
   std::size_t shared_from_ = large_storage;
   std::uint64_t begun_ = 0;
   std::uint64_t max_tasks_ = 0;

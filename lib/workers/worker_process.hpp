@@ -71,6 +71,8 @@ class WorkerProcess {
   /// Handles frames; those of segments and of start are handled here.
   std::size_t receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
                       std::size_t limit);
+  /// Of a dead worker, when nothing is left to receive: handles the results it had not sent yet.
+  void receive_unsent(const std::function<void(Kind, std::span<const std::byte>)>& handle);
   /// Which of this process's bells the worker rings, and this end sleeps on.
   void use_bell(std::size_t number);
   /// Tasks that the worker has begun since it started.

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -179,5 +180,44 @@ TEST_CASE("a task that ended its worker is run again where retries allow it") {
       CHECK(outcomes[i].value() == static_cast<int>(i));
       CHECK(outcomes[i].attempts() == (i % 7 == 3 ? 2 : 1));
     }
+  }
+}
+
+namespace {
+/// Notes that it runs, and ends its process at one task.
+struct NotesItself {
+  std::string file;
+  int operator()(int i) const {
+    std::ofstream(file, std::ios::app) << i << '\n';
+    if (i == 60) std::raise(SIGKILL);
+    return i;
+  }
+};
+}  // namespace
+
+// Results of short tasks travel many at a time: those before the crash are not to be lost, nor run again.
+TEST_CASE("what a worker had done before its end is neither lost nor done twice") {
+  for (const auto& backend : process_backends()) {
+    CAPTURE(backend);
+    const support::TempDir dir;
+    const std::string file = (dir / "ran").string();
+    try {
+      Parallel({.n_jobs = 2, .backend = backend, .batch_size = 50, .on_error = OnError::finish})
+          .map(std::views::iota(0, 200), NotesItself{file});
+      FAIL("no error");
+    } catch (const LoopErrors& errors) {
+      REQUIRE(errors.failures().size() == 1);
+      CHECK(errors.failures().front().index == 60);
+      const auto results = errors.results<int>();
+      for (std::size_t i = 0; i < 200; ++i) {
+        CHECK(results[i].has_value() == (i != 60));
+        if (i != 60) CHECK(results[i].value() == static_cast<int>(i));
+      }
+    }
+    std::multiset<int> ran;
+    std::ifstream in(file);
+    for (int i = 0; in >> i;) ran.insert(i);
+    CHECK(ran.size() == 200);
+    CHECK(std::set<int>(ran.begin(), ran.end()).size() == 200);
   }
 }

@@ -34,9 +34,9 @@ class Caller {
     frame.put(std::uint32_t{1});
     frame.put(std::uint32_t{0});
     frame.put(std::uint64_t{1} << 20);
-    frame.put(static_cast<std::uint32_t>(payload.size()));
     frame.put(worker->function_number(reinterpret_cast<const void*>(&run_call<F, Args...>)));
-    frame.put(std::uint64_t{0});
+    frame.put(std::uint32_t{0});
+    frame.put(static_cast<std::uint32_t>(payload.size()));
     frame.append(payload.bytes().data(), payload.size());
     if (!worker->send(Kind::tasks, frame.bytes())) throw std::runtime_error("dead");
     worker->ring();
@@ -52,14 +52,15 @@ class Caller {
                                      [&] { return worker->has_input() || worker->dead(); });
       const std::size_t n = worker->receive(
           [&](Kind kind, std::span<const std::byte> content) {
-            REQUIRE(kind == Kind::result);
             FieldReader fields(content);
             fields.get<std::int64_t>();
             fields.get<std::int64_t>();
-            const bool good = fields.get<std::uint32_t>() == 1;
+            if (kind == Kind::error) std::rethrow_exception(unpack_error(fields.left()));
+            REQUIRE(kind == Kind::results);
+            REQUIRE(fields.get<std::uint32_t>() == 1);
             fields.get<std::uint32_t>();
-            if (!good) std::rethrow_exception(unpack_error(fields.left()));
-            PayloadSource source(fields.left(), worker->segments(), true);
+            const auto payload = fields.take(fields.get<std::uint32_t>());
+            PayloadSource source(payload, worker->segments(), true);
             Decoder decoder(source);
             if constexpr (std::is_void_v<R>) {
               result = 0;
