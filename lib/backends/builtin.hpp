@@ -2,7 +2,9 @@
 #pragma once
 
 #include <hoist/backend.hpp>
+#include <hoist/parallel_options.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -13,6 +15,11 @@ std::shared_ptr<Backend> make_sequential_backend();
 std::shared_ptr<Backend> make_spawn_backend();
 std::shared_ptr<Backend> make_threads_backend();
 std::shared_ptr<Backend> make_fork_backend();
+
+/// Blocks of so many bytes travel in shared memory.
+inline std::size_t shared_from(const ParallelOptions& options) {
+  return options.max_nbytes ? options.max_nbytes->bytes() : static_cast<std::size_t>(-1);
+}
 
 struct BuiltinBackend {
   std::string_view name;

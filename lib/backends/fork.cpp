@@ -3,6 +3,7 @@
 #include <hoist/parallel_options.hpp>
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -20,6 +21,8 @@ namespace {
 
 /// After so many children that died between tasks, something else is wrong than a task.
 constexpr unsigned max_idle_deaths = 5;
+/// Within this time most children of small programs have answered.
+constexpr auto first_answers = std::chrono::microseconds(400);
 
 class ForkSession final : public Session {
  public:
@@ -61,6 +64,7 @@ class ForkSession final : public Session {
     const std::size_t wanted =
         std::min<std::size_t>(std::max<std::size_t>(fresh_, 1), loop_.n_jobs());
     fresh_ = 0;
+    watched_until_ = Clock::now() + first_answers;
     const ForkHold hold(loop_.options().force_fork);
     for (unsigned i = 0; i < wanted; ++i) {
       workers_.push_back(std::make_unique<ForkWorker>(loop_, event_.get(), i));
@@ -83,7 +87,19 @@ class ForkSession final : public Session {
     return moved;
   }
 
+  bool news(bool sleeping) {
+    bool any = false;
+    for (auto& worker : workers_) any = worker->has_news(sleeping) || any;
+    return any;
+  }
+
   void sleep(Clock::time_point deadline) {
+    // Children that were just forked answer in less time than it would take them to wake this process.
+    while (Clock::now() < watched_until_) {
+      ::sched_yield();
+      if (news(false)) return;
+    }
+    if (news(true)) return;
     std::vector<pollfd> watched;
     watched.push_back({event_.get(), POLLIN, 0});
     for (auto& worker : workers_) {
@@ -141,15 +157,14 @@ class ForkSession final : public Session {
   std::size_t forked_for_ = 0;
   std::size_t fresh_ = 0;
   unsigned idle_deaths_ = 0;
+  Clock::time_point watched_until_;
 };
 
 class ForkBackend final : public Backend {
  public:
   BackendTraits traits() const override {
-    return {.shares_memory = false,
-            .inherits_tasks = true,
-            .kills_tasks = true,
-            .batch_seconds = 500e-6};
+    return {
+        .shares_memory = false, .inherits_tasks = true, .kills_tasks = true, .batch_seconds = 2e-3};
   }
   std::unique_ptr<Session> open(Loop& loop) override { return std::make_unique<ForkSession>(loop); }
 };

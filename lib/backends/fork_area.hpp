@@ -12,8 +12,9 @@
 
 namespace hoist::detail {
 
-/// What precedes each result in the stream from child to parent. Then come `segments` lengths of 8
-/// bytes, `meta` bytes and the segments. An error is its packed form, as `meta`.
+/// What precedes each result in the stream from child to parent. Then come `segments` places, `meta`
+/// bytes and the segments that are not in a memory file, whose descriptors come by a socket. An error is
+/// its packed form, as `meta`.
 struct ResultHeader {
   enum class Kind : std::uint32_t {
     value,
@@ -26,6 +27,12 @@ struct ResultHeader {
   Kind kind = Kind::value;
   std::int64_t began = 0;  // Clock ticks
   double seconds = 0;
+};
+
+struct ResultPlace {
+  std::uint64_t bytes = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t number = 0;  // of the memory file; 0: in the stream
 };
 
 /// Memory that a forked child shares with its parent. Zero-filled pages are a valid one. Results live
@@ -54,6 +61,8 @@ struct ForkArea {
   // Child to parent: the task it is at (+ 1), since when, and how far it is in its batch.
   alignas(64) std::atomic<std::uint64_t> running{0};
   std::atomic<std::int64_t> began{0};
+  /// The parent has to be woken to look here. The child that does so clears it.
+  std::atomic<bool> parent_sleeps{false};
 
   // The stream of results.
   alignas(64) std::atomic<std::uint64_t> written{0};
@@ -75,8 +84,14 @@ inline void copy_to_stream(ForkArea& area, std::uint64_t at, const std::byte* fr
   std::copy_n(from + first, n - first, area.stream);
 }
 
-/// The life of a forked child; never returns. It wakes its parent by `event_fd`.
-[[noreturn]] void run_forked_child(Loop& loop, ForkArea& area, int event_fd, int stderr_fd,
-                                   int parent);
+/// What a forked child has of its parent's descriptors.
+struct ForkEnds {
+  int event = -1;   // wakes the parent
+  int socket = -1;  // for descriptors
+  int error = -1;   // becomes its stderr
+};
+
+/// The life of a forked child; never returns.
+[[noreturn]] void run_forked_child(Loop& loop, ForkArea& area, ForkEnds ends, int parent);
 
 }  // namespace hoist::detail

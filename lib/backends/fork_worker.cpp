@@ -19,9 +19,11 @@
 #include <cstdio>
 #include <iostream>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "base/thread_pool.hpp"
+#include "workers/descriptors.hpp"
 
 namespace hoist::detail {
 
@@ -64,6 +66,8 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number) : loop_(loop) 
   }
   stderr_.reset(ends[0]);
   Fd child_end(ends[1]);
+  Fd child_socket;
+  std::tie(socket_, child_socket) = socket_pair();
   // The child writes as to any stderr: it waits where the pipe is full.
   ::fcntl(child_end.get(), F_SETFL, 0);
   // What is in buffers would come out twice.
@@ -73,7 +77,8 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number) : loop_(loop) 
   const int pid = ::fork();
   if (pid == 0) {
     ThreadPool::renew_in_child();
-    run_forked_child(loop, *area_, event_fd, child_end.get(), parent);
+    socket_.reset();
+    run_forked_child(loop, *area_, {event_fd, child_socket.get(), child_end.get()}, parent);
   }
   if (pid < 0) {
     const int code = errno;
@@ -168,9 +173,21 @@ void ForkWorker::share() {
   }
 }
 
+bool ForkWorker::has_news(bool sleeping) {
+  if (sleeping) {
+    area_->parent_sleeps.store(true);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+  } else {
+    area_->parent_sleeps.store(false, std::memory_order_relaxed);
+  }
+  return area_->written.load(std::memory_order_acquire) !=
+         area_->read.load(std::memory_order_relaxed);
+}
+
 bool ForkWorker::receive() {
   bool any = false;
   while (receive_part()) any = true;
+  if (any) area_->child_bell.ring();  // it may wait for room
   return any;
 }
 
@@ -183,17 +200,19 @@ bool ForkWorker::receive_part() {
       to = reinterpret_cast<std::byte*>(&header_);
       size = sizeof header_;
       break;
-    case Stage::lengths:
-      to = reinterpret_cast<std::byte*>(lengths_.data());
-      size = lengths_.size() * sizeof lengths_[0];
+    case Stage::places:
+      to = reinterpret_cast<std::byte*>(places_.data());
+      size = places_.size() * sizeof places_[0];
       break;
     case Stage::meta:
       to = encoded_.meta.data();
       size = encoded_.meta.size();
       break;
     case Stage::segments:
-      to = encoded_.segments[segment_].owner->data();
-      size = encoded_.segments[segment_].bytes;
+      if (places_[segment_].number == 0) {
+        to = encoded_.segments[segment_].owner->data();
+        size = encoded_.segments[segment_].bytes;
+      }
       break;
   }
   const std::uint64_t at = area_->read.load(std::memory_order_relaxed);
@@ -203,23 +222,18 @@ bool ForkWorker::receive_part() {
   copy_from_stream(*area_, at, to + got_, part);
   got_ += part;
   area_->read.store(at + part, std::memory_order_release);
-  area_->child_bell.ring();
   if (got_ < size) return true;
   got_ = 0;
   switch (stage_) {
     case Stage::header:
-      lengths_.assign(header_.segments, 0);
+      places_.assign(header_.segments, {});
       encoded_.meta.resize(header_.meta);
       encoded_.segments.clear();
       segment_ = 0;
-      stage_ = header_.segments > 0 ? Stage::lengths : Stage::meta;
+      stage_ = header_.segments > 0 ? Stage::places : Stage::meta;
       return true;
-    case Stage::lengths:
-      for (const std::uint64_t bytes : lengths_) {
-        auto storage = allocate_storage(bytes, Fill::none);
-        std::byte* data = storage->data();
-        encoded_.segments.push_back({data, bytes, 1, std::move(storage)});
-      }
+    case Stage::places:
+      take_places();
       stage_ = Stage::meta;
       return true;
     case Stage::meta:
@@ -235,6 +249,28 @@ bool ForkWorker::receive_part() {
   stage_ = Stage::header;
   deliver();
   return true;
+}
+
+/// Memory for the segments of the result that is coming in.
+void ForkWorker::take_places() {
+  for (const ResultPlace& place : places_) {
+    std::shared_ptr<Storage> storage;
+    if (place.number == 0) {
+      storage = allocate_storage(place.bytes, Fill::none);
+    } else {
+      std::vector<std::byte> content;
+      std::vector<Fd> fds;
+      if (!receive_message(socket_.get(), 16, content, fds) || fds.size() != 1) {
+        throw DamagedData("a descriptor that should have come with a result didn't");
+      }
+      const auto number = static_cast<std::uint32_t>(place.number);
+      files_.add(number, std::move(fds.front()), place.offset + place.bytes);
+      storage = files_.map({number, place.offset}, place.bytes, true, true);
+      files_.forget(number);
+    }
+    std::byte* const data = storage->data();
+    encoded_.segments.push_back({data, place.bytes, 1, std::move(storage)});
+  }
 }
 
 void ForkWorker::deliver() {

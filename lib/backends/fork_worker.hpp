@@ -14,6 +14,7 @@
 
 #include "backends/fork_area.hpp"
 #include "base/file.hpp"
+#include "workers/payload.hpp"
 
 namespace hoist::detail {
 
@@ -49,6 +50,9 @@ class ForkWorker {
   bool has_work() const { return !given_.empty(); }
   /// Has it return tasks that it hasn't begun, for a worker that has none.
   void share();
+  /// Whether there are results to take. With `sleeping`, the child is told to wake this process by the
+  /// event when there are.
+  bool has_news(bool sleeping);
   /// Takes the results that came; true if there were any.
   bool receive();
   void pass_stderr_on();
@@ -64,6 +68,7 @@ class ForkWorker {
 
  private:
   bool receive_part();
+  void take_places();
   void deliver();
   void reap();
   void settled(std::size_t task);
@@ -74,6 +79,7 @@ class ForkWorker {
   ForkArea* area_ = nullptr;
   Fd pidfd_;
   Fd stderr_;
+  Fd socket_;
   std::string stderr_tail_;
   bool reaped_ = false;
   bool leaving_ = false;
@@ -82,10 +88,11 @@ class ForkWorker {
   std::deque<TaskRange> given_;           // what it has not settled
 
   // The result that is coming in.
-  enum class Stage : unsigned char { header, lengths, meta, segments };
+  enum class Stage : unsigned char { header, places, meta, segments };
   Stage stage_ = Stage::header;
   ResultHeader header_;
-  std::vector<std::uint64_t> lengths_;
+  std::vector<ResultPlace> places_;
+  SegmentTable files_;
   Encoded encoded_;
   std::size_t segment_ = 0;
   std::size_t got_ = 0;  // bytes of the part that is coming in

@@ -20,17 +20,13 @@ std::size_t next_bell() {
   return next.fetch_add(1) % BellBoard::count;
 }
 
-std::size_t share_from(const ParallelOptions& options) {
-  return options.max_nbytes ? options.max_nbytes->bytes() : static_cast<std::size_t>(-1);
-}
-
 /// A loop on worker processes, moved along by the thread that owns it.
 class SpawnSession final : public Session {
  public:
   explicit SpawnSession(Loop& loop)
       : loop_(loop),
         bell_(next_bell()),
-        segments_(share_from(loop.options()), loop.options().temp_folder,
+        segments_(shared_from(loop.options()), loop.options().temp_folder,
                   loop.options().mmap_mode >= MmapMode::read_write),
         options_(loop.options().workers),
         threads_(std::max(1U, static_cast<unsigned>(usable_cores()) / loop.n_jobs())) {
@@ -106,7 +102,8 @@ class SpawnSession final : public Session {
         any = true;
         wanted_ = std::max<std::size_t>(wanted_, 1);
       }
-      if (!loop_.stopping()) any = worker->feed() || any;
+      any = (!loop_.stopping() && worker->feed()) || any;
+      worker->ring();
     }
     sweep();
     return any;

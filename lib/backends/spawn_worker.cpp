@@ -12,6 +12,8 @@
 #include <string>
 #include <utility>
 
+#include "backends/builtin.hpp"
+
 namespace hoist::detail {
 
 namespace {
@@ -64,10 +66,11 @@ std::string last_words(const WorkerEnd& end) {
 }  // namespace
 
 SpawnWorker::SpawnWorker(Loop& loop, LoopSegments& segments, unsigned number, std::size_t bell)
-    : loop_(loop), segments_(segments), bell_(bell) {
+    : loop_(loop),
+      segments_(segments),
+      bell_(bell),
+      share_results_from_(shared_from(loop.options())) {
   info_.number = number;
-  const auto& max_nbytes = loop.options().max_nbytes;
-  share_results_from_ = max_nbytes ? max_nbytes->bytes() : static_cast<std::size_t>(-1);
 }
 
 void SpawnWorker::set_process(std::shared_ptr<WorkerProcess> process) {
@@ -128,6 +131,10 @@ bool SpawnWorker::feed() {
   return any;
 }
 
+void SpawnWorker::ring() {
+  if (process_ != nullptr && std::exchange(rings_, false)) process_->ring();
+}
+
 bool SpawnWorker::send_tasks() {
   const std::size_t before = unsent_.size();
   while (unsent_.size() > 0 && process_->has_room(2 * max_frame) && send_frame()) {
@@ -179,6 +186,7 @@ bool SpawnWorker::send_frame() {
   process_->announce_modules();
   if (!process_->send(Kind::tasks, frame_.bytes())) return false;  // bury() sees to it
   process_->ring();
+  rings_ = false;
   return true;
 }
 
@@ -233,6 +241,7 @@ TaskRange SpawnWorker::pop_sent(std::size_t most) {
 
 bool SpawnWorker::receive() {
   if (process_ == nullptr || !process_->has_input()) return false;
+  rings_ = true;  // it may be waiting for room
   const bool was_ready = process_->ready;
   process_->receive(
       [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); },
@@ -351,7 +360,8 @@ Clock::time_point SpawnWorker::deadline() const {
 }
 
 void SpawnWorker::check_deadline() {
-  if (Clock::now() < deadline()) return;
+  const Clock::time_point limit = deadline();
+  if (limit == Clock::time_point::max() || Clock::now() < limit) return;
   timed_out_ = true;
   process_->kill();
 }

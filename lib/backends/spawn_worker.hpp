@@ -34,6 +34,8 @@ class SpawnWorker {
   bool bury();
   /// Fetches tasks while it has less than it needs, and sends as much as there is room for.
   bool feed();
+  /// Wakes the process after receive(), where feed() didn't.
+  void ring();
   bool busy() const { return in_flight_ + unsent_.size() > 0; }
   /// Gives back what was not sent.
   void drop_unsent();
@@ -73,6 +75,7 @@ class SpawnWorker {
   std::uint32_t callable_ = 0;
   bool timed_out_ = false;
   bool leaving_ = false;
+  bool rings_ = false;  // the process is to be woken: to wake it takes a fence, so once is enough
   unsigned idle_deaths_ = 0;
   Encoder encoder_;
   FieldWriter frame_;

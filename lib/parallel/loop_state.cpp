@@ -133,6 +133,7 @@ void LoopState::encode_context(Encoder& to) const {
 }
 
 bool LoopState::idle() {
+  if (outstanding_.load() != 0) return false;
   const std::lock_guard lock(mutex_);
   // In this order: tasks are counted as outstanding before they are taken, and as returned before
   // they cease to be outstanding.

@@ -120,7 +120,7 @@ bool WorkerProcess::send(Kind kind, std::span<const std::byte> content, int fd) 
 
 std::size_t WorkerProcess::receive(
     const std::function<void(Kind, std::span<const std::byte>)>& handle, std::size_t limit) {
-  const std::size_t count = link_.receive(
+  return link_.receive(
       [&](Kind kind, std::span<const std::byte> content) {
         if (kind == Kind::ready) {
           ready = true;
@@ -134,8 +134,6 @@ std::size_t WorkerProcess::receive(
         }
       },
       limit);
-  if (count > 0) link_.ring();  // it may be waiting for room
-  return count;
 }
 
 void WorkerProcess::receive_unsent(

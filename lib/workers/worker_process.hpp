@@ -68,7 +68,8 @@ class WorkerProcess {
   /// Whether frames of so many bytes in all can be sent without waiting.
   bool has_room(std::size_t bytes) { return link_.has_room(bytes); }
   bool has_input() const { return link_.has_input(); }
-  /// Handles frames; those of segments and of start are handled here.
+  /// Handles frames; those of segments and of start are handled here. The worker may wait for the room
+  /// they took: ring().
   std::size_t receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
                       std::size_t limit);
   /// Of a dead worker, when nothing is left to receive: handles the results it had not sent yet.

@@ -97,3 +97,54 @@ TEST_CASE("file descriptors and processes don't grow") {
   CHECK(open_files() == before);
   CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
 }
+
+TEST_CASE("large results are born in shared memory and adopted") {
+  const std::size_t before = open_files();
+  {
+    // More of them than a socket holds descriptors.
+    const auto results =
+        Parallel({.n_jobs = 2, .backend = "fork"}).map(std::views::iota(0, 400), [](int i) {
+          auto array = Array<double>::uninitialized({std::size_t{1} << 17});
+          array[0] = i;
+          array[array.size() - 1] = -i;
+          return std::pair(array, std::vector<float>(1 << 18, static_cast<float>(i)));
+        });
+    for (int i = 0; i < 400; ++i) {
+      const auto& [array, numbers] = results[static_cast<std::size_t>(i)];
+      CHECK(array[0] == i);
+      CHECK(array[array.size() - 1] == -i);
+      CHECK(array.storage()->backing().fd >= 0);
+      CHECK(numbers.back() == static_cast<float>(i));
+    }
+    results[7].first[1] = 5;
+    CHECK(results[7].first[1] == 5);
+  }
+  CHECK(open_files() == before);
+  const auto small = Parallel({.n_jobs = 2, .backend = "fork", .max_nbytes = "64M"})
+                         .map(std::views::iota(0, 4), [](int i) {
+                           auto array = Array<double>::uninitialized({std::size_t{1} << 18});
+                           std::fill(array.data(), array.data() + array.size(), i);
+                           return array;
+                         });
+  for (int i = 0; i < 4; ++i) CHECK(small[static_cast<std::size_t>(i)][99] == i);
+}
+
+TEST_CASE("large results of a child that dies afterwards are there") {
+  try {
+    Parallel({.n_jobs = 2, .backend = "fork", .batch_size = 10, .on_error = OnError::finish})
+        .map(std::views::iota(0, 20), [](int i) {
+          if (i == 5) std::raise(SIGKILL);
+          auto array = Array<double>::uninitialized({std::size_t{1} << 18});
+          array[3] = i;
+          return array;
+        });
+    FAIL("no error");
+  } catch (const LoopErrors& errors) {
+    CHECK(errors.failures().size() == 1);
+    const auto& results = errors.results<Array<double>>();
+    for (std::size_t i = 0; i < 20; ++i) {
+      REQUIRE(results[i].has_value() == (i != 5));
+      if (i != 5) CHECK((*results[i])[3] == static_cast<double>(i));
+    }
+  }
+}

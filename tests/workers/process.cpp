@@ -70,6 +70,7 @@ class Caller {
             answered = true;
           },
           1);
+      worker->ring();
       if (n == 0 && worker->dead()) throw std::runtime_error("died");
     }
     if constexpr (!std::is_void_v<R>) return std::move(*result);
