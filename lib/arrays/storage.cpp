@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/storage.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "arrays/private_pages.hpp"
+#include "base/kept_fd.hpp"
 
 namespace hoist::detail {
 
@@ -31,30 +32,25 @@ class PageStorage final : public Storage {
  public:
   PageStorage(std::byte* data, std::size_t bytes, void* mapping, std::size_t mapped)
       : Storage(data, bytes, true), mapping_(mapping), mapped_(mapped) {}
-  ~PageStorage() override {
-    ::munmap(mapping_, mapped_);
-    if (fd_ >= 0) ::close(fd_);
-  }
+  ~PageStorage() override { ::munmap(mapping_, mapped_); }
 
   Backing backing() const override {
     const std::lock_guard lock(mutex_);
-    if (fd_ >= 0 && any_page_is_private(data(), bytes())) {
-      ::close(fd_);
-      fd_ = -1;
-    }
-    return {fd_, 0};
+    if (fd_ && any_page_is_private(data(), bytes())) fd_.reset();
+    return {fd_.get(), 0};
   }
 
   bool move_to_copy(int fd) override {
     const std::lock_guard lock(mutex_);
-    if (fd_ >= 0) return false;
+    KeptFd kept{Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0))};
+    if (fd_ || !kept) return false;
     // In one step: who reads meanwhile finds the old pages or the new, which are equal. Private, so
     // that writes stay here and forked children get copies, as with any memory.
     if (::mmap(data(), bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
                0) == MAP_FAILED) {
       return false;
     }
-    fd_ = fd;
+    fd_ = std::move(kept);
     return true;
   }
 
@@ -62,7 +58,7 @@ class PageStorage final : public Storage {
   void* mapping_;
   std::size_t mapped_;
   mutable std::mutex mutex_;
-  mutable int fd_ = -1;
+  mutable KeptFd fd_;
 };
 
 class WrappedStorage final : public Storage {

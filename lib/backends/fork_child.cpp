@@ -135,6 +135,7 @@ class Child final : public TaskRun {
     header.seconds = std::chrono::duration<double>(ended_ - began_).count();
     put(&header, sizeof header);
     places_.clear();
+    sender_.restart();
     for (const Segment& segment : segments) {
       const SegmentPlace place = sender_.place(segment);
       places_.push_back({segment.bytes, place.offset, place.number});

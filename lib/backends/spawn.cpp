@@ -104,6 +104,7 @@ class SpawnSession final : public Session {
       }
       any = (!loop_.stopping() && worker->feed()) || any;
       worker->ring();
+      if (segments_.full()) sweep();
     }
     sweep();
     return any;

@@ -137,7 +137,8 @@ void SpawnWorker::ring() {
 
 bool SpawnWorker::send_tasks() {
   const std::size_t before = unsent_.size();
-  while (unsent_.size() > 0 && process_->has_room(2 * max_frame) && send_frame()) {
+  while (unsent_.size() > 0 && !segments_.full() && process_->has_room(2 * max_frame) &&
+         send_frame()) {
   }
   return unsent_.size() < before;
 }
@@ -148,7 +149,7 @@ bool SpawnWorker::send_frame() {
   PortableCode code;
   std::uint32_t count = 0;
   frame_.clear();
-  while (unsent_.size() > 0 && frame_.size() < frame_full) {
+  while (unsent_.size() > 0 && frame_.size() < frame_full && (count == 0 || !segments_.full())) {
     const std::size_t task = unsent_.first;
     try {
       const PortableCode its = tasks.portable(task);

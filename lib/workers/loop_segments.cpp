@@ -52,12 +52,10 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
   if (!tasks_write_ && owner != nullptr && segment.data == owner->data() &&
       segment.bytes == owner->bytes()) {
     // From now on the array lives on the copy, and later loops need none.
-    Fd kept = duplicate(shared.fd.get());
-    if (owner->move_to_copy(kept.get())) kept.release();
+    owner->move_to_copy(shared.fd.get());
   }
   if (owner == nullptr) {
-    shared.copy = map_segment(std::make_shared<Fd>(duplicate(shared.fd.get())), 0, segment.bytes,
-                              MapAs::read_only);
+    shared.copy = map_segment(shared.fd.get(), 0, segment.bytes, MapAs::read_only);
   }
   return shared;
 }
@@ -97,10 +95,11 @@ SegmentPlace LoopSegments::place(const Segment& segment, WorkerProcess& worker) 
 }
 
 void LoopSegments::sweep(std::span<const std::shared_ptr<WorkerProcess>> workers) {
+  std::size_t kept = 0;
   std::size_t copies = 0;
   for (auto at = shared_.begin(); at != shared_.end();) {
     const bool gone = at->storage != nullptr ? at->owner.expired() : ++copies > max_copies;
-    if (!gone) {
+    if (!gone && ++kept < max_segments) {
       ++at;
       continue;
     }

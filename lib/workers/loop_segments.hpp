@@ -25,7 +25,10 @@ class LoopSegments {
   SegmentPlace place(const Segment& segment, WorkerProcess& worker);
 
   bool empty() const { return shared_.empty(); }
-  /// Lets go of segments whose arrays are gone, here and in the workers.
+  /// There are as many as should be: sweep().
+  bool full() const { return shared_.size() >= max_segments; }
+  /// Lets go of segments whose arrays are gone and, where there are too many, of those that were not
+  /// used for the longest time, here and in the workers.
   void sweep(std::span<const std::shared_ptr<WorkerProcess>> workers);
   /// Makes a worker forget all.
   static void forget_all(WorkerProcess& worker);
@@ -56,9 +59,16 @@ class WorkerSegments final : public SegmentSender {
  public:
   WorkerSegments(LoopSegments& segments, WorkerProcess& worker)
       : segments_(segments), worker_(worker) {}
-  SegmentPlace place(const Segment& segment) override { return segments_.place(segment, worker_); }
+  SegmentPlace place(const Segment& segment) override {
+    // A single task with very many would have them all at once.
+    if (placed_ == max_segments) return {};
+    const SegmentPlace place = segments_.place(segment, worker_);
+    placed_ += place.number != 0 ? 1 : 0;
+    return place;
+  }
 
  private:
+  std::size_t placed_ = 0;
   LoopSegments& segments_;
   WorkerProcess& worker_;
 };

@@ -3,11 +3,14 @@
 
 #include <hoist/error.hpp>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <string>
 #include <utility>
+
+#include "base/kept_fd.hpp"
 
 namespace hoist::detail {
 
@@ -15,23 +18,19 @@ namespace {
 
 class MappedSegment final : public Storage {
  public:
-  MappedSegment(std::shared_ptr<Fd> fd, std::uint64_t offset, Mapping mapping, std::size_t before,
-                std::size_t bytes, MapAs as)
-      : Storage(mapping.data() + before, bytes, as != MapAs::read_only),
+  /// `fd`: keeps the file at hand, where it has these bytes for good.
+  MappedSegment(KeptFd fd, std::uint64_t offset, Mapping mapping, std::size_t before,
+                std::size_t bytes, bool writable)
+      : Storage(mapping.data() + before, bytes, writable),
         fd_(std::move(fd)),
         offset_(offset),
-        mapping_(std::move(mapping)),
-        as_(as) {}
-  // The bytes of a private copy may differ from the file's.
-  Backing backing() const override {
-    return as_ == MapAs::private_copy ? Backing{} : Backing{fd_->get(), offset_};
-  }
+        mapping_(std::move(mapping)) {}
+  Backing backing() const override { return {fd_.get(), offset_}; }
 
  private:
-  std::shared_ptr<Fd> fd_;
+  KeptFd fd_;
   std::uint64_t offset_;
   Mapping mapping_;
-  MapAs as_;
 };
 
 std::atomic<MmapMode> argument_mode{MmapMode::copy_on_write};
@@ -55,14 +54,16 @@ void write_payload(FieldWriter& to, std::span<const std::byte> meta,
   to.append(meta.data(), meta.size());
 }
 
-std::shared_ptr<Storage> map_segment(std::shared_ptr<Fd> fd, std::uint64_t offset,
-                                     std::size_t bytes, MapAs as) {
+std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, MapAs as) {
   static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t start = offset / page * page;
   const auto before = static_cast<std::size_t>(offset - start);
-  Mapping mapping = map_memory(fd->get(), bytes + before, as, start);
-  return std::make_shared<MappedSegment>(std::move(fd), offset, std::move(mapping), before, bytes,
-                                         as);
+  Mapping mapping = map_memory(fd, bytes + before, as, start);
+  // The bytes of a private copy may differ from the file's.
+  KeptFd kept;
+  if (as != MapAs::private_copy) kept = KeptFd(Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+  return std::make_shared<MappedSegment>(std::move(kept), offset, std::move(mapping), before, bytes,
+                                         as != MapAs::read_only);
 }
 
 void SegmentTable::add(std::uint32_t number, Fd fd, std::uint64_t bytes) {
@@ -72,7 +73,7 @@ void SegmentTable::add(std::uint32_t number, Fd fd, std::uint64_t bytes) {
   }
   const std::lock_guard lock(mutex_);
   empty_.store(false, std::memory_order_release);
-  entries_[number] = {std::make_shared<Fd>(std::move(fd)), *size, {}};
+  entries_[number] = {std::move(fd), *size, {}};
 }
 
 void SegmentTable::forget(std::uint32_t number) {
@@ -96,11 +97,11 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
     Decoder::throw_damaged();
   }
   Entry& entry = at->second;
-  if (adopt) return map_segment(entry.fd, place.offset, bytes, MapAs::shared);
+  if (adopt) return map_segment(entry.fd.get(), place.offset, bytes, MapAs::shared);
   if (writable) {
     switch (argument_mode.load(std::memory_order_relaxed)) {
       case MmapMode::none: {
-        const auto mapped = map_segment(entry.fd, place.offset, bytes, MapAs::read_only);
+        const auto mapped = map_segment(entry.fd.get(), place.offset, bytes, MapAs::read_only);
         auto own = allocate_storage(bytes, Fill::none);
         std::memcpy(own->data(), mapped->data(), bytes);
         return own;
@@ -110,14 +111,14 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
             "an array argument that a task could write to can't be mapped read-only (mmap_mode is "
             "read): let the task take Array<const T>, or use copy_on_write");
       case MmapMode::copy_on_write: break;
-      default: return map_segment(entry.fd, place.offset, bytes, MapAs::shared);
+      default: return map_segment(entry.fd.get(), place.offset, bytes, MapAs::shared);
     }
-    return map_segment(entry.fd, place.offset, bytes, MapAs::private_copy);
+    return map_segment(entry.fd.get(), place.offset, bytes, MapAs::private_copy);
   }
   // Readers share one mapping: its page tables are filled once, not once a task.
   const auto& known = entry.read_only;
   if (known == nullptr || known->backing().offset != place.offset || known->bytes() != bytes) {
-    entry.read_only = map_segment(entry.fd, place.offset, bytes, MapAs::read_only);
+    entry.read_only = map_segment(entry.fd.get(), place.offset, bytes, MapAs::read_only);
   }
   return entry.read_only;
 }

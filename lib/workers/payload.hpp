@@ -17,6 +17,10 @@
 
 namespace hoist::detail {
 
+/// So many memory files may be under way to another process, or known to it at a time: a process has
+/// 1024 descriptors, if nobody has asked for more.
+inline constexpr std::size_t max_segments = 64;
+
 /// A block of bytes that the other end finds in a memory file it was sent.
 struct SegmentPlace {
   std::uint32_t number = 0;  // 0: the bytes are in the frame
@@ -47,7 +51,7 @@ class SegmentTable {
 
  private:
   struct Entry {
-    std::shared_ptr<Fd> fd;
+    Fd fd;
     std::uint64_t bytes = 0;
     std::shared_ptr<Storage> read_only;
   };
@@ -59,9 +63,8 @@ class SegmentTable {
 /// How this process sees shared arguments from now on (ParallelOptions::mmap_mode).
 void map_arguments(MmapMode mode);
 
-/// Storage that maps the whole of a memory file.
-std::shared_ptr<Storage> map_segment(std::shared_ptr<Fd> fd, std::uint64_t offset,
-                                     std::size_t bytes, MapAs as);
+/// Storage that maps a part of a memory file.
+std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, MapAs as);
 
 /// Reads what write_payload wrote. The bytes must outlive it.
 class PayloadSource final : public DecodeSource {

@@ -6,7 +6,7 @@
 namespace hoist::detail {
 
 SegmentPlace ResultSender::place(const Segment& segment) {
-  if (segment.bytes < shared_from_) return {};
+  if (segment.bytes < shared_from_ || next_ > max_segments) return {};
   const std::uint32_t number = next_++;
   FieldWriter frame;
   frame.put(number);

@@ -9,13 +9,15 @@
 namespace hoist::detail {
 
 /// Hands a result's large blocks to the parent: as they are, where they were born in shared memory
-/// and nobody here keeps them, else copied once.
+/// and nobody here keeps them, else copied once. Of a result that has very many, the rest goes inline.
 class ResultSender final : public SegmentSender {
  public:
   /// `tell(content, fd)` sends a segment frame and its descriptor.
   ResultSender(std::size_t shared_from, std::function<void(std::span<const std::byte>, int)> tell)
       : shared_from_(shared_from), tell_(std::move(tell)) {}
   SegmentPlace place(const Segment& segment) override;
+  /// The next result's blocks are counted from 1 again.
+  void restart() { next_ = 1; }
 
  private:
   std::size_t shared_from_;

@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "base/kept_fd.hpp"
 #include "workers/descriptors.hpp"
 
 namespace hoist::detail {
@@ -13,14 +14,14 @@ namespace {
 
 class BornShared final : public Storage {
  public:
-  BornShared(Fd fd, Mapping mapping)
+  BornShared(KeptFd fd, Mapping mapping)
       : Storage(mapping.data(), mapping.bytes(), true),
         fd_(std::move(fd)),
         mapping_(std::move(mapping)) {}
   Backing backing() const override { return {fd_.get(), 0}; }
 
  private:
-  Fd fd_;
+  KeptFd fd_;
   Mapping mapping_;
 };
 
@@ -28,7 +29,8 @@ class BornShared final : public Storage {
 
 std::shared_ptr<Storage> allocate_shared(std::size_t bytes) {
   try {
-    Fd fd = memory_file("hoist-array", bytes);
+    KeptFd fd(memory_file("hoist-array", bytes));
+    if (!fd) return nullptr;
     Mapping mapping = map_memory(fd.get(), bytes, MapAs::shared);
     return std::make_shared<BornShared>(std::move(fd), std::move(mapping));
   } catch (const SystemError&) {

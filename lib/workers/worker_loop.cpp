@@ -115,6 +115,7 @@ class WorkerProcess final : private EncodeListener {
     results_.close();
     ResultSender sender(shared_from_, [this](std::span<const std::byte> content, int fd) {
       send(Kind::segment, content, fd);
+      link_.ring();  // who sends more waits until these are taken
     });
     payload_.clear();
     write_payload(payload_, encoder.meta(), encoder.segments(), &sender);

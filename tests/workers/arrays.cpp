@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <hoist/parallel.hpp>
 #include <hoist/share.hpp>
@@ -112,4 +113,53 @@ TEST_CASE("a shared value is one for all loops") {
   CHECK(parallel().map(std::vector{small, small}, [](const Shared<std::string>& s) {
     return *s;
   }) == std::vector<std::string>{"text", "text"});
+}
+
+namespace {
+/// Lets this process have only so many descriptors in its scope.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(rlim_t most) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit few = before_;
+    few.rlim_cur = most;
+    ::setrlimit(RLIMIT_NOFILE, &few);
+  }
+  ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+}  // namespace
+
+// Each had kept a descriptor: a loop with a thousand large results failed.
+TEST_CASE("there may be more large arrays than descriptors") {
+  const FewDescriptors few(500);
+  constexpr std::size_t n = std::size_t{1} << 17;
+  for (const char* backend : {"spawn", "fork"}) {
+    CAPTURE(backend);
+    const Parallel loop({.n_jobs = 2, .backend = backend, .workers = {.env = {{"FEW", "1"}}}});
+    const auto arrays = loop.map(std::views::iota(0, 700), [](int i) {
+      auto array = Array<double>::uninitialized({n});
+      array[5] = i;
+      return array;
+    });
+    for (int i = 0; i < 700; ++i) CHECK(arrays[static_cast<std::size_t>(i)][5] == i);
+    const auto back = loop.map(arrays, [](const Array<double>& array) { return array[5]; });
+    for (int i = 0; i < 700; ++i) CHECK(back[static_cast<std::size_t>(i)] == i);
+    const auto total = loop(delayed(
+        [](const std::vector<Array<double>>& all) { return all[3][5] + all[699][5]; })(arrays));
+    CHECK(std::get<0>(total) == 702);
+    const auto many = loop.map(std::views::iota(0, 2), [](int i) {
+      std::vector<Array<double>> all;
+      for (int k = 0; k < 300; ++k) {
+        all.push_back(Array<double>::uninitialized({n}));
+        all.back()[5] = i * k;
+      }
+      return all;
+    });
+    for (int k = 0; k < 300; ++k) CHECK(many[1][static_cast<std::size_t>(k)][5] == k);
+  }
 }

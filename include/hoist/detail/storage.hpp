@@ -31,7 +31,7 @@ class Storage {
   virtual Backing backing() const { return {}; }
   /// Lets the storage live on a file that was made as a copy of all its bytes, of which it becomes a
   /// private mapping: the heap memory is free, and `backing()` tells the file for as long as nothing
-  /// is written here. Takes over the descriptor where it returns true.
+  /// is written here. False where nothing was done.
   virtual bool move_to_copy(int fd);
 
  private:
