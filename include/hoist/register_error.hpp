@@ -5,11 +5,15 @@
 
 #include <exception>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <typeinfo>
 
 namespace hoist {
+
+template <class E>
+class PortableError;
 
 namespace detail {
 
@@ -32,47 +36,106 @@ template <class E>
   throw error;
 }
 
+/// The base of the standard library that keeps E's text, if it has one.
+template <class E>
+using TextBase = std::conditional_t<
+    std::is_convertible_v<E*, std::logic_error*>, std::logic_error,
+    std::conditional_t<std::is_convertible_v<E*, std::runtime_error*>, std::runtime_error, void>>;
+
+/// Aggregates with a base class are no values; asking whether they are would not compile.
+template <class E>
+constexpr bool has_form() {
+  if constexpr (std::is_aggregate_v<E> && std::is_base_of_v<PortableError<E>, E>) {
+    return UserSerialize<E>;
+  } else {
+    return Storable<E>;
+  }
+}
+
+/// Whether E's text is all there is to it, as far as can be seen.
+template <class E>
+constexpr bool is_only_text() {
+  using Base = TextBase<E>;
+  if constexpr (!std::is_void_v<Base>) {
+    return sizeof(E) == sizeof(Base);
+  } else {
+    return std::is_constructible_v<E, const std::string&> || sizeof(E) == sizeof(std::exception);
+  }
+}
+
+template <class E>
+E make_error(const std::string& what) {
+  if constexpr (std::is_constructible_v<E, const std::string&>) {
+    return E(what);
+  } else {
+    return E{};
+  }
+}
+
 }  // namespace detail
 
 /// Lets exceptions of type E come back from another process as themselves, not as RemoteError.
 ///
-/// E is Storable and default-constructible (all its state arrives), or can be made from its what()
-/// text. To be called in parent and worker alike, which a namespace-scope initializer does:
+/// E can be made from its text or from nothing. If it has more than its text it is Storable: all that
+/// `serialize` visits arrives, and the text of the standard bases (std::runtime_error and the like).
+/// To be called in parent and worker alike, which a namespace-scope initializer does:
 ///
-///     const bool known = hoist::register_error<MyError>();
+///     const bool known = hoist::register_error<TheirError>();
 ///
-/// The standard library's exceptions and hoist's own need no registration. Exceptions derived from E
-/// are not covered by it. Thread-safe; a second registration of a type replaces the first.
+/// The standard library's exceptions and hoist's own need no registration; nor do classes of yours
+/// that derive from PortableError. Exceptions derived from E are not covered by it. Thread-safe; a
+/// second registration of a type replaces the first.
 template <class E>
 bool register_error(std::string name = {}) {
+  static_assert(
+      std::is_constructible_v<E, const std::string&> || std::is_default_constructible_v<E>,
+      "hoist: an exception that arrives as itself has a constructor from its text or a "
+      "default constructor");
+  static_assert(detail::has_form<E>() || detail::is_only_text<E>(),
+                "hoist: an exception with members arrives as itself if it has a member "
+                "`template <class Ar> void serialize(Ar& ar) { ar(first, second); }`");
   if (name.empty()) name = detail::readable_type(typeid(E));
   detail::ErrorForm form;
   form.name = std::move(name);
-  if constexpr (Storable<E> && std::is_default_constructible_v<E>) {
-    form.write = [](detail::Encoder& to, const std::exception_ptr& error) {
-      try {
-        std::rethrow_exception(error);
-      } catch (const E& e) {
-        detail::Form<E>::traverse(to, e);
-      }
-    };
-    form.raise = [](detail::Decoder& from, const std::string&, bool has_cause) {
-      E error{};
-      detail::Form<E>::traverse(from, error);
-      detail::raise_error<E>(std::move(error), has_cause);
-    };
-  } else {
-    static_assert(
-        std::is_constructible_v<E, const std::string&>,
-        "register_error: give the exception a serialize() and a default constructor, or a "
-        "constructor from its text");
-    form.write = [](detail::Encoder&, const std::exception_ptr&) {};
-    form.raise = [](detail::Decoder&, const std::string& what, bool has_cause) {
-      detail::raise_error<E>(E(what), has_cause);
-    };
-  }
+  form.write = [](detail::Encoder& to, const std::exception_ptr& error) {
+    try {
+      std::rethrow_exception(error);
+    } catch (const E& e) {
+      if constexpr (detail::has_form<E>()) detail::Form<E>::traverse(to, e);
+    }
+  };
+  form.raise = [](detail::Decoder& from, const std::string& what, bool has_cause) {
+    E error = detail::make_error<E>(what);
+    // Constructors often add to what they are given; this is the text as it was.
+    using Base = detail::TextBase<E>;
+    if constexpr (!std::is_void_v<Base>) static_cast<Base&>(error) = Base(what);
+    if constexpr (detail::has_form<E>()) detail::Form<E>::traverse(from, error);
+    detail::raise_error<E>(std::move(error), has_cause);
+  };
   detail::add_error_form(typeid(E), std::move(form));
   return true;
 }
+
+/// Exceptions of a class that derives from this one too come back from another process as themselves:
+///
+///     class ParseError : public std::runtime_error, hoist::PortableError<ParseError> { ... };
+///
+/// Nothing needs to be called: a program that can throw one knows it, in every process. What E must
+/// have is what register_error asks for.
+template <class E>
+class PortableError {
+ public:
+  PortableError() = default;
+  PortableError(const PortableError&) = default;
+  PortableError& operator=(const PortableError&) = default;
+  // Whoever throws one needs its destructor, which needs the variable, whose initializer registers.
+  ~PortableError() { static_cast<void>(&known_); }
+
+ private:
+  static const bool known_;
+};
+
+template <class E>
+const bool PortableError<E>::known_ = register_error<E>();
 
 }  // namespace hoist

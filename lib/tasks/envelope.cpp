@@ -107,7 +107,7 @@ void write_state(Writer& writer, const Description& description, const std::exce
     Form<std::string>::traverse(encoder, description.what);
     state = encoder.take();
     name = readable_type(typeid(std::string));
-  } else if (const auto form = find_error_form(description.type)) {
+  } else if (const ErrorForm* const form = find_error_form(description.type)) {
     try {
       Encoder encoder;
       // The exception may be a copy that ends with the handler: nothing of it is borrowed.
@@ -161,7 +161,7 @@ std::exception_ptr unpack(std::span<const std::byte> packed, int depth) {
   if (!reader.done() && depth < max_causes) cause = unpack(as_bytes(reader.text()), depth + 1);
 
   const auto raise = [&] {
-    if (const auto form = name.empty() ? nullptr : find_error_form_named(name)) {
+    if (const ErrorForm* const form = name.empty() ? nullptr : find_error_form_named(name)) {
       EncodedSource source(as_bytes(meta), segments);
       Decoder decoder(source);
       form->raise(decoder, what, cause != nullptr);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "tasks/error_forms.hpp"
 
+#include <deque>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
@@ -11,8 +12,11 @@ namespace {
 
 struct Forms {
   std::shared_mutex mutex;
-  std::map<std::string, std::shared_ptr<const ErrorForm>, std::less<>> by_type;
-  std::map<std::string, std::shared_ptr<const ErrorForm>, std::less<>> by_name;
+  // Those that were replaced too: another thread may be using them, and the library whose code would
+  // destroy them may have been unloaded.
+  std::deque<ErrorForm> all;
+  std::map<std::string, const ErrorForm*, std::less<>> by_type;
+  std::map<std::string, const ErrorForm*, std::less<>> by_name;
 };
 
 Forms& bare_forms() {
@@ -21,12 +25,13 @@ Forms& bare_forms() {
 }
 
 void put(const std::type_info& type, ErrorForm form) {
-  const auto shared = std::make_shared<const ErrorForm>(std::move(form));
-  const std::unique_lock lock(bare_forms().mutex);
-  bare_forms().by_type[type.name()] = shared;
+  Forms& forms = bare_forms();
+  const std::unique_lock lock(forms.mutex);
+  const ErrorForm& kept = forms.all.emplace_back(std::move(form));
+  forms.by_type[type.name()] = &kept;
   // The class that std::throw_with_nested(E) throws, under its mangled name in the Itanium ABI.
-  bare_forms().by_type["St17_Nested_exceptionI" + std::string(type.name()) + "E"] = shared;
-  bare_forms().by_name[shared->name] = shared;
+  forms.by_type["St17_Nested_exceptionI" + std::string(type.name()) + "E"] = &kept;
+  forms.by_name[kept.name] = &kept;
 }
 
 Forms& forms() {
@@ -42,14 +47,14 @@ void add_error_form(const std::type_info& type, ErrorForm form) {
   put(type, std::move(form));
 }
 
-std::shared_ptr<const ErrorForm> find_error_form(std::string_view type_name) {
+const ErrorForm* find_error_form(std::string_view type_name) {
   Forms& all = forms();
   const std::shared_lock lock(all.mutex);
   const auto at = all.by_type.find(type_name);
   return at == all.by_type.end() ? nullptr : at->second;
 }
 
-std::shared_ptr<const ErrorForm> find_error_form_named(std::string_view name) {
+const ErrorForm* find_error_form_named(std::string_view name) {
   Forms& all = forms();
   const std::shared_lock lock(all.mutex);
   const auto at = all.by_name.find(name);

@@ -38,6 +38,21 @@ struct Refused : std::exception {
 };
 [[maybe_unused]] const bool registered = register_error<Refused>();
 
+/// Named nowhere but where it is thrown and caught.
+class Spoilt : public std::runtime_error, PortableError<Spoilt> {
+ public:
+  explicit Spoilt(const std::string& text = {}, std::vector<int> where = {})
+      : std::runtime_error("spoilt: " + text), where_(std::move(where)) {}
+  const std::vector<int>& where() const { return where_; }
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(where_);
+  }
+
+ private:
+  std::vector<int> where_;
+};
+
 using Thrower = void (*)();
 struct Case {
   Thrower raise;
@@ -175,6 +190,20 @@ TEST_CASE("the state of an exception arrives") {
     } catch (const Refused& error) {
       CHECK(error.code == 7);
       CHECK(error.reasons == std::vector<std::string>{"first", "second"});
+    }
+    try {
+      parallel.map(std::vector{1, 2}, [](int i) -> int {
+        try {
+          throw Spoilt("the root", {i});
+        } catch (...) {
+          std::throw_with_nested(Spoilt("at the top", {4, 5}));
+        }
+      });
+      FAIL("nothing was thrown");
+    } catch (const Spoilt& top) {
+      CHECK(std::string(top.what()) == "spoilt: at the top");
+      CHECK(top.where() == std::vector{4, 5});
+      CHECK_THROWS_WITH_AS(std::rethrow_if_nested(top), "spoilt: the root", Spoilt);
     }
     // What an inner loop throws.
     try {

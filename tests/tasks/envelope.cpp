@@ -35,6 +35,46 @@ struct Textual : std::runtime_error {
 };
 [[maybe_unused]] const bool textual = register_error<Textual>("textual");
 
+/// Adds to the text it is given, and has a member beside it.
+class ParseError : public std::runtime_error, PortableError<ParseError> {
+ public:
+  explicit ParseError(const std::string& text = {}, int line = 0)
+      : std::runtime_error("parse: " + text), line_(line) {}
+  int line() const { return line_; }
+
+ private:
+  friend struct hoist::Access;
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(line_);
+  }
+  int line_ = 0;
+};
+
+struct JustText : std::logic_error, PortableError<JustText> {
+  explicit JustText(const std::string& text) : std::logic_error("just " + text) {}
+};
+
+struct Fixed : std::exception, PortableError<Fixed> {
+  const char* what() const noexcept override { return "always this"; }
+};
+
+/// Not even an exception.
+struct Cell : PortableError<Cell> {
+  int row = 0;
+  int column = 0;
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(row, column);
+  }
+};
+
+struct Pair {
+  int row;
+  std::string column;
+};
+[[maybe_unused]] const bool aggregate = register_error<Pair>();
+
 template <class E>
 std::exception_ptr there_and_back(const E& error) {
   return unpack_error(pack_error(std::make_exception_ptr(error)));
@@ -82,6 +122,57 @@ TEST_CASE("exceptions of known types arrive as themselves") {
     std::rethrow_exception(there_and_back("characters"));
   } catch (const std::string& value) {
     CHECK(value == "characters");
+  }
+}
+
+TEST_CASE("portable errors arrive as themselves, with text and state") {
+  CHECK(arrives(ParseError("no brace", 7)) == "parse: no brace");
+  CHECK(arrives(JustText("so")) == "just so");
+  CHECK(arrives(Fixed()) == "always this");
+  try {
+    std::rethrow_exception(there_and_back(ParseError("no brace", 7)));
+  } catch (const ParseError& error) {
+    CHECK(error.line() == 7);
+  }
+  Cell cell;
+  cell.row = 3;
+  cell.column = 4;
+  try {
+    std::rethrow_exception(there_and_back(cell));
+  } catch (const Cell& there) {
+    CHECK(there.row == 3);
+    CHECK(there.column == 4);
+  }
+  try {
+    std::rethrow_exception(there_and_back(Pair{5, std::string(5000, 'c')}));
+  } catch (const Pair& there) {
+    CHECK(there.row == 5);
+    CHECK(there.column.size() == 5000);
+  }
+}
+
+TEST_CASE("portable errors as causes of each other") {
+  std::exception_ptr sent;
+  try {
+    try {
+      throw ParseError("inner", 1);
+    } catch (...) {
+      std::throw_with_nested(ParseError("outer", 2));
+    }
+  } catch (...) {
+    sent = std::current_exception();
+  }
+  try {
+    std::rethrow_exception(unpack_error(pack_error(sent)));
+  } catch (const ParseError& outer) {
+    CHECK(outer.line() == 2);
+    CHECK(std::string(outer.what()) == "parse: outer");
+    try {
+      std::rethrow_if_nested(outer);
+      FAIL("no cause");
+    } catch (const ParseError& inner) {
+      CHECK(inner.line() == 1);
+    }
   }
 }
 
