@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,6 +20,7 @@ namespace {
 using Set = void (*)(int);
 using Get = int (*)();
 using SetLocal = int (*)(int);
+using SetWide = void (*)(std::int64_t);
 using Control = void (*)(void*);
 
 /// A pair of functions that ask for and say the number of threads, for the calling thread.
@@ -28,13 +30,29 @@ struct Knob {
   SetLocal set_local = nullptr;  // returns what was before; 0: the process's number
 };
 
+/// The same for a library that has one number for the process.
+struct ProcessKnob {
+  ProcessKnob(Get get_number, SetWide set_number) : get(get_number), set(set_number) {}
+
+  void limit(ThreadLimit limit);
+  void restore();
+
+  const Get get;
+  // BLIS takes 64 bits; OpenBLAS takes an int, for which such a call does as well.
+  const SetWide set;
+
+ private:
+  std::mutex mutex_;
+  unsigned users_ = 0;  // the first one's limit holds
+  int before_ = 0;
+};
+
 /// What was found among the loaded libraries.
 struct Libraries {
   unsigned long long loads = 0;
   const Libraries* older = nullptr;  // others may be reading it; there are few, and they stay
   std::vector<Knob> knobs;
-  Get blas_get = nullptr;
-  Set blas_set = nullptr;
+  std::vector<std::shared_ptr<ProcessKnob>> process_knobs;
   Control tbb_create = nullptr;
   Control tbb_destroy = nullptr;
 };
@@ -89,13 +107,13 @@ void look_into(void* library, Libraries& found) {
   if (is_new(mkl, &Knob::set_local)) {
     found.knobs.push_back({symbol<Get>(library, "MKL_Get_Max_Threads"), nullptr, mkl});
   }
-  const auto blis = symbol<Set>(library, "bli_thread_set_num_threads");
-  if (is_new(blis, &Knob::set)) {
-    found.knobs.push_back({symbol<Get>(library, "bli_thread_get_num_threads"), blis, nullptr});
-  }
-  if (found.blas_set == nullptr) {
-    found.blas_set = symbol<Set>(library, "openblas_set_num_threads");
-    found.blas_get = symbol<Get>(library, "openblas_get_num_threads");
+  for (const std::string name : {"openblas", "bli_thread"}) {
+    const auto get = symbol<Get>(library, (name + "_get_num_threads").c_str());
+    const auto set = symbol<SetWide>(library, (name + "_set_num_threads").c_str());
+    if (get == nullptr || set == nullptr) continue;
+    const auto has_it = [&](const auto& knob) { return knob->set == set; };
+    if (std::any_of(found.process_knobs.begin(), found.process_knobs.end(), has_it)) continue;
+    found.process_knobs.push_back(std::make_shared<ProcessKnob>(get, set));
   }
   if (found.tbb_create == nullptr) {
     found.tbb_create =
@@ -118,6 +136,7 @@ const Libraries& refresh() {
   auto found = std::make_unique<Libraries>();
   found->loads = loads;
   found->older = known;
+  if (known != nullptr) found->process_knobs = known->process_knobs;  // they may be in use
   look_into(RTLD_DEFAULT, *found);
   for (const std::string& path : candidates()) {
     // Kept open from here on: their functions are called at the end of scopes.
@@ -139,14 +158,16 @@ bool is_wanted(ThreadLimit limit, int now) {
   return limit.exact ? now != wanted : now > wanted;
 }
 
-struct BlasLimit {
-  std::mutex mutex;
-  unsigned users = 0;
-  int before = 0;
-};
-BlasLimit& blas_limit() {
-  static auto* const limit = new BlasLimit;
-  return *limit;
+void ProcessKnob::limit(ThreadLimit limit) {
+  const std::lock_guard lock(mutex_);
+  if (users_++ > 0) return;
+  before_ = get();
+  if (is_wanted(limit, before_)) set(static_cast<int>(limit.threads));
+}
+
+void ProcessKnob::restore() {
+  const std::lock_guard lock(mutex_);
+  if (--users_ == 0 && get() != before_) set(before_);
 }
 
 }  // namespace
@@ -191,23 +212,14 @@ ProcessThreads::ProcessThreads(ThreadLimit limit) {
     all.tbb_create(&tbb_);
     limits_tbb_ = true;
   }
-  if (all.blas_set != nullptr && all.blas_get != nullptr) {
-    BlasLimit& blas = blas_limit();
-    const std::lock_guard lock(blas.mutex);
-    limits_blas_ = true;
-    if (blas.users++ > 0) return;
-    blas.before = all.blas_get();
-    if (is_wanted(limit, blas.before)) all.blas_set(static_cast<int>(limit.threads));
-  }
+  for (const auto& knob : all.process_knobs) knob->limit(limit);
 }
 
 ProcessThreads::~ProcessThreads() {
+  if (libraries_ == nullptr) return;
   const auto* const all = static_cast<const Libraries*>(libraries_);
   if (limits_tbb_) all->tbb_destroy(&tbb_);
-  if (!limits_blas_) return;
-  BlasLimit& blas = blas_limit();
-  const std::lock_guard lock(blas.mutex);
-  if (--blas.users == 0) all->blas_set(blas.before);
+  for (const auto& knob : all->process_knobs) knob->restore();
 }
 
 void limit_inner_threads(ThreadLimit limit) {

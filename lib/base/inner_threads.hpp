@@ -8,7 +8,7 @@ namespace hoist::detail {
 
 // Numeric libraries start as many threads as there are cores, each time they are called: from tasks
 // that run beside each other, far too many. Those that are loaded are told so by their own functions:
-// OpenMP runtimes, MKL and BLIS for a thread, OpenBLAS and oneTBB for a process.
+// OpenMP runtimes and MKL for a thread, OpenBLAS, BLIS and oneTBB for a process.
 
 /// How many threads libraries may start. A limit that nobody asked for only lowers what they have.
 struct ThreadLimit {
@@ -48,7 +48,6 @@ class ProcessThreads {
   const void* libraries_ = nullptr;
   TbbControl tbb_;
   bool limits_tbb_ = false;
-  bool limits_blas_ = false;
 };
 
 /// Both, for the rest of this process's life: for processes that only run tasks.
