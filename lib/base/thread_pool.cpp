@@ -5,10 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <system_error>
-#include <thread>
 
+#include "base/own_thread.hpp"
 #include "base/spin.hpp"
 
 namespace hoist::detail {
@@ -48,19 +47,11 @@ unsigned ThreadPool::enlist(Job& job, unsigned count) {
   job.queued_ += count;
   queued_.store(queue_.size(), std::memory_order_relaxed);
   while (soon < count && threads_ < max_threads) {
-    // Signals are for the program's own threads.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool made = true;
     try {
-      std::thread([this] { thread(); }).detach();
+      start_own_thread("hoist", [this] { thread(); });
     } catch (const std::system_error&) {
-      made = false;
+      break;
     }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    if (!made) break;
     ++threads_;
     ++soon;
   }
@@ -98,7 +89,6 @@ void ThreadPool::count_own_thread(int change) { others.fetch_add(change); }
 bool ThreadPool::in_pool() { return pool_thread; }
 
 void ThreadPool::thread() {
-  ::pthread_setname_np(::pthread_self(), "hoist");
   pool_thread = true;
   std::unique_lock lock(mutex_);
   for (;;) {

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/own_thread.hpp"
 #include "base/thread_pool.hpp"
 #include "parallel/loop_state.hpp"
 
@@ -86,18 +87,11 @@ class Watch {
 
   Watch() {
     ::sem_init(&news_, 0, 0);
-    // Signals are for the program's own threads.
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread([this] { run(); }).detach();
+    start_own_thread("hoist-ctrl-c", [this] { run(); });
     ThreadPool::count_own_thread(1);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
   [[noreturn]] void run() {
-    ::pthread_setname_np(::pthread_self(), "hoist-ctrl-c");
     for (;;) {
       while (::sem_wait(&news_) != 0) {
       }

@@ -23,6 +23,7 @@
 #include <system_error>
 
 #include "base/file.hpp"
+#include "base/own_thread.hpp"
 
 extern "C" char** environ;
 
@@ -103,25 +104,18 @@ pid_t launch_worker(const Launch& launch) {
   if (!null) throw SystemError("can't open \"/dev/null\" for a worker process", errno);
   Fd high(::fcntl(null.get(), F_DUPFD_CLOEXEC, 16));
   if (!high) throw SystemError("can't start a worker process", errno);
-  // No handler of this process may run in the child while it shares this memory.
-  sigset_t all;
-  sigset_t before;
   sigset_t none;
-  ::sigfillset(&all);
   ::sigemptyset(&none);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   std::error_code error;
   pid_t pid = -1;
-  try {
+  {
+    // No handler of this process may run in the child while it shares this memory.
+    const BlockSignals blocked;
     Setup setup(launch, high.get(), none);
     bp::child child(setup, bp::posix::use_vfork, error);
     pid = child.id();
     child.detach();
-  } catch (...) {
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    throw;
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (error || pid <= 0) throw SystemError("can't start a worker process", error.value());
   return pid;
 }

@@ -13,9 +13,9 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <vector>
 
+#include "base/own_thread.hpp"
 #include "base/thread_pool.hpp"
 
 namespace hoist::detail {
@@ -47,15 +47,9 @@ Supervisor::Supervisor()
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!epoll_ || !wakeup_) throw SystemError("can't watch worker processes", errno);
   watch(wakeup_.get(), wakeup_id, EPOLLIN);
-  // Signals are for the program's own threads.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread([this] { run(); }).detach();
+  start_own_thread("hoist-workers", [this] { run(); });
   // Not in the way of backend fork: a child starts afresh.
   ThreadPool::count_own_thread(1);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 void Supervisor::watch(int fd, std::uint64_t id, unsigned events) {
