@@ -15,7 +15,7 @@ function(run)
   endif()
 endfunction()
 
-# Configures, builds and runs the user's program in ${WORK_DIR}/${name}.
+# Configures, builds and runs the user's programs in ${WORK_DIR}/${name}.
 function(build_user name)
   set(dir ${WORK_DIR}/${name})
   file(COPY ${CMAKE_CURRENT_LIST_DIR}/user/ DESTINATION ${dir}/source)
@@ -23,10 +23,13 @@ function(build_user name)
       -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_FLAGS_DEBUG=-O0
       ${ARGN})
   run(${CMAKE_COMMAND} --build ${dir}/build --parallel 2)
-  execute_process(COMMAND ${dir}/build/user WORKING_DIRECTORY ${dir} RESULT_VARIABLE result)
-  if(NOT result EQUAL 0)
-    message(FATAL_ERROR "the user's program failed: ${result}")
-  endif()
+  foreach(program IN ITEMS user errors_usual errors_static_runtime)
+    execute_process(COMMAND ${dir}/build/${program} WORKING_DIRECTORY ${dir} TIMEOUT 60
+                    RESULT_VARIABLE result)
+    if(NOT result EQUAL 0)
+      message(FATAL_ERROR "the user's program ${program} failed: ${result}")
+    endif()
+  endforeach()
 endfunction()
 
 function(expect_library dir shared)
