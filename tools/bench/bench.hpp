@@ -21,6 +21,10 @@ double median(std::vector<double> samples);
 /// that Python or a module is missing (the row then says so).
 std::vector<double> python(const std::string& script);
 
+/// The same for a group of this program in a process of its own: for what comes first in a program.
+/// Groups named --so only run that way.
+std::vector<double> fresh(const std::string& group);
+
 /// A directory for files of the benchmark, removed at exit: $HOIST_BENCH_DIR or the working directory.
 const std::string& scratch();
 

@@ -38,6 +38,18 @@ struct Scratch {
   std::string path;
 };
 
+std::vector<double> numbers_of(const std::string& command) {
+  std::vector<double> numbers;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return numbers;
+  double number = 0;
+  while (std::fscanf(pipe, "%lf", &number) == 1) numbers.push_back(number);
+  ::pclose(pipe);
+  return numbers;
+}
+
+bool is_inner(const std::string& group) { return group.starts_with("--"); }
+
 }  // namespace
 
 Group::Group(std::string name, void (*run)()) { groups()[std::move(name)] = run; }
@@ -72,14 +84,11 @@ std::vector<double> medians(int rounds, const std::vector<std::function<void()>>
 std::vector<double> python(const std::string& script) {
   const std::string file = scratch() + "/peer.py";
   std::ofstream(file) << script;
-  std::vector<double> numbers;
-  FILE* pipe =
-      ::popen(("cd '" + scratch() + "' && /usr/bin/python3 peer.py 2>peer.err").c_str(), "r");
-  if (pipe == nullptr) return numbers;
-  double number = 0;
-  while (std::fscanf(pipe, "%lf", &number) == 1) numbers.push_back(number);
-  ::pclose(pipe);
-  return numbers;
+  return numbers_of("cd '" + scratch() + "' && /usr/bin/python3 peer.py 2>peer.err");
+}
+
+std::vector<double> fresh(const std::string& group) {
+  return numbers_of("'" + std::filesystem::read_symlink("/proc/self/exe").string() + "' " + group);
 }
 
 const std::string& scratch() {
@@ -110,7 +119,12 @@ void note(const std::string& text) { std::printf("# %s\n", text.c_str()); }
 int main(int argc, char** argv) {
   std::vector<std::string> names(argv + 1, argv + argc);
   if (names.empty()) {
-    for (const auto& [name, run] : bench::groups()) names.push_back(name);
+    for (const auto& [name, run] : bench::groups()) {
+      if (!bench::is_inner(name)) names.push_back(name);
+    }
+  } else if (bench::is_inner(names[0]) && bench::groups().contains(names[0])) {
+    bench::groups()[names[0]]();
+    return 0;
   }
   std::printf("%-52s %10s %-8s %-28s %10s  %-10s %s\n", "work", "hoist", "unit", "other", "other",
               "ratio", "target");
@@ -118,7 +132,9 @@ int main(int argc, char** argv) {
     const auto group = bench::groups().find(name);
     if (group == bench::groups().end()) {
       std::fprintf(stderr, "no group is called \"%s\"; there are:", name.c_str());
-      for (const auto& known : bench::groups()) std::fprintf(stderr, " %s", known.first.c_str());
+      for (const auto& [known, run] : bench::groups()) {
+        if (!bench::is_inner(known)) std::fprintf(stderr, " %s", known.c_str());
+      }
       std::fprintf(stderr, "\n");
       return 2;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Loops beside oneTBB, OpenMP, raw fork and Python's multiprocessing.
+// Loops beside oneTBB, OpenMP, raw fork and what Python has.
 
 #include <hoist/parallel.hpp>
 
@@ -13,6 +13,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <functional>
 #include <limits>
 #include <ranges>
 #include <string>
@@ -124,26 +126,97 @@ void raw_fork() {
   ::munmap(page, 4096);
 }
 
-void start_of_forks() {
+double at(const std::vector<double>& numbers, std::size_t i) {
+  return i < numbers.size() ? numbers[i] : std::numeric_limits<double>::quiet_NaN();
+}
+
+void fork_loop() {
   const Parallel loop({.n_jobs = cores, .backend = "fork", .force_fork = true});
+  bench::keep(loop.map(std::views::iota(0, cores), [](int i) { return i; }));
+}
+
+/// In one process again and again, and as the first thing of a process.
+void start_of_forks() {
+  const auto again = bench::medians(21, {fork_loop, raw_fork});
+  const auto again_python = bench::python(R"(
+import time, multiprocessing as mp
+def f(i): return i
+times = []
+for _ in range(9):
+    t = time.perf_counter()
+    with mp.get_context('fork').Pool(2) as pool: pool.map(f, range(2))
+    times.append(time.perf_counter() - t)
+print(sorted(times)[4])
+)");
+  std::vector<std::vector<double>> first(3);
+  for (int i = 0; i < 9; ++i) {
+    first[0].push_back(at(bench::fresh("--first-fork-loop"), 0));
+    first[1].push_back(at(bench::fresh("--first-raw-fork"), 0));
+    first[2].push_back(at(bench::python(R"(
+import time, multiprocessing as mp
+def f(i): return i
+t = time.perf_counter()
+with mp.get_context('fork').Pool(2) as pool: pool.map(f, range(2))
+print(time.perf_counter() - t)
+)"),
+                          0));
+  }
+  const auto rows = [](const std::string& work, double ours, double raw, double python) {
+    bench::row(work, "us", ours * 1e6, "2 raw forks", raw * 1e6, bench::Goal::at_most, 3);
+    bench::row(work, "us", ours * 1e6, "multiprocessing.Pool", python * 1e6, bench::Goal::at_most,
+               0.1);
+  };
+  rows("fork: a program's first loop with 2 children", bench::median(first[0]),
+       bench::median(first[1]), bench::median(first[2]));
+  rows("fork: its later loops with 2 children", again[0], again[1], at(again_python, 0));
+}
+
+/// What Python has, on threads and in forked processes: calls of nothing, at the best of a few chunk
+/// sizes where those are to be chosen, and checksums (which let other threads run) of about 1 ms.
+void beside_python(const std::string& backend, const std::string& joblib_backend,
+                   const std::string& executor) {
+  const Parallel loop({.n_jobs = cores, .backend = backend, .force_fork = true});
+  const auto nothing = std::views::iota(0, 1'000'000);
+  const auto tasks = std::views::iota(0, 600);
+  const auto body = [](int i) { spin_for(uneven(i, 1000)); };
   const auto times = bench::medians(
-      21, {[&] { bench::keep(loop.map(std::views::iota(0, cores), [](int i) { return i; })); },
-           raw_fork});
-  bench::row("fork: first loop with 2 children", "us", times[0] * 1e6, "2 raw forks",
-             times[1] * 1e6, bench::Goal::at_most, 3);
-  const auto python = bench::python(
-      "import time, multiprocessing as mp\n"
-      "def f(i): return i\n"
-      "ctx = mp.get_context('fork')\n"
-      "best = []\n"
-      "for _ in range(5):\n"
-      "    t = time.perf_counter()\n"
-      "    with ctx.Pool(2) as pool: pool.map(f, range(2))\n"
-      "    best.append(time.perf_counter() - t)\n"
-      "print(sorted(best)[2])\n");
-  bench::row("fork: first loop with 2 children", "us", times[0] * 1e6, "multiprocessing.Pool",
-             python.empty() ? std::numeric_limits<double>::quiet_NaN() : python[0] * 1e6,
-             bench::Goal::at_most, 0.1);
+      3, {[&] { bench::keep(loop.map(nothing, [](int i) { return i; })); },
+          [&] { std::ranges::for_each(tasks, body); }, [&] { loop.for_each(tasks, body); }});
+  const std::string common = R"(
+import time, zlib
+from concurrent.futures import ThreadPoolExecutor, ProcessPoolExecutor
+from joblib import Parallel, delayed
+def clock(f):
+    t = time.perf_counter(); f(); return time.perf_counter() - t
+def nothing(i): return i
+data = memoryview(bytes(16 << 20))
+per_byte = min(clock(lambda: zlib.crc32(data)) for _ in range(3)) / len(data)
+def work(i):
+    mean = ((i * 2654435761 & 0xffffffff) >> 16) % 1000 / 1000
+    zlib.crc32(data[:int(1e-3 * (0.25 + 1.5 * mean) / per_byte)])
+def measure(best_rate, loop):
+    print(best_rate)
+    print(clock(lambda: [work(i) for i in range(600)]) / loop())
+)";
+  const auto joblib = bench::python(common + "backend = '" + joblib_backend + "'" + R"(
+with Parallel(n_jobs=2, backend=backend) as p:
+    p(delayed(nothing)(i) for i in range(100))
+    measure(20000 / clock(lambda: p(delayed(nothing)(i) for i in range(20000))),
+            lambda: clock(lambda: p(delayed(work)(i) for i in range(600))))
+)");
+  const auto futures = bench::python(common + "executor = " + executor + R"(
+with executor(2) as p:
+    list(p.map(nothing, range(100)))
+    measure(max(20000 / clock(lambda: list(p.map(nothing, range(20000), chunksize=c))) for c in (100, 1000, 5000)),
+            lambda: clock(lambda: list(p.map(work, range(600)))))
+)");
+  for (const auto& [name, peer] :
+       {std::pair("joblib " + joblib_backend, joblib), std::pair(executor, futures)}) {
+    bench::row(backend + ": tasks that do nothing", "tasks/s", 1e6 / times[0], name, at(peer, 0),
+               bench::Goal::at_least, 2);
+    bench::row(backend + ": 600 uneven tasks of about 1 ms", "speed-up", times[1] / times[2], name,
+               at(peer, 1), bench::Goal::at_least, 0.98);
+  }
 }
 
 void run() {
@@ -154,8 +227,14 @@ void run() {
   real_tasks("threads", 1000, 600, 1.95);
   real_tasks("fork", 10, 40'000, 1.9);
   real_tasks("fork", 1000, 600, 1.9);
+  beside_python("threads", "threading", "ThreadPoolExecutor");
+  beside_python("fork", "multiprocessing", "ProcessPoolExecutor");
 }
 
+void print_seconds(const std::function<void()>& work) { std::printf("%g\n", bench::seconds(work)); }
+
 const bench::Group group("parallel", run);
+const bench::Group first_fork_loop("--first-fork-loop", [] { print_seconds(fork_loop); });
+const bench::Group first_raw_fork("--first-raw-fork", [] { print_seconds(raw_fork); });
 
 }  // namespace
