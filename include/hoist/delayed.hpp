@@ -64,6 +64,10 @@ class Delay {
 /// `delayed(f)(a, b)` is the call f(a, b), to be made by Parallel.
 template <class F>
 Delay<std::decay_t<F>> delayed(F&& f) {
+  using Callable = std::decay_t<F>;
+  static_assert(std::is_class_v<Callable> || std::is_member_pointer_v<Callable> ||
+                    std::is_function_v<std::remove_pointer_t<Callable>>,
+                "delayed(f)(args...): f is the function itself, not the result of calling it");
   return Delay<std::decay_t<F>>(std::forward<F>(f));
 }
 

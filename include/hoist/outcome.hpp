@@ -79,7 +79,7 @@ class LoopErrors : public Error {
   /// type; BadArgument otherwise, and for a loop without results.
   template <class R>
   const std::vector<std::optional<R>>& results() const {
-    if (!results_ || *type_ != typeid(R)) throw_wrong_type();
+    if (!results_ || *type_ != typeid(R)) throw_wrong_type(typeid(R));
     return *static_cast<const std::vector<std::optional<R>>*>(results_.get());
   }
 
@@ -91,7 +91,7 @@ class LoopErrors : public Error {
   }
 
  private:
-  [[noreturn]] static void throw_wrong_type();
+  [[noreturn]] void throw_wrong_type(const std::type_info& wanted) const;
 
   std::shared_ptr<const std::vector<TaskFailure>> failures_;
   std::shared_ptr<const void> results_;

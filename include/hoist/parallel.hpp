@@ -33,6 +33,9 @@ using DelayedResult =
 template <class F, class Range>
 constexpr auto mapped_result() {
   using Reference = std::ranges::range_reference_t<Range>;
+  static_assert(std::is_invocable_v<F&, Reference> ||
+                    std::is_invocable_v<F&, std::ranges::range_value_t<Range>>,
+                "map(range, f): f can't be called with an element of the range");
   if constexpr (std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range>) {
     return std::type_identity<std::decay_t<std::invoke_result_t<F&, Reference>>>{};
   } else {

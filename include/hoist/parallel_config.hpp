@@ -4,6 +4,7 @@
 #include <hoist/parallel_options.hpp>
 
 #include <memory>
+#include <optional>
 
 namespace hoist {
 
@@ -13,7 +14,8 @@ namespace hoist {
 ///
 /// What it leaves unset comes from the scope around it. Used of the options: n_jobs, backend, prefer,
 /// require, verbose, progress, timeout, task_timeout, max_nbytes, mmap_mode, temp_folder,
-/// inner_max_num_threads. Scopes of a thread end in the reverse order of their making.
+/// inner_max_num_threads; others are refused (BadArgument). Scopes of a thread end in the reverse order
+/// of their making.
 class ParallelConfig {
  public:
   explicit ParallelConfig(ParallelOptions options);
@@ -25,7 +27,7 @@ class ParallelConfig {
   std::shared_ptr<const ParallelOptions> before_;
 };
 
-/// How many workers a loop with this `n_jobs` would get here. Throws BadArgument for 0.
-int effective_n_jobs(int n_jobs = -1);
+/// How many workers a loop with this `n_jobs`, or without any, would get here. Throws BadArgument for 0.
+int effective_n_jobs(std::optional<int> n_jobs = {});
 
 }  // namespace hoist

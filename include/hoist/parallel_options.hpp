@@ -5,6 +5,7 @@
 #include <hoist/dump.hpp>
 #include <hoist/worker.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -21,20 +22,23 @@ namespace hoist {
 struct Automatic {};
 inline constexpr Automatic automatic;
 
-/// A time limit: a chrono duration, or a number of seconds. Must be positive.
+/// A time limit: a chrono duration, or a number of seconds. Must be positive; more than some 30 years
+/// are as good as no limit.
 class TimeLimit {
  public:
   TimeLimit() = default;
   template <class T>
     requires std::is_arithmetic_v<T>
-  TimeLimit(T seconds) : seconds_(static_cast<double>(seconds)) {}
+  TimeLimit(T seconds) : seconds_(std::min(static_cast<double>(seconds), most)) {}
   template <class Rep, class Period>
   TimeLimit(std::chrono::duration<Rep, Period> limit)
-      : seconds_(std::chrono::duration<double>(limit).count()) {}
+      : TimeLimit(std::chrono::duration<double>(limit).count()) {}
   bool is_set() const noexcept { return seconds_.has_value(); }
   double seconds() const { return *seconds_; }
 
  private:
+  static constexpr double most = 1e9;  // clocks count nanoseconds in 64 bits
+
   std::optional<double> seconds_;
 };
 

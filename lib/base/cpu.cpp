@@ -219,7 +219,9 @@ int cpu_count(const CpuCountOptions& options) {
 
 std::string explain_cpu_count() {
   const auto limits = detail::all_limits(false);
-  std::string text = std::to_string(detail::least(limits)) + " processors may be used\n";
+  const int usable = detail::least(limits);
+  std::string text =
+      std::to_string(usable) + (usable == 1 ? " processor" : " processors") + " may be used\n";
   for (const auto& limit : limits) {
     text += "  at most " + std::to_string(limit.cpus) + ": " + limit.where + "\n";
   }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "parallel/context.hpp"
 
+#include <hoist/error.hpp>
 #include <hoist/parallel_config.hpp>
 #include <hoist/stop.hpp>
 
+#include <string>
 #include <utility>
 
 #include <hoist/values.hpp>
@@ -58,7 +60,29 @@ bool stop_requested() noexcept {
   return context.clock != nullptr && Clock::now() >= context.clock->overdue_at();
 }
 
+namespace {
+
+/// What a scope would not heed.
+void refuse_own_options(const ParallelOptions& options) {
+  const ParallelOptions plain;
+  for (const auto& [name, is_set] :
+       {std::pair("pre_dispatch", options.pre_dispatch.text() != plain.pre_dispatch.text()),
+        std::pair("batch_size", !options.batch_size.is_automatic()),
+        std::pair("retries", options.retries != plain.retries),
+        std::pair("on_error", options.on_error != plain.on_error),
+        std::pair("trace", !options.trace.empty()), std::pair("force_fork", options.force_fork),
+        std::pair("workers", options.workers != plain.workers)}) {
+    if (is_set) {
+      throw BadArgument(std::string("ParallelConfig has no default for ") + name +
+                        "; give it to each Parallel");
+    }
+  }
+}
+
+}  // namespace
+
 ParallelConfig::ParallelConfig(ParallelOptions options) : before_(detail::loop_context().config) {
+  refuse_own_options(options);
   if (before_) detail::inherit(options, *before_);
   detail::check_options(options);
   detail::loop_context().config = std::make_shared<const ParallelOptions>(std::move(options));

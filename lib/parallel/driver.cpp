@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/code_address.hpp>
 #include <hoist/detail/loop_driver.hpp>
 #include <hoist/error.hpp>
 
@@ -270,9 +271,11 @@ LoopErrors::LoopErrors(std::vector<TaskFailure> failures, std::size_t tasks)
       }()),
       failures_(std::make_shared<const std::vector<TaskFailure>>(std::move(failures))) {}
 
-void LoopErrors::throw_wrong_type() {
-  throw BadArgument(
-      "LoopErrors::results() was asked for another type than the loop's results have");
+void LoopErrors::throw_wrong_type(const std::type_info& wanted) const {
+  throw BadArgument("LoopErrors::results() was asked for " + detail::readable_type(wanted) +
+                    (results_ ? "; the loop's results are of type " + detail::readable_type(*type_)
+                              : ", but has none: those of a loop without results, of calls of "
+                                "several types, or from another process"));
 }
 
 }  // namespace hoist

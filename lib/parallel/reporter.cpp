@@ -122,7 +122,8 @@ void Reporter::bar(std::size_t done, std::size_t failed, std::optional<std::size
   if (!last && total && rate > 0) {
     text += fmt::format(" | {} left", duration((static_cast<double>(*total) - finished) / rate));
   }
-  text += fmt::format(" | {} {} workers", settings_.n_jobs, settings_.backend_name);
+  text += fmt::format(" | {} worker{} ({})", settings_.n_jobs, settings_.n_jobs == 1 ? "" : "s",
+                      settings_.backend_name);
   if (failed > 0) text += fmt::format(" | {} failed", failed);
   // One write, so that it does not mix with what tasks print.
   text = terminal_ ? "\r\x1b[K" + text + (last ? "\n" : "") : text + "\n";

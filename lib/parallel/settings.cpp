@@ -5,6 +5,7 @@
 #include <hoist/parallel_config.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <iterator>
 #include <optional>
@@ -121,6 +122,17 @@ void check_options(const ParallelOptions& options) {
     throw BadArgument("batch_size is " + std::to_string(options.batch_size.tasks()) +
                       "; it must be at least 1, or automatic");
   }
+  for (const auto& [name, value] : options.workers.env) {
+    if (name.empty() || name.find('=') != std::string::npos) {
+      throw BadArgument("WorkerOptions::env has the name \"" + name +
+                        "\"; names of environment variables are not empty and have no \"=\"");
+    }
+  }
+  if (options.workers.idle_timeout < std::chrono::milliseconds(0)) {
+    throw BadArgument("WorkerOptions::idle_timeout is " +
+                      std::to_string(options.workers.idle_timeout.count()) +
+                      " ms; it must not be negative");
+  }
   for (const auto& [name, limit] :
        {std::pair("timeout", options.timeout), std::pair("task_timeout", options.task_timeout)}) {
     if (limit.is_set() && !(limit.seconds() > 0)) {
@@ -174,10 +186,13 @@ Settings settle(const ParallelOptions& given) {
 
 }  // namespace detail
 
-int effective_n_jobs(int n_jobs) {
+int effective_n_jobs(std::optional<int> n_jobs) {
   ParallelOptions options;
-  if (n_jobs != -1) options.n_jobs = n_jobs;
-  return static_cast<int>(detail::resolve_jobs(options, detail::loop_context()));
+  options.n_jobs = n_jobs;
+  const detail::LoopContext& context = detail::loop_context();
+  const unsigned jobs = detail::resolve_jobs(options, context);
+  const std::string backend = detail::resolve_backend(options, context);
+  return find_backend(backend)->traits().sequential ? 1 : static_cast<int>(jobs);
 }
 
 }  // namespace hoist

@@ -283,7 +283,13 @@ std::string readable_type(const std::type_info& type) {
   int status = 0;
   const std::unique_ptr<char, decltype(&std::free)> text(
       abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
-  return status == 0 && text != nullptr ? text.get() : type.name();
+  std::string name = status == 0 && text != nullptr ? text.get() : type.name();
+  constexpr std::string_view string =
+      "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+  for (auto at = name.find(string); at != std::string::npos; at = name.find(string, at)) {
+    name.replace(at, string.size(), "std::string");
+  }
+  return name;
 }
 
 }  // namespace hoist::detail

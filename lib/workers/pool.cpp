@@ -19,6 +19,12 @@ std::atomic<WorkerPool*> instance{nullptr};
 /// The workers are the parent's.
 void forget_in_child() { instance.store(nullptr); }
 
+/// When an idle worker may leave; what is as good as never doesn't overflow.
+Clock::time_point leaving(const WorkerProcess& worker, const WorkerOptions& options) {
+  constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
+  return worker.idle_since + std::min(options.idle_timeout, longest);
+}
+
 }  // namespace
 
 WorkerPool& WorkerPool::here() {
@@ -68,7 +74,7 @@ void WorkerPool::give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOp
                            unsigned threads, std::size_t keep) {
   if (worker->dead()) return;
   worker->idle_since = Clock::now();
-  const auto leaves = worker->idle_since + options.idle_timeout;
+  const auto leaves = leaving(*worker, options);
   {
     const std::lock_guard lock(mutex_);
     Kind& its = kind(options, threads);
@@ -89,7 +95,7 @@ Clock::time_point WorkerPool::retire_idle() {
   for (const auto& kind : kinds_) {
     std::erase_if(kind->idle, [&](const std::shared_ptr<WorkerProcess>& worker) {
       if (worker->dead()) return true;
-      const auto leaves = worker->idle_since + kind->options.idle_timeout;
+      const auto leaves = leaving(*worker, kind->options);
       if (leaves > now) {
         next = std::min(next, leaves);
         return false;

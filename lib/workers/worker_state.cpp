@@ -17,10 +17,12 @@ WorkerState& worker_state_here() {
 }
 
 void throw_no_worker_state(const std::type_info& wanted, const std::type_info* found) {
-  throw BadArgument("worker_state: there is no " + readable_type(wanted) + " here: " +
-                    (found == nullptr
-                         ? std::string("no initializer has run (WorkerOptions::initializer)")
-                         : "the initializer returned " + readable_type(*found)));
+  throw BadArgument(
+      "worker_state: there is no " + readable_type(wanted) + " here: " +
+      (found == nullptr
+           ? std::string("no WorkerOptions::initializer has run, which those of backend "
+                         "\"spawn\" do")
+           : "the initializer returned " + readable_type(*found)));
 }
 
 }  // namespace detail

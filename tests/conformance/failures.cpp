@@ -108,7 +108,10 @@ TEST_CASE("OnError::finish runs all, then tells all") {
                              std::invalid_argument);
         CHECK(errors.results<int>()[6] == 6);
         CHECK(!errors.results<int>()[7]);
-        CHECK_THROWS_AS(errors.results<double>(), BadArgument);
+        CHECK_THROWS_WITH_AS(errors.results<std::string>(),
+                             "LoopErrors::results() was asked for std::string; the loop's results "
+                             "are of type int",
+                             BadArgument);
       }
     }
     int yielded = 0;

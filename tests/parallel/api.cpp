@@ -6,6 +6,7 @@
 #include <hoist/parallel_config.hpp>
 
 #include <atomic>
+#include <cmath>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -98,6 +99,21 @@ TEST_CASE("options that can't be meant are refused") {
   CHECK_THROWS_AS(run({.batch_size = -2}), BadArgument);
   CHECK_THROWS_AS(run({.timeout = 0}), BadArgument);
   CHECK_THROWS_AS(run({.timeout = -1s}), BadArgument);
+  CHECK_THROWS_AS(run({.timeout = std::nan("")}), BadArgument);
+  // Such limits had overflowed, and every loop timed out at once.
+  for (const TimeLimit limit :
+       {TimeLimit(HUGE_VAL), TimeLimit(1e300), TimeLimit(std::chrono::hours::max())}) {
+    for (const char* backend : {"threads", "fork", "spawn"}) {
+      CHECK(
+          run({.n_jobs = 2, .backend = backend, .timeout = limit, .task_timeout = limit}).size() ==
+          3);
+    }
+  }
+  for (const char* name : {"", "A=B"}) {
+    CHECK_THROWS_WITH_AS(run({.workers = {.env = {{name, "x"}}}}), doctest::Contains(name),
+                         BadArgument);
+  }
+  CHECK_THROWS_AS(run({.workers = {.idle_timeout = -1ms}}), BadArgument);
   for (const char* text : {"", "n_jobs +", "2*cores", "n_jobs/0", "__import__", "10**9", "(1", "0",
                            "n_jobs - n_jobs", "1 2"}) {
     CAPTURE(text);
@@ -126,7 +142,7 @@ TEST_CASE("ParallelConfig gives defaults to the loops of its scope") {
     CHECK(effective_n_jobs() == 3);
     {
       const ParallelConfig inner{{.backend = "sequential"}};
-      CHECK(effective_n_jobs() == 3);
+      CHECK(effective_n_jobs() == 1);
       std::set<std::thread::id> ids;
       Parallel().for_each(std::views::iota(0, 10),
                           [&](int) { ids.insert(std::this_thread::get_id()); });
@@ -134,9 +150,14 @@ TEST_CASE("ParallelConfig gives defaults to the loops of its scope") {
     }
     std::thread([] { CHECK(effective_n_jobs() == cpu_count()); }).join();
     CHECK(effective_n_jobs(5) == 5);
+    CHECK(effective_n_jobs(-1) == cpu_count());
   }
   CHECK(effective_n_jobs() == cpu_count());
   CHECK_THROWS_AS(ParallelConfig({.backend = "nobody"}), BadArgument);
+  // What a scope does not heed had been ignored in silence.
+  CHECK_THROWS_WITH_AS(ParallelConfig({.retries = 3}), doctest::Contains("retries"), BadArgument);
+  CHECK_THROWS_WITH_AS(ParallelConfig({.workers = {.max_tasks = 1}}), doctest::Contains("workers"),
+                       BadArgument);
 }
 
 TEST_CASE("nested loops: a share of the cores, then none, and no end is an error") {

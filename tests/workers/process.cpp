@@ -149,6 +149,11 @@ TEST_CASE("the pool keeps workers and lets them go") {
   WorkerPool::here().give_back(first, options, 1, 2);
   first = WorkerPool::here().lease(options, 1);
   CHECK(first->pid() == pid);
+  // A time that had overflowed.
+  const WorkerOptions never{.idle_timeout = std::chrono::milliseconds::max()};
+  auto staying = WorkerPool::here().lease(never, 1);
+  const int staying_pid = staying->pid();
+  WorkerPool::here().give_back(std::move(staying), never, 1, 2);
   const WorkerOptions brief{.idle_timeout = std::chrono::milliseconds(1)};
   auto second = WorkerPool::here().lease(brief, 1);
   WorkerPool::here().give_back(second, brief, 1, 2);
@@ -158,4 +163,7 @@ TEST_CASE("the pool keeps workers and lets them go") {
   CHECK(second->end().exit_code == 0);
   CHECK(second->end().signal == 0);
   WorkerPool::here().give_back(first, options, 1, 0);
+  staying = WorkerPool::here().lease(never, 1);
+  CHECK(staying->pid() == staying_pid);
+  WorkerPool::here().give_back(staying, never, 1, 0);
 }

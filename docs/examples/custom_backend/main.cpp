@@ -83,17 +83,15 @@ class FreshThreadsBackend final : public hoist::Backend {
 
 int main() {
   hoist::register_backend("fresh_threads", [] { return std::make_shared<FreshThreadsBackend>(); });
-
-  const auto roots = hoist::Parallel({.n_jobs = 3, .backend = "fresh_threads"})
-                         .map(std::views::iota(0, 10'000), [](int i) { return std::sqrt(i); });
+  const hoist::Parallel parallel({.n_jobs = 3, .backend = "fresh_threads"});
+  const auto roots = parallel.map(std::views::iota(0, 10'000), [](int i) { return std::sqrt(i); });
   std::printf("sqrt(9999) = %.6f\n", roots.back());
 
   // Order, errors, retries, limits, generators: all as with the built-in ones.
   try {
-    hoist::Parallel({.n_jobs = 3, .backend = "fresh_threads"})
-        .for_each(std::views::iota(0, 100), [](int i) {
-          if (i == 42) throw hoist::NotFound("no answer to task 42");
-        });
+    parallel.for_each(std::views::iota(0, 100), [](int i) {
+      if (i == 42) throw hoist::NotFound("no answer to task 42");
+    });
   } catch (const hoist::NotFound& error) {
     std::printf("as expected: %s\n", error.what());
     return roots.size() == 10'000 ? 0 : 1;
