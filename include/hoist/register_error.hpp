@@ -129,13 +129,13 @@ class PortableError {
   PortableError(const PortableError&) = default;
   PortableError& operator=(const PortableError&) = default;
   // Whoever throws one needs its destructor, which needs the variable, whose initializer registers.
-  ~PortableError() { static_cast<void>(&known_); }
+  ~PortableError() { static_cast<void>(&known); }
 
  private:
-  static const bool known_;
+  static const bool known;
 };
 
 template <class E>
-const bool PortableError<E>::known_ = register_error<E>();
+const bool PortableError<E>::known = register_error<E>();
 
 }  // namespace hoist
