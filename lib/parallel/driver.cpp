@@ -135,7 +135,12 @@ class LoopDriver::Impl {
     session_ = settings_.backend->open(loop_);
     loop_.set_session(session_.get());
     interruptible_.emplace(loop_);
-    if (settings_.traits.shares_memory) process_threads_.emplace(settings_.inner_threads);
+    // Forked children inherit the limit; oneTBB takes its time to make one, in each of them. Raising a
+    // number may start threads, which they had better do themselves.
+    const bool inherited = settings_.traits.inherits_tasks && !settings_.inner_threads.exact;
+    if (settings_.traits.shares_memory || inherited) {
+      process_threads_.emplace(settings_.inner_threads);
+    }
   }
 
   /// Reads input as far as the window allows.

@@ -34,7 +34,7 @@ bool is_set_outside() {
   return false;
 }
 
-/// Loops on threads limit the library, and leave it as it was.
+/// Loops limit the library, and leave it as it was.
 void check_limits(const Library& library) {
   CAPTURE(library.file);
   void* const loaded = ::dlopen(library.file, RTLD_NOW | RTLD_LOCAL);
@@ -53,13 +53,20 @@ void check_limits(const Library& library) {
   const int before = get(0);
   const auto ask = [&](int) { return get(0); };
   const auto tasks = std::views::iota(0, 20);
-  if (!is_set_outside()) {
-    const int share = std::min(before, std::max(1, cpu_count() / 2));
-    CHECK(Parallel({.n_jobs = 2}).map(tasks, ask) == std::vector(20, share));
+  for (const char* backend : {"threads", "fork"}) {
+    CAPTURE(backend);
+    // Some libraries have started threads already.
+    const ParallelOptions plain{.n_jobs = 2, .backend = backend, .force_fork = true};
+    if (!is_set_outside()) {
+      const int share = std::min(before, std::max(1, cpu_count() / 2));
+      CHECK(Parallel(plain).map(tasks, ask) == std::vector(20, share));
+      CHECK(get(0) == before);
+    }
+    ParallelOptions three = plain;
+    three.inner_max_num_threads = 3;
+    CHECK(Parallel(three).map(tasks, ask) == std::vector(20, 3));
     CHECK(get(0) == before);
   }
-  CHECK(Parallel({.n_jobs = 2, .inner_max_num_threads = 3}).map(tasks, ask) == std::vector(20, 3));
-  CHECK(get(0) == before);
   // While two loops run, the one that ends first takes nothing from the other.
   const auto outer =
       Parallel({.n_jobs = 2, .inner_max_num_threads = 3}).map(std::views::iota(0, 4), [&](int) {
