@@ -120,7 +120,7 @@ class Value {
   std::complex<double> as_complex() const;
   const std::string& as_text() const;
   /// Of bytes, a scalar, or (two's complement, least significant first) a big integer.
-  const std::string& as_bytes() const;
+  std::string_view as_bytes() const;
   /// Of a list, tuple, set, slice, range, timedelta or array of objects.
   const std::vector<Value>& items() const;
   /// Of a dict, in order of insertion.

@@ -171,10 +171,10 @@ const std::string& Value::as_text() const {
   return node_as<TextNode>(*this).text;
 }
 
-const std::string& Value::as_bytes() const {
+std::string_view Value::as_bytes() const {
   if (kind() == Kind::scalar) return node_as<ScalarNode>(*this).bytes;
   if (kind() != Kind::bytes && kind() != Kind::big_integer) throw_kind(*this, "bytes");
-  return node_as<TextNode>(*this).text;
+  return node_as<TextNode>(*this).bytes();
 }
 
 const std::vector<Value>& Value::items() const {
@@ -231,7 +231,7 @@ const Value::DateTime& Value::as_moment() const {
 std::size_t Value::size() const {
   switch (kind()) {
     case Kind::text:
-    case Kind::bytes: return node_as<TextNode>(*this).text.size();
+    case Kind::bytes: return node_as<TextNode>(*this).bytes().size();
     case Kind::dict: return entries().size();
     case Kind::array: return elements().size();
     default: return items().size();

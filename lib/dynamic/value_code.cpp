@@ -2,6 +2,7 @@
 #include <hoist/error.hpp>
 
 #include <limits>
+#include <string_view>
 
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
@@ -13,7 +14,7 @@ namespace hoist::detail {
 
 namespace {
 
-void encode_text(Encoder& encoder, const std::string& text) {
+void encode_text(Encoder& encoder, std::string_view text) {
   encoder.length(text.size());
   encoder.block(text.data(), text.size());
 }
@@ -278,7 +279,7 @@ void decode_value(Decoder& decoder, Value& value) {
 
 namespace {
 
-void hash_bytes_of(Hasher& hasher, const std::string& text) {
+void hash_bytes_of(Hasher& hasher, std::string_view text) {
   hasher.length(text.size());
   hasher.block(text.data(), text.size());
 }

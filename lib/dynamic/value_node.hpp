@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,14 @@ using Kind = Value::Kind;
 /// Text, bytes, big integers.
 struct TextNode final : Value::Node {
   TextNode(Kind k, std::string t) : Node(k), text(std::move(t)) {}
+  explicit TextNode(std::shared_ptr<Storage> bytes)
+      : Node(Kind::bytes), storage(std::move(bytes)) {}
+  std::string_view bytes() const {
+    if (storage == nullptr) return text;
+    return {reinterpret_cast<const char*>(storage->data()), storage->bytes()};
+  }
   std::string text;
+  std::shared_ptr<Storage> storage;  // of bytes that an array may take over, instead of `text`
 };
 
 struct ComplexNode final : Value::Node {

@@ -110,7 +110,7 @@ std::optional<std::string> ValueWriter::characters(const Value& value) const {
   };
   switch (value.kind()) {
     case Kind::text: return value.as_text();
-    case Kind::bytes: return value.as_bytes();
+    case Kind::bytes: return std::string(value.as_bytes());
     case Kind::scalar:
       if (!fixed_dtype(value.dtype())) return std::nullopt;
       return text_of(value.dtype(), reinterpret_cast<const std::byte*>(value.as_bytes().data()));
@@ -123,7 +123,7 @@ std::optional<std::string> ValueWriter::characters(const Value& value) const {
 
 void ValueWriter::text(const Node& node, const Value& value) {
   if (value.kind() == Kind::text || value.kind() == Kind::bytes) {
-    const auto& text = value.kind() == Kind::text ? value.as_text() : value.as_bytes();
+    const std::string_view text = value.kind() == Kind::text ? value.as_text() : value.as_bytes();
     encoder_.length(text.size());
     encoder_.block(text.data(), text.size());
     return;
@@ -158,7 +158,7 @@ Value ValueWriter::time_count(const Value& value) {
     return value;
   }
   DType count{.kind = 'i', .big_endian = value.dtype().big_endian, .itemsize = 8};
-  if (scalar) return Value::scalar(std::move(count), value.as_bytes());
+  if (scalar) return Value::scalar(std::move(count), std::string(value.as_bytes()));
   Value::Elements elements = value.elements();
   elements.dtype = std::move(count);
   return Value(std::move(elements));

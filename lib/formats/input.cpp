@@ -88,22 +88,23 @@ void Input::skip(std::size_t n) {
 }
 
 std::shared_ptr<Storage> Input::elements(std::size_t bytes) {
-  expect(bytes);
   if (bytes == 0) return nullptr;
-  const std::size_t held = end_ - at_;
-  const std::uint64_t from = position();
-  if (maps()) {
-    auto storage = map_file(file_->path(), file_->fd(), from, bytes, options_.mmap);
-    const std::size_t buffered = std::min(bytes, held);
-    at_ += buffered;
-    file_->skip(bytes - buffered);
-    start_ += bytes - buffered;
-    return storage;
-  }
-  auto storage = allocate_storage(bytes, Fill::none);
-  const std::size_t buffered = std::min(bytes, held);
+  if (!maps()) return this->bytes(bytes);
+  expect(bytes);
+  auto storage = map_file(file_->path(), file_->fd(), position(), bytes, options_.mmap);
+  const std::size_t buffered = std::min(bytes, end_ - at_);
+  at_ += buffered;
+  file_->skip(bytes - buffered);
+  start_ += bytes - buffered;
+  return storage;
+}
+
+std::shared_ptr<Storage> Input::bytes(std::size_t n) {
+  expect(n);
+  auto storage = allocate_storage(n, Fill::none);
+  const std::size_t buffered = std::min(n, end_ - at_);
   get(storage->data(), buffered);
-  const std::size_t rest = bytes - buffered;
+  const std::size_t rest = n - buffered;
   if (rest == 0) return storage;
   std::byte* to = storage->data() + buffered;
   if (file_ != nullptr) {

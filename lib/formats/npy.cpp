@@ -58,7 +58,7 @@ Value::Elements as_npy_array(const Value& value, const std::string& what) {
     case Kind::text: return text_elements(value.as_text());
     case Kind::bytes:
     case Kind::scalar: {
-      const std::string& bytes = value.as_bytes();
+      const std::string_view bytes = value.as_bytes();
       auto storage = allocate_storage(std::max<std::size_t>(bytes.size(), 1), Fill::zero);
       std::memcpy(storage->data(), bytes.data(), bytes.size());
       const std::byte* data = storage->data();

@@ -81,13 +81,20 @@ bool is_latin1_name(const Value& value) {
          (value.as_text() == "latin1" || value.as_text() == "latin-1");
 }
 
-std::string latin1(const std::string& text, Fail fail) {
-  std::string bytes;
-  for (const char32_t code : code_points(text)) {
-    if (code > 0xFF) fail("bytes are written as text that is no Latin-1");
-    bytes += static_cast<char>(code);
+/// The bytes that Python 3 writes as text up to protocol 2.
+Value latin1_bytes(const std::string& text, Fail fail) {
+  const auto begins_one = [](char c) { return (c & 0xC0) != 0x80; };
+  const auto n = std::count_if(text.begin(), text.end(), begins_one);
+  auto storage = allocate_storage(static_cast<std::size_t>(n), Fill::none);
+  std::byte* next = storage->data();
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto lead = static_cast<unsigned char>(text[i]);
+    const bool good = lead < 0x80 || lead == 0xC2 || lead == 0xC3;
+    if (!good) fail("bytes are written as text that is no Latin-1");
+    const auto low = lead < 0x80 ? lead : (lead << 6 | (text[++i] & 0x3F));
+    *next++ = static_cast<std::byte>(low);
   }
-  return bytes;
+  return Value(std::make_shared<TextNode>(std::move(storage)));
 }
 
 std::int64_t small_integer(const Value& value, Fail fail) {
@@ -146,10 +153,14 @@ Shape shape_argument(const Value& value, Fail fail) {
   return shape;
 }
 
-std::string bytes_argument(const Value& value, Fail fail) {
-  if (value.kind() == Kind::text) return latin1(value.as_text(), fail);
+Value bytes_value(const Value& value, Fail fail) {
+  if (value.kind() == Kind::text) return latin1_bytes(value.as_text(), fail);
   if (value.kind() != Kind::bytes) fail("an argument is no bytes");
-  return value.as_bytes();
+  return value;
+}
+
+std::string bytes_argument(const Value& value, Fail fail) {
+  return std::string(bytes_value(value, fail).as_bytes());
 }
 
 std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
@@ -159,17 +170,17 @@ std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
       if (n != 2 || a[0].kind() != Kind::text || !is_latin1_name(a[1])) {
         fail("_codecs.encode is called otherwise than for bytes");
       }
-      return Value::bytes(latin1(a[0].as_text(), fail));
+      return latin1_bytes(a[0].as_text(), fail);
     case Token::bytes:
       if (n != 0) fail("bytes is called with arguments");
       return Value::bytes({});
     case Token::bytearray:
       if (n == 0) return Value::bytes({});
-      if (n == 1 && a[0].kind() == Kind::bytes) return Value::bytes(a[0].as_bytes());
+      if (n == 1 && a[0].kind() == Kind::bytes) return a[0];
       if (n != 2 || a[0].kind() != Kind::text || !is_latin1_name(a[1])) {
         fail("bytearray is called otherwise than for bytes");
       }
-      return Value::bytes(latin1(a[0].as_text(), fail));
+      return latin1_bytes(a[0].as_text(), fail);
     case Token::set: return sequence_of(Kind::set, a, fail);
     case Token::frozenset: return sequence_of(Kind::frozen_set, a, fail);
     case Token::complex: {

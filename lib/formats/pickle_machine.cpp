@@ -18,6 +18,9 @@ namespace {
 constexpr std::size_t max_marks = 10000;
 constexpr std::size_t max_line = 8192;
 constexpr std::size_t max_integer_bytes = 4096;
+/// From here on bytes may be the elements of an array, and count as such. What is smaller is copied
+/// into each array that is made of it: at most a hundred times the opcodes that ask for it.
+constexpr std::size_t array_bytes = 4096;
 /// What a value on the stack or in a container costs, about, besides its text.
 constexpr std::size_t value_cost = 96;
 
@@ -44,6 +47,13 @@ void PickleMachine::charge(std::size_t bytes) {
   context_.memory -= bytes;
 }
 
+/// Text and bytes can be turned into others again and again, which costs from the second time on.
+void PickleMachine::charge_copy(const Value& value) {
+  if (value.kind() != Kind::text && value.kind() != Kind::bytes) return;
+  context_.copied += value.size();
+  if (context_.copied > in_.position()) charge(value.size());
+}
+
 void PickleMachine::count_steps(std::uint64_t n) {
   if (n > context_.steps) in_.limit("it takes more steps than Limits::max_nodes");
   context_.steps -= n;
@@ -59,13 +69,24 @@ T PickleMachine::number() {
   return in_.number<T>();
 }
 
-std::string PickleMachine::text(std::uint64_t n) {
+void PickleMachine::expect(std::uint64_t n) {
   if (frame_end_ != 0 && frame_end_ - in_.position() < n) {
     damaged("an opcode crosses the end of its frame");
   }
   in_.expect(n);
+}
+
+std::string PickleMachine::text(std::uint64_t n) {
+  expect(n);
   charge(static_cast<std::size_t>(n));
   return in_.text(static_cast<std::size_t>(n));
+}
+
+/// An array takes over what is not small, so that its elements are never there twice.
+Value PickleMachine::bytes(std::uint64_t n) {
+  if (n < array_bytes) return Value::bytes(text(n));
+  expect(n);
+  return Value(std::make_shared<TextNode>(in_.bytes(static_cast<std::size_t>(n))));
 }
 
 std::string PickleMachine::line() {
@@ -264,9 +285,9 @@ bool PickleMachine::step_text(unsigned char op) {
     case 0x8C: push_utf8(byte()); break;
     case 0x8D: push_utf8(number<std::uint64_t>()); break;
     case 'C': push(Value::bytes(text(byte()))); break;
-    case 'B': push(Value::bytes(text(number<std::uint32_t>()))); break;
+    case 'B': push(bytes(number<std::uint32_t>())); break;
     case 0x8E:
-    case 0x96: push(Value::bytes(text(number<std::uint64_t>()))); break;
+    case 0x96: push(bytes(number<std::uint64_t>())); break;
     case 'p': store(memo_index()); break;
     case 'g': fetch(memo_index()); break;
     default: return false;

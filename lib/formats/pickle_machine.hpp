@@ -85,6 +85,7 @@ class PickleContext {
 
   std::uint64_t steps;
   std::uint64_t memory;
+  std::uint64_t copied = 0;
   std::vector<Value> containers;
   std::set<std::string> companions;  // whose names have been seen
 };
@@ -106,7 +107,9 @@ class PickleMachine {
   unsigned char byte();
   template <class T>
   T number();
+  void expect(std::uint64_t n);
   std::string text(std::uint64_t n);
+  Value bytes(std::uint64_t n);
   std::string line();
 
   // The stack.
@@ -116,6 +119,7 @@ class PickleMachine {
   Items pop_mark();
   void push_container(Value value);
   void charge(std::size_t bytes);
+  void charge_copy(const Value& value);
   void count_steps(std::uint64_t n);
   bool all_hashable(const Items& items);
   void store(std::uint64_t index);
@@ -165,6 +169,7 @@ void set_dtype_state(DTypeNode& node, const Value& state, Fail fail);
 void set_array_state(ArrayNode& node, const Value& state, Fail fail);
 Shape shape_argument(const Value& value, Fail fail);
 /// Bytes, or text of Python 2 that stands for them.
+Value bytes_value(const Value& value, Fail fail);
 std::string bytes_argument(const Value& value, Fail fail);
 
 /// Text arguments of protocol 0 and of Python 2.

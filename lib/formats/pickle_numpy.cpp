@@ -21,13 +21,16 @@ const DType& built_dtype(const Value& value, Fail fail) {
   return value.dtype();
 }
 
-Value::Elements elements_in(const std::string& bytes, DType dtype, Shape shape, Order order) {
+Value::Elements elements_in(const Value& value, DType dtype, Shape shape, Order order) {
   Value::Elements elements{std::move(dtype), std::move(shape), order, nullptr, nullptr};
-  if (!bytes.empty()) {
+  const std::string_view bytes = value.as_bytes();
+  if (bytes.empty()) return elements;
+  elements.storage = node_as<TextNode>(value).storage;
+  if (elements.storage == nullptr) {
     elements.storage = allocate_storage(bytes.size(), Fill::none);
     std::memcpy(elements.storage->data(), bytes.data(), bytes.size());
-    elements.data = elements.storage->data();
   }
+  elements.data = elements.storage->data();
   return elements;
 }
 
@@ -59,7 +62,7 @@ Value from_buffer(const std::vector<Value>& a, Fail fail) {
   if ((a.size() != 4 && a.size() != 5) || a[3].kind() != Kind::text) fail("no sound array");
   const DType& dtype = built_dtype(a[1], fail);
   Shape shape = shape_argument(a[2], fail);
-  const std::string bytes = bytes_argument(a[0], fail);
+  const Value bytes = bytes_value(a[0], fail);
   if (dtype.has_objects() || checked_bytes(dtype, shape) != bytes.size()) {
     fail("an array's data have another size than its shape");
   }
@@ -211,7 +214,7 @@ void set_array_state(ArrayNode& node, const Value& state, Fail fail) {
     node.kind = Kind::objects;
     return;
   }
-  const std::string data = bytes_argument(t[4], fail);
+  const Value data = bytes_value(t[4], fail);
   if (data.size() != bytes) fail("an array's data have another size than its shape");
   node.elements = elements_in(data, dtype, std::move(shape), order);
 }

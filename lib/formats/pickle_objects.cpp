@@ -54,6 +54,9 @@ Value PickleMachine::call(Token token, Items arguments) {
       !all_hashable(arguments[0].items())) {
     damaged("a set holds what can't be in one");
   }
+  const bool copies = token == Token::encode || token == Token::bytearray ||
+                      (token == Token::frombuffer && arguments.size() == 5);
+  if (copies && !arguments.empty()) charge_copy(arguments[0]);
   try {
     if (auto value = call_plain(token, arguments, fail)) return *value;
     if (auto value = call_time(token, arguments, fail)) return *value;
@@ -82,6 +85,9 @@ void PickleMachine::build() {
     if (object.kind() == Kind::dtype) {
       set_dtype_state(mutable_node<DTypeNode>(object), state, fail);
     } else if (object.kind() == Kind::array) {
+      if (is_tuple(state) && state.size() == 5 && state[4].kind() == Kind::text) {
+        charge_copy(state[4]);
+      }
       set_array_state(mutable_node<ArrayNode>(object), state, fail);
     } else if (const auto* wrapper = dynamic_cast<const WrapperNode*>(object.node())) {
       Value array = wrapper->companion ? build_companion(state) : build_wrapper(state);

@@ -118,7 +118,7 @@ class Comparison {
     return true;
   }
 
-  bool bytes(const Json& want, const std::string& got) {
+  bool bytes(const Json& want, std::string_view got) {
     if (want.has("hex")) return want["hex"].text == support::hex(got);
     return want["len"].number() == static_cast<long>(got.size()) &&
            want["sha256"].text == support::sha256(got);

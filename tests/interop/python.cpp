@@ -12,7 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "support/peak_memory.hpp"
 #include "support/python.hpp"
+#include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Array;
@@ -293,4 +295,45 @@ import numpy as np, joblib
 want = (np.arange(9 << 20) % 1000).astype('f4').reshape(3, -1)
 assert (np.load('b.npy') == want).all() and (joblib.load('b.joblib') == want).all() and (np.load('b.npz')['arr_0'] == want).all()
 )") == "");
+}
+
+// The bytes that a plain pickle has for an array were read, and then copied into the array.
+TEST_CASE("the arrays of a plain pickle are in memory once") {
+  const TempDir dir;
+  CHECK(python(dir.path(), R"(
+import gzip, pickle, numpy as np
+a = np.zeros((12 << 20))
+a[:1000] = np.arange(1000)
+for protocol in 3, 4, 5:
+    with open(f'p{protocol}.pkl', 'wb') as f:
+        pickle.dump(a, f, protocol)
+with gzip.open('p4.pkl.gz', 'wb', 1) as f:
+    pickle.dump(a, f, 4)
+with open('bytes.pkl', 'wb') as f:
+    pickle.dump([bytes(96 << 20), bytearray(b'ab' * 3000)], f, 5)
+b = np.arange(10000, dtype='>i4')
+with open('several.pkl', 'wb') as f:
+    pickle.dump([b, b, b.astype('c16').reshape(100, 100).T, b.tobytes()], f, 4)
+)") == "");
+  constexpr std::size_t mib = std::size_t{1} << 20;
+  if (!support::sanitized) {
+    for (const char* name : {"p3.pkl", "p4.pkl", "p5.pkl", "p4.pkl.gz"}) {
+      CAPTURE(name);
+      CHECK(support::peak_growth([&] {
+              const auto array = load<Array<double>>(dir / name);
+              if (array.size() != 12 * mib || array[999] != 999) throw 0;
+            }) < (96 + 32) * mib);
+    }
+    CHECK(support::peak_growth([&] { load<Value>(dir / "bytes.pkl"); }) < (96 + 32) * mib);
+  }
+  CHECK(load<Array<double>>(dir / "p5.pkl")[999] == 999);
+  const Value bytes = load<Value>(dir / "bytes.pkl");
+  CHECK(bytes[0].size() == 96 * mib);
+  CHECK(bytes[1].as_bytes().substr(5990) == "ababababab");
+  const Value several = load<Value>(dir / "several.pkl");
+  CHECK(several[0].node() == several[1].node());
+  CHECK(several[2].as_array<std::complex<double>>()(7, 99) == 9907.0);
+  CHECK(several[3].as_bytes().substr(39996) == std::string_view("\0\0\x27\x0F", 4));
+  dump(several, dir / "again.hoist");
+  CHECK(load<Value>(dir / "again.hoist") == several);
 }
