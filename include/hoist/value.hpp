@@ -155,6 +155,8 @@ class Value {
 
   /// The shared part behind this value, null for plain ones: equal for copies of one value.
   const Node* node() const noexcept { return node_.get(); }
+  /// False where there is certainly no other copy of this value.
+  bool is_shared() const noexcept { return node_.use_count() > 1; }
 
   /// Used by readers and writers.
   explicit Value(std::shared_ptr<Node> node) : node_(std::move(node)) {}

@@ -5,6 +5,7 @@
 #include <hoist/value.hpp>
 
 #include <filesystem>
+#include <unordered_set>
 
 #include "formats/input.hpp"
 
@@ -18,6 +19,9 @@ Value read_pickle(Input& in);
 
 /// The pickle that stands for the elements in the .npy file of an array of objects.
 Value read_object_array(Input& in, const Shape& shape);
+
+/// The lists, dicts, sets, tuples, arrays and bytes that occur in a value more than once.
+std::unordered_set<const Value::Node*> repeated_parts(const Value& value);
 
 /// Writes a file that every joblib from 0.11 on loads. `compressed`: the stream will be, so its
 /// arrays must not promise to be mappable.

@@ -3,6 +3,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "formats/pickle.hpp"
 #include "formats/pickle_machine.hpp"
 
 namespace hoist::detail {
@@ -81,6 +82,36 @@ void merge_keys(const Value& value) {
 }
 
 }  // namespace
+
+std::unordered_set<const Value::Node*> repeated_parts(const Value& value) {
+  struct Frame {
+    const Value* value;
+    std::size_t next;
+  };
+  std::unordered_set<const Value::Node*> seen;
+  std::unordered_set<const Value::Node*> repeated;
+  std::vector<Frame> stack;
+  const auto enter = [&](const Value& part) {
+    const bool parts = has_parts(part);
+    if (!parts && part.kind() != Kind::array && part.kind() != Kind::bytes) return;
+    // What has no copies anywhere need not be remembered.
+    if (part.is_shared() && !seen.insert(part.node()).second) {
+      repeated.insert(part.node());
+    } else if (parts) {
+      stack.push_back({&part, 0});
+    }
+  };
+  enter(value);
+  while (!stack.empty()) {
+    Frame& frame = stack.back();
+    if (frame.next < count_of(*frame.value)) {
+      enter(part_of(*frame.value, frame.next++));
+    } else {
+      stack.pop_back();
+    }
+  }
+  return repeated;
+}
 
 void check_value(Value& value, const Limits& limits, Fail fail,
                  const std::function<void(const std::string&)>& over) {

@@ -5,6 +5,8 @@
 #include <array>
 #include <bit>
 #include <limits>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
@@ -18,12 +20,13 @@ namespace {
 constexpr std::uint64_t array_align = 64;
 constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
 
-/// Opcodes of protocol 4, without frames and memo: every Python from 3.4 on loads them.
+/// Opcodes of protocol 4, without frames: every Python from 3.4 on loads them.
 class PickleWriter {
  public:
   PickleWriter(ByteSink& out, bool compressed) : out_(out), compressed_(compressed) {}
 
   void write(const Value& value) {
+    repeated_ = repeated_parts(value);
     text("\x80\x04");
     put(value);
     text(".");
@@ -249,20 +252,26 @@ class PickleWriter {
     text({reinterpret_cast<const char*>(elements.data), elements.nbytes()});
   }
 
-  /// Python objects: behind the wrapper a pickle of its own, in which there are no wrappers.
+  /// Python objects: behind the wrapper a pickle of its own, in which there are no wrappers and
+  /// nothing of the memo outside.
   void objects(const Value& value) {
-    if (!plain_arrays_) {
-      text(wrapper(value.dtype(), value.shape(), value.order(), false));
-      text("\x80\x04");
-    }
-    const bool outer = std::exchange(plain_arrays_, true);
+    if (plain_arrays_) return plain_objects(value);
+    text(wrapper(value.dtype(), value.shape(), value.order(), false));
+    text("\x80\x04");
+    auto outer = std::exchange(memo_, {});
+    plain_arrays_ = true;
+    plain_objects(value);
+    plain_arrays_ = false;
+    memo_ = std::move(outer);
+    op('.');
+  }
+
+  void plain_objects(const Value& value) {
     reconstruct(value.shape(), value.dtype(), value.order(), [&] {
       text("](");
       for (const Value& item : value.items()) put(item);
       op('e');
     });
-    plain_arrays_ = outer;
-    if (!plain_arrays_) op('.');
   }
 
   template <class PutData>
@@ -346,9 +355,34 @@ class PickleWriter {
     op('R');
   }
 
-  /// Only what nests is written here: a small frame, as there may be max_depth of them.
+  /// A part that occurs again is remembered when it is complete: values never hold themselves.
   void put(const Value& value) {
     if (++depth_ > max_depth) throw_too_deep();
+    if (!repeated_.contains(value.node())) {
+      put_new(value);
+    } else if (const auto known = memo_.find(value.node()); known != memo_.end()) {
+      memo('h', 'j', known->second);
+    } else {
+      put_new(value);
+      const auto index = static_cast<std::uint32_t>(memo_.size());
+      memo_.emplace(value.node(), index);
+      memo('q', 'r', index);
+    }
+    --depth_;
+  }
+
+  void memo(unsigned char short_op, unsigned char long_op, std::uint32_t index) {
+    if (index < 256) {
+      op(short_op);
+      op(static_cast<unsigned char>(index));
+    } else {
+      op(long_op);
+      number(index);
+    }
+  }
+
+  /// Only what nests is written here: a small frame, as there may be max_depth of them.
+  void put_new(const Value& value) {
     switch (value.kind()) {
       case Kind::list:
         op(']');
@@ -376,7 +410,6 @@ class PickleWriter {
       case Kind::timedelta: call("datetime", "timedelta", value); break;
       default: leaf(value);
     }
-    --depth_;
   }
 
   [[gnu::noinline]] void leaf(const Value& value) {
@@ -429,6 +462,8 @@ class PickleWriter {
   std::uint64_t position_ = 0;
   std::string buffer_;
   bool plain_arrays_ = false;  // inside an array of objects
+  std::unordered_set<const Value::Node*> repeated_;
+  std::unordered_map<const Value::Node*, std::uint32_t> memo_;
   int depth_ = 0;
 };
 

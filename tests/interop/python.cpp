@@ -337,3 +337,26 @@ with open('several.pkl', 'wb') as f:
   dump(several, dir / "again.hoist");
   CHECK(load<Value>(dir / "again.hoist") == several);
 }
+
+TEST_CASE("what a Value holds several times is one object for joblib") {
+  const TempDir dir;
+  const Value list = Value::list({1, 2}), array(matrix()), dict = Value::dict({{"a", array}});
+  const Value all = Value::list(
+      {list, array, dict, list, array, dict, Value::objects({2}, Order::c, {dict, dict})});
+  std::string names;
+  for (const std::string extension : {"", ".z", ".gz", ".bz2", ".lzma", ".xz", ".lz4"}) {
+    dump(all, dir / ("shared.joblib" + extension));
+    names += "'shared.joblib" + extension + "', ";
+  }
+  CHECK(python(dir.path(), R"(
+import joblib, numpy as np
+for name in [)" + names + R"(]:
+    for mode in None, 'r', 'c':
+        if mode and name != 'shared.joblib': continue
+        v = joblib.load(name, mmap_mode=mode)
+        assert v[0] == [1, 2] and (v[1] == np.arange(3)[:, None] * 10. + np.arange(4)).all()
+        assert v[0] is v[3] and v[1] is v[4] and v[2] is v[5] and v[2]['a'] is v[1]
+        assert v[6].dtype == object and v[6][0] is v[6][1] and (v[6][0]['a'] == v[1]).all()
+        assert mode is None or isinstance(v[4], np.memmap)
+)") == "");
+}
