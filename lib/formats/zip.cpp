@@ -17,7 +17,6 @@ constexpr std::uint32_t all32 = 0xFFFFFFFF;
 constexpr std::uint16_t all16 = 0xFFFF;
 constexpr std::uint16_t utf8_flag = 1U << 11;
 constexpr std::uint16_t descriptor_flag = 1U << 3;  // checksum and sizes stand behind the data
-constexpr std::size_t max_members = 4096;
 constexpr std::size_t end_bytes = 22;
 constexpr std::size_t local_bytes = 30;
 constexpr std::size_t central_bytes = 46;
@@ -118,11 +117,11 @@ std::string ZipBytes::text(std::uint64_t from, std::size_t n) const {
   return result;
 }
 
-std::vector<ZipMember> zip_members(const ZipBytes& zip) {
+std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most) {
   const Directory all = find_directory(zip);
-  if (all.entries > max_members) {
-    throw LimitExceeded(zip.name() + ": it has more than " + std::to_string(max_members) +
-                        " members");
+  if (all.entries > most) {
+    throw LimitExceeded(zip.name() + ": it has more than " + std::to_string(most) +
+                        " members, which LoadOptions::limits.max_nodes allows");
   }
   if (all.offset > all.end || all.bytes > all.end - all.offset ||
       all.bytes > all.entries * (central_bytes + 3 * std::size_t{all16})) {

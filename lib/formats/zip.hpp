@@ -47,10 +47,10 @@ class ZipBytes {
 
 /// The members as the central directory has them; of local headers only the name has to agree. Throws
 /// DamagedData for members that overlap, share a name, are encrypted or use another method than
-/// stored and deflated; LimitExceeded for more than 4096.
-std::vector<ZipMember> zip_members(const ZipBytes& zip);
+/// stored and deflated; LimitExceeded for more than `most`.
+std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most);
 
-/// Writes an archive from front to back; zip64 only where sizes need it.
+/// Writes an archive from front to back; zip64 only where sizes or the number of members need it.
 class ZipWriter {
  public:
   explicit ZipWriter(ByteSink& out) : out_(out) {}
