@@ -66,13 +66,13 @@ Fd create_temporary(const std::filesystem::path& directory, mode_t mode,
       if (errno == EEXIST) continue;
       throw_system("create a file in", directory);
     }
-    // A sweep may lock and remove it in the moment before it is locked here: then make another.
+    // A sweep may lock it in the moment before it is locked here, and then remove it, now or soon:
+    // then make another. Where there are no locks, nothing is swept.
     struct stat status{};
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(fd.get(), &status) == 0 &&
-        status.st_nlink == 0) {
-      continue;
-    }
-    return fd;
+    const bool locked = ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0;
+    const bool swept =
+        locked ? ::fstat(fd.get(), &status) == 0 && status.st_nlink == 0 : errno == EWOULDBLOCK;
+    if (!swept) return fd;
   }
 }
 

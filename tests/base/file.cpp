@@ -11,6 +11,8 @@
 #include <csignal>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -104,4 +106,45 @@ TEST_CASE("pipes are read and written as they are") {
   });
   CHECK(hoist::read_file(dir / "pipe") == text);
   writer.join();
+}
+
+// A file was committed that a sweep had locked and was about to remove: the commit failed.
+TEST_CASE("files made while other processes sweep their directory") {
+  const support::TempDir dir;
+  std::vector<pid_t> children;
+  const auto in_child = [&](auto work) {
+    const pid_t child = ::fork();
+    if (child != 0) return children.push_back(child);
+    try {
+      work();
+    } catch (const hoist::Error&) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  };
+  const auto wait_for_all = [&] {
+    bool good = true;
+    for (const pid_t child : std::exchange(children, {})) {
+      int status = -1;
+      ::waitpid(child, &status, 0);
+      good = good && status == 0;
+    }
+    return good;
+  };
+  const auto make = [&](const std::string& name) { AtomicFile(dir / name).commit(); };
+  for (const std::string name : {"a", "b"}) {
+    in_child([&] {
+      for (int i = 0; i < 5000; ++i) make(name);
+    });
+    // Each process sweeps with its first file, and then not for a while.
+    in_child([&] {
+      children.clear();
+      for (int i = 0; i < 500; ++i) {
+        in_child([&] { make("c" + name); });
+        if (!wait_for_all()) ::_exit(1);
+      }
+    });
+  }
+  CHECK(wait_for_all());
+  CHECK(support::count_entries(dir.path()) == 4);
 }
