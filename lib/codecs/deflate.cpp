@@ -9,6 +9,7 @@
 #include <new>
 #include <string_view>
 
+#include "codecs/bare_deflate.hpp"
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
 #include "codecs/deflate_end.hpp"
@@ -31,6 +32,11 @@ constexpr std::size_t max_unit_bytes = chunk_bytes + (std::size_t{64} << 10);
 constexpr std::string_view mark("\x00\x00\xff\xff\x00\x00\x00\xff\xff", 9);
 constexpr std::string_view gzip_header("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", 10);
 constexpr std::string_view zlib_header("\x78\x5e", 2);
+constexpr std::string_view header_of(Wrapper wrapper) {
+  return wrapper == Wrapper::gzip   ? gzip_header
+         : wrapper == Wrapper::zlib ? zlib_header
+                                    : std::string_view();
+}
 /// An empty block, marked as the last.
 constexpr std::string_view last_block("\x03\x00", 2);
 
@@ -85,7 +91,7 @@ class DeflateSink final : public ChunkedSink {
     return wrapper_checksum(wrapper_, chunk);
   }
   void begin() override {
-    out().write(bytes_of(wrapper_ == Wrapper::gzip ? gzip_header : zlib_header));
+    out().write(bytes_of(header_of(wrapper_)));
     constexpr std::byte empty_block{0};
     out().write({&empty_block, 1});
     out().write(bytes_of(mark));
@@ -98,10 +104,15 @@ class DeflateSink final : public ChunkedSink {
     out().write(state_.trailer(wrapper_));
   }
   void write_single(std::span<const std::byte> all) override {
+    std::vector<std::byte> to;
+    if (wrapper_ == Wrapper::none) {
+      deflate_to(all, level_, to);
+      return out().write(to);
+    }
     const Compressor compressor = make_compressor(level_);
     const bool gzip = wrapper_ == Wrapper::gzip;
-    std::vector<std::byte> to(gzip ? libdeflate_gzip_compress_bound(compressor.get(), all.size())
-                                   : libdeflate_zlib_compress_bound(compressor.get(), all.size()));
+    to.resize(gzip ? libdeflate_gzip_compress_bound(compressor.get(), all.size())
+                   : libdeflate_zlib_compress_bound(compressor.get(), all.size()));
     to.resize((gzip ? libdeflate_gzip_compress : libdeflate_zlib_compress)(
         compressor.get(), all.data(), all.size(), to.data(), to.size()));
     out().write(to);
@@ -124,14 +135,14 @@ class DeflateSource final : public ChunkedSource {
     unit.bytes = 0;
     unit.exact = false;
     if (!parsing_inside_) {
-      const std::string_view head = wrapper_ == Wrapper::gzip ? gzip_header : zlib_header;
+      const std::string_view head = header_of(wrapper_);
       const std::size_t size = head.size() + 1 + mark.size();
       const auto bytes = input.peek(size);
       if (bytes.empty() && any_) return Next::end;
       any_ = true;
       if (bytes.size() < size || !begins_with(bytes, head) || bytes[head.size()] != std::byte{0} ||
           !begins_with(bytes.subspan(head.size() + 1), mark) ||
-          (wrapper_ == Wrapper::zlib && ended_once_)) {
+          (wrapper_ != Wrapper::gzip && ended_once_)) {
         return Next::sequential;
       }
       parsing_inside_ = true;
@@ -211,8 +222,8 @@ class DeflateSource final : public ChunkedSource {
   }
 
   std::unique_ptr<ByteSource> sequential(Input& input) override {
-    if (!inside_ && ended_once_ && wrapper_ == Wrapper::zlib) {
-      throw DamagedData("bytes follow the end of the zlib data");
+    if (!inside_ && ended_once_ && wrapper_ != Wrapper::gzip) {
+      throw DamagedData("bytes follow the end of the compressed data");
     }
     return sequential_inflate(input, wrapper_, inside_ ? &state_ : nullptr);
   }
@@ -269,6 +280,14 @@ class Deflate final : public Codec {
 };
 
 }  // namespace
+
+std::unique_ptr<ByteSink> bare_deflater(ByteSink& out, int level, unsigned threads) {
+  return std::make_unique<DeflateSink>(Wrapper::none, out, level, threads);
+}
+
+std::unique_ptr<ByteSource> bare_inflater(ByteSource& in, unsigned threads) {
+  return std::make_unique<DeflateSource>(Wrapper::none, in, threads);
+}
 
 const Codec& gzip_codec() {
   static const Deflate codec(Wrapper::gzip);

@@ -21,14 +21,17 @@ Bytef* as_zlib(const std::byte* data) {
   return const_cast<Bytef*>(reinterpret_cast<const Bytef*>(data));
 }
 
-const char* name(Wrapper wrapper) { return wrapper == Wrapper::gzip ? "gzip" : "zlib"; }
+const char* name(Wrapper wrapper) {
+  return wrapper == Wrapper::gzip ? "gzip" : wrapper == Wrapper::zlib ? "zlib" : "deflated";
+}
 
 class SequentialInflate final : public ByteSource {
  public:
   SequentialInflate(Input& input, Wrapper wrapper, const InflateState* inside)
       : input_(input), wrapper_(wrapper) {
     // zlib's way to say: 32 KiB window, and which wrapper.
-    const int window = inside != nullptr ? -15 : wrapper == Wrapper::gzip ? 15 + 16 : 15;
+    const bool bare = inside != nullptr || wrapper == Wrapper::none;
+    const int window = bare ? -15 : wrapper == Wrapper::gzip ? 15 + 16 : 15;
     if (inflateInit2(&stream_, window) != Z_OK) throw std::bad_alloc();
     if (inside != nullptr) {
       inside_ = *inside;
@@ -48,8 +51,8 @@ class SequentialInflate final : public ByteSource {
       const auto bytes = input_.some();
       if (between_members_) {
         if (bytes.empty()) break;
-        if (wrapper_ == Wrapper::zlib) {
-          throw DamagedData("bytes follow the end of the zlib data");
+        if (wrapper_ != Wrapper::gzip) {
+          throw DamagedData(std::string("bytes follow the end of the ") + name(wrapper_) + " data");
         }
         if (inflateReset2(&stream_, 15 + 16) != Z_OK) throw std::bad_alloc();
         between_members_ = false;
@@ -108,9 +111,11 @@ InflateState InflateState::at_start(Wrapper wrapper) {
 
 void InflateState::add_sum(Wrapper wrapper, std::size_t more, std::uint32_t sum) {
   const auto size = static_cast<z_off_t>(more);
-  checksum =
-      static_cast<std::uint32_t>(wrapper == Wrapper::gzip ? crc32_combine(checksum, sum, size)
-                                                          : adler32_combine(checksum, sum, size));
+  if (wrapper == Wrapper::gzip) {
+    checksum = static_cast<std::uint32_t>(crc32_combine(checksum, sum, size));
+  } else if (wrapper == Wrapper::zlib) {
+    checksum = static_cast<std::uint32_t>(adler32_combine(checksum, sum, size));
+  }
   bytes += more;
 }
 
@@ -133,7 +138,7 @@ std::vector<std::byte> InflateState::trailer(Wrapper wrapper) const {
       made.push_back(std::byte(checksum >> shift & 255));
     for (unsigned shift = 0; shift < 32; shift += 8)
       made.push_back(std::byte(bytes >> shift & 255));
-  } else {
+  } else if (wrapper == Wrapper::zlib) {
     for (unsigned shift = 32; shift > 0; shift -= 8) {
       made.push_back(std::byte(checksum >> (shift - 8) & 255));
     }
@@ -153,6 +158,7 @@ void InflateState::check_trailer(Wrapper wrapper, std::span<const std::byte> fou
 }
 
 std::uint32_t wrapper_checksum(Wrapper wrapper, std::span<const std::byte> bytes) {
+  if (wrapper == Wrapper::none) return 0;
   return wrapper == Wrapper::gzip ? libdeflate_crc32(0, bytes.data(), bytes.size())
                                   : libdeflate_adler32(1, bytes.data(), bytes.size());
 }

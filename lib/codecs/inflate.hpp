@@ -14,7 +14,7 @@
 namespace hoist::detail {
 
 /// What deflate data are wrapped in: headers and checksums differ.
-enum class Wrapper { zlib, gzip };
+enum class Wrapper { zlib, gzip, none };
 
 /// How far the data within a wrapper have been read.
 struct InflateState {
@@ -32,10 +32,12 @@ struct InflateState {
   void check_trailer(Wrapper wrapper, std::span<const std::byte> found) const;
 };
 
-constexpr std::size_t trailer_bytes(Wrapper wrapper) { return wrapper == Wrapper::gzip ? 8 : 4; }
+constexpr std::size_t trailer_bytes(Wrapper wrapper) {
+  return wrapper == Wrapper::gzip ? 8 : wrapper == Wrapper::zlib ? 4 : 0;
+}
 std::uint32_t wrapper_checksum(Wrapper wrapper, std::span<const std::byte> bytes);
 
-/// Reads any zlib or gzip data, on one thread. gzip members may follow one another; what else
+/// Reads any zlib, gzip or bare deflate data, on one thread. gzip members may follow one another; what else
 /// follows is refused. With `inside`, begins between two deflate blocks, after the header.
 std::unique_ptr<ByteSource> sequential_inflate(Input& input, Wrapper wrapper,
                                                const InflateState* inside);

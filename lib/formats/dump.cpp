@@ -87,7 +87,8 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
     stream = plan.stream->compressor(file, plan.level, threads_of(options.threads));
   ByteSink& out = stream ? *stream : file;
   if (format) {
-    dump_foreign(*format, out, stream != nullptr, plan.level, schema, call);
+    dump_foreign(*format, out, stream != nullptr, plan.level, threads_of(options.threads), schema,
+                 call);
   } else {
     ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter, options.threads);
     Encoder encoder(&writer);

@@ -116,13 +116,13 @@ std::optional<Format> format_of_content(std::span<const std::byte> first) {
 
 const char* default_codec(Format format) { return format == Format::pickle ? "zlib" : "gzip"; }
 
-void dump_foreign(Format format, ByteSink& out, bool compressed, int level, const Schema& schema,
-                  const EncodeCall& call) {
+void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsigned threads,
+                  const Schema& schema, const EncodeCall& call) {
   Encoded encoded;
   const Value value = value_of(schema, call, encoded);
   switch (format) {
     case Format::npy: write_npy(out, value); break;
-    case Format::npz: write_npz(out, value, level); break;
+    case Format::npz: write_npz(out, value, compressed ? 0 : level, threads); break;
     case Format::pickle: write_pickle(out, value, compressed); break;
   }
 }

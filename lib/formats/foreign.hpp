@@ -27,9 +27,10 @@ std::optional<Format> format_of_content(std::span<const std::byte> first);
 /// The compression method that `compress = level` means for a format.
 const char* default_codec(Format format);
 
-/// Writes a value. `compressed`: by the stream behind `out`; `level` is for the members of a .npz.
-void dump_foreign(Format format, ByteSink& out, bool compressed, int level, const Schema& schema,
-                  const EncodeCall& call);
+/// Writes a value. `compressed`: by the stream behind `out`; else `level` and `threads` are for the
+/// members of a .npz.
+void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsigned threads,
+                  const Schema& schema, const EncodeCall& call);
 
 /// Reads a value. `file` is the source itself where that is an uncompressed file, else null; `most`
 /// bounds what may come out of a source that does not know its length.

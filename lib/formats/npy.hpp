@@ -37,8 +37,8 @@ Value::Elements as_npy_array(const Value& value, const std::string& what);
 void write_npy(ByteSink& out, const Value& value);
 Value read_npy(Input& in);
 
-/// Members, deflated at that level (0: stored).
-void write_npz(ByteSink& out, const Value& value, int level);
+/// Members, deflated at that level (0: stored) by so many threads.
+void write_npz(ByteSink& out, const Value& value, int level, unsigned threads);
 /// Needs the whole file: `file` where it lies uncompressed on disk, else `bytes`.
 Value read_npz(FileSource& file, const LoadOptions& options);
 Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options);

@@ -2,14 +2,13 @@
 #include <hoist/error.hpp>
 
 #include <libdeflate.h>
-#include <zlib.h>
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
+#include <memory>
 #include <set>
 
-#include "dynamic/elements.hpp"
+#include "base/run_parallel.hpp"
+#include "codecs/bare_deflate.hpp"
 #include "formats/npy.hpp"
 #include "formats/zip.hpp"
 
@@ -19,89 +18,58 @@ namespace {
 
 using Kind = Value::Kind;
 
-Bytef* as_zlib(const std::byte* data) {
-  return const_cast<Bytef*>(reinterpret_cast<const Bytef*>(data));
-}
-
-/// Counts and sums what passes; deflates it where asked.
-class MemberSink final : public ByteSink {
+/// Counts what passes.
+class CountingSink final : public ByteSink {
  public:
-  MemberSink(ByteSink& out, int level) : out_(out), deflating_(level > 0) {
-    // Negative window bits: no wrapper round the deflated data.
-    if (deflating_ &&
-        deflateInit2(&stream_, level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
-      throw std::bad_alloc();
-    }
-  }
-  ~MemberSink() override {
-    if (deflating_) deflateEnd(&stream_);
-  }
+  explicit CountingSink(ByteSink& out) : out_(out) {}
   void write(std::span<const std::byte> bytes) override {
-    if (bytes.empty()) return;  // whose address may be null, which libdeflate takes for a new start
-    crc_ = libdeflate_crc32(crc_, bytes.data(), bytes.size());
-    size_ += bytes.size();
-    if (!deflating_) {
-      out_.write(bytes);
-      stored_ += bytes.size();
-      return;
-    }
-    constexpr std::size_t most = std::size_t{1} << 30;  // zlib counts in 32 bits
-    while (!bytes.empty()) {
-      const auto piece = bytes.first(std::min(bytes.size(), most));
-      stream_.next_in = as_zlib(piece.data());
-      stream_.avail_in = static_cast<uInt>(piece.size());
-      run(Z_NO_FLUSH);
-      bytes = bytes.subspan(piece.size());
-    }
+    out_.write(bytes);
+    count_ += bytes.size();
   }
-  void finish() override {
-    if (deflating_) run(Z_FINISH);
-  }
-  std::uint32_t crc() const { return crc_; }
-  std::uint64_t size() const { return size_; }
-  std::uint64_t stored() const { return stored_; }
+  std::uint64_t count() const { return count_; }
 
  private:
-  void run(int flush) {
-    int state = Z_OK;
-    do {
-      stream_.next_out = as_zlib(buffer_);
-      stream_.avail_out = sizeof buffer_;
-      state = deflate(&stream_, flush);
-      const std::size_t n = sizeof buffer_ - stream_.avail_out;
-      out_.write({buffer_, n});
-      stored_ += n;
-    } while (flush == Z_FINISH ? state != Z_STREAM_END : stream_.avail_out == 0);
-  }
-
   ByteSink& out_;
-  bool deflating_;
-  z_stream stream_{};
-  std::uint32_t crc_ = 0;
-  std::uint64_t size_ = 0;
-  std::uint64_t stored_ = 0;
-  std::byte buffer_[std::size_t{32} << 10];
+  std::uint64_t count_ = 0;
 };
 
-/// The bytes of one member, inflated on the way and checked at its end.
+std::uint32_t crc_of(std::span<const std::byte> bytes, std::uint32_t before = 0) {
+  // libdeflate takes an empty span's address, if it is null, for a new start.
+  return bytes.empty() ? before : libdeflate_crc32(before, bytes.data(), bytes.size());
+}
+
+/// The bytes of a member as they lie in the archive.
+class StoredSource final : public ByteSource {
+ public:
+  StoredSource(const ZipBytes& zip, const ZipMember& member)
+      : zip_(zip), at_(member.offset), end_(member.offset + member.stored) {}
+  std::size_t read(std::byte* to, std::size_t n) override {
+    n = static_cast<std::size_t>(std::min<std::uint64_t>(n, end_ - at_));
+    zip_.read(at_, to, n);
+    at_ += n;
+    return n;
+  }
+  std::optional<std::uint64_t> left() const override { return end_ - at_; }
+
+ private:
+  const ZipBytes& zip_;
+  std::uint64_t at_;
+  std::uint64_t end_;
+};
+
+/// The content of one member, inflated on the way and checked at its end.
 class MemberSource final : public ByteSource {
  public:
-  MemberSource(const ZipBytes& zip, const ZipMember& member) : zip_(zip), member_(member) {
-    if (member.deflated && inflateInit2(&stream_, -15) != Z_OK) throw std::bad_alloc();
-  }
-  ~MemberSource() override {
-    if (member_.deflated) inflateEnd(&stream_);
+  MemberSource(const ZipBytes& zip, const ZipMember& member, unsigned threads)
+      : zip_(zip), member_(member), stored_(zip, member) {
+    if (member.deflated) inflated_ = bare_inflater(stored_, threads);
   }
 
   std::size_t read(std::byte* to, std::size_t n) override {
     n = static_cast<std::size_t>(std::min<std::uint64_t>(n, member_.size - done_));
     if (n == 0) return 0;
-    if (member_.deflated) {
-      inflate_to(to, n);
-    } else {
-      zip_.read(member_.offset + done_, to, n);
-    }
-    crc_ = libdeflate_crc32(crc_, to, n);
+    if (content().read(to, n) != n) zip_.damaged("a member is shorter than its size says");
+    crc_ = crc_of({to, n}, crc_);
     done_ += n;
     if (done_ == member_.size && crc_ != member_.crc) zip_.damaged("a member's content is changed");
     return n;
@@ -110,50 +78,19 @@ class MemberSource final : public ByteSource {
 
   /// True if the compressed data end where the content does.
   bool ended() {
-    if (!member_.deflated) return true;
-    if (state_ != Z_STREAM_END) {
-      std::byte beyond;
-      stream_.next_out = as_zlib(&beyond);
-      stream_.avail_out = 1;
-      step();
-      if (stream_.avail_out == 0) return false;
-    }
-    return state_ == Z_STREAM_END && taken_ == member_.stored && stream_.avail_in == 0;
+    std::byte beyond;
+    return content().read(&beyond, 1) == 0;
   }
 
  private:
-  void step() {
-    if (stream_.avail_in == 0) {
-      const auto n = std::min<std::uint64_t>(sizeof buffer_, member_.stored - taken_);
-      zip_.read(member_.offset + taken_, buffer_, static_cast<std::size_t>(n));
-      taken_ += n;
-      stream_.next_in = as_zlib(buffer_);
-      stream_.avail_in = static_cast<uInt>(n);
-    }
-    state_ = inflate(&stream_, Z_NO_FLUSH);
-    if (state_ != Z_OK && state_ != Z_STREAM_END)
-      zip_.damaged("a member's deflated data are damaged");
-  }
-  void inflate_to(std::byte* to, std::size_t n) {
-    while (n > 0) {
-      const auto room = static_cast<uInt>(std::min<std::size_t>(n, std::size_t{1} << 30));
-      stream_.next_out = as_zlib(to);
-      stream_.avail_out = room;
-      if (state_ == Z_STREAM_END) zip_.damaged("a member is shorter than its size says");
-      step();
-      to += room - stream_.avail_out;
-      n -= room - stream_.avail_out;
-    }
-  }
+  ByteSource& content() { return inflated_ ? *inflated_ : stored_; }
 
   const ZipBytes& zip_;
   const ZipMember& member_;
-  z_stream stream_{};
-  int state_ = Z_OK;
-  std::uint64_t taken_ = 0;
+  StoredSource stored_;
+  std::unique_ptr<ByteSource> inflated_;
   std::uint64_t done_ = 0;
   std::uint32_t crc_ = 0;
-  std::byte buffer_[std::size_t{32} << 10];
 };
 
 /// The value's parts, each under the name of its member.
@@ -188,6 +125,7 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options) {
   std::vector<Value::Entry> entries;
   std::uint64_t total = 0;
   const std::uint64_t most = std::max(options.limits.max_bytes, zip.size() * 1100);
+  const unsigned threads = options.threads != 0 ? options.threads : transfer_threads();
   for (const ZipMember& member : zip_members(zip, options.limits.max_nodes)) {
     if (!member.name.ends_with(".npy")) {
       zip.damaged("its member " + Value(member.name).to_string(80) + " is no .npy file");
@@ -198,7 +136,7 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options) {
                           "LoadOptions::limits.max_bytes allows");
     }
     total += member.size;
-    MemberSource source(zip, member);
+    MemberSource source(zip, member, threads);
     LoadOptions inner = options;
     inner.mmap = MmapMode::none;
     const std::string key = member.name.substr(0, member.name.size() - 4);
@@ -212,28 +150,24 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options) {
 
 }  // namespace
 
-void write_npz(ByteSink& out, const Value& value, int level) {
+void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
   ZipWriter zip(out);
   for (const auto& [name, elements] : members_of(value)) {
-    const std::string head = npy_preamble({elements.dtype, elements.shape, elements.order});
-    const auto write = [&](ByteSink& sink) {
-      sink.write(std::as_bytes(std::span(head)));
-      sink.write({elements.data, elements.nbytes()});
-      sink.finish();
-    };
+    const std::string preamble = npy_preamble({elements.dtype, elements.shape, elements.order});
+    const auto head = std::as_bytes(std::span(preamble));
+    const std::span data(elements.data, elements.nbytes());
     ZipMember member{.name = name + ".npy", .deflated = level > 0};
-    member.size = member.stored = head.size() + elements.nbytes();
-    if (!member.deflated) {
-      // Stands in front of the data.
-      member.crc = libdeflate_crc32(0, head.data(), head.size());
-      if (elements.nbytes() > 0) {
-        member.crc = libdeflate_crc32(member.crc, elements.data, elements.nbytes());
-      }
-    }
+    member.size = member.stored = head.size() + data.size();
+    // Stands in front of the data.
+    member.crc = crc_of(data, crc_of(head));
     zip.begin(member);
-    MemberSink sink(out, level);
-    write(sink);
-    zip.end(sink.crc(), sink.stored());
+    CountingSink sink(out);
+    const auto packed = member.deflated ? bare_deflater(sink, level, threads) : nullptr;
+    ByteSink& to = packed ? *packed : sink;
+    to.write(head);
+    to.write(data);
+    to.finish();
+    zip.end(member.crc, sink.count());
   }
   zip.finish();
 }

@@ -119,7 +119,7 @@ TEST_CASE("a member of more than 4 GiB, and one behind it") {
   const auto path = dir / "large.npz";
   {
     SparseFile file(path);
-    hoist::detail::write_npz(file, large(), 0);
+    hoist::detail::write_npz(file, large(), 0, 1);
   }
   hoist::detail::FileSource file(path);
   const hoist::detail::ZipBytes zip(file);
@@ -167,5 +167,38 @@ assert a.shape == (9 << 28,) and not a.any() and z['last'].tolist() == [0, 0, 0]
       CHECK(value["large"].size() == 9 * (gib / 4));
       CHECK(value["last"].size() == 3);
     }
+  }
+}
+
+// Members were deflated on one thread.
+TEST_CASE("deflated members of many chunks") {
+  const TempDir dir;
+  Array<std::int32_t> numbers({3, std::size_t{1} << 20});
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<int>(i * i % 1000);
+  using Numbers = std::map<std::string, Array<std::int32_t>>;
+  const Numbers value{{"a", numbers}, {"b", numbers}};
+  dump(value, dir / "one.npz", {.compress = true, .threads = 1});
+  dump(value, dir / "ours.npz", {.compress = true, .threads = 3});
+  const std::string bytes = support::slurp(dir / "ours.npz");
+  CHECK(bytes == support::slurp(dir / "one.npz"));
+  CHECK(python(dir.path(), R"(
+import numpy as np, zipfile
+i = np.arange(3 << 20)
+want = (i * i % 1000).astype('i4').reshape(3, -1)
+z = np.load('ours.npz')
+assert z.files == ['a', 'b'] and (z['a'] == want).all() and (z['b'] == want).all()
+assert zipfile.ZipFile('ours.npz').testzip() is None
+np.savez_compressed('theirs.npz', a=want, b=want)
+)") == "");
+  for (const char* name : {"ours.npz", "theirs.npz"}) {
+    for (const unsigned threads : {1U, 3U}) {
+      CHECK(load<Numbers>(dir / name, {.threads = threads}) == value);
+    }
+  }
+  for (std::size_t at = 50; at < bytes.size(); at += bytes.size() / 40) {
+    std::string changed = bytes;
+    changed[at] ^= 0x10;
+    support::spill(dir / "changed.npz", changed);
+    CHECK_THROWS_AS(load<Numbers>(dir / "changed.npz"), hoist::DamagedData);
   }
 }
