@@ -35,7 +35,7 @@ constexpr std::string_view zlib_header("\x78\x5e", 2);
 constexpr std::string_view header_of(Wrapper wrapper) {
   return wrapper == Wrapper::gzip   ? gzip_header
          : wrapper == Wrapper::zlib ? zlib_header
-                                    : std::string_view();
+                                    : std::string_view("");
 }
 /// An empty block, marked as the last.
 constexpr std::string_view last_block("\x03\x00", 2);

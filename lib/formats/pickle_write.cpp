@@ -355,20 +355,28 @@ class PickleWriter {
     op('R');
   }
 
-  /// A part that occurs again is remembered when it is complete: values never hold themselves.
   void put(const Value& value) {
     if (++depth_ > max_depth) throw_too_deep();
-    if (!repeated_.contains(value.node())) {
+    if (!fetch(value)) {
       put_new(value);
-    } else if (const auto known = memo_.find(value.node()); known != memo_.end()) {
-      memo('h', 'j', known->second);
-    } else {
-      put_new(value);
-      const auto index = static_cast<std::uint32_t>(memo_.size());
-      memo_.emplace(value.node(), index);
-      memo('q', 'r', index);
+      remember(value);
     }
     --depth_;
+  }
+
+  [[gnu::noinline]] bool fetch(const Value& value) {
+    const auto known = memo_.find(value.node());
+    if (known == memo_.end()) return false;
+    memo('h', 'j', known->second);
+    return true;
+  }
+
+  /// Only when it is complete: values never hold themselves.
+  [[gnu::noinline]] void remember(const Value& value) {
+    if (!repeated_.contains(value.node())) return;
+    const auto index = static_cast<std::uint32_t>(memo_.size());
+    memo_.emplace(value.node(), index);
+    memo('q', 'r', index);
   }
 
   void memo(unsigned char short_op, unsigned char long_op, std::uint32_t index) {
