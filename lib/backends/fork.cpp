@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "backends/builtin.hpp"
@@ -21,8 +22,9 @@ namespace {
 
 /// After so many children that died between tasks, something else is wrong than a task.
 constexpr unsigned max_idle_deaths = 5;
-/// Within this time most children of small programs have answered.
-constexpr auto first_answers = std::chrono::microseconds(400);
+/// How long a process looks for answers of children that have next to nothing to do, before it sleeps:
+/// most have them by then, and to wake it would take as long. With more to do, they need its core.
+constexpr auto first_answers = std::chrono::microseconds(150);
 
 class ForkSession final : public Session {
  public:
@@ -60,11 +62,12 @@ class ForkSession final : public Session {
   /// Children see the tasks that were known when they were forked.
   void start_wave() {
     retire();
-    forked_for_ = loop_.known();
+    const std::size_t tasks = loop_.known() - std::exchange(forked_for_, loop_.known());
     const std::size_t wanted =
         std::min<std::size_t>(std::max<std::size_t>(fresh_, 1), loop_.n_jobs());
     fresh_ = 0;
-    watched_until_ = Clock::now() + first_answers;
+    watched_until_ = Clock::now();
+    if (tasks <= std::size_t{2} * loop_.n_jobs()) watched_until_ += first_answers;
     const ForkHold hold(loop_.options().force_fork);
     for (unsigned i = 0; i < wanted; ++i) {
       workers_.push_back(std::make_unique<ForkWorker>(loop_, event_.get(), i));
@@ -117,11 +120,13 @@ class ForkSession final : public Session {
     }
     const int ready = ::ppoll(watched.data(), watched.size(), timeout, nullptr);
     if (ready < 0 && errno != EINTR) throw SystemError("backend fork: poll", errno);
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t drained = ::read(event_.get(), &count, sizeof count);
+    if (watched[0].revents != 0) {
+      std::uint64_t count = 0;
+      [[maybe_unused]] const ssize_t drained = ::read(event_.get(), &count, sizeof count);
+    }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       ForkWorker& worker = *workers_[i];
-      worker.pass_stderr_on();
+      if (watched[2 + 2 * i].revents != 0) worker.pass_stderr_on();
       worker.end_overdue_task();
       if ((watched[1 + 2 * i].revents & POLLIN) != 0) replace(workers_[i]);
     }
@@ -164,7 +169,7 @@ class ForkBackend final : public Backend {
  public:
   BackendTraits traits() const override {
     return {
-        .shares_memory = false, .inherits_tasks = true, .kills_tasks = true, .batch_seconds = 2e-3};
+        .shares_memory = false, .inherits_tasks = true, .kills_tasks = true, .batch_seconds = 4e-3};
   }
   std::unique_ptr<Session> open(Loop& loop) override { return std::make_unique<ForkSession>(loop); }
 };

@@ -26,7 +26,7 @@ namespace hoist::detail {
 namespace {
 
 /// How long results may lie in the stream before the parent, which sleeps meanwhile, is told.
-constexpr auto tell_after = std::chrono::milliseconds(2);
+constexpr auto tell_after = std::chrono::milliseconds(4);
 
 void leave_at_once(int status, void*) {
   // Handlers and static objects are the parent's, which will see to them itself.

@@ -12,14 +12,15 @@
 #include <climits>
 #include <cmath>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <optional>
 #include <set>
-#include <sstream>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
+
+#include "base/file.hpp"
 
 namespace hoist {
 
@@ -27,11 +28,39 @@ namespace detail {
 
 namespace {
 
+/// Calls `each` with every line of a file, none where it can't be read. Streams would do, but their first
+/// use in a program takes longer than all that is read here.
+template <class Each>
+void for_each_line(const std::filesystem::path& path, Each&& each) {
+  const std::string text = read_text(path).value_or("");
+  for (std::string_view left = text; !left.empty();) {
+    const std::string_view line = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(line.size() + 1, left.size()));
+    each(line);
+  }
+}
+
 std::optional<std::string> read_line(const std::filesystem::path& path) {
-  std::ifstream in(path);
-  std::string line;
-  if (!std::getline(in, line)) return std::nullopt;
-  return line;
+  std::optional<std::string> first;
+  for_each_line(path, [&](std::string_view line) {
+    if (!first) first = line;
+  });
+  return first;
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  while (!line.empty()) {
+    const std::string_view word = line.substr(0, line.find(' '));
+    line.remove_prefix(std::min(word.size() + 1, line.size()));
+    if (!word.empty()) words.push_back(word);
+  }
+  return words;
+}
+
+/// Whether a list of names divided by commas has this one.
+bool lists(std::string_view names, std::string_view name) {
+  return ("," + std::string(names) + ",").find("," + std::string(name) + ",") != std::string::npos;
 }
 
 std::optional<double> number(std::string_view text) {
@@ -58,45 +87,37 @@ struct CgroupMount {
 /// Of mountinfo: "36 35 98:0 /top /mounted options... - type source superoptions".
 std::vector<CgroupMount> cgroup_mounts(const std::filesystem::path& root) {
   std::vector<CgroupMount> mounts;
-  std::ifstream in(root / "proc/self/mountinfo");
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream fields(line);
-    std::vector<std::string> words{std::istream_iterator<std::string>(fields), {}};
+  for_each_line(root / "proc/self/mountinfo", [&](std::string_view line) {
+    const std::vector<std::string_view> words = words_of(line);
     const auto dash = std::find(words.begin(), words.end(), "-");
-    if (words.size() < 6 || words.end() - dash < 4) continue;
-    const std::string& type = dash[1];
-    const std::string options = "," + dash[3] + ",";
-    const bool v2 = type == "cgroup2";
-    if (!v2 && !(type == "cgroup" && options.find(",cpu,") != std::string::npos)) continue;
-    mounts.push_back({words[4], words[3], v2});
-  }
+    if (words.size() < 6 || words.end() - dash < 4) return;
+    const bool v2 = dash[1] == "cgroup2";
+    if (!v2 && !(dash[1] == "cgroup" && lists(dash[3], "cpu"))) return;
+    mounts.push_back({words[4], std::string(words[3]), v2});
+  });
   return mounts;
 }
 
 /// The process's group in the v2 hierarchy, or in v1's for "cpu".
 std::optional<std::string> own_group(const std::filesystem::path& root, bool v2) {
-  std::ifstream in(root / "proc/self/cgroup");
-  for (std::string line; std::getline(in, line);) {
+  std::optional<std::string> group;
+  for_each_line(root / "proc/self/cgroup", [&](std::string_view line) {
     const auto first = line.find(':');
     const auto second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    if (v2 ? controllers == ",," : controllers.find(",cpu,") != std::string::npos) {
-      return line.substr(second + 1);
-    }
-  }
-  return std::nullopt;
+    if (group || first == line.npos || second == line.npos) return;
+    const std::string_view controllers = line.substr(first + 1, second - first - 1);
+    if (v2 ? controllers.empty() : lists(controllers, "cpu")) group = line.substr(second + 1);
+  });
+  return group;
 }
 
 std::optional<CpuLimit> group_limit(const std::filesystem::path& group, bool v2) {
   if (v2) {
     const auto line = read_line(group / "cpu.max");
     if (!line) return std::nullopt;
-    std::istringstream words(*line);
-    std::string quota;
-    std::string period = "100000";
-    words >> quota >> period;
-    const auto cpus = quota_cpus(quota, period);
+    const std::vector<std::string_view> words = words_of(*line);
+    if (words.empty()) return std::nullopt;
+    const auto cpus = quota_cpus(words[0], words.size() > 1 ? words[1] : "100000");
     if (!cpus) return std::nullopt;
     return CpuLimit{*cpus, (group / "cpu.max").string() + ": " + *line};
   }

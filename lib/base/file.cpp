@@ -94,6 +94,19 @@ Fd open_for_reading(const std::filesystem::path& path) {
   return fd;
 }
 
+std::optional<std::string> read_text(const std::filesystem::path& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return std::nullopt;
+  std::string text;
+  for (char part[4096];;) {
+    const ssize_t n = ::read(fd.get(), part, sizeof part);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return std::nullopt;
+    if (n == 0) return text;
+    text.append(part, static_cast<std::size_t>(n));
+  }
+}
+
 std::optional<std::uint64_t> regular_size(int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;

@@ -38,6 +38,8 @@ class Fd {
 
 /// Opens a file for reading. Throws NotFound or SystemError naming the path.
 Fd open_for_reading(const std::filesystem::path& path);
+/// All of a small file, such as the system's own; nothing where it can't be read.
+std::optional<std::string> read_text(const std::filesystem::path& path);
 /// Size of a regular file; nothing for pipes and devices.
 std::optional<std::uint64_t> regular_size(int fd);
 /// Reads exactly `n` bytes at `offset`, or as many as there are. Throws SystemError.

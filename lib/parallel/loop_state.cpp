@@ -133,7 +133,7 @@ void LoopState::encode_context(Encoder& to) const {
 }
 
 bool LoopState::idle() {
-  if (outstanding_.load() != 0) return false;
+  if (outstanding_.load() != 0 || next_.load() != limit_.load()) return false;
   const std::lock_guard lock(mutex_);
   // In this order: tasks are counted as outstanding before they are taken, and as returned before
   // they cease to be outstanding.
@@ -245,7 +245,8 @@ void LoopState::adapt(Worker& worker, std::size_t tasks, double seconds) {
 
 void LoopState::settle(std::size_t tasks, std::size_t done) {
   const std::size_t finished = done_.fetch_add(done) + done + lost_.load();
-  const bool last = outstanding_.fetch_sub(tasks) == tasks;
+  // Of those that may be taken now: who takes the others will settle them.
+  const bool last = outstanding_.fetch_sub(tasks) == tasks && next_.load() == limit_.load();
   if (last || tracked() || stopping() || finished >= call_at_.load()) signal();
 }
 
@@ -344,7 +345,7 @@ void LoopState::check_deadline() {
   if (stopping()) return;
   end_with(std::make_exception_ptr(TimedOut("the loop was not done within its timeout of " +
                                             format_seconds(settings_.options.timeout.seconds()) +
-                                            ": " + std::to_string(finished()) + " tasks were")));
+                                            " (tasks done: " + std::to_string(finished()) + ")")));
 }
 
 /// Threads can't be ended, but what comes after them can be spared: where a task's failure is the
@@ -386,8 +387,8 @@ void LoopState::stop() {
 void LoopState::interrupt() {
   {
     const std::lock_guard lock(mutex_);
-    end_with(std::make_exception_ptr(Interrupted("the loop was interrupted when " +
-                                                 std::to_string(finished()) + " tasks were done")));
+    end_with(std::make_exception_ptr(
+        Interrupted("the loop was interrupted (tasks done: " + std::to_string(finished()) + ")")));
   }
   signal();
   session_->interrupt();

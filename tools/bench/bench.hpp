@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,9 +22,31 @@ double median(std::vector<double> samples);
 /// that Python or a module is missing (the row then says so).
 std::vector<double> python(const std::string& script);
 
-/// The same for a group of this program in a process of its own: for what comes first in a program.
-/// Groups named --so only run that way.
-std::vector<double> fresh(const std::string& group);
+/// A Python that stays, so that its work can be timed in turn with ours: a statement takes 0.1 ms more than
+/// it does in there.
+class Python {
+ public:
+  /// Starts Debian's Python with a script, which defines what is to be run.
+  explicit Python(const std::string& script);
+  Python(const Python&) = delete;
+  Python& operator=(const Python&) = delete;
+  ~Python();
+  /// Runs one line of Python; returns when it is done.
+  void run(const std::string& statement);
+  /// False where Python or one of its modules is missing, or a statement has failed.
+  bool works() const { return works_; }
+
+ private:
+  bool wait();
+
+  int pid_ = -1;
+  std::FILE* in_ = nullptr;
+  std::FILE* out_ = nullptr;
+  bool works_ = false;
+};
+
+/// Seconds of what comes first in a program: hoist_bench_first, which is built beside this one.
+double fresh(const std::string& work);
 
 /// A directory for files of the benchmark, removed at exit: $HOIST_BENCH_DIR or the working directory.
 const std::string& scratch();

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -48,8 +51,6 @@ std::vector<double> numbers_of(const std::string& command) {
   return numbers;
 }
 
-bool is_inner(const std::string& group) { return group.starts_with("--"); }
-
 }  // namespace
 
 Group::Group(std::string name, void (*run)()) { groups()[std::move(name)] = run; }
@@ -87,8 +88,55 @@ std::vector<double> python(const std::string& script) {
   return numbers_of("cd '" + scratch() + "' && /usr/bin/python3 peer.py 2>peer.err");
 }
 
-std::vector<double> fresh(const std::string& group) {
-  return numbers_of("'" + std::filesystem::read_symlink("/proc/self/exe").string() + "' " + group);
+double fresh(const std::string& work) {
+  const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+  const auto numbers = numbers_of("'" + (beside / "hoist_bench_first").string() + "' " + work);
+  return numbers.empty() ? std::nan("") : numbers[0];
+}
+
+Python::Python(const std::string& script) {
+  const std::string file = scratch() + "/peer" + std::to_string(::getpid()) + ".py";
+  std::ofstream(file) << "import sys\n"
+                      << script
+                      << "\nprint('ready', flush=True)\n"
+                         "for line in sys.stdin:\n"
+                         "    exec(line)\n"
+                         "    print('done', flush=True)\n";
+  int in[2];
+  int out[2];
+  if (::pipe(in) != 0 || ::pipe(out) != 0) return;
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    ::dup2(in[0], STDIN_FILENO);
+    ::dup2(out[1], STDOUT_FILENO);
+    for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
+    static_cast<void>(!::chdir(scratch().c_str()));
+    ::execl("/usr/bin/python3", "/usr/bin/python3", file.c_str(), nullptr);
+    ::_exit(127);
+  }
+  ::close(in[0]);
+  ::close(out[1]);
+  in_ = ::fdopen(in[1], "w");
+  out_ = ::fdopen(out[0], "r");
+  works_ = wait();
+}
+
+Python::~Python() {
+  if (in_ != nullptr) std::fclose(in_);
+  if (out_ != nullptr) std::fclose(out_);
+  if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
+}
+
+bool Python::wait() {
+  char line[64];
+  return std::fgets(line, sizeof line, out_) != nullptr;
+}
+
+void Python::run(const std::string& statement) {
+  if (!works_) return;
+  std::fprintf(in_, "%s\n", statement.c_str());
+  std::fflush(in_);
+  works_ = wait();
 }
 
 const std::string& scratch() {
@@ -119,12 +167,7 @@ void note(const std::string& text) { std::printf("# %s\n", text.c_str()); }
 int main(int argc, char** argv) {
   std::vector<std::string> names(argv + 1, argv + argc);
   if (names.empty()) {
-    for (const auto& [name, run] : bench::groups()) {
-      if (!bench::is_inner(name)) names.push_back(name);
-    }
-  } else if (bench::is_inner(names[0]) && bench::groups().contains(names[0])) {
-    bench::groups()[names[0]]();
-    return 0;
+    for (const auto& [name, run] : bench::groups()) names.push_back(name);
   }
   std::printf("%-52s %10s %-8s %-28s %10s  %-10s %s\n", "work", "hoist", "unit", "other", "other",
               "ratio", "target");
@@ -132,9 +175,7 @@ int main(int argc, char** argv) {
     const auto group = bench::groups().find(name);
     if (group == bench::groups().end()) {
       std::fprintf(stderr, "no group is called \"%s\"; there are:", name.c_str());
-      for (const auto& [known, run] : bench::groups()) {
-        if (!bench::is_inner(known)) std::fprintf(stderr, " %s", known.c_str());
-      }
+      for (const auto& known : bench::groups()) std::fprintf(stderr, " %s", known.first.c_str());
       std::fprintf(stderr, "\n");
       return 2;
     }

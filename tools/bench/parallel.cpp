@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "bench.hpp"
+#include "raw_fork.hpp"
 
 namespace {
 
@@ -110,22 +111,6 @@ void real_tasks(const std::string& backend, double microseconds, int n, double t
              backend == "threads" ? 1.02 : 1.06);
 }
 
-/// Two children that do nothing but answer, in the barest way.
-void raw_fork() {
-  void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  auto* answers = static_cast<std::atomic<int>*>(page);
-  pid_t children[cores];
-  for (int i = 0; i < cores; ++i) {
-    children[i] = ::fork();
-    if (children[i] == 0) {
-      answers[i].store(1);
-      ::_exit(0);
-    }
-  }
-  for (const pid_t child : children) ::waitpid(child, nullptr, 0);
-  ::munmap(page, 4096);
-}
-
 double at(const std::vector<double>& numbers, std::size_t i) {
   return i < numbers.size() ? numbers[i] : std::numeric_limits<double>::quiet_NaN();
 }
@@ -137,7 +122,7 @@ void fork_loop() {
 
 /// In one process again and again, and as the first thing of a process.
 void start_of_forks() {
-  const auto again = bench::medians(21, {fork_loop, raw_fork});
+  const auto again = bench::medians(21, {fork_loop, bench::raw_fork});
   const auto again_python = bench::python(R"(
 import time, multiprocessing as mp
 def f(i): return i
@@ -150,8 +135,8 @@ print(sorted(times)[4])
 )");
   std::vector<std::vector<double>> first(3);
   for (int i = 0; i < 9; ++i) {
-    first[0].push_back(at(bench::fresh("--first-fork-loop"), 0));
-    first[1].push_back(at(bench::fresh("--first-raw-fork"), 0));
+    first[0].push_back(bench::fresh("fork"));
+    first[1].push_back(bench::fresh("raw-fork"));
     first[2].push_back(at(bench::python(R"(
 import time, multiprocessing as mp
 def f(i): return i
@@ -231,10 +216,6 @@ void run() {
   beside_python("fork", "multiprocessing", "ProcessPoolExecutor");
 }
 
-void print_seconds(const std::function<void()>& work) { std::printf("%g\n", bench::seconds(work)); }
-
 const bench::Group group("parallel", run);
-const bench::Group first_fork_loop("--first-fork-loop", [] { print_seconds(fork_loop); });
-const bench::Group first_raw_fork("--first-raw-fork", [] { print_seconds(raw_fork); });
 
 }  // namespace
