@@ -43,18 +43,25 @@ class PageStorage final : public Storage {
   bool move_to_copy(int fd) override {
     const std::lock_guard lock(mutex_);
     KeptFd kept{Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0))};
-    if (fd_ || !kept) return false;
-    // In one step: who reads meanwhile finds the old pages or the new, which are equal. Private, so
-    // that writes stay here and forked children get copies, as with any memory.
-    if (::mmap(data(), bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
-               0) == MAP_FAILED) {
-      return false;
-    }
+    if (fd_ || !kept || !map_copy(fd, 0, bytes())) return false;
     fd_ = std::move(kept);
     return true;
   }
 
+  void move_part_to_copy(int fd, std::size_t at, std::size_t bytes) override {
+    const std::lock_guard lock(mutex_);
+    if (!fd_) map_copy(fd, at, bytes);
+  }
+
  private:
+  /// In one step: who reads meanwhile finds the old pages or the new, which are equal. Private, so that
+  /// writes stay here and forked children get copies, as with any memory.
+  bool map_copy(int fd, std::size_t at, std::size_t bytes) {
+    return ::mmap(data() + at, bytes, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
+                  static_cast<off_t>(at)) != MAP_FAILED;
+  }
+
   void* mapping_;
   std::size_t mapped_;
   mutable std::mutex mutex_;
@@ -75,6 +82,7 @@ class WrappedStorage final : public Storage {
 Storage::~Storage() = default;
 
 bool Storage::move_to_copy(int) { return false; }
+void Storage::move_part_to_copy(int, std::size_t, std::size_t) {}
 
 std::atomic<AllocateLarge> allocate_large{nullptr};
 

@@ -87,7 +87,8 @@ Mapping space_for_huge_pages(std::size_t bytes, std::uint64_t offset) {
 /// system doesn't go along: some may be there, with content or without. Clearing, copying and mapping
 /// pages of 4 KiB takes three times as long, but memory files only get others when asked for each
 /// (MADV_COLLAPSE, Linux 6.1), and only where a first byte is there.
-bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> content) {
+bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> content,
+                     const PartCopied& copied) {
   constexpr int collapse = 25;
   constexpr std::size_t piece = 8 * huge_page;  // each request costs a word with all processors
   const Mapping mapping = map_memory(fd, bytes, MapAs::shared);
@@ -104,6 +105,7 @@ bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> conte
     if (!taken) refused.store(true);
     if (taken && !content.empty()) {
       std::memcpy(mapping.data() + begin, content.data() + begin, size);
+      if (copied) copied(fd, begin, size);
     }
   });
   return !refused.load();
@@ -111,16 +113,16 @@ bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> conte
 
 /// A file in memory, its space reserved; an error code where that can't be.
 int file_in_memory(const char* name, std::size_t bytes, std::span<const std::byte> content,
-                   Fd& file) {
+                   const PartCopied& copied, Fd& file) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return errno;
   const std::size_t whole = bytes / huge_page * huge_page;
-  const bool taken = whole > huge_page && take_huge_pages(fd.get(), whole, content);
+  const bool taken = whole > huge_page && take_huge_pages(fd.get(), whole, content, copied);
   // Without space set aside, a full tmpfs or memory limit would show as SIGBUS at some later access.
   if (const int error = reserve_space(fd.get(), bytes); error != 0) return error;
   if (!content.empty()) {
-    const std::size_t copied = taken ? whole : 0;
-    write_at(fd.get(), content.subspan(copied), copied, "memory to share with processes");
+    const std::size_t done = taken ? whole : 0;
+    write_at(fd.get(), content.subspan(done), done, "memory to share with processes");
   }
   ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
   file = std::move(fd);
@@ -139,9 +141,9 @@ bool memory_is_short(std::size_t bytes) {
 }
 
 Fd memory_file(const char* name, std::size_t bytes, std::span<const std::byte> content,
-               const std::filesystem::path& folder) {
+               const std::filesystem::path& folder, const PartCopied& copied) {
   Fd file;
-  int error = memory_is_short(bytes) ? ENOSPC : file_in_memory(name, bytes, content, file);
+  int error = memory_is_short(bytes) ? ENOSPC : file_in_memory(name, bytes, content, copied, file);
   if (error == 0) return file;
   std::string tried = "in memory";
   for (const std::filesystem::path& one : temp_folders(folder)) {
@@ -236,11 +238,11 @@ void set_temp_folder(const std::filesystem::path& folder) {
   temp_folder() = folder;
 }
 
-Fd memory_file(const char* name, std::size_t bytes) { return memory_file(name, bytes, {}, {}); }
+Fd memory_file(const char* name, std::size_t bytes) { return memory_file(name, bytes, {}, {}, {}); }
 
 Fd memory_copy(const char* name, std::span<const std::byte> content,
-               const std::filesystem::path& folder) {
-  return memory_file(name, content.size(), content, folder);
+               const std::filesystem::path& folder, const PartCopied& copied) {
+  return memory_file(name, content.size(), content, folder, copied);
 }
 
 Mapping::~Mapping() {

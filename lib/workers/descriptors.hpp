@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
@@ -30,10 +31,13 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
 /// /tmp, the first that is named and has the space. Throws SystemError naming the size. `name` is what
 /// /proc shows.
 Fd memory_file(const char* name, std::size_t bytes);
+/// Told of a part (offset, bytes) of a file that is a copy now; from several threads.
+using PartCopied = std::function<void(int fd, std::size_t at, std::size_t bytes)>;
 /// Such a file with these bytes, written by all cores where they are many; `folder` comes before the
-/// other folders.
+/// other folders. `copied` is told of some of it while the rest is being copied, and may give up the
+/// original of that part: its memory then serves for the rest.
 Fd memory_copy(const char* name, std::span<const std::byte> content,
-               const std::filesystem::path& folder = {});
+               const std::filesystem::path& folder = {}, const PartCopied& copied = {});
 
 /// Where this process puts such files, from now on; empty: as the environment says.
 void set_temp_folder(const std::filesystem::path& folder);

@@ -48,12 +48,17 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
       return shared;
     }
   }
-  shared.fd = memory_copy("hoist-array", {segment.data, segment.bytes}, temp_folder_);
-  if (!tasks_write_ && owner != nullptr && segment.data == owner->data() &&
-      segment.bytes == owner->bytes()) {
-    // From now on the array lives on the copy, and later loops need none.
-    owner->move_to_copy(shared.fd.get());
+  // The array lives on the copy from now on: it isn't in memory twice, and later loops need no copy.
+  const bool moves = !tasks_write_ && owner != nullptr && segment.data == owner->data() &&
+                     segment.bytes == owner->bytes();
+  PartCopied moved;
+  if (moves) {
+    moved = [&owner](int fd, std::size_t at, std::size_t bytes) {
+      owner->move_part_to_copy(fd, at, bytes);
+    };
   }
+  shared.fd = memory_copy("hoist-array", {segment.data, segment.bytes}, temp_folder_, moved);
+  if (moves) owner->move_to_copy(shared.fd.get());
   if (owner == nullptr) {
     shared.copy = map_segment(shared.fd.get(), 0, segment.bytes, MapAs::read_only);
   }

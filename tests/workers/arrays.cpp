@@ -5,6 +5,8 @@
 #include <hoist/parallel.hpp>
 #include <hoist/share.hpp>
 
+#include "support/peak_memory.hpp"
+#include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
@@ -113,6 +115,23 @@ TEST_CASE("a shared value is one for all loops") {
   CHECK(parallel().map(std::vector{small, small}, [](const Shared<std::string>& s) {
     return *s;
   }) == std::vector<std::string>{"text", "text"});
+}
+
+TEST_CASE("an array argument is in memory once while it is copied") {
+  if (support::sanitized) return;  // their memory counts, too
+  constexpr std::size_t bytes = std::size_t{256} << 20;
+  auto array = Array<double>::uninitialized({bytes / sizeof(double)});
+  for (std::size_t i = 0; i < array.size(); ++i) array[i] = static_cast<double>(i);
+  const auto grown = support::peak_growth([&] {
+    const Array<const double> view = array;
+    const auto results = parallel()(
+        std::views::iota(std::size_t{0}, std::size_t{4}) |
+        std::views::transform([&](std::size_t i) { return delayed(element)(view, i * 1000000); }));
+    if (results[3] != 3e6 || array[array.size() - 1] != static_cast<double>(array.size() - 1)) {
+      throw std::runtime_error("wrong");
+    }
+  });
+  CHECK(grown < bytes / 2);
 }
 
 namespace {

@@ -299,7 +299,7 @@ def fresh():
 def loop(): p(delayed(f)(a, i * 1000) for i in range(8))
 )");
   std::vector<std::vector<double>> times(5);
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 6; ++round) {
     const auto array = counted(std::size_t{1} << 27);
     const Array<const double> data = array;
     const auto loop = [&] {
@@ -309,8 +309,11 @@ def loop(): p(delayed(f)(a, i * 1000) for i in range(8))
             std::views::transform([&](std::size_t i) { return delayed(element)(data, i * 1000); }));
       });
     };
-    times[0].push_back(copy_to_fresh_memfd(array));
+    // Whoever comes first may be the one to get memory that the host has to find.
+    const bool copy_first = round % 2 == 0;
+    if (copy_first) times[0].push_back(copy_to_fresh_memfd(array));
     times[1].push_back(loop());
+    if (!copy_first) times[0].push_back(copy_to_fresh_memfd(array));
     times[2].push_back(repeat(5, loop));
     joblib.run("fresh()");
     times[3].push_back(bench::seconds([&] { joblib.run("loop()"); }));

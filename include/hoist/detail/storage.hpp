@@ -33,6 +33,9 @@ class Storage {
   /// private mapping: the heap memory is free, and `backing()` tells the file for as long as nothing
   /// is written here. False where nothing was done.
   virtual bool move_to_copy(int fd);
+  /// The same for some of the bytes, from `at` on, a multiple of the page size, while the others are
+  /// yet to be copied; `backing()` tells nothing of it.
+  virtual void move_part_to_copy(int fd, std::size_t at, std::size_t bytes);
 
  private:
   std::byte* data_;
