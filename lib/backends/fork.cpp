@@ -141,7 +141,7 @@ class ForkSession final : public Session {
       Worker none;
       while (loop_.take(tasks, none)) {
         for (std::size_t i = tasks.first; i < tasks.last; ++i) {
-          loop_.failed(i, none, worker->death(), Clock::now(), 0);
+          loop_.failed(i, none, worker->death("between tasks"), Clock::now(), 0);
         }
       }
     }

@@ -43,8 +43,9 @@ void check_fork_is_safe(bool force) {
   const auto all = static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
   const std::size_t own = 1 + ThreadPool::own_threads() + sanitizer_threads;
   if (all > own) {
-    throw BadArgument("backend fork can't be used while " + std::to_string(all - own) +
-                      " other threads of the program run: they would leave locks behind in the "
+    throw BadArgument("backend fork can't be used while other threads of the program run (" +
+                      std::to_string(all - own) +
+                      "): they would leave locks behind in the "
                       "children" +
                       remedy);
   }

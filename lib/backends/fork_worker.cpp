@@ -22,6 +22,7 @@
 #include <tuple>
 #include <utility>
 
+#include "backends/worker_end.hpp"
 #include "base/thread_pool.hpp"
 #include "workers/descriptors.hpp"
 
@@ -40,15 +41,6 @@ class OneResult final : public TaskResults {
   EncodedSource source_;
   Decoder decoder_;
 };
-
-std::string status_text(int status) {
-  if (WIFSIGNALED(status)) {
-    const char* name = ::sigabbrev_np(WTERMSIG(status));
-    return "was killed by signal " + std::to_string(WTERMSIG(status)) +
-           (name != nullptr ? std::string(" (SIG") + name + ")" : "");
-  }
-  return "exited with code " + std::to_string(WEXITSTATUS(status));
-}
 
 }  // namespace
 
@@ -352,13 +344,9 @@ bool ForkWorker::bury() {
     const Clock::time_point began{Clock::duration(area_->began.load())};
     const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
     settled(task);
-    std::exception_ptr error = death(task);
-    if (overdue_ == task) {
-      std::string limit = std::to_string(loop_.options().task_timeout.seconds());
-      error = std::make_exception_ptr(TimedOut(
-          "task " + std::to_string(task) + " was still running after its task_timeout of " + limit +
-          " s; its worker process " + std::to_string(worker_.pid) + " was killed"));
-    }
+    std::exception_ptr error =
+        overdue_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
+                         : death("while it ran task " + std::to_string(task));
     loop_.failed(task, worker_, std::move(error), began, seconds);
   }
   for (const TaskRange& tasks : std::exchange(given_, {})) loop_.give_back(tasks);
@@ -366,21 +354,18 @@ bool ForkWorker::bury() {
 }
 
 std::string ForkWorker::last_words() const {
-  if (stderr_tail_.empty()) return {};
-  std::string tail = stderr_tail_.substr(
-      stderr_tail_.size() > kept_stderr ? stderr_tail_.size() - kept_stderr : 0);
+  const std::size_t from = stderr_tail_.size() - std::min(stderr_tail_.size(), kept_stderr);
+  std::string tail = stderr_tail_.substr(from);
   while (!tail.empty() && tail.back() == '\n') tail.pop_back();
-  return "; its last output on stderr:\n" + tail;
+  return tail;
 }
 
-std::exception_ptr ForkWorker::death(std::size_t task) {
-  const std::string where =
-      task != ForkArea::none ? " while it ran task " + std::to_string(task) : " between tasks";
-  return std::make_exception_ptr(
-      WorkerDied("the worker process " + std::to_string(worker_.pid) + " (backend fork) " +
-                     status_text(status_) + where + last_words(),
-                 worker_.pid, WIFSIGNALED(status_) ? WTERMSIG(status_) : 0,
-                 WIFEXITED(status_) ? WEXITSTATUS(status_) : 0));
+std::exception_ptr ForkWorker::death(const std::string& when) const {
+  WorkerEnd end;
+  end.signal = WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
+  end.exit_code = WIFEXITED(status_) ? WEXITSTATUS(status_) : 0;
+  end.last_lines = last_words();
+  return worker_died(worker_.pid, end, when);
 }
 
 }  // namespace hoist::detail

@@ -64,7 +64,7 @@ class ForkWorker {
   /// where it ran none.
   bool bury();
   /// WorkerDied that tells how.
-  std::exception_ptr death(std::size_t task = ForkArea::none);
+  std::exception_ptr death(const std::string& when) const;
 
  private:
   bool receive_part();

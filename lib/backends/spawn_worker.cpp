@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "backends/builtin.hpp"
+#include "backends/worker_end.hpp"
 
 namespace hoist::detail {
 
@@ -45,23 +46,6 @@ class ResultReader final : public TaskResults {
   std::optional<PayloadSource> source_;
   std::optional<Decoder> decoder_;
 };
-
-std::string how_it_ended(const WorkerEnd& end) {
-  std::string text;
-  if (end.signal != 0) {
-    const char* name = ::strsignal(end.signal);
-    text = "died of signal " + std::to_string(end.signal) + " (" + (name != nullptr ? name : "?") +
-           ")";
-    if (end.signal == SIGKILL) text += ", as the system ends processes when memory is short";
-  } else {
-    text = "exited with code " + std::to_string(end.exit_code);
-  }
-  return text;
-}
-
-std::string last_words(const WorkerEnd& end) {
-  return end.last_lines.empty() ? "" : "; the last it said on stderr:\n" + end.last_lines;
-}
 
 }  // namespace
 
@@ -297,23 +281,17 @@ void SpawnWorker::take_left(std::span<const std::byte> content) {
 }
 
 std::exception_ptr SpawnWorker::death(std::size_t task) const {
-  const WorkerEnd& end = process_->end();
-  const std::string worker = "worker process " + std::to_string(process_->pid());
+  const int pid = process_->pid();
   const std::string which = "task " + std::to_string(task);
-  if (timed_out_ && process_->ready) {
-    return std::make_exception_ptr(
-        TimedOut(which + " ran longer than its task_timeout: its " + worker + " was killed"));
+  if (process_->ready) {
+    if (timed_out_) return killed_for_task(pid, task, loop_.options().task_timeout);
+    return worker_died(pid, process_->end(), "while it ran " + which);
   }
-  std::string what;
-  if (!process_->ready) {
-    what = worker + ", started for " + which + ", " + how_it_ended(end) +
-           " without answering: the program may not have become a worker (call hoist::worker_main "
-           "first in main), or something ended it before main";
-  } else {
-    what = worker + " " + how_it_ended(end) + " while it ran " + which;
-  }
-  return std::make_exception_ptr(
-      WorkerDied(what + last_words(end), process_->pid(), end.signal, end.exit_code));
+  return worker_died(
+      pid, process_->end(),
+      "without answering, when it was started for " + which +
+          ": the program may not have become a worker (call hoist::worker_main first in main), or "
+          "something ended it before main");
 }
 
 bool SpawnWorker::bury() {

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "base/seconds_text.hpp"
+
 namespace hoist {
 
 TaskRun::~TaskRun() = default;
@@ -30,13 +32,6 @@ constexpr double most_unattended = 32;
 Clock::duration to_duration(const TimeLimit& limit) {
   return std::chrono::duration_cast<Clock::duration>(
       std::chrono::duration<double>(limit.seconds()));
-}
-
-std::string format_seconds(double seconds) {
-  std::string text = std::to_string(seconds);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text + " s";
 }
 
 }  // namespace
@@ -76,8 +71,8 @@ class LoopState::Run final : public TaskRun {
     if (loop_.deadline_) loop_.check_deadline();
     if (const TimeLimit& limit = loop_.options().task_timeout;
         limit.is_set() && seconds > limit.seconds()) {
-      throw TimedOut("task " + std::to_string(task) + " took " + format_seconds(seconds) +
-                     ", more than the task_timeout of " + format_seconds(limit.seconds()));
+      throw TimedOut("task " + std::to_string(task) + " took " + seconds_text(seconds) +
+                     ", more than the task_timeout of " + seconds_text(limit.seconds()));
     }
     ++done;
     if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, false);
@@ -344,7 +339,7 @@ void LoopState::check_deadline() {
   const std::lock_guard lock(mutex_);
   if (stopping()) return;
   end_with(std::make_exception_ptr(TimedOut("the loop was not done within its timeout of " +
-                                            format_seconds(settings_.options.timeout.seconds()) +
+                                            seconds_text(settings_.options.timeout.seconds()) +
                                             " (tasks done: " + std::to_string(finished()) + ")")));
 }
 
@@ -362,7 +357,7 @@ void LoopState::check_overdue() {
     if ((before != attempts_.end() ? before->second : 0) < settings_.options.retries) continue;
     end_with(std::make_exception_ptr(
         TimedOut("task " + std::to_string(task) + " was still running after its task_timeout of " +
-                 format_seconds(settings_.options.task_timeout.seconds()))));
+                 seconds_text(settings_.options.task_timeout.seconds()))));
   }
 }
 
