@@ -16,8 +16,9 @@
 #include <iostream>
 #include <map>
 #include <optional>
-#include <thread>
 
+#include "base/own_thread.hpp"
+#include "base/thread_pool.hpp"
 #include "tasks/stack_trace.hpp"
 #include "workers/launch.hpp"
 #include "workers/link.hpp"
@@ -51,9 +52,6 @@ constexpr std::size_t most_unwatched = 32;
 /// it has none, by the socket. The kernel's own death signal won't do: it goes off when the thread
 /// ends that started the worker, and leaves the worker no time to take its children along.
 void watch_parent(int socket, int parent) {
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
   pollfd ends[2] = {{socket, 0, 0}, {parent, POLLIN, 0}};
   for (;;) {
     if (::poll(ends, parent >= 0 ? 2 : 1, -1) > 0) end_group(0);
@@ -156,7 +154,8 @@ class WorkerProcess final : private EncodeListener {
     send(Kind::ready, ready.bytes());
     link_.ring();
     const int parent = fds.size() > 2 ? fds[2].release() : -1;
-    std::thread(watch_parent, socket_, parent).detach();
+    ThreadPool::count_own_thread(1);
+    start_own_thread("hoist-parent", [socket = socket_, parent] { watch_parent(socket, parent); });
   }
 
   /// Loops come and go, each with a bell of its own.
