@@ -123,7 +123,8 @@ struct ParallelOptions {
   /// Messages as joblib's: 1 few, 10 many, above that for every task; to stdout from 50 on.
   int verbose = 0;
   Progress progress = false;
-  /// Arguments from this size on are handed to processes without copying them for each task.
+  /// Arguments from this size on are handed to processes without copying them for each task, and results
+  /// handed over as they are.
   std::optional<ByteSize> max_nbytes = ByteSize(std::size_t{1} << 20);
   /// How processes see them: their own as they write (copy_on_write), not to be written (read: tasks
   /// take Array<const T>), one copy or file for all tasks (read_write), a copy for each (none).

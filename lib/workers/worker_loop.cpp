@@ -288,6 +288,7 @@ class WorkerProcess final : private EncodeListener {
       results_.put_times(frame);
       frame.append(packed.data(), packed.size());
       send(Kind::error, frame.bytes());
+      link_.ring();  // it may end the loop
     }
   }
 
