@@ -156,6 +156,9 @@ class Loop {
   /// The results of tasks that ran elsewhere one after the other, from `began` on for `seconds` in all.
   virtual void arrived(TaskRange tasks, Worker& worker, TaskResults& results,
                        Clock::time_point began, double seconds) = 0;
+  /// The result of one task.
+  void arrived(std::size_t task, Worker& worker, detail::Decoder& result, Clock::time_point began,
+               double seconds);
   /// The failure of a task that ran elsewhere. It may be run again (`retries`).
   virtual void failed(std::size_t task, Worker& worker, std::exception_ptr error,
                       Clock::time_point began, double seconds) = 0;

@@ -32,16 +32,6 @@ namespace {
 
 constexpr std::size_t kept_stderr = 2000;
 
-class OneResult final : public TaskResults {
- public:
-  explicit OneResult(const Encoded& encoded) : source_(encoded), decoder_(source_) {}
-  Decoder& next() override { return decoder_; }
-
- private:
-  EncodedSource source_;
-  Decoder decoder_;
-};
-
 }  // namespace
 
 ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number) : loop_(loop) {
@@ -283,8 +273,9 @@ void ForkWorker::deliver() {
     loop_.failed(task, worker_, unpack_error(encoded_.meta), began, header_.seconds);
     return;
   }
-  OneResult result(encoded_);
-  loop_.arrived({task, task + 1}, worker_, result, began, header_.seconds);
+  EncodedSource source(encoded_);
+  Decoder decoder(source);
+  loop_.arrived(task, worker_, decoder, began, header_.seconds);
 }
 
 void ForkWorker::settled(std::size_t task) {
