@@ -232,6 +232,11 @@ int usable_cores() {
   return std::max(1, std::min(cpus, groups));
 }
 
+unsigned usable_cores_each(unsigned shares) {
+  if (static_cast<unsigned>(affinity_cores()) < 2 * shares) return 1;
+  return std::max(1U, static_cast<unsigned>(usable_cores()) / shares);
+}
+
 }  // namespace detail
 
 int cpu_count(const CpuCountOptions& options) {

@@ -23,6 +23,8 @@ namespace {
 constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
 constexpr std::size_t read_buffer_bytes = std::size_t{16} << 10;
 constexpr std::string_view temporary_prefix = ".hoist-tmp-";
+/// What is worth to find room for beforehand.
+constexpr std::size_t reserved_from = std::size_t{16} << 20;
 
 std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
 
@@ -129,6 +131,11 @@ std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
 }
 
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  // File systems that find all the room at once write faster into it. Where it can't be had, write(2) says so.
+  if (bytes.size() >= reserved_from) {
+    const off_t at = ::lseek(fd, 0, SEEK_CUR);
+    if (at >= 0) ::fallocate(fd, FALLOC_FL_KEEP_SIZE, at, static_cast<off_t>(bytes.size()));
+  }
   while (!bytes.empty()) {
     const ssize_t written = ::write(fd, bytes.data(), bytes.size());
     if (written < 0) {

@@ -34,23 +34,23 @@ std::optional<int> jobs_from_environment() {
   return static_cast<int>(n);
 }
 
-/// -1 is all of `whole`, -2 all but one, and so on.
-unsigned count_jobs(int n_jobs, int whole) {
+/// -1 is all usable cores, -2 all but one, and so on.
+unsigned count_jobs(int n_jobs) {
   if (n_jobs == 0) {
     throw BadArgument(
         "n_jobs is 0; it must be a number of workers, or -1 for all usable cores, -2 "
         "for all but one, and so on");
   }
-  return static_cast<unsigned>(n_jobs > 0 ? n_jobs : std::max(1, whole + 1 + n_jobs));
+  return static_cast<unsigned>(n_jobs > 0 ? n_jobs : std::max(1, usable_cores() + 1 + n_jobs));
 }
 
 unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context) {
-  if (options.n_jobs) return count_jobs(*options.n_jobs, usable_cores());
+  if (options.n_jobs) return count_jobs(*options.n_jobs);
   if (context.level >= 2) return 1;
   std::optional<int> wanted;
   if (context.config) wanted = context.config->n_jobs;
   if (!wanted) wanted = jobs_from_environment();
-  const unsigned whole = count_jobs(wanted.value_or(-1), usable_cores());
+  const unsigned whole = count_jobs(wanted.value_or(-1));
   // Inside a loop, the cores are shared with the loop's other tasks.
   return std::max(1U, whole / std::max(1U, context.jobs));
 }
@@ -111,7 +111,7 @@ void inherit(ParallelOptions& options, const ParallelOptions& from) {
 }
 
 void check_options(const ParallelOptions& options) {
-  if (options.n_jobs) count_jobs(*options.n_jobs, 1);
+  if (options.n_jobs) count_jobs(*options.n_jobs);
   if (!options.backend.empty()) find_backend(options.backend);
   if (options.prefer == Prefer::processes && options.require == Require::shared_memory) {
     throw BadArgument(
@@ -174,9 +174,7 @@ Settings settle(const ParallelOptions& given) {
   }
   settings.inner_threads = {settings.options.inner_max_num_threads, true};
   if (settings.inner_threads.threads == 0 && settings.n_jobs > 1 && !threads_are_set()) {
-    settings.inner_threads = {
-        std::max(1U, static_cast<unsigned>(usable_cores()) / (context.jobs * settings.n_jobs)),
-        false};
+    settings.inner_threads = {usable_cores_each(context.jobs * settings.n_jobs), false};
   }
   settings.inner = {context.level + 1, context.jobs * settings.n_jobs, context.config,
                     std::make_shared<StopFlag>(), nullptr};

@@ -14,8 +14,10 @@ namespace bench {
 /// Wall-clock seconds of one call.
 double seconds(const std::function<void()>& work);
 
-/// Medians of works done in turn (A B C A B C ...), after one uncounted round.
-std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works);
+/// Medians of works done in turn (A B C A B C ...), after one uncounted round. `before` is called before each,
+/// not counted.
+std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works,
+                            const std::function<void()>& before = {});
 double median(std::vector<double> samples);
 
 /// Runs a script with Debian's Python and returns the numbers it prints, one a line; empty where

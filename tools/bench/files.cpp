@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <limits>
 #include <random>
 #include <sstream>
@@ -90,7 +91,15 @@ std::string timed(const std::string& body, int rounds) {
 }
 
 const std::string imports = "import time, os, numpy as np, joblib\n";
-const std::string remove_first = "def rm(f): os.path.exists(f) and os.remove(f)\n";
+
+/// To be called before each dump: what the one before has written is gone, and not still on its way to the
+/// disk, which would slow this one down.
+std::function<void()> remove(const std::vector<std::string>& names) {
+  return [=] {
+    for (const auto& name : names) std::filesystem::remove(in_scratch(name));
+    ::sync();
+  };
+}
 
 void uncompressed() {
   const auto array = random_walk(gib / 8);
@@ -99,29 +108,31 @@ void uncompressed() {
   bench::note("1 GiB of float64, uncompressed; GB/s");
   write_raw(array, raw);
   bench::Python peer(imports + "a = np.fromfile('" + raw + "')\nn = '" + in_scratch("n.npy") +
-                     "'\nj = '" + in_scratch("j.joblib") + "'\n" + remove_first);
-  const auto t = bench::medians(
-      5, {[&] {
-            std::filesystem::remove(raw);
-            write_raw(array, raw);
-          },
-          [&] {
-            std::filesystem::remove(ours);
-            hoist::dump(array, ours);
-          },
-          [&] { peer.run("rm(n); np.save(n, a)"); }, [&] { peer.run("rm(j); joblib.dump(a, j)"); },
-          [&] { read_raw(raw, array.nbytes()); },
-          [&] { bench::keep(hoist::load<Array<double>>(ours).data()); },
-          [&] { peer.run("np.load(n)"); }, [&] { peer.run("joblib.load(j)"); }});
+                     "'\nj = '" + in_scratch("j.joblib") + "'\n");
+  const auto remove_all = remove({"raw.bin", "a.hoist", "n.npy", "j.joblib"});
+  const std::vector<std::function<void()>> dumps{
+      [&] { write_raw(array, raw); }, [&] { hoist::dump(array, ours); },
+      [&] { peer.run("np.save(n, a)"); }, [&] { peer.run("joblib.dump(a, j)"); }};
+  const auto dump = bench::medians(5, dumps, remove_all);
+  for (const auto& each : dumps) each();
+  ::sync();
+  const auto load =
+      bench::medians(5, {[&] { read_raw(raw, array.nbytes()); },
+                         [&] { bench::keep(hoist::load<Array<double>>(ours).data()); },
+                         [&] { peer.run("np.load(n)"); }, [&] { peer.run("joblib.load(j)"); }});
   const double there = peer.works() ? 1 : missing;
   const double gb = 1.073741824;
-  bench::row("dump 1 GiB", "GB/s", gb / t[1], "write(2)", gb / t[0], Goal::at_least, 0.9);
-  bench::row("dump 1 GiB", "GB/s", gb / t[1], "np.save", there * gb / t[2], Goal::at_least, 1.0);
-  bench::row("dump 1 GiB", "GB/s", gb / t[1], "joblib", there * gb / t[3], Goal::at_least, 1.0);
-  bench::row("load 1 GiB", "GB/s", gb / t[5], "read(2), huge pages", gb / t[4], Goal::at_least,
-             0.9);
-  bench::row("load 1 GiB", "GB/s", gb / t[5], "np.load", there * gb / t[6], Goal::at_least, 1.0);
-  bench::row("load 1 GiB", "GB/s", gb / t[5], "joblib", there * gb / t[7], Goal::at_least, 1.0);
+  bench::row("dump 1 GiB", "GB/s", gb / dump[1], "write(2)", gb / dump[0], Goal::at_least, 0.9);
+  bench::row("dump 1 GiB", "GB/s", gb / dump[1], "np.save", there * gb / dump[2], Goal::at_least,
+             1.0);
+  bench::row("dump 1 GiB", "GB/s", gb / dump[1], "joblib", there * gb / dump[3], Goal::at_least,
+             1.0);
+  bench::row("load 1 GiB", "GB/s", gb / load[1], "read(2), huge pages", gb / load[0],
+             Goal::at_least, 0.9);
+  bench::row("load 1 GiB", "GB/s", gb / load[1], "np.load", there * gb / load[2], Goal::at_least,
+             1.0);
+  bench::row("load 1 GiB", "GB/s", gb / load[1], "joblib", there * gb / load[3], Goal::at_least,
+             1.0);
 
   const auto map = [&] {
     return hoist::load<Array<const double>>(ours, {.mmap = hoist::MmapMode::read});
@@ -133,9 +144,7 @@ void uncompressed() {
   const double one = bench::medians(101, {[&] { bench::keep(map().data()); }})[0];
   bench::row("map 1 GiB", "us", one * 1e6, "limit", 100, Goal::at_most, 1.0);
   bench::row("map 1 GiB: new memory", "KiB", grown, "limit", 64, Goal::at_most, 1.0);
-  for (const char* name : {"raw.bin", "a.hoist", "n.npy", "j.joblib"}) {
-    std::filesystem::remove(in_scratch(name));
-  }
+  remove_all();
 }
 
 /// The same work in NumPy's own formats, against NumPy.
@@ -146,38 +155,37 @@ void numpy_formats() {
   bench::note("512 MiB of float64 as .npy and .npz; GB/s");
   hoist::dump(array, npy);
   bench::Python peer(imports + "a = np.load('" + npy + "')\nn = '" + in_scratch("n.npy") +
-                     "'\nz = '" + in_scratch("n.npz") + "'\n" + remove_first);
-  const auto t = bench::medians(5, {[&] {
-                                      std::filesystem::remove(npy);
-                                      hoist::dump(array, npy);
-                                    },
-                                    [&] { peer.run("rm(n); np.save(n, a)"); },
-                                    [&] { bench::keep(hoist::load<Array<double>>(npy).data()); },
-                                    [&] { peer.run("np.load(n)"); },
-                                    [&] {
-                                      std::filesystem::remove(npz);
-                                      hoist::dump(array, npz);
-                                    },
-                                    [&] { peer.run("rm(z); np.savez(z, a=a)"); },
-                                    [&] { bench::keep(hoist::load<Array<double>>(npz).data()); },
-                                    [&] { peer.run("np.load(z)['a']"); }});
+                     "'\nz = '" + in_scratch("n.npz") + "'\n");
+  const auto remove_all = remove({"ours.npy", "ours.npz", "n.npy", "n.npz"});
+  const std::vector<std::function<void()>> dumps{
+      [&] { hoist::dump(array, npy); }, [&] { peer.run("np.save(n, a)"); },
+      [&] { hoist::dump(array, npz); }, [&] { peer.run("np.savez(z, a=a)"); }};
+  const auto dump = bench::medians(5, dumps, remove_all);
+  for (const auto& each : dumps) each();
+  ::sync();
+  const auto load = bench::medians(5, {[&] { bench::keep(hoist::load<Array<double>>(npy).data()); },
+                                       [&] { peer.run("np.load(n)"); },
+                                       [&] { bench::keep(hoist::load<Array<double>>(npz).data()); },
+                                       [&] { peer.run("np.load(z)['a']"); }});
   const double there = peer.works() ? 1 : missing;
   const auto python = bench::python(imports + "n = '" + in_scratch("n.npy") + "'\n" +
                                     timed("np.load(n, mmap_mode='r')", 21));
   const double gb = 512 * 1.048576e-3;
-  bench::row("dump .npy", "GB/s", gb / t[0], "np.save", there * gb / t[1], Goal::at_least, 1.0);
-  bench::row("load .npy", "GB/s", gb / t[2], "np.load", there * gb / t[3], Goal::at_least, 1.0);
-  bench::row("dump .npz", "GB/s", gb / t[4], "np.savez", there * gb / t[5], Goal::at_least, 1.0);
-  bench::row("load .npz", "GB/s", gb / t[6], "np.load", there * gb / t[7], Goal::at_least, 1.0);
+  bench::row("dump .npy", "GB/s", gb / dump[0], "np.save", there * gb / dump[1], Goal::at_least,
+             1.0);
+  bench::row("load .npy", "GB/s", gb / load[0], "np.load", there * gb / load[1], Goal::at_least,
+             1.0);
+  bench::row("dump .npz", "GB/s", gb / dump[2], "np.savez", there * gb / dump[3], Goal::at_least,
+             1.0);
+  bench::row("load .npz", "GB/s", gb / load[2], "np.load", there * gb / load[3], Goal::at_least,
+             1.0);
   const double map = bench::medians(
       101, {[&] {
         bench::keep(hoist::load<Array<const double>>(npy, {.mmap = hoist::MmapMode::read}).data());
       }})[0];
   bench::row("map .npy", "us", map * 1e6, "np.load mmap_mode", at(python, 0) * 1e6, Goal::at_most,
              1.0);
-  for (const char* name : {"ours.npy", "ours.npz", "n.npy", "n.npz"}) {
-    std::filesystem::remove(in_scratch(name));
-  }
+  remove_all();
 }
 
 void compressed_container() {
@@ -187,23 +195,25 @@ void compressed_container() {
   write_raw(array, raw);
   bench::note("256 MiB random walk of float64, hoist's default compression; GB/s");
   const std::string load = "a = np.fromfile('" + raw + "')\nj = '" + in_scratch("j.joblib") +
-                           "'\nb = '" + in_scratch("walk.blosc") + "'\n" + remove_first;
+                           "'\nb = '" + in_scratch("walk.blosc") + "'\n";
   bench::Python plain(imports + load);
   bench::Python blosc(
       imports + load +
       "import blosc\nblosc.set_nthreads(2)\nblosc.set_blocksize(0)\nt = a.tobytes()\n"
-      "def dump():\n    rm(b)\n    with open(b, 'wb') as f: "
+      "def dump():\n    with open(b, 'wb') as f: "
       "f.write(blosc.compress(t, 8, 5, blosc.SHUFFLE, 'lz4'))\n"
       "def load():\n    with open(b, 'rb') as f: "
       "return np.frombuffer(blosc.decompress(f.read(), True))\n");
-  const auto t = bench::medians(
-      7, {[&] {
-            std::filesystem::remove(ours);
-            hoist::dump(array, ours, {.compress = true});
-          },
-          [&] { plain.run("rm(j); joblib.dump(a, j)"); }, [&] { blosc.run("dump()"); },
-          [&] { bench::keep(hoist::load<Array<double>>(ours).data()); },
-          [&] { blosc.run("load()"); }});
+  const auto remove_all = remove({"walk.hoist", "j.joblib", "walk.blosc"});
+  const std::vector<std::function<void()>> dumps{
+      [&] { hoist::dump(array, ours, {.compress = true}); },
+      [&] { plain.run("joblib.dump(a, j)"); }, [&] { blosc.run("dump()"); }};
+  const auto dump = bench::medians(7, dumps, remove_all);
+  for (const auto& each : dumps) each();
+  ::sync();
+  const auto loads =
+      bench::medians(7, {[&] { bench::keep(hoist::load<Array<double>>(ours).data()); },
+                         [&] { blosc.run("load()"); }});
   const double gb = 256 * 1.048576e-3;
   const auto size_ratio = [&](const std::string& file) {
     std::error_code none;
@@ -212,21 +222,22 @@ void compressed_container() {
   };
   const double ratio = size_ratio(ours);
   const auto zlib =
-      bench::python(imports + load + timed("rm(j); joblib.dump(a, j, compress=3)", 1) +
+      bench::python(imports + load + timed("joblib.dump(a, j, compress=3)", 1) +
                     timed("joblib.load(j)", 1) + "print(a.nbytes / os.path.getsize(j))\n");
-  bench::row("dump", "GB/s", gb / t[0], "joblib compress=3", gb / at(zlib, 0), Goal::at_least, 40);
+  bench::row("dump", "GB/s", gb / dump[0], "joblib compress=3", gb / at(zlib, 0), Goal::at_least,
+             40);
   bench::row("dump: size ratio", "x", ratio, "joblib compress=3", at(zlib, 2), Goal::at_least, 1.0);
-  bench::row("dump", "GB/s", gb / t[0], "joblib uncompressed", plain.works() ? gb / t[1] : missing,
-             Goal::at_least, 0.9);
-  bench::row("load", "GB/s", gb / t[3], "joblib of its zlib", gb / at(zlib, 1), Goal::at_least, 12);
-  bench::row("dump", "GB/s", gb / t[0], "blosc lz4 shuffle 2t", blosc.works() ? gb / t[2] : missing,
-             Goal::at_least, 1.1);
-  bench::row("load", "GB/s", gb / t[3], "blosc", blosc.works() ? gb / t[4] : missing,
+  bench::row("dump", "GB/s", gb / dump[0], "joblib uncompressed",
+             plain.works() ? gb / dump[1] : missing, Goal::at_least, 0.9);
+  bench::row("load", "GB/s", gb / loads[0], "joblib of its zlib", gb / at(zlib, 1), Goal::at_least,
+             12);
+  bench::row("dump", "GB/s", gb / dump[0], "blosc lz4 shuffle 2t",
+             blosc.works() ? gb / dump[2] : missing, Goal::at_least, 1.1);
+  bench::row("load", "GB/s", gb / loads[0], "blosc", blosc.works() ? gb / loads[1] : missing,
              Goal::at_least, 1.5);
   bench::row("dump: size ratio", "x", ratio, "blosc", size_ratio(in_scratch("walk.blosc")),
              Goal::at_least, 1.0);
-  std::filesystem::remove(ours);
-  for (const char* name : {"j.joblib", "walk.blosc"}) std::filesystem::remove(in_scratch(name));
+  remove_all();
 }
 
 void streams() {
@@ -258,14 +269,10 @@ void streams() {
       "zstd -q -f -3 -T0 '" + raw + "' -o '" + in_scratch("command.zst") + "'";
   bench::note("256 MiB random walk, .zst level 3; GB/s");
   bool ran = true;
-  const auto t = bench::medians(3, {[&] {
-                                      std::filesystem::remove(ours);
-                                      hoist::dump(array, ours);
-                                    },
-                                    [&] {
-                                      std::filesystem::remove(in_scratch("command.zst"));
-                                      ran = std::system(command.c_str()) == 0 && ran;
-                                    }});
+  const auto t = bench::medians(
+      3,
+      {[&] { hoist::dump(array, ours); }, [&] { ran = std::system(command.c_str()) == 0 && ran; }},
+      remove({"walk.zst", "command.zst"}));
   const double gb = 256 * 1.048576e-3;
   bench::row("dump .zst", "GB/s", gb / t[0], "zstd -3 -T0", ran ? gb / t[1] : missing,
              Goal::at_least, 1.0);

@@ -67,10 +67,12 @@ double median(std::vector<double> samples) {
   return samples[samples.size() / 2];
 }
 
-std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works) {
+std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works,
+                            const std::function<void()>& before) {
   std::vector<std::vector<double>> samples(works.size());
   for (int round = 0; round <= rounds; ++round) {
     for (std::size_t i = 0; i < works.size(); ++i) {
+      if (before) before();
       // Threads of the last one may still spin, OpenMP's for some milliseconds.
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
       const double time = seconds(works[i]);

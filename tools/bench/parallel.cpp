@@ -123,16 +123,6 @@ void fork_loop() {
 /// In one process again and again, and as the first thing of a process.
 void start_of_forks() {
   const auto again = bench::medians(21, {fork_loop, bench::raw_fork});
-  const auto again_python = bench::python(R"(
-import time, multiprocessing as mp
-def f(i): return i
-times = []
-for _ in range(9):
-    t = time.perf_counter()
-    with mp.get_context('fork').Pool(2) as pool: pool.map(f, range(2))
-    times.append(time.perf_counter() - t)
-print(sorted(times)[4])
-)");
   std::vector<std::vector<double>> first(3);
   for (int i = 0; i < 9; ++i) {
     first[0].push_back(bench::fresh("fork"));
@@ -146,14 +136,14 @@ print(time.perf_counter() - t)
 )"),
                           0));
   }
-  const auto rows = [](const std::string& work, double ours, double raw, double python) {
-    bench::row(work, "us", ours * 1e6, "2 raw forks", raw * 1e6, bench::Goal::at_most, 3);
-    bench::row(work, "us", ours * 1e6, "multiprocessing.Pool", python * 1e6, bench::Goal::at_most,
-               0.1);
-  };
-  rows("fork: a program's first loop with 2 children", bench::median(first[0]),
-       bench::median(first[1]), bench::median(first[2]));
-  rows("fork: its later loops with 2 children", again[0], again[1], at(again_python, 0));
+  const double ours = bench::median(first[0]) * 1e6;
+  const std::string work = "fork: a program's first loop with 2 children";
+  bench::row(work, "us", ours, "2 raw forks", bench::median(first[1]) * 1e6, bench::Goal::at_most,
+             3);
+  bench::row(work, "us", ours, "multiprocessing.Pool", bench::median(first[2]) * 1e6,
+             bench::Goal::at_most, 0.1);
+  bench::row("fork: its later loops with 2 children", "us", again[0] * 1e6, "2 raw forks",
+             again[1] * 1e6, bench::Goal::at_most, 3);
 }
 
 /// What Python has, on threads and in forked processes: calls of nothing, at the best of a few chunk
