@@ -10,11 +10,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "backends/builtin.hpp"
 #include "backends/fork_worker.hpp"
+#include "base/cpu.hpp"
 
 namespace hoist::detail {
 
@@ -68,9 +70,18 @@ class ForkSession final : public Session {
     fresh_ = 0;
     watched_until_ = Clock::now();
     if (tasks <= std::size_t{2} * loop_.n_jobs()) watched_until_ += first_answers;
+    // The scheduler may leave two new children on one processor for some ms: where they take all, each begins
+    // on its own, the last on this one, which will be free.
+    std::vector<int> processors = affinity();
+    if (processors.size() < 2 || wanted < processors.size()) processors.clear();
+    const auto after = std::ranges::upper_bound(processors, ::sched_getcpu()) - processors.begin();
     const ForkHold hold(loop_.options().force_fork);
     for (unsigned i = 0; i < wanted; ++i) {
-      workers_.push_back(std::make_unique<ForkWorker>(loop_, event_.get(), i));
+      std::optional<int> processor;
+      if (!processors.empty()) {
+        processor = processors[(static_cast<std::size_t>(after) + i) % processors.size()];
+      }
+      workers_.push_back(std::make_unique<ForkWorker>(loop_, event_.get(), i, processor));
       workers_.back()->feed();
     }
   }
@@ -147,7 +158,7 @@ class ForkSession final : public Session {
     }
     if (loop_.stopping()) return;
     const ForkHold hold(loop_.options().force_fork);
-    worker = std::make_unique<ForkWorker>(loop_, event_.get(), number);
+    worker = std::make_unique<ForkWorker>(loop_, event_.get(), number, std::nullopt);
     worker->feed();
   }
 

@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "backends/worker_end.hpp"
+#include "base/cpu.hpp"
 #include "base/thread_pool.hpp"
 #include "workers/descriptors.hpp"
 
@@ -34,7 +35,8 @@ constexpr std::size_t kept_stderr = 2000;
 
 }  // namespace
 
-ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number) : loop_(loop) {
+ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor)
+    : loop_(loop) {
   worker_.number = number;
   void* memory =
       ::mmap(nullptr, sizeof(ForkArea), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -58,6 +60,7 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number) : loop_(loop) 
   const int parent = ::getpid();
   const int pid = ::fork();
   if (pid == 0) {
+    if (processor) move_to_processor(*processor);
     ThreadPool::renew_in_child();
     socket_.reset();
     run_forked_child(loop, *area_, {event_fd, child_socket.get(), child_end.get()}, parent);

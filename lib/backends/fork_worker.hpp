@@ -9,6 +9,7 @@
 #include <deque>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,7 @@ class ForkHold {
 /// A forked child, seen from its parent. Forked by the constructor, gone after the destructor.
 class ForkWorker {
  public:
-  ForkWorker(Loop& loop, int event_fd, unsigned number);
+  ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor);
   ForkWorker(const ForkWorker&) = delete;
   ForkWorker& operator=(const ForkWorker&) = delete;
   ~ForkWorker();

@@ -158,7 +158,7 @@ class SpawnBackend final : public Backend {
     BackendTraits traits;
     traits.shares_memory = false;
     traits.kills_tasks = true;
-    traits.batch_seconds = 1e-3;
+    traits.batch_seconds = 4e-3;
     return traits;
   }
   std::unique_ptr<Session> open(Loop& loop) override {

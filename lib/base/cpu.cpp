@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <set>
 #include <string>
@@ -129,20 +130,38 @@ std::optional<CpuLimit> group_limit(const std::filesystem::path& group, bool v2)
   return CpuLimit{*cpus, (group / "cpu.cfs_quota_us").string() + ": " + *quota + " of " + *period};
 }
 
-int affinity_cores() {
-  // Machines may have more processors than cpu_set_t has bits.
-  for (int cpus = 1024; cpus <= 1 << 20; cpus *= 4) {
-    cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(cpus));
-    if (set == nullptr) break;
-    const std::size_t bytes = CPU_ALLOC_SIZE(static_cast<std::size_t>(cpus));
-    CPU_ZERO_S(bytes, set);
-    const bool got = ::sched_getaffinity(0, bytes, set) == 0;
-    const int count = got ? CPU_COUNT_S(bytes, set) : 0;
-    CPU_FREE(set);
-    if (got) return std::max(1, count);
+/// A mask of processors. Machines may have more of them than cpu_set_t has bits.
+class CpuMask {
+ public:
+  explicit CpuMask(int cpus)
+      : cpus_(cpus),
+        bits_(CPU_ALLOC(static_cast<std::size_t>(cpus))),
+        bytes_(CPU_ALLOC_SIZE(cpus)) {
+    if (bits_ == nullptr) throw std::bad_alloc();
+    CPU_ZERO_S(bytes_, bits_);
   }
-  return 1;
-}
+  CpuMask(const CpuMask&) = delete;
+  CpuMask& operator=(const CpuMask&) = delete;
+  ~CpuMask() { CPU_FREE(bits_); }
+
+  bool get() { return ::sched_getaffinity(0, bytes_, bits_) == 0; }
+  bool set() const { return ::sched_setaffinity(0, bytes_, bits_) == 0; }
+  void add(int number) { CPU_SET_S(static_cast<std::size_t>(number), bytes_, bits_); }
+  std::vector<int> numbers() const {
+    std::vector<int> all;
+    for (int i = 0; i < cpus_; ++i) {
+      if (CPU_ISSET_S(static_cast<std::size_t>(i), bytes_, bits_)) all.push_back(i);
+    }
+    return all;
+  }
+
+ private:
+  const int cpus_;
+  cpu_set_t* bits_;
+  const std::size_t bytes_;
+};
+
+int affinity_cores() { return std::max(1, static_cast<int>(affinity().size())); }
 
 std::optional<CpuLimit> environment_limit() {
   const char* text = std::getenv("HOIST_MAX_CPU_COUNT");
@@ -157,12 +176,8 @@ std::optional<CpuLimit> environment_limit() {
 
 /// Distinct cores among the processors of the affinity mask; 0 where the system doesn't tell.
 int physical_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (::sched_getaffinity(0, sizeof set, &set) != 0) return 0;
   std::set<std::pair<std::string, std::string>> cores;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(static_cast<unsigned>(cpu), &set)) continue;
+  for (const int cpu : affinity()) {
     const std::filesystem::path topology =
         "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology";
     const auto package = read_line(topology / "physical_package_id");
@@ -215,6 +230,25 @@ std::vector<CpuLimit> cgroup_limits(const std::filesystem::path& root) {
     }
   }
   return limits;
+}
+
+std::vector<int> affinity() {
+  for (int cpus = 1024; cpus <= 1 << 20; cpus *= 4) {
+    CpuMask mask(cpus);
+    if (mask.get()) return mask.numbers();
+  }
+  return {};
+}
+
+void move_to_processor(int number) {
+  const std::vector<int> allowed = affinity();
+  if (allowed.empty() || ::sched_getcpu() == number) return;
+  const int cpus = std::max(number, allowed.back()) + 1;
+  CpuMask one(cpus);
+  one.add(number);
+  CpuMask all(cpus);
+  for (const int each : allowed) all.add(each);
+  if (one.set()) all.set();
 }
 
 int usable_cores() {

@@ -15,6 +15,12 @@ int usable_cores();
 /// the affinity mask leaves more than one core to each: a program's first look takes 0.2 ms.
 unsigned usable_cores_each(unsigned shares);
 
+/// The numbers of the processors that the calling thread may run on, in order.
+std::vector<int> affinity();
+
+/// Moves the calling thread to one of them. It is free to be moved again.
+void move_to_processor(int number);
+
 /// One reason not to use more processors.
 struct CpuLimit {
   int cpus;

@@ -91,6 +91,21 @@ TEST_CASE("a trace holds every task, on every backend") {
   }
 }
 
+TEST_CASE("children that were put on processors of their own are as free as their parent") {
+  const auto all = detail::affinity();
+  REQUIRE(!all.empty());
+  for (const int processor : all) {
+    detail::move_to_processor(processor);
+    CHECK(detail::affinity() == all);
+  }
+  const auto jobs = static_cast<int>(all.size());
+  const auto seen = Parallel({.n_jobs = jobs, .backend = "fork", .force_fork = true})
+                        .map(std::views::iota(0, jobs), [](int) { return detail::affinity(); });
+  for (const auto& each : seen) CHECK(each == all);
+  CHECK(detail::usable_cores_each(1) == static_cast<unsigned>(detail::usable_cores()));
+  CHECK(detail::usable_cores_each(1'000'000) == 1);
+}
+
 TEST_CASE("quotas of control groups count, on the whole path") {
   const support::TempDir root;
   const auto write = [&](const std::string& path, const std::string& text) {

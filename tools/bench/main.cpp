@@ -11,7 +11,6 @@
 #include <fstream>
 #include <map>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include "bench.hpp"
@@ -73,8 +72,11 @@ std::vector<double> medians(int rounds, const std::vector<std::function<void()>>
   for (int round = 0; round <= rounds; ++round) {
     for (std::size_t i = 0; i < works.size(); ++i) {
       if (before) before();
-      // Threads of the last one may still spin, OpenMP's for some milliseconds.
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      // Threads of the last one may still spin, OpenMP's for some milliseconds. At work, as an idle
+      // processor takes milliseconds to get back to its speed.
+      const auto settled = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
+      while (std::chrono::steady_clock::now() < settled) {
+      }
       const double time = seconds(works[i]);
       if (round > 0) samples[i].push_back(time);
     }

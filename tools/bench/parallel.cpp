@@ -30,27 +30,20 @@ using hoist::Parallel;
 
 constexpr int cores = 2;
 
-/// Works for about so long: arithmetic, so that nothing but the processor limits it. Not inlined, so
-/// that all run the same code.
-[[gnu::noinline]] double spin_for(double microseconds) {
-  static const double per_round = [] {
-    const double best = std::min(bench::seconds([] {
-                                   double x = 1;
-                                   for (int i = 0; i < 1'000'000; ++i) x = x * 1.0000001 + 1e-9;
-                                   bench::keep(x);
-                                 }),
-                                 bench::seconds([] {
-                                   double x = 1;
-                                   for (int i = 0; i < 1'000'000; ++i) x = x * 1.0000001 + 1e-9;
-                                   bench::keep(x);
-                                 }));
-    return best * 1e6 / 1'000'000;
-  }();
-  const auto rounds = static_cast<long>(microseconds / per_round);
+/// Arithmetic, so that nothing but the processor limits it. Not inlined, so that all run the same code.
+[[gnu::noinline]] void compute(long rounds) {
   double x = 1;
   for (long i = 0; i < rounds; ++i) x = x * 1.0000001 + 1e-9;
   bench::keep(x);
-  return x;
+}
+
+double rounds_per_microsecond() {
+  static const double rate = [] {
+    double best = 1;
+    for (int i = 0; i < 3; ++i) best = std::min(best, bench::seconds([] { compute(1'000'000); }));
+    return 1 / best;
+  }();
+  return rate;
 }
 
 /// Task lengths between a quarter and nearly twice the mean, in no order.
@@ -63,21 +56,21 @@ void empty_tasks() {
   constexpr int n = 10'000'000;
   const auto body = [](int i) { bench::keep(i); };
   const Parallel threads({.n_jobs = cores, .backend = "threads"});
-  const auto times =
-      bench::medians(9, {[&] { threads.for_each(std::views::iota(0, n), body); },
-                         [&] {
-                           tbb::parallel_for(tbb::blocked_range<int>(0, n), [&](const auto& range) {
-                             for (int i = range.begin(); i < range.end(); ++i) body(i);
-                           });
-                         },
-                         [&] {
+  const auto times = bench::medians(
+      31, {[&] { threads.for_each(std::views::iota(0, n), body); },
+           [&] {
+             tbb::parallel_for(tbb::blocked_range<int>(0, n), [&](const auto& range) {
+               for (int i = range.begin(); i < range.end(); ++i) body(i);
+             });
+           },
+           [&] {
 #pragma omp parallel for schedule(static) num_threads(cores)
-                           for (int i = 0; i < n; ++i) body(i);
-                         },
-                         [&] {
+             for (int i = 0; i < n; ++i) body(i);
+           },
+           [&] {
 #pragma omp parallel for schedule(guided) num_threads(cores)
-                           for (int i = 0; i < n; ++i) body(i);
-                         }});
+             for (int i = 0; i < n; ++i) body(i);
+           }});
   const double best = std::min({times[1], times[2], times[3]});
   bench::row("threads: 10^7 empty index tasks", "ms", times[0] * 1e3,
              best == times[1]   ? "oneTBB auto"
@@ -87,10 +80,11 @@ void empty_tasks() {
 }
 
 void real_tasks(const std::string& backend, double microseconds, int n, double target) {
-  const auto body = [=](int i) { spin_for(uneven(i, microseconds)); };
-  const Parallel loop({.n_jobs = cores, .backend = backend, .force_fork = true});
+  const double mean = microseconds * rounds_per_microsecond();
+  const auto body = [=](int i) { compute(static_cast<long>(uneven(i, mean))); };
+  const Parallel loop({.n_jobs = cores, .backend = backend, .force_fork = backend == "fork"});
   const auto times =
-      bench::medians(5, {[&] {
+      bench::medians(9, {[&] {
                            for (int i = 0; i < n; ++i) body(i);
                          },
                          [&] { loop.for_each(std::views::iota(0, n), body); },
@@ -153,7 +147,8 @@ void beside_python(const std::string& backend, const std::string& joblib_backend
   const Parallel loop({.n_jobs = cores, .backend = backend, .force_fork = true});
   const auto nothing = std::views::iota(0, 1'000'000);
   const auto tasks = std::views::iota(0, 600);
-  const auto body = [](int i) { spin_for(uneven(i, 1000)); };
+  const double mean = 1000 * rounds_per_microsecond();
+  const auto body = [=](int i) { compute(static_cast<long>(uneven(i, mean))); };
   const auto times = bench::medians(
       3, {[&] { bench::keep(loop.map(nothing, [](int i) { return i; })); },
           [&] { std::ranges::for_each(tasks, body); }, [&] { loop.for_each(tasks, body); }});
@@ -202,6 +197,8 @@ void run() {
   real_tasks("threads", 1000, 600, 1.95);
   real_tasks("fork", 10, 40'000, 1.9);
   real_tasks("fork", 1000, 600, 1.9);
+  real_tasks("spawn", 10, 40'000, 1.9);
+  real_tasks("spawn", 1000, 600, 1.9);
   beside_python("threads", "threading", "ThreadPoolExecutor");
   beside_python("fork", "multiprocessing", "ProcessPoolExecutor");
 }
