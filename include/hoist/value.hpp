@@ -118,7 +118,8 @@ class Value {
   /// Any number that is no complex one; integers beyond 2^53 are rounded.
   double as_double() const;
   std::complex<double> as_complex() const;
-  const std::string& as_text() const;
+  /// Valid as long as a copy of the value, as is what `as_bytes` returns.
+  std::string_view as_text() const;
   /// Of bytes, a scalar, or (two's complement, least significant first) a big integer.
   std::string_view as_bytes() const;
   /// Of a list, tuple, set, slice, range, timedelta or array of objects.

@@ -53,6 +53,12 @@ class PageStorage final : public Storage {
     if (!fd_) map_copy(fd, at, bytes);
   }
 
+  void give_up(std::size_t bytes) override {
+    const std::size_t end = bytes / huge_page * huge_page;
+    if (end > given_up_) ::madvise(data() + given_up_, end - given_up_, MADV_DONTNEED);
+    given_up_ = std::max(given_up_, end);
+  }
+
  private:
   /// In one step: who reads meanwhile finds the old pages or the new, which are equal. Private, so that
   /// writes stay here and forked children get copies, as with any memory.
@@ -64,6 +70,7 @@ class PageStorage final : public Storage {
 
   void* mapping_;
   std::size_t mapped_;
+  std::size_t given_up_ = 0;
   mutable std::mutex mutex_;
   mutable KeptFd fd_;
 };
@@ -83,6 +90,7 @@ Storage::~Storage() = default;
 
 bool Storage::move_to_copy(int) { return false; }
 void Storage::move_part_to_copy(int, std::size_t, std::size_t) {}
+void Storage::give_up(std::size_t) {}
 
 std::atomic<AllocateLarge> allocate_large{nullptr};
 

@@ -21,31 +21,37 @@ namespace hoist::detail {
 /// values) or CannotTravel (objects that refer to themselves).
 Value read_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_nodes);
 
-/// An encoded value and what it borrows from, which the value itself does not own.
+/// The text or bytes that come next, as a value of that kind.
+Value read_text(Decoder& decoder, Value::Kind kind);
+/// Encodes text, bytes or a big integer, of which the encoded value becomes another owner.
+void encode_text_of(Encoder& encoder, const Value& value);
+
+/// An encoded value and what it borrows from.
 struct EncodedValue {
   Encoded encoded;
   std::deque<Value> kept;
 };
 
-/// Encodes a value as one of that schema; arrays and text are borrowed from it. Throws WrongType
-/// naming the place inside the value and what differs.
+/// Encodes a value as one of that schema; arrays and text are shared with it, and kept alive. Throws
+/// WrongType naming the place inside the value and what differs.
 /// `mapped`: arrays are used where they lie or not at all.
 EncodedValue encode_as(const SchemaNode& schema, const Value& value, bool mapped);
 
-/// An encoded value in memory. Segments with an owner are shared, others borrowed (`keep_alive`
-/// keeps the memory; null: the caller does).
+/// An encoded value in memory. Segments with an owner are shared, and no longer the encoded value's when
+/// they have been taken; others are borrowed (`keep_alive` keeps the memory; null: the caller does).
 class SharingSource final : public DecodeSource {
  public:
-  SharingSource(const Encoded& encoded, std::shared_ptr<const void> keep_alive)
+  SharingSource(Encoded& encoded, std::shared_ptr<const void> keep_alive)
       : meta_(encoded.meta), segments_(encoded.segments), keep_(std::move(keep_alive)) {}
   std::span<const std::byte> next_meta() override;
   void expect_segment(std::size_t bytes) override;
   void read_segment(std::byte* to, std::size_t bytes) override;
   std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
+  bool lends() const override { return true; }
 
  private:
   std::span<const std::byte> meta_;
-  std::span<const Segment> segments_;
+  std::span<Segment> segments_;
   std::shared_ptr<const void> keep_;
 };
 

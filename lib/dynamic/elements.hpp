@@ -43,7 +43,7 @@ bool has_bad_bools(const Value::Elements& elements);
 /// A view of the elements at `index` of the first axis; C order only.
 Value::Elements row_of(const Value::Elements& elements, std::size_t index);
 /// Text (UTF-8) as a 0-d array of dtype U, and back. Throws DamagedData for what is no UTF-8.
-Value::Elements text_elements(const std::string& text);
+Value::Elements text_elements(std::string_view text);
 std::string text_of(const DType& dtype, const std::byte* bytes);
 bool is_utf8(std::string_view text);
 void append_code_point(std::string& text, char32_t code);

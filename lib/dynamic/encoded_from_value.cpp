@@ -40,7 +40,7 @@ void ValueWriter::write(const Node& node, const Value& value) {
     case Node::Kind::none:
       if (!value.is_none()) mismatch(node, value);
       break;
-    case Node::Kind::value: encode_value(encoder_, value); break;
+    case Node::Kind::value: encode_value(encoder_, made_.emplace_back(value)); break;
     case Node::Kind::list: list(node, value); break;
     case Node::Kind::fixed_list:
       if (!write_block(node.part(0), value, node.count)) items(node, value, node.count);
@@ -87,8 +87,7 @@ Value ValueWriter::item(const Node& node, const Value& value, std::size_t i) {
     return element_value(elements.dtype, elements.data + i * elements.dtype.itemsize);
   }
   if (elements.order == Order::fortran) mismatch(node, value);
-  made_.emplace_back(row_of(elements, i));
-  return made_.back();
+  return Value(row_of(elements, i));
 }
 
 void ValueWriter::items(const Node& node, const Value& value, std::size_t expected) {
@@ -118,14 +117,15 @@ bool ValueWriter::write_block(const Node& part, const Value& value,
   const std::size_t n = elements.shape[0];
   if (count && *count != n) return false;
   if (!count) encoder_.length(n);
-  const Value& dense = made_.emplace_back(converted(elements, base, true));
-  const std::byte* data = dense.elements().data;
-  const std::size_t bytes = dense.elements().nbytes();
-  if (has_bad_bools(dense.elements())) mismatch("holds a bool that is neither 0 nor 1");
+  const Value::Elements dense = converted(elements, base, true);
+  const std::size_t bytes = dense.nbytes();
+  if (has_bad_bools(dense)) mismatch("holds a bool that is neither 0 nor 1");
   if (part.kind == Node::Kind::boolean) {
-    for (std::size_t i = 0; i < bytes; ++i) encoder_.scalar(data[i]);
+    for (std::size_t i = 0; i < bytes; ++i) encoder_.scalar(dense.data[i]);
+  } else if (bytes < segment_threshold) {
+    encoder_.block(dense.data, bytes);
   } else {
-    encoder_.block(data, bytes);
+    encoder_.array_block(dense.data, bytes, dense.storage);
   }
   return true;
 }
@@ -234,13 +234,12 @@ void ValueWriter::shared(const Node& node, const Value& value) {
   }
   const auto known = objects_.find({value.node(), node.part(0).text});
   if (value.node() != nullptr && known != objects_.end()) {
-    encoder_.length(known->second);
+    encoder_.length(known->second.number);
     return;
   }
   encoder_.length(++shared_);
   if (value.node() != nullptr) {
-    objects_.emplace(std::pair(value.node(), node.part(0).text), shared_);
-    made_.push_back(value);  // so that its address stays taken
+    objects_.emplace(std::pair(value.node(), node.part(0).text), Object{shared_, value});
   }
   write(node.part(0), value);
 }
@@ -307,7 +306,7 @@ EncodedValue encode_as(const SchemaNode& schema, const Value& value, bool mapped
 void decode_from_value(const Value& value, const std::string& schema, void* to,
                        void (*run)(void* to, DecodeSource& source)) {
   const ParsedSchema parsed(schema);
-  const EncodedValue made = encode_as(parsed.root(), value, false);
+  EncodedValue made = encode_as(parsed.root(), value, false);
   SharingSource source(made.encoded, nullptr);
   run(to, source);
 }

@@ -68,7 +68,7 @@ std::u32string code_points(std::string_view text) {
   return codes;
 }
 
-Value::Elements text_elements(const std::string& text) {
+Value::Elements text_elements(std::string_view text) {
   const std::u32string codes = code_points(text);
   const std::size_t bytes = std::max<std::size_t>(codes.size(), 1) * 4;
   auto storage = allocate_storage(bytes, Fill::zero);

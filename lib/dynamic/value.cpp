@@ -166,9 +166,9 @@ std::complex<double> Value::as_complex() const {
   return as_double();
 }
 
-const std::string& Value::as_text() const {
+std::string_view Value::as_text() const {
   if (kind() != Kind::text) throw_kind(*this, "text");
-  return node_as<TextNode>(*this).text;
+  return node_as<TextNode>(*this).bytes();
 }
 
 std::string_view Value::as_bytes() const {

@@ -161,6 +161,37 @@ Value decode_integers(Decoder& decoder, Kind kind) {
 
 }  // namespace
 
+void encode_text_of(Encoder& encoder, const Value& value) {
+  const auto& node = node_as<TextNode>(value);
+  const std::string_view bytes = node.bytes();
+  if (bytes.size() < segment_threshold) return encode_text(encoder, bytes);
+  auto owner = node.storage;
+  if (owner == nullptr) {
+    owner = wrap_storage(const_cast<char*>(bytes.data()), bytes.size(), false,
+                         std::make_shared<Value>(value));
+  }
+  encoder.length(bytes.size());
+  encoder.array_block(bytes.data(), bytes.size(), owner);
+}
+
+Value read_text(Decoder& decoder, Kind kind) {
+  const std::size_t n = decoder.length();
+  decoder.expect_block<char>(n);
+  if (n < segment_threshold) {
+    std::string text(n, '\0');
+    decoder.block(text.data(), n);
+    return Value(std::make_shared<TextNode>(kind, std::move(text)));
+  }
+  std::shared_ptr<Storage> storage;
+  if (decoder.lends()) {
+    storage = decoder.array_block(n, false);
+  } else {
+    storage = allocate_storage(n, Fill::none);  // never mapped: text has to stay what it is
+    decoder.block(storage->data(), n);
+  }
+  return Value(std::make_shared<TextNode>(kind, std::move(storage), n));
+}
+
 void encode_value(Encoder& encoder, const Value& value) {
   const Encoder::Depth depth(encoder);
   const Kind kind = value.kind();
@@ -175,9 +206,9 @@ void encode_value(Encoder& encoder, const Value& value) {
       encoder.scalar(value.as_complex().real());
       encoder.scalar(value.as_complex().imag());
       break;
-    case Kind::text: encode_text(encoder, value.as_text()); break;
+    case Kind::text:
     case Kind::bytes:
-    case Kind::big_integer: encode_text(encoder, value.as_bytes()); break;
+    case Kind::big_integer: encode_text_of(encoder, value); break;
     case Kind::dict:
       encoder.length(value.entries().size());
       for (const auto& [key, part] : value.entries()) {
@@ -235,8 +266,8 @@ void decode_value(Decoder& decoder, Value& value) {
       value = Value(std::complex<double>(real, scalar(double{})));
       break;
     }
-    case Kind::text: value = Value(decode_text(decoder)); break;
-    case Kind::bytes: value = Value::bytes(decode_text(decoder)); break;
+    case Kind::text:
+    case Kind::bytes: value = read_text(decoder, kind); break;
     case Kind::big_integer: value = Value::integer(decode_text(decoder)); break;
     case Kind::dict: {
       const std::size_t n = decoder.length();

@@ -7,6 +7,7 @@
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
 #include "dynamic/schema_types.hpp"
+#include "dynamic/value_node.hpp"
 
 namespace hoist::detail {
 
@@ -136,11 +137,9 @@ class Reader {
   }
 
   Value text() {
-    const std::size_t n = decoder_.length();
-    decoder_.expect_block<char>(n);
-    std::string bytes(n, '\0');
-    decoder_.block(bytes.data(), n);
-    return is_utf8(bytes) ? Value(std::move(bytes)) : Value::bytes(std::move(bytes));
+    const Value bytes = read_text(decoder_, Kind::bytes);
+    if (is_utf8(bytes.as_bytes())) mutable_node<TextNode>(bytes).kind = Kind::text;
+    return bytes;
   }
 
   Value fixed(const Node& node) {
@@ -331,7 +330,7 @@ void SharingSource::read_segment(std::byte* to, std::size_t bytes) {
 }
 
 std::shared_ptr<Storage> SharingSource::take_segment(std::size_t bytes, bool writable) {
-  const Segment segment = segments_.front();
+  const Segment segment = std::move(segments_.front());
   segments_ = segments_.subspan(1);
   if (segment.owner == nullptr) {
     return wrap_storage(const_cast<std::byte*>(segment.data), bytes, false,

@@ -28,14 +28,16 @@ using Kind = Value::Kind;
 /// Text, bytes, big integers.
 struct TextNode final : Value::Node {
   TextNode(Kind k, std::string t) : Node(k), text(std::move(t)) {}
-  explicit TextNode(std::shared_ptr<Storage> bytes)
-      : Node(Kind::bytes), storage(std::move(bytes)) {}
+  TextNode(Kind k, std::shared_ptr<Storage> s, std::size_t n)
+      : Node(k), storage(std::move(s)), size(n) {}
   std::string_view bytes() const {
     if (storage == nullptr) return text;
-    return {reinterpret_cast<const char*>(storage->data()), storage->bytes()};
+    return {reinterpret_cast<const char*>(storage->data()), size};
   }
   std::string text;
-  std::shared_ptr<Storage> storage;  // of bytes that an array may take over, instead of `text`
+  // Instead of `text`, of what is large: `size` bytes that an array or a string may take over.
+  std::shared_ptr<Storage> storage;
+  std::size_t size = 0;
 };
 
 struct ComplexNode final : Value::Node {
@@ -86,6 +88,11 @@ struct MomentNode final : Value::Node {
 template <class N>
 const N& node_as(const Value& value) {
   return static_cast<const N&>(*value.node());
+}
+/// Readers alone change values, and only ones that nobody else has seen.
+template <class N>
+N& mutable_node(const Value& value) {
+  return const_cast<N&>(node_as<N>(value));
 }
 
 }  // namespace detail

@@ -96,11 +96,16 @@ class ValueWriter {
   /// An array, or a single element or a list of numbers taken for one.
   Value::Elements array_elements(const Node& node, const Value& value, const DType& base);
 
+  struct Object {
+    std::size_t number;
+    Value value;  // so that its address stays taken
+  };
+
   bool mapped_;
   Encoder encoder_;
   std::string path_;
   std::deque<Value> made_;  // what the encoding borrows from beside the value itself
-  std::map<std::pair<const Value::Node*, std::string_view>, std::size_t> objects_;
+  std::map<std::pair<const Value::Node*, std::string_view>, Object> objects_;
   std::size_t shared_ = 0;
 };
 

@@ -109,7 +109,7 @@ std::optional<std::string> ValueWriter::characters(const Value& value) const {
     return dtype.kind == 'U' || dtype.kind == 'S';
   };
   switch (value.kind()) {
-    case Kind::text: return value.as_text();
+    case Kind::text: return std::string(value.as_text());
     case Kind::bytes: return std::string(value.as_bytes());
     case Kind::scalar:
       if (!fixed_dtype(value.dtype())) return std::nullopt;
@@ -123,16 +123,11 @@ std::optional<std::string> ValueWriter::characters(const Value& value) const {
 
 void ValueWriter::text(const Node& node, const Value& value) {
   if (value.kind() == Kind::text || value.kind() == Kind::bytes) {
-    const std::string_view text = value.kind() == Kind::text ? value.as_text() : value.as_bytes();
-    encoder_.length(text.size());
-    encoder_.block(text.data(), text.size());
-    return;
+    return encode_text_of(encoder_, value);
   }
   auto text = characters(value);
   if (!text) mismatch(node, value);
-  const Value& kept = made_.emplace_back(std::move(*text));
-  encoder_.length(kept.size());
-  encoder_.block(kept.as_text().data(), kept.size());
+  encode_text_of(encoder_, Value(std::move(*text)));
 }
 
 void ValueWriter::fixed(const Node& node, const Value& value) {

@@ -143,7 +143,8 @@ void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t
     }
     const ParsedSchema parsed(schema.text);
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
-    const EncodedValue made = encode_as(parsed.root(), value, options.mmap != MmapMode::none);
+    EncodedValue made = encode_as(parsed.root(), value, options.mmap != MmapMode::none);
+    value = {};  // so that what is copied next has no other owner
     SharingSource source(made.encoded, nullptr);
     call.run(call.value, source);
   } catch (const WrongType& error) {

@@ -105,7 +105,7 @@ std::vector<std::pair<std::string, Value::Elements>> members_of(const Value& val
       if (key.kind() != Kind::text) {
         throw BadArgument("the members of a .npz are named by text, not by " + key.kind_name());
       }
-      add(key.as_text(), part);
+      add(std::string(key.as_text()), part);
     }
   } else if (value.kind() == Kind::tuple || value.kind() == Kind::list) {
     for (std::size_t i = 0; i < value.size(); ++i) add("arr_" + std::to_string(i), value[i]);

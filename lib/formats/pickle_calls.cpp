@@ -82,10 +82,11 @@ bool is_latin1_name(const Value& value) {
 }
 
 /// The bytes that Python 3 writes as text up to protocol 2.
-Value latin1_bytes(const std::string& text, Fail fail) {
+Value latin1_bytes(std::string_view text, Fail fail) {
   const auto begins_one = [](char c) { return (c & 0xC0) != 0x80; };
   const auto n = std::count_if(text.begin(), text.end(), begins_one);
-  auto storage = allocate_storage(static_cast<std::size_t>(n), Fill::none);
+  const auto size = static_cast<std::size_t>(n);
+  auto storage = allocate_storage(size, Fill::none);
   std::byte* next = storage->data();
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto lead = static_cast<unsigned char>(text[i]);
@@ -94,7 +95,7 @@ Value latin1_bytes(const std::string& text, Fail fail) {
     const auto low = lead < 0x80 ? lead : (lead << 6 | (text[++i] & 0x3F));
     *next++ = static_cast<std::byte>(low);
   }
-  return Value(std::make_shared<TextNode>(std::move(storage)));
+  return Value(std::make_shared<TextNode>(Kind::bytes, std::move(storage), size));
 }
 
 std::int64_t small_integer(const Value& value, Fail fail) {

@@ -45,7 +45,7 @@ bool has_parts(const Value& value) {
 std::string key_text(const Value& key) {
   const auto integer = [](std::int64_t n) { return "i" + std::to_string(n); };
   switch (key.kind()) {
-    case Kind::text: return "t" + key.as_text();
+    case Kind::text: return "t" + std::string(key.as_text());
     case Kind::integer: return integer(key.as_int());
     case Kind::boolean: return integer(key.as_bool() ? 1 : 0);
     case Kind::real: {
@@ -64,7 +64,7 @@ std::string key_text(const Value& key) {
 
 /// A key set again keeps its place and takes the new value.
 void merge_keys(const Value& value) {
-  auto& entries = const_cast<DictNode&>(node_as<DictNode>(value)).entries;
+  auto& entries = mutable_node<DictNode>(value).entries;
   if (entries.size() < 2) return;
   std::unordered_map<std::string, std::size_t> places;
   places.reserve(entries.size());

@@ -86,7 +86,8 @@ std::string PickleMachine::text(std::uint64_t n) {
 Value PickleMachine::bytes(std::uint64_t n) {
   if (n < array_bytes) return Value::bytes(text(n));
   expect(n);
-  return Value(std::make_shared<TextNode>(in_.bytes(static_cast<std::size_t>(n))));
+  const auto size = static_cast<std::size_t>(n);
+  return Value(std::make_shared<TextNode>(Kind::bytes, in_.bytes(size), size));
 }
 
 std::string PickleMachine::line() {

@@ -63,11 +63,6 @@ struct TimezoneNode final : Value::Node {
   explicit TimezoneNode(std::int64_t us) : Node(Kind::internal), offset_us(us) {}
   std::int64_t offset_us;
 };
-/// Readers alone change values, and only ones that nobody else has seen.
-template <class N>
-N& mutable_node(const Value& value) {
-  return const_cast<N&>(node_as<N>(value));
-}
 
 /// An array between REDUCE and BUILD, which makes it an array or an array of objects.
 inline bool is_unbuilt(const ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
@@ -129,7 +124,7 @@ class PickleMachine {
   bool step_text(unsigned char op);
   bool step_container(unsigned char op);
   void frame();
-  void global(const std::string& module, const std::string& name);
+  void global(std::string_view module, std::string_view name);
   void set_items(const Value& target, Items items);
   void append(const Value& target, Items items);
   void add_items();

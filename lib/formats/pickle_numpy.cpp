@@ -66,7 +66,7 @@ Value from_buffer(const std::vector<Value>& a, Fail fail) {
   if (dtype.has_objects() || checked_bytes(dtype, shape) != bytes.size()) {
     fail("an array's data have another size than its shape");
   }
-  const std::string& order = a[3].as_text();
+  const std::string_view order = a[3].as_text();
   if (order == "K" && a.size() == 5) {
     const Shape axes = shape_argument(a[4], fail);
     Shape sorted = axes, all(shape.size());

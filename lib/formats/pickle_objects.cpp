@@ -20,10 +20,10 @@ bool is_tuple(const Value& value) { return value.kind() == Kind::tuple; }
 
 }  // namespace
 
-void PickleMachine::global(const std::string& module, const std::string& name) {
+void PickleMachine::global(std::string_view module, std::string_view name) {
   const auto token = token_of(module, name);
   if (!token) {
-    unsafe("the pickle names " + Value(module + "." + name).to_string(200) +
+    unsafe("the pickle names " + Value(std::string(module) + "." + std::string(name)).to_string(200) +
            ", which is not among the constructors of plain data; nothing of it was run");
   }
   push(Value(std::make_shared<TokenNode>(*token)));

@@ -92,7 +92,7 @@ class PickleWriter {
     number(__builtin_bswap64(std::bit_cast<std::uint64_t>(value)));
   }
 
-  void string(const std::string& value) {
+  void string(std::string_view value) {
     if (!is_utf8(value)) return bytes(value);
     if (value.size() < 256) {
       op(0x8C);

@@ -3,6 +3,8 @@
 
 #include <hoist/error.hpp>
 
+#include <sys/mman.h>
+
 #include <utility>
 
 #include "base/kept_fd.hpp"
@@ -19,6 +21,10 @@ class BornShared final : public Storage {
         fd_(std::move(fd)),
         mapping_(std::move(mapping)) {}
   Backing backing() const override { return {fd_.get(), 0}; }
+  void give_up(std::size_t bytes) override {
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    ::madvise(data(), bytes / huge_page * huge_page, MADV_REMOVE);
+  }
 
  private:
   KeptFd fd_;

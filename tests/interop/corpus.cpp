@@ -37,7 +37,7 @@ std::string bits(double number) {
   return support::hex(bytes);
 }
 
-std::size_t code_points(const std::string& text) {
+std::size_t code_points(std::string_view text) {
   std::size_t n = 0;
   for (const char c : text) n += (c & 0xC0) != 0x80 ? 1U : 0U;
   return n;

@@ -28,6 +28,8 @@ class DecodeSource {
   /// The next segment as storage of its own, which may be a mapping. Throws WrongType where
   /// `writable` is asked of a read-only mapping.
   virtual std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) = 0;
+  /// True where that is memory which the segment lies in already, nothing that is read or copied.
+  virtual bool lends() const { return false; }
 };
 
 /// Decodes from memory; the bytes must outlive it, segments are adopted where they have an owner.
@@ -91,6 +93,31 @@ class Decoder : public ArchiveBase<Decoder> {
       std::memcpy(static_cast<void*>(to), take(size), size);
     }
   }
+
+  /// The same as all that a container holds. Memory that only the source still had the elements in is
+  /// given up as the container grows.
+  template <class C>
+  void fill(C& to, std::size_t n) {
+    using T = typename C::value_type;
+    const std::size_t size = expect_block<T>(n);
+    if (size < segment_threshold || !source_.lends()) {
+      to.resize(n);
+      return block(to.data(), n);
+    }
+    constexpr std::size_t step = (std::size_t{4} << 20) / sizeof(T) + 1;
+    const auto from = source_.take_segment(size, false);
+    to.clear();
+    to.reserve(n);
+    for (std::size_t done = 0; done < n; done = to.size()) {
+      to.resize(n - done < step ? n : done + step);
+      std::memcpy(static_cast<void*>(to.data() + done), from->data() + done * sizeof(T),
+                  (to.size() - done) * sizeof(T));
+      if (from.use_count() == 1) from->give_up(to.size() * sizeof(T));
+    }
+  }
+
+  /// Text and bytes, which a source may hand over.
+  bool lends() const { return source_.lends(); }
 
   /// What an encoder wrote as an array's block, into memory of the caller's; `size` bytes, which
   /// `expect_block(..., true)` has found to be there.

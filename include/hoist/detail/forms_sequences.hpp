@@ -52,9 +52,7 @@ struct ContiguousForm : FormOf<T> {
     if constexpr (Ar::decoding) {
       const std::size_t n = ar.length(takes_no_bytes<T>);
       if constexpr (is_block<T>()) {
-        ar.template expect_block<T>(n);
-        value.resize(n);
-        ar.block(value.data(), n);
+        ar.fill(value, n);
       } else if constexpr (packs_as_block<T>()) {
         if (n > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) Decoder::throw_damaged();
         ar.template expect_block<std::byte>(n * BlockTraits<T>::natural.size);

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ctest-timeout: 300
+#include <doctest/doctest.h>
+#include <hoist/array.hpp>
+#include <hoist/dump.hpp>
+#include <hoist/value.hpp>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "support/peak_memory.hpp"
+#include "support/sanitized.hpp"
+#include "support/temp_dir.hpp"
+
+using hoist::dump;
+using hoist::load;
+using hoist::Value;
+using support::TempDir;
+
+// What a load takes is its result and a little, what a dump takes a little; in the formats of others,
+// too, where it goes through a Value.
+
+namespace {
+
+constexpr std::size_t mib = std::size_t{1} << 20;
+constexpr std::size_t large = 64 * mib;
+constexpr std::size_t little = 24 * mib;
+
+using Numbers = std::vector<double>;
+
+struct Both {
+  Numbers numbers;
+  std::string text;
+  bool operator==(const Both&) const = default;
+};
+
+Numbers numbers() {
+  Numbers all(large / sizeof(double));
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<double>(i % 1000);
+  return all;
+}
+
+std::string text() {
+  std::string all(large, 'x');
+  for (std::size_t i = 0; i < all.size(); i += 7) all[i] = 'y';
+  return all;
+}
+
+template <class T>
+void check_dump(const T& value, const std::filesystem::path& path,
+                const hoist::DumpOptions& options = {}) {
+  CAPTURE(path);
+  CHECK(support::peak_growth([&] { dump(value, path, options); }) < little);
+  dump(value, path, options);
+}
+
+/// Loads a value that has `bytes` bytes.
+template <class T>
+void check_load(const T& value, const std::filesystem::path& path, std::size_t bytes) {
+  CAPTURE(path);
+  CHECK(support::peak_growth([&] {
+          if (load<T>(path) != value) throw 0;
+        }) < bytes + little);
+  CHECK((load<T>(path) == value));
+}
+
+}  // namespace
+
+TEST_CASE("vectors and texts are not in memory twice while they are dumped or loaded") {
+  if (support::sanitized) return;
+  const TempDir dir;
+  const Numbers vector = numbers();
+  for (const char* name : {"v.npy", "v.npz", "v.joblib", "v.pkl.gz"}) {
+    check_dump(vector, dir / name);
+    check_load(vector, dir / name, large);
+  }
+  check_dump(vector, dir / "deflated.npz", {.compress = 1});
+  check_load(vector, dir / "deflated.npz", large);
+  const std::map<std::string, Numbers> map{{"a", vector}};
+  for (const char* name : {"m.npz", "m.joblib"}) {
+    check_dump(map, dir / name);
+    check_load(map, dir / name, large);
+  }
+  const Both both{vector, text()};
+  for (const char* name : {"b.joblib", "b.pkl.lz4"}) check_dump(both, dir / name);
+  check_dump(both.text, dir / "t.joblib");
+}
+
+TEST_CASE("what a Value shares is whole for each who loads it") {
+  const TempDir dir;
+  const Value text(std::string(6 * mib, 'x')), bytes = Value::bytes(std::string(6 * mib, '\xFF'));
+  const hoist::Array<double> array({mib});
+  const Value array_value(array);
+  dump(Value::list({text, text, bytes, bytes}), dir / "shared.joblib");
+  const auto texts = load<std::vector<std::string>>(dir / "shared.joblib");
+  CHECK((texts == std::vector<std::string>{std::string(6 * mib, 'x'), std::string(6 * mib, 'x'),
+                                           std::string(6 * mib, '\xFF'),
+                                           std::string(6 * mib, '\xFF')}));
+  dump(Value::list({array_value, array_value}), dir / "arrays.joblib");
+  CHECK((load<std::vector<std::vector<double>>>(dir / "arrays.joblib") ==
+         std::vector<std::vector<double>>(2, std::vector<double>(mib))));
+  // What is made from a Value lives longer than it, and leaves it as it was.
+  const auto inner = Value::dict({{"text", text}, {"bytes", bytes}});
+  const auto parts = inner.to<std::map<std::string, Value>>();
+  CHECK(parts.at("text").as_text() == std::string(6 * mib, 'x'));
+  CHECK((inner["text"].to<std::string>() == std::string(6 * mib, 'x')));
+  CHECK((text.as_text() == std::string(6 * mib, 'x')));
+  const auto brief = Value(std::string(5000, 'z')).to<Value>();
+  CHECK(brief.as_text() == std::string(5000, 'z'));
+}
