@@ -9,6 +9,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 namespace hoist::detail {
 
@@ -46,7 +47,15 @@ Value::Elements row_of(const Value::Elements& elements, std::size_t index);
 Value::Elements text_elements(std::string_view text);
 std::string text_of(const DType& dtype, const std::byte* bytes);
 bool is_utf8(std::string_view text);
+bool is_ascii(std::string_view text);
 void append_code_point(std::string& text, char32_t code);
 std::u32string code_points(std::string_view text);
+/// Turns the beginning of UTF-8 into Latin-1 where it stands, up to what is none (or cut). Returns how many
+/// bytes became how many.
+std::pair<std::size_t, std::size_t> narrow(std::byte* text, std::size_t n);
+/// Latin-1 as UTF-8, in storage of at least `room` bytes. What nobody else has is given up on the way.
+std::shared_ptr<Storage> widened(const std::shared_ptr<Storage>& text, std::size_t n,
+                                 std::size_t room = 0);
+std::size_t widened_bytes(const std::byte* text, std::size_t n);
 
 }  // namespace hoist::detail

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/error.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 #include "dynamic/elements.hpp"
+#include "dynamic/value_node.hpp"
 
 namespace hoist::detail {
 
@@ -56,6 +58,56 @@ bool is_utf8(std::string_view text) {
     if (!next_code_point(text, at)) return false;
   }
   return true;
+}
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0; });
+}
+
+std::pair<std::size_t, std::size_t> narrow(std::byte* text, std::size_t n) {
+  std::size_t read = 0, made = 0;
+  while (read < n) {
+    const auto lead = std::to_integer<unsigned>(text[read]);
+    if (lead < 0x80) {
+      text[made++] = text[read++];
+      continue;
+    }
+    if ((lead != 0xC2 && lead != 0xC3) || n - read < 2) break;
+    const auto next = std::to_integer<unsigned>(text[read + 1]);
+    if ((next & 0xC0) != 0x80) break;
+    text[made++] = static_cast<std::byte>(lead << 6 | (next & 0x3F));
+    read += 2;
+  }
+  return {read, made};
+}
+
+std::size_t widened_bytes(const std::byte* text, std::size_t n) {
+  return n + static_cast<std::size_t>(
+                 std::count_if(text, text + n, [](std::byte b) { return b >= std::byte{0x80}; }));
+}
+
+std::shared_ptr<Storage> widened(const std::shared_ptr<Storage>& text, std::size_t n,
+                                 std::size_t room) {
+  constexpr std::size_t step = std::size_t{1} << 20;
+  auto result = allocate_storage(std::max(room, widened_bytes(text->data(), n)), Fill::none);
+  std::byte* to = result->data();
+  for (std::size_t done = 0; done < n;) {
+    const std::size_t end = std::min(n, done + step);
+    for (; done < end; ++done) {
+      const auto code = std::to_integer<unsigned>(text->data()[done]);
+      if (code >= 0x80) *to++ = static_cast<std::byte>(0xC0 | code >> 6);
+      *to++ = static_cast<std::byte>(code < 0x80 ? code : 0x80 | (code & 0x3F));
+    }
+    if (text.use_count() == 1) text->give_up(done);
+  }
+  return result;
+}
+
+void TextNode::widen() const {
+  latin1 = false;
+  const std::size_t wide = widened_bytes(storage->data(), size);
+  if (wide != size) storage = widened(storage, size);
+  size = wide;
 }
 
 std::u32string code_points(std::string_view text) {

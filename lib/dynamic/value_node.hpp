@@ -31,13 +31,19 @@ struct TextNode final : Value::Node {
   TextNode(Kind k, std::shared_ptr<Storage> s, std::size_t n)
       : Node(k), storage(std::move(s)), size(n) {}
   std::string_view bytes() const {
+    if (latin1) widen();
     if (storage == nullptr) return text;
     return {reinterpret_cast<const char*>(storage->data()), size};
   }
+  /// Makes Latin-1 UTF-8.
+  void widen() const;
+
   std::string text;
   // Instead of `text`, of what is large: `size` bytes that an array or a string may take over.
-  std::shared_ptr<Storage> storage;
-  std::size_t size = 0;
+  mutable std::shared_ptr<Storage> storage;
+  mutable std::size_t size = 0;
+  // Only inside a reader, which is one thread: the bytes in the storage are characters of Latin-1.
+  mutable bool latin1 = false;
 };
 
 struct ComplexNode final : Value::Node {

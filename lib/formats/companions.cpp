@@ -5,12 +5,14 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <optional>
 
 #include "codecs/open.hpp"
+#include "dynamic/value_node.hpp"
 #include "formats/npy.hpp"
 
 namespace hoist::detail {
@@ -59,7 +61,9 @@ class OldJoblib final : public ByteSource {
     }
     return got;
   }
-  std::optional<std::uint64_t> left() const override { return in_->left(); }
+  std::optional<std::uint64_t> left() const override {
+    return std::min(*in_->left(), expected_ - std::min(expected_, seen_));
+  }
 
  private:
   OneAhead packed_;
@@ -130,18 +134,14 @@ Value read_companion(const Input& in, const std::string& name) {
   return value;
 }
 
-std::string read_compressed_companion(const Input& in, const std::string& name) {
+Value read_compressed_companion(const Input& in, const std::string& name) {
   FileSource file = open_companion(companion_path(in, name));
   const auto source = open_old_joblib(file, in.options().limits, in.options().threads);
-  constexpr std::size_t step = std::size_t{1} << 20;
-  std::string bytes;
-  for (;;) {
-    const std::size_t used = bytes.size();
-    bytes.resize(used + step);
-    const std::size_t got = source->read(reinterpret_cast<std::byte*>(bytes.data() + used), step);
-    bytes.resize(used + got);
-    if (got < step) return bytes;
-  }
+  const auto bytes = static_cast<std::size_t>(*source->left());
+  Input content(*source, nullptr, "\"" + file.path().string() + "\"", in.options(), bytes);
+  auto storage = content.bytes(bytes);
+  if (!content.at_end()) content.damaged("more bytes come out of it than it says");
+  return Value(std::make_shared<TextNode>(Kind::bytes, std::move(storage), bytes));
 }
 
 }  // namespace hoist::detail

@@ -25,6 +25,6 @@ std::unique_ptr<ByteSource> open_old_joblib(ByteSource& in, const Limits& limits
 /// the caller has allowed companions and the name is that of a plain file in the same folder.
 Value read_companion(const Input& in, const std::string& name);
 /// The bytes in such a compressed file.
-std::string read_compressed_companion(const Input& in, const std::string& name);
+Value read_compressed_companion(const Input& in, const std::string& name);
 
 }  // namespace hoist::detail

@@ -102,11 +102,16 @@ std::shared_ptr<Storage> Input::elements(std::size_t bytes) {
 std::shared_ptr<Storage> Input::bytes(std::size_t n) {
   expect(n);
   auto storage = allocate_storage(n, Fill::none);
+  get_large(storage->data(), n);
+  return storage;
+}
+
+void Input::get_large(std::byte* to, std::size_t n) {
   const std::size_t buffered = std::min(n, end_ - at_);
-  get(storage->data(), buffered);
+  get(to, buffered);
   const std::size_t rest = n - buffered;
-  if (rest == 0) return storage;
-  std::byte* to = storage->data() + buffered;
+  if (rest == 0) return;
+  to += buffered;
   if (file_ != nullptr) {
     read_large(*file_, to, rest, options_.threads);
   } else {
@@ -117,7 +122,6 @@ std::shared_ptr<Storage> Input::bytes(std::size_t n) {
     }
   }
   start_ += rest;
-  return storage;
 }
 
 bool Input::at_end() {

@@ -59,7 +59,9 @@ class Input {
   /// So many bytes of text; memory grows with what arrives.
   std::string text(std::size_t n);
   void skip(std::size_t n);
-  /// So many bytes in memory of their own, large ones read by several threads.
+  /// As `get`, large ones read by several threads straight to their place.
+  void get_large(std::byte* to, std::size_t n);
+  /// So many bytes in memory of their own, likewise.
   std::shared_ptr<Storage> bytes(std::size_t n);
   /// Elements of an array: mapped where asked for, else read.
   std::shared_ptr<Storage> elements(std::size_t bytes);

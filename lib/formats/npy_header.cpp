@@ -208,7 +208,8 @@ DType dtype_from(const Value& descr, int depth) {
     if (name.kind() != Value::Kind::text) throw DamagedData("a field's name is no text");
     const std::size_t size = type.itemsize;
     const bool padding = name.as_text().empty() && type.kind == 'V' && !type.fields && !type.base;
-    if (!padding) fields->push_back({std::string(name.as_text()), all.itemsize, std::move(type), title});
+    if (!padding)
+      fields->push_back({std::string(name.as_text()), all.itemsize, std::move(type), title});
     all.itemsize += size;
     if (all.itemsize > std::size_t{std::numeric_limits<std::int32_t>::max()}) {
       throw LimitExceeded("elements of more than 2 GiB");

@@ -82,7 +82,12 @@ bool is_latin1_name(const Value& value) {
 }
 
 /// The bytes that Python 3 writes as text up to protocol 2.
-Value latin1_bytes(std::string_view text, Fail fail) {
+Value latin1_bytes(const Value& value, Fail fail) {
+  if (is_latin1(value)) {
+    const auto& node = node_as<TextNode>(value);
+    return Value(std::make_shared<TextNode>(Kind::bytes, node.storage, node.size));
+  }
+  const std::string_view text = value.as_text();
   const auto begins_one = [](char c) { return (c & 0xC0) != 0x80; };
   const auto n = std::count_if(text.begin(), text.end(), begins_one);
   const auto size = static_cast<std::size_t>(n);
@@ -154,8 +159,12 @@ Shape shape_argument(const Value& value, Fail fail) {
   return shape;
 }
 
+bool is_latin1(const Value& value) {
+  return value.kind() == Kind::text && node_as<TextNode>(value).latin1;
+}
+
 Value bytes_value(const Value& value, Fail fail) {
-  if (value.kind() == Kind::text) return latin1_bytes(value.as_text(), fail);
+  if (value.kind() == Kind::text) return latin1_bytes(value, fail);
   if (value.kind() != Kind::bytes) fail("an argument is no bytes");
   return value;
 }
@@ -171,7 +180,7 @@ std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
       if (n != 2 || a[0].kind() != Kind::text || !is_latin1_name(a[1])) {
         fail("_codecs.encode is called otherwise than for bytes");
       }
-      return latin1_bytes(a[0].as_text(), fail);
+      return latin1_bytes(a[0], fail);
     case Token::bytes:
       if (n != 0) fail("bytes is called with arguments");
       return Value::bytes({});
@@ -181,7 +190,7 @@ std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
       if (n != 2 || a[0].kind() != Kind::text || !is_latin1_name(a[1])) {
         fail("bytearray is called otherwise than for bytes");
       }
-      return latin1_bytes(a[0].as_text(), fail);
+      return latin1_bytes(a[0], fail);
     case Token::set: return sequence_of(Kind::set, a, fail);
     case Token::frozenset: return sequence_of(Kind::frozen_set, a, fail);
     case Token::complex: {

@@ -123,6 +123,7 @@ void check_value(Value& value, const Limits& limits, Fail fail,
   std::vector<Frame> stack;
   std::vector<Value> dicts;
   const auto leaf = [&](const Value& part) {
+    if (is_latin1(part)) node_as<TextNode>(part).widen();
     const bool unbuilt_array = part.kind() == Kind::array && is_unbuilt(node_as<ArrayNode>(part));
     const bool unbuilt_dtype = part.kind() == Kind::dtype && !node_as<DTypeNode>(part).built;
     if (part.kind() == Kind::internal || unbuilt_array || unbuilt_dtype) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <unordered_set>
 
 #include "dynamic/dtype_check.hpp"
@@ -18,9 +19,7 @@ namespace {
 constexpr std::size_t max_marks = 10000;
 constexpr std::size_t max_line = 8192;
 constexpr std::size_t max_integer_bytes = 4096;
-/// From here on bytes may be the elements of an array, and count as such. What is smaller is copied
-/// into each array that is made of it: at most a hundred times the opcodes that ask for it.
-constexpr std::size_t array_bytes = 4096;
+constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 /// What a value on the stack or in a container costs, about, besides its text.
 constexpr std::size_t value_cost = 96;
 
@@ -50,8 +49,10 @@ void PickleMachine::charge(std::size_t bytes) {
 /// Text and bytes can be turned into others again and again, which costs from the second time on.
 void PickleMachine::charge_copy(const Value& value) {
   if (value.kind() != Kind::text && value.kind() != Kind::bytes) return;
-  context_.copied += value.size();
-  if (context_.copied > in_.position()) charge(value.size());
+  const auto& node = node_as<TextNode>(value);
+  const std::size_t bytes = node.storage != nullptr ? node.size : node.text.size();
+  context_.copied += bytes;
+  if (context_.copied > in_.position()) charge(bytes);
 }
 
 void PickleMachine::count_steps(std::uint64_t n) {
@@ -88,6 +89,56 @@ Value PickleMachine::bytes(std::uint64_t n) {
   expect(n);
   const auto size = static_cast<std::size_t>(n);
   return Value(std::make_shared<TextNode>(Kind::bytes, in_.bytes(size), size));
+}
+
+/// What is not small is held as Latin-1 as long as it is: up to protocol 2 that is how bytes are written.
+Value PickleMachine::utf8(std::uint64_t count) {
+  if (count < array_bytes) {
+    std::string small = text(count);
+    if (!is_utf8(small)) damaged("a text is not UTF-8");
+    return Value(std::move(small));
+  }
+  expect(count);
+  const auto n = static_cast<std::size_t>(count);
+  auto storage = allocate_storage(n, Fill::none);
+  std::size_t made = 0, held = 0;  // characters, and bytes behind them that are none yet
+  std::size_t left = n;
+  bool latin1 = true;
+  while (latin1 && left > 0) {
+    const std::size_t piece = std::min(left, piece_bytes);
+    std::byte* to = storage->data() + made;
+    in_.get(to + held, piece);
+    left -= piece;
+    const auto [read, chars] = narrow(to, held + piece);
+    held += piece - read;
+    std::memmove(to + chars, to + read, held);
+    made += chars;
+    latin1 = held == 0 || (held == 1 && left > 0);
+  }
+  if (!latin1) {
+    const std::size_t bytes = n - held - left;
+    if (bytes != made) {
+      auto wide = widened(storage, made, n);
+      std::memcpy(wide->data() + bytes, storage->data() + made, held);
+      storage = std::move(wide);
+    }
+    in_.get_large(storage->data() + (n - left), left);
+    made = n;
+  }
+  storage->shrink(made);
+  auto node = std::make_shared<TextNode>(Kind::text, std::move(storage), made);
+  node->latin1 = latin1;
+  if (!latin1 && !is_utf8(node->bytes())) damaged("a text is not UTF-8");
+  return Value(std::move(node));
+}
+
+Value PickleMachine::old_string(std::uint64_t n) {
+  if (n < array_bytes) return detail::old_string(text(n));
+  Value value = bytes(n);
+  auto& node = mutable_node<TextNode>(value);
+  node.latin1 = is_ascii(node.bytes());
+  if (node.latin1) node.kind = Kind::text;
+  return value;
 }
 
 std::string PickleMachine::line() {
@@ -252,15 +303,9 @@ void PickleMachine::step(unsigned char op) {
 
 bool PickleMachine::step_text(unsigned char op) {
   const auto fail = [&](const std::string& what) { damaged(what); };
-  // Of Python 2, for text and bytes alike: what is ASCII is taken for text.
-  const auto push_old = [&](std::string bytes) {
-    const bool ascii = std::all_of(bytes.begin(), bytes.end(), [](char c) { return c >= 0; });
-    push(ascii ? Value(std::move(bytes)) : Value::bytes(std::move(bytes)));
-  };
-  const auto push_utf8 = [&](std::uint64_t n) {
-    std::string utf8 = text(n);
-    if (!is_utf8(utf8)) damaged("a text is not UTF-8");
-    push(Value(std::move(utf8)));
+  const auto next = [&]() -> int {
+    const unsigned char c = byte();
+    return c == '\n' ? -1 : c;
   };
   const auto memo_index = [&]() -> std::uint64_t {
     const Value index = decimal_integer(line(), false, fail);
@@ -273,18 +318,18 @@ bool PickleMachine::step_text(unsigned char op) {
     case 'I': push(decimal_integer(line(), false, fail)); break;
     case 'L': push(decimal_integer(line(), true, fail)); break;
     case 'F': push(Value(decimal_real(line(), fail))); break;
-    case 'V': push(Value(raw_unicode(line(), fail))); break;
-    case 'S': push_old(quoted_string(line(), fail)); break;
+    case 'V': push(raw_unicode(next, fail)); break;
+    case 'S': push(quoted_string(next, fail)); break;
     case 'T': {
       const auto n = number<std::int32_t>();
       if (n < 0) damaged("a text has a negative length");
-      push_old(text(static_cast<std::uint64_t>(n)));
+      push(old_string(static_cast<std::uint64_t>(n)));
       break;
     }
-    case 'U': push_old(text(byte())); break;
-    case 'X': push_utf8(number<std::uint32_t>()); break;
-    case 0x8C: push_utf8(byte()); break;
-    case 0x8D: push_utf8(number<std::uint64_t>()); break;
+    case 'U': push(old_string(byte())); break;
+    case 'X': push(utf8(number<std::uint32_t>())); break;
+    case 0x8C: push(utf8(byte())); break;
+    case 0x8D: push(utf8(number<std::uint64_t>())); break;
     case 'C': push(Value::bytes(text(byte()))); break;
     case 'B': push(bytes(number<std::uint32_t>())); break;
     case 0x8E:

@@ -50,6 +50,10 @@ enum class Token : unsigned char {
   factory,  // list, int, ...: what a defaultdict makes, nothing else
 };
 
+/// From here on text and bytes may be the elements of an array, and count as such. What is smaller is
+/// copied into each array that is made of it: at most a hundred times the opcodes that ask for it.
+inline constexpr std::size_t array_bytes = 4096;
+
 /// Things on the machine's stack that are no values: they may only be consumed.
 struct TokenNode final : Value::Node {
   explicit TokenNode(Token t) : Node(Kind::internal), token(t) {}
@@ -105,6 +109,8 @@ class PickleMachine {
   void expect(std::uint64_t n);
   std::string text(std::uint64_t n);
   Value bytes(std::uint64_t n);
+  Value utf8(std::uint64_t n);
+  Value old_string(std::uint64_t n);
   std::string line();
 
   // The stack.
@@ -163,13 +169,20 @@ std::optional<Value> call_numpy(Token token, std::vector<Value>& arguments, Fail
 void set_dtype_state(DTypeNode& node, const Value& state, Fail fail);
 void set_array_state(ArrayNode& node, const Value& state, Fail fail);
 Shape shape_argument(const Value& value, Fail fail);
+/// Whether text is read for an array, which can take it over.
+bool is_latin1(const Value& value);
 /// Bytes, or text of Python 2 that stands for them.
 Value bytes_value(const Value& value, Fail fail);
 std::string bytes_argument(const Value& value, Fail fail);
 
-/// Text arguments of protocol 0 and of Python 2.
-std::string raw_unicode(std::string_view line, Fail fail);
-std::string quoted_string(std::string_view line, Fail fail);
+/// Texts of protocol 0, whose lines may be as long as arrays are: `next` yields the bytes of the line, then
+/// -1.
+using NextByte = const std::function<int()>&;
+Value raw_unicode(NextByte next, Fail fail);
+Value quoted_string(NextByte next, Fail fail);
+/// What Python 2 has for text and bytes alike: text if it is ASCII.
+Value old_string(std::string bytes);
+/// Other arguments of protocol 0.
 Value decimal_integer(std::string_view line, bool is_long, Fail fail);
 double decimal_real(std::string_view line, Fail fail);
 

@@ -23,7 +23,8 @@ bool is_tuple(const Value& value) { return value.kind() == Kind::tuple; }
 void PickleMachine::global(std::string_view module, std::string_view name) {
   const auto token = token_of(module, name);
   if (!token) {
-    unsafe("the pickle names " + Value(std::string(module) + "." + std::string(name)).to_string(200) +
+    unsafe("the pickle names " +
+           Value(std::string(module) + "." + std::string(name)).to_string(200) +
            ", which is not among the constructors of plain data; nothing of it was run");
   }
   push(Value(std::make_shared<TokenNode>(*token)));
@@ -54,9 +55,11 @@ Value PickleMachine::call(Token token, Items arguments) {
       !all_hashable(arguments[0].items())) {
     damaged("a set holds what can't be in one");
   }
-  const bool copies = token == Token::encode || token == Token::bytearray ||
-                      (token == Token::frombuffer && arguments.size() == 5);
-  if (copies && !arguments.empty()) charge_copy(arguments[0]);
+  if (!arguments.empty()) {
+    const bool turns = token == Token::encode || token == Token::bytearray;
+    const bool moves = token == Token::frombuffer && arguments.size() == 5;
+    if (moves || (turns && !is_latin1(arguments[0]))) charge_copy(arguments[0]);
+  }
   try {
     if (auto value = call_plain(token, arguments, fail)) return *value;
     if (auto value = call_time(token, arguments, fail)) return *value;
@@ -85,7 +88,8 @@ void PickleMachine::build() {
     if (object.kind() == Kind::dtype) {
       set_dtype_state(mutable_node<DTypeNode>(object), state, fail);
     } else if (object.kind() == Kind::array) {
-      if (is_tuple(state) && state.size() == 5 && state[4].kind() == Kind::text) {
+      if (is_tuple(state) && state.size() == 5 && state[4].kind() == Kind::text &&
+          !is_latin1(state[4])) {
         charge_copy(state[4]);
       }
       set_array_state(mutable_node<ArrayNode>(object), state, fail);
@@ -164,7 +168,7 @@ Value PickleMachine::build_companion(const Value& state) {
   }
   Value array = call(Token::reconstruct, arguments->items());
   Items parts = rest->items();
-  parts.push_back(Value::bytes(read_compressed_companion(in_, file)));
+  parts.push_back(read_compressed_companion(in_, file));
   set_array_state(mutable_node<ArrayNode>(array), Value::tuple(std::move(parts)), fail);
   return array;
 }

@@ -77,21 +77,75 @@ TEST_CASE("what a Value holds several times is one object in a pickle") {
   CHECK(pointers[0].node() == pointers[1].node());
 }
 
-// Each call took the memory of its text again, which a few opcodes can ask for a million times.
+// Each call took the memory of its text again, which a few opcodes can ask for a million times. Large text
+// is shared by the bytes that are made of it, small text is copied.
 TEST_CASE("a pickle that asks for copies of one text again and again is refused") {
   const TempDir dir;
-  const std::string text(1 << 20, 'a');
-  const auto with_calls = [&](int n) {
+  const auto with_calls = [&](const std::string& text, int n) {
     std::string pickle(
         "\x80\4](c_codecs\nencode\nq\0"
-        "\x30X\0\0\x10\0"sv);
+        "\x30X"sv);
+    const auto size = static_cast<std::uint32_t>(text.size());
+    pickle.append(reinterpret_cast<const char*>(&size), sizeof size);
     pickle += text;
     pickle += "q\1\x30X\6\0\0\0latin1q\2\x30"sv;
     for (int i = 0; i < n; ++i) pickle += "h\0h\1h\2\x86R"sv;
     return pickle + "e.";
   };
-  spill(dir / "once.pkl", with_calls(3));
-  CHECK(load<Value>(dir / "once.pkl")[2] == Value::bytes(text));
-  spill(dir / "often.pkl", with_calls(5000));
-  CHECK_THROWS_AS(load<Value>(dir / "often.pkl"), hoist::LimitExceeded);
+  const std::string large(1 << 20, 'a'), small(4000, 'a');
+  spill(dir / "once.pkl", with_calls(small, 3));
+  CHECK(load<Value>(dir / "once.pkl")[2] == Value::bytes(small));
+  spill(dir / "often.pkl", with_calls(small, 100'000));
+  CHECK_THROWS_AS(load<Value>(dir / "often.pkl", {.limits = {.max_memory = 64 << 20}}),
+                  hoist::LimitExceeded);
+  spill(dir / "shared.pkl", with_calls(large, 5000));
+  const Value shared = load<Value>(dir / "shared.pkl", {.limits = {.max_memory = 64 << 20}});
+  CHECK(shared.size() == 5000);
+  CHECK(shared[4999] == Value::bytes(large));
+}
+
+TEST_CASE("large texts of every kind are what they were, and damaged ones are refused") {
+  const TempDir dir;
+  const auto binary = [](const std::string& text) {
+    std::string pickle("\x80\2X");
+    const auto size = static_cast<std::uint32_t>(text.size());
+    pickle.append(reinterpret_cast<const char*>(&size), sizeof size);
+    return pickle + text + ".";
+  };
+  std::string filler;
+  while (filler.size() < 66000) filler += "a\xC3\xA9\xC2\x80";
+  for (std::size_t n :
+       {std::size_t{0}, std::size_t{5000}, std::size_t{65534}, std::size_t{65999}}) {
+    if (n > 0) n -= (filler.substr(0, n).back() & 0x40) != 0;  // not behind a leading byte
+    for (const char* odd : {"", "\xE4\xB8\xAD", "\xF0\x9F\x8D\x8B", "\xED\xA0\x80"}) {
+      const std::string text = filler.substr(0, n) + odd + filler;
+      spill(dir / "x.pkl", binary(text));
+      CHECK((load<Value>(dir / "x.pkl").as_text() == text));
+      CHECK((load<std::string>(dir / "x.pkl") == text));
+    }
+    for (const char* bad : {"\xFF", "\xC3", "\xC3(", "\xC0\x80", "\xE4\xB8", "\x80"}) {
+      spill(dir / "x.pkl", binary(filler.substr(0, n) + bad + filler));
+      CHECK_THROWS_AS(load<Value>(dir / "x.pkl"), hoist::DamagedData);
+      spill(dir / "x.pkl", binary(filler + bad));
+      CHECK_THROWS_AS(load<Value>(dir / "x.pkl"), hoist::DamagedData);
+    }
+  }
+  const std::string a(5000, 'a');
+  const auto line = [&](const std::string& text) {
+    spill(dir / "x.pkl", text);
+    return load<Value>(dir / "x.pkl");
+  };
+  CHECK((line("V" + a + "\\u00e9\xE9\\x\\\n.").as_text() == a + "\xC3\xA9\xC3\xA9\\x\\"));
+  CHECK((line("V" + a + "\xE9\\U0001f34b\xE9\n.").as_text() ==
+         a + "\xC3\xA9\xF0\x9F\x8D\x8B\xC3\xA9"));
+  CHECK((line("S'" + a + "'\\'\\x41\\101\\18\\n'\n.").as_text() == a + "''AA\1" + "8\n"));
+  CHECK((line("S\"" + a + "\\xe9\"\n.").as_bytes() == a + "\xE9"));
+  for (const char* bad : {"\\u00\n.", "\\u00g0\n.", "\\U00110000\n.", "\\u\n.", ""}) {
+    CHECK_THROWS_AS(line("V" + a + bad), hoist::DamagedData);
+    CHECK_THROWS_AS(line(std::string("V") + bad), hoist::DamagedData);
+  }
+  for (const char* bad : {"\n.", "\\'\n.", "\\\n.", "\\x1\n.", "\\xg1'\n.", "\"\n.", ""}) {
+    CHECK_THROWS_AS(line("S'" + a + bad), hoist::DamagedData);
+    CHECK_THROWS_AS(line(std::string("S'") + bad), hoist::DamagedData);
+  }
 }

@@ -83,8 +83,12 @@ TEST_CASE("vectors and texts are not in memory twice while they are dumped or lo
     check_load(map, dir / name, large);
   }
   const Both both{vector, text()};
-  for (const char* name : {"b.joblib", "b.pkl.lz4"}) check_dump(both, dir / name);
+  for (const char* name : {"b.joblib", "b.pkl.lz4"}) {
+    check_dump(both, dir / name);
+    check_load(both, dir / name, 2 * large);
+  }
   check_dump(both.text, dir / "t.joblib");
+  check_load(both.text, dir / "t.joblib", large);
 }
 
 TEST_CASE("what a Value shares is whole for each who loads it") {

@@ -297,18 +297,30 @@ assert (np.load('b.npy') == want).all() and (joblib.load('b.joblib') == want).al
 )") == "");
 }
 
-// The bytes that a plain pickle has for an array were read, and then copied into the array.
+// The bytes that a plain pickle has for an array were read, and then copied into the array; up to protocol
+// 2 they are text, which was there besides.
 TEST_CASE("the arrays of a plain pickle are in memory once") {
   const TempDir dir;
   CHECK(python(dir.path(), R"(
 import gzip, pickle, numpy as np
 a = np.zeros((12 << 20))
 a[:1000] = np.arange(1000)
-for protocol in 3, 4, 5:
+for protocol in range(6):
     with open(f'p{protocol}.pkl', 'wb') as f:
         pickle.dump(a, f, protocol)
 with gzip.open('p4.pkl.gz', 'wb', 1) as f:
     pickle.dump(a, f, 4)
+random = np.random.default_rng(1).bytes(96 << 20)
+for protocol in range(3):
+    with open(f'random{protocol}.pkl', 'wb') as f:
+        pickle.dump(np.frombuffer(random, 'u8'), f, protocol)
+# As Python 2 writes it: text and bytes are one.
+n = (96 << 20).to_bytes(4, 'little')
+with open('random.py2.pkl', 'wb') as f:
+    f.write(b'\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00\x85U\x01b\x87R(K\x01J'
+            + (12 << 20).to_bytes(4, 'little') + b'\x85cnumpy\ndtype\nU\x02u8K\x00K\x01\x87R(K\x03U\x01<NNN'
+            b'J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T' + n + random + b'tb.')
+np.save('random.npy', np.frombuffer(random, 'u8'))
 with open('bytes.pkl', 'wb') as f:
     pickle.dump([bytes(96 << 20), bytearray(b'ab' * 3000)], f, 5)
 b = np.arange(10000, dtype='>i4')
@@ -317,7 +329,8 @@ with open('several.pkl', 'wb') as f:
 )") == "");
   constexpr std::size_t mib = std::size_t{1} << 20;
   if (!support::sanitized) {
-    for (const char* name : {"p3.pkl", "p4.pkl", "p5.pkl", "p4.pkl.gz"}) {
+    for (const char* name :
+         {"p0.pkl", "p1.pkl", "p2.pkl", "p3.pkl", "p4.pkl", "p5.pkl", "p4.pkl.gz"}) {
       CAPTURE(name);
       CHECK(support::peak_growth([&] {
               const auto array = load<Array<double>>(dir / name);
@@ -325,6 +338,17 @@ with open('several.pkl', 'wb') as f:
             }) < (96 + 32) * mib);
     }
     CHECK(support::peak_growth([&] { load<Value>(dir / "bytes.pkl"); }) < (96 + 32) * mib);
+    for (const char* name : {"random0.pkl", "random1.pkl", "random2.pkl", "random.py2.pkl"}) {
+      CAPTURE(name);
+      CHECK(support::peak_growth([&] {
+              if (load<Array<std::uint64_t>>(dir / name).size() != 12 * mib) throw 0;
+            }) < (96 + 32) * mib);
+    }
+  }
+  const auto random = load<Array<std::uint64_t>>(dir / "random.npy");
+  for (const char* name : {"random0.pkl", "random1.pkl", "random2.pkl", "random.py2.pkl"}) {
+    CAPTURE(name);
+    CHECK((load<Array<std::uint64_t>>(dir / name) == random));
   }
   CHECK(load<Array<double>>(dir / "p5.pkl")[999] == 999);
   const Value bytes = load<Value>(dir / "bytes.pkl");
@@ -336,6 +360,35 @@ with open('several.pkl', 'wb') as f:
   CHECK(several[3].as_bytes().substr(39996) == std::string_view("\0\0\x27\x0F", 4));
   dump(several, dir / "again.hoist");
   CHECK(load<Value>(dir / "again.hoist") == several);
+}
+
+TEST_CASE("large texts and bytes come and go by every protocol") {
+  const TempDir dir;
+  CHECK(python(dir.path(), R"(
+import pickle, random, joblib
+random.seed(1)
+latin = ''.join(map(chr, random.choices(range(256), k=70001)))
+texts = [unit * n for unit in ('a', 'é', '中', '🍋', '\\\n\r\0\x1a"\'u0041') for n in (1, 4095, 5000, 70000)] + [latin]
+texts += [latin[:k] + '中' + latin for k in (0, 4000, 50000, 70000)] + ['a' * k + '中é' for k in (4095, 65535, 65536)]
+texts += [t.encode('latin-1') for t in texts if max(t) < '\u0100']
+for protocol in range(6):
+    with open(f'{protocol}.pkl', 'wb') as f:
+        pickle.dump(texts, f, protocol)
+joblib.dump(texts, 'want.joblib')
+)") == "");
+  const Value want = load<Value>(dir / "want.joblib");
+  for (const char* name : {"0.pkl", "1.pkl", "2.pkl", "3.pkl", "4.pkl", "5.pkl"}) {
+    CAPTURE(name);
+    const Value got = load<Value>(dir / name);
+    CHECK((got == want));
+    dump(got, dir / (std::string("again") + name));
+  }
+  CHECK(python(dir.path(), R"(
+import joblib
+want = joblib.load('want.joblib')
+for protocol in range(6):
+    assert joblib.load(f'again{protocol}.pkl') == want, protocol
+)") == "");
 }
 
 TEST_CASE("what a Value holds several times is one object for joblib") {

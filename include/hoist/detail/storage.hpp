@@ -27,6 +27,8 @@ class Storage {
   std::byte* data() const noexcept { return data_; }
   std::size_t bytes() const noexcept { return bytes_; }
   bool writable() const noexcept { return writable_; }
+  /// For who fills it and turns out to need less, before anybody else knows of it.
+  void shrink(std::size_t bytes) noexcept { bytes_ = bytes; }
   /// The descriptor only where the file holds these very bytes now.
   virtual Backing backing() const { return {}; }
   /// Lets the storage live on a file that was made as a copy of all its bytes, of which it becomes a
