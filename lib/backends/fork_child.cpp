@@ -16,6 +16,7 @@
 
 #include "backends/builtin.hpp"
 #include "backends/fork_area.hpp"
+#include "base/temp_file.hpp"
 #include "tasks/stack_trace.hpp"
 #include "workers/descriptors.hpp"
 #include "workers/result_sender.hpp"

@@ -11,6 +11,7 @@
 #include <hoist/values.hpp>
 
 #include "base/inner_threads.hpp"
+#include "base/temp_file.hpp"
 #include "parallel/settings.hpp"
 #include "workers/descriptors.hpp"
 #include "workers/payload.hpp"

@@ -15,11 +15,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <string>
 
 #include "base/memory_left.hpp"
 #include "base/run_parallel.hpp"
+#include "base/temp_file.hpp"
 
 namespace hoist::detail {
 
@@ -30,27 +30,6 @@ constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 bool is_gone(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
 
-std::mutex temp_folder_mutex;
-std::filesystem::path& temp_folder() {
-  static auto* const folder = new std::filesystem::path;
-  return *folder;
-}
-
-/// Where files may lie, best first.
-std::vector<std::filesystem::path> temp_folders(const std::filesystem::path& first) {
-  std::vector<std::filesystem::path> folders{first};
-  {
-    const std::lock_guard lock(temp_folder_mutex);
-    folders.push_back(temp_folder());
-  }
-  for (const char* variable : {"HOIST_TEMP_FOLDER", "TMPDIR"}) {
-    if (const char* set = std::getenv(variable)) folders.emplace_back(set);
-  }
-  folders.emplace_back("/tmp");
-  std::erase_if(folders, [](const auto& folder) { return folder.empty(); });
-  return folders;
-}
-
 int reserve_space(int fd, std::size_t bytes) {
   int error = 0;
   do {
@@ -60,8 +39,8 @@ int reserve_space(int fd, std::size_t bytes) {
 }
 
 /// A file without a name in a folder, its space reserved; an error code where that can't be.
-int unnamed_file(const std::filesystem::path& folder, std::size_t bytes, Fd& file) {
-  Fd fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+int file_in_folder(const std::filesystem::path& folder, std::size_t bytes, Fd& file) {
+  Fd fd = unnamed_file(folder);
   if (!fd) return errno;
   const int error = reserve_space(fd.get(), bytes);
   if (error == 0) file = std::move(fd);
@@ -147,7 +126,7 @@ Fd memory_file(const char* name, std::size_t bytes, std::span<const std::byte> c
   if (error == 0) return file;
   std::string tried = "in memory";
   for (const std::filesystem::path& one : temp_folders(folder)) {
-    error = unnamed_file(one, bytes, file);
+    error = file_in_folder(one, bytes, file);
     if (error == 0) {
       write_at(file.get(), content, 0, one);
       return file;
@@ -231,11 +210,6 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
   }
   bytes.resize(static_cast<std::size_t>(n));
   return true;
-}
-
-void set_temp_folder(const std::filesystem::path& folder) {
-  const std::lock_guard lock(temp_folder_mutex);
-  temp_folder() = folder;
 }
 
 Fd memory_file(const char* name, std::size_t bytes) { return memory_file(name, bytes, {}, {}, {}); }

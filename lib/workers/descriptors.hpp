@@ -27,8 +27,7 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
 
 /// An anonymous file in memory of just `bytes`, whose space is reserved (in huge pages, where the system
 /// has them): touching it can't fail later. Where memory for it is short, or it is larger than
-/// HOIST_MAX_SHARED_BYTES, it lies on a disk: in the folder of set_temp_folder, HOIST_TEMP_FOLDER, TMPDIR or
-/// /tmp, the first that is named and has the space. Throws SystemError naming the size. `name` is what
+/// HOIST_MAX_SHARED_BYTES, it lies on a disk: in the first of `temp_folders()` that has the space. Throws SystemError naming the size. `name` is what
 /// /proc shows.
 Fd memory_file(const char* name, std::size_t bytes);
 /// Told of a part (offset, bytes) of a file that is a copy now; from several threads.
@@ -38,9 +37,6 @@ using PartCopied = std::function<void(int fd, std::size_t at, std::size_t bytes)
 /// original of that part: its memory then serves for the rest.
 Fd memory_copy(const char* name, std::span<const std::byte> content,
                const std::filesystem::path& folder = {}, const PartCopied& copied = {});
-
-/// Where this process puts such files, from now on; empty: as the environment says.
-void set_temp_folder(const std::filesystem::path& folder);
 
 /// Mapped memory.
 class Mapping {
