@@ -43,13 +43,16 @@ Value::Elements converted(const Value::Elements& elements, const DType& to, bool
 bool has_bad_bools(const Value::Elements& elements);
 /// A view of the elements at `index` of the first axis; C order only.
 Value::Elements row_of(const Value::Elements& elements, std::size_t index);
-/// Text (UTF-8) as a 0-d array of dtype U, and back. Throws DamagedData for what is no UTF-8.
-Value::Elements text_elements(std::string_view text);
+/// Text (UTF-8) from an element of dtype U or S. Throws DamagedData for what are no characters.
 std::string text_of(const DType& dtype, const std::byte* bytes);
 bool is_utf8(std::string_view text);
 bool is_ascii(std::string_view text);
 void append_code_point(std::string& text, char32_t code);
+/// Throw DamagedData for what is no UTF-8.
 std::u32string code_points(std::string_view text);
+std::size_t count_code_points(std::string_view text);
+/// Those that begin at `at`, as many as there is room for; moves `at` behind them. Returns their number.
+std::size_t decode_utf8(std::string_view text, std::size_t& at, std::span<char32_t> to);
 /// Turns the beginning of UTF-8 into Latin-1 where it stands, up to what is none (or cut). Returns how many
 /// bytes became how many.
 std::pair<std::size_t, std::size_t> narrow(std::byte* text, std::size_t n);

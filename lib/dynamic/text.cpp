@@ -2,6 +2,7 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "dynamic/elements.hpp"
@@ -110,23 +111,28 @@ void TextNode::widen() const {
   size = wide;
 }
 
-std::u32string code_points(std::string_view text) {
-  std::u32string codes;
-  for (std::size_t at = 0; at < text.size();) {
+std::size_t decode_utf8(std::string_view text, std::size_t& at, std::span<char32_t> to) {
+  std::size_t n = 0;
+  while (n < to.size() && at < text.size()) {
     const auto code = next_code_point(text, at);
     if (!code) throw DamagedData("text is not UTF-8");
-    codes += *code;
+    to[n++] = *code;
   }
-  return codes;
+  return n;
 }
 
-Value::Elements text_elements(std::string_view text) {
-  const std::u32string codes = code_points(text);
-  const std::size_t bytes = std::max<std::size_t>(codes.size(), 1) * 4;
-  auto storage = allocate_storage(bytes, Fill::zero);
-  std::memcpy(storage->data(), codes.data(), codes.size() * 4);
-  const std::byte* data = storage->data();
-  return {DType{.kind = 'U', .itemsize = bytes}, {}, Order::c, std::move(storage), data};
+std::size_t count_code_points(std::string_view text) {
+  std::size_t n = 0;
+  std::array<char32_t, 1024> some;
+  for (std::size_t at = 0; at < text.size();) n += decode_utf8(text, at, some);
+  return n;
+}
+
+std::u32string code_points(std::string_view text) {
+  std::u32string codes(count_code_points(text), U'\0');
+  std::size_t at = 0;
+  decode_utf8(text, at, codes);
+  return codes;
 }
 
 std::string text_of(const DType& dtype, const std::byte* bytes) {

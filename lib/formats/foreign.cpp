@@ -12,6 +12,7 @@
 #include "formats/input.hpp"
 #include "formats/npy.hpp"
 #include "formats/pickle.hpp"
+#include "formats/spool.hpp"
 
 namespace hoist::detail {
 
@@ -31,23 +32,6 @@ Value value_of(const Schema& schema, const EncodeCall& call, Encoded& encoded) {
   return value;
 }
 
-/// The whole of a source that can't be read at will.
-std::string slurp(ByteSource& in, std::uint64_t most, const std::string& name) {
-  constexpr std::size_t step = std::size_t{1} << 20;
-  std::string bytes;
-  for (std::size_t used = 0;;) {
-    bytes.resize(used + step);
-    const std::size_t got = in.read(reinterpret_cast<std::byte*>(bytes.data() + used), step);
-    used += got;
-    bytes.resize(used);
-    if (used > most)
-      throw LimitExceeded(name +
-                          ": more bytes come out of it than "
-                          "LoadOptions::limits.max_bytes allows");
-    if (got < step) return bytes;
-  }
-}
-
 Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
                    const std::filesystem::path& path, const std::string& name,
                    const LoadOptions& options) {
@@ -57,8 +41,10 @@ Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_
                         " is an .npz archive, whose members can't be mapped: load it without "
                         "mmap, or dump each array to a .npy file");
     }
-    return file != nullptr ? read_npz(*file, options)
-                           : read_npz(slurp(in, most, name), name, options);
+    if (file != nullptr) return read_npz(*file, name, options);
+    Spool spool(in, most, name);
+    return spool.file() != nullptr ? read_npz(*spool.file(), name, options)
+                                   : read_npz(spool.bytes(), name, options);
   }
   if (options.mmap != MmapMode::none && file == nullptr) {
     throw BadArgument(name +

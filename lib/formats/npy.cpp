@@ -24,13 +24,15 @@ Value::Elements one(char kind, const T& number) {
   return {DType{.kind = kind, .itemsize = sizeof number}, {}, Order::c, std::move(storage), data};
 }
 
+Value::Elements as_elements(const Value& value, const std::string& what);
+
 /// A list of numbers of one kind as one array, so that small hand-made values need no Array.
 std::optional<Value::Elements> list_elements(const Value& value) {
   std::vector<Value::Elements> parts;
   for (const Value& item : value.items()) {
     const auto number = number_of(item);
     if (!number) return std::nullopt;
-    parts.push_back(as_npy_array(item, "item"));
+    parts.push_back(as_elements(item, "item"));
     if (!(parts.back().dtype == parts.front().dtype) || !parts.back().shape.empty()) {
       return std::nullopt;
     }
@@ -45,9 +47,7 @@ std::optional<Value::Elements> list_elements(const Value& value) {
   return Value::Elements{parts[0].dtype, {parts.size()}, Order::c, std::move(storage), data};
 }
 
-}  // namespace
-
-Value::Elements as_npy_array(const Value& value, const std::string& what) {
+Value::Elements as_elements(const Value& value, const std::string& what) {
   switch (value.kind()) {
     case Kind::array: return value.elements();
     case Kind::boolean: return one('b', static_cast<unsigned char>(value.as_bool()));
@@ -55,16 +55,16 @@ Value::Elements as_npy_array(const Value& value, const std::string& what) {
     case Kind::natural: return one('u', value.as_uint());
     case Kind::real: return one('f', value.as_double());
     case Kind::complex: return one('c', value.as_complex());
-    case Kind::text: return text_elements(value.as_text());
     case Kind::bytes:
     case Kind::scalar: {
+      static constexpr std::byte none{};
       const std::string_view bytes = value.as_bytes();
-      auto storage = allocate_storage(std::max<std::size_t>(bytes.size(), 1), Fill::zero);
-      std::memcpy(storage->data(), bytes.data(), bytes.size());
-      const std::byte* data = storage->data();
-      DType dtype = value.kind() == Kind::scalar
-                        ? value.dtype()
-                        : DType{.kind = 'S', .itemsize = std::max<std::size_t>(bytes.size(), 1)};
+      const std::size_t size = std::max<std::size_t>(bytes.size(), 1);
+      const auto* data = bytes.empty() ? &none : reinterpret_cast<const std::byte*>(bytes.data());
+      DType dtype =
+          value.kind() == Kind::scalar ? value.dtype() : DType{.kind = 'S', .itemsize = size};
+      auto storage =
+          wrap_storage(const_cast<std::byte*>(data), size, false, std::make_shared<Value>(value));
       return {std::move(dtype), {}, Order::c, std::move(storage), data};
     }
     case Kind::list:
@@ -78,11 +78,34 @@ Value::Elements as_npy_array(const Value& value, const std::string& what) {
                     "arrays only; choose .joblib, .hoist or, for several arrays, .npz");
 }
 
+}  // namespace
+
+NpyArray::NpyArray(const Value& value, const std::string& what) {
+  if (value.kind() == Kind::text) {
+    text_ = value;
+    const std::size_t n = std::max<std::size_t>(count_code_points(value.as_text()), 1);
+    elements_.dtype = {.kind = 'U', .itemsize = 4 * n};
+  } else {
+    elements_ = as_elements(value, what);
+  }
+}
+
+void NpyArray::each_piece(const std::function<void(std::span<const std::byte>)>& take) const {
+  if (!text_) return take({elements_.data, elements_.nbytes()});
+  const std::string_view text = text_->as_text();
+  std::vector<char32_t> piece(std::min(elements_.dtype.itemsize / 4, std::size_t{16} << 10));
+  if (text.empty()) return take(std::as_bytes(std::span(piece)));
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t n = decode_utf8(text, at, piece);
+    take(std::as_bytes(std::span(piece).first(n)));
+  }
+}
+
 void write_npy(ByteSink& out, const Value& value) {
-  const Value::Elements elements = as_npy_array(value, "the value for a .npy file");
-  const std::string head = npy_preamble({elements.dtype, elements.shape, elements.order});
+  const NpyArray array(value, "the value for a .npy file");
+  const std::string head = npy_preamble(array.header());
   out.write(std::as_bytes(std::span(head)));
-  out.write({elements.data, elements.nbytes()});
+  array.each_piece([&](std::span<const std::byte> piece) { out.write(piece); });
 }
 
 Value read_npy(Input& in) {

@@ -4,6 +4,9 @@
 #include <hoist/bytes.hpp>
 #include <hoist/value.hpp>
 
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -30,9 +33,21 @@ std::string npy_preamble(const NpyHeader& header);
 /// that overlap or stand out of order).
 std::string npy_descr(const DType& dtype);
 
-/// An array, or what becomes one: numbers and text, lists of numbers. Throws BadArgument naming
-/// `what` for anything else.
-Value::Elements as_npy_array(const Value& value, const std::string& what);
+/// A value as an array: what is one, or becomes one: numbers and text, lists of numbers. Throws BadArgument
+/// naming `what` for anything else.
+class NpyArray {
+ public:
+  NpyArray(const Value& value, const std::string& what);
+
+  NpyHeader header() const { return {elements_.dtype, elements_.shape, elements_.order}; }
+  std::size_t bytes() const { return elements_.nbytes(); }
+  /// Hands over all bytes of the elements. Those of text are made piece by piece.
+  void each_piece(const std::function<void(std::span<const std::byte>)>& take) const;
+
+ private:
+  Value::Elements elements_;  // without data where `text_` is there
+  std::optional<Value> text_;
+};
 
 void write_npy(ByteSink& out, const Value& value);
 Value read_npy(Input& in);
@@ -40,7 +55,7 @@ Value read_npy(Input& in);
 /// Members, deflated at that level (0: stored) by so many threads.
 void write_npz(ByteSink& out, const Value& value, int level, unsigned threads);
 /// Needs the whole file: `file` where it lies uncompressed on disk, else `bytes`.
-Value read_npz(FileSource& file, const LoadOptions& options);
+Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options);
 Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options);
 
 }  // namespace hoist::detail

@@ -94,11 +94,11 @@ class MemberSource final : public ByteSource {
 };
 
 /// The value's parts, each under the name of its member.
-std::vector<std::pair<std::string, Value::Elements>> members_of(const Value& value) {
-  std::vector<std::pair<std::string, Value::Elements>> members;
+std::vector<std::pair<std::string, NpyArray>> members_of(const Value& value) {
+  std::vector<std::pair<std::string, NpyArray>> members;
   const auto add = [&](std::string name, const Value& part) {
-    auto elements = as_npy_array(part, "\"" + name + "\"");
-    members.emplace_back(std::move(name), std::move(elements));
+    NpyArray array(part, "\"" + name + "\"");
+    members.emplace_back(std::move(name), std::move(array));
   };
   if (value.kind() == Kind::dict) {
     for (const auto& [key, part] : value.entries()) {
@@ -113,7 +113,7 @@ std::vector<std::pair<std::string, Value::Elements>> members_of(const Value& val
     add("arr_0", value);
   }
   std::set<std::string_view> names;
-  for (const auto& [name, elements] : members) {
+  for (const auto& [name, array] : members) {
     if (!names.insert(name).second) {
       throw BadArgument("two members of the .npz would be called \"" + name + "\"");
     }
@@ -152,28 +152,29 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options) {
 
 void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
   ZipWriter zip(out);
-  for (const auto& [name, elements] : members_of(value)) {
-    const std::string preamble = npy_preamble({elements.dtype, elements.shape, elements.order});
+  for (const auto& [name, array] : members_of(value)) {
+    const std::string preamble = npy_preamble(array.header());
     const auto head = std::as_bytes(std::span(preamble));
-    const std::span data(elements.data, elements.nbytes());
     ZipMember member{.name = name + ".npy", .deflated = level > 0};
-    member.size = member.stored = head.size() + data.size();
+    member.size = member.stored = head.size() + array.bytes();
     // Stands in front of the data.
-    member.crc = crc_of(data, crc_of(head));
+    member.crc = crc_of(head);
+    array.each_piece(
+        [&](std::span<const std::byte> piece) { member.crc = crc_of(piece, member.crc); });
     zip.begin(member);
     CountingSink sink(out);
     const auto packed = member.deflated ? bare_deflater(sink, level, threads) : nullptr;
     ByteSink& to = packed ? *packed : sink;
     to.write(head);
-    to.write(data);
+    array.each_piece([&](std::span<const std::byte> piece) { to.write(piece); });
     to.finish();
     zip.end(member.crc, sink.count());
   }
   zip.finish();
 }
 
-Value read_npz(FileSource& file, const LoadOptions& options) {
-  return read_members(ZipBytes(file), options);
+Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options) {
+  return read_members(ZipBytes(file, name), options);
 }
 Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options) {
   return read_members(ZipBytes(bytes, name), options);

@@ -96,8 +96,8 @@ void apply_zip64(const std::string& extra, ZipMember& member) {
 
 }  // namespace
 
-ZipBytes::ZipBytes(FileSource& file)
-    : file_(&file), size_(*regular_size(file.fd())), name_("\"" + file.path().string() + "\"") {}
+ZipBytes::ZipBytes(FileSource& file, std::string name)
+    : file_(&file), size_(*regular_size(file.fd())), name_(std::move(name)) {}
 
 void ZipBytes::damaged(const std::string& what) const { throw DamagedData(name_ + ": " + what); }
 

@@ -24,10 +24,10 @@ struct ZipMember {
   std::uint64_t offset = 0;  // of its data; while writing, of its local header
 };
 
-/// The bytes of a whole archive, in a file or in memory.
+/// The bytes of a whole archive, in a file or in memory; `name` is for messages.
 class ZipBytes {
  public:
-  explicit ZipBytes(FileSource& file);
+  ZipBytes(FileSource& file, std::string name);
   ZipBytes(std::string_view bytes, std::string name)
       : bytes_(bytes), size_(bytes.size()), name_(std::move(name)) {}
 

@@ -13,7 +13,6 @@
 #include "base/inner_threads.hpp"
 #include "base/temp_file.hpp"
 #include "parallel/settings.hpp"
-#include "workers/descriptors.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist {

@@ -122,7 +122,7 @@ TEST_CASE("a member of more than 4 GiB, and one behind it") {
     hoist::detail::write_npz(file, large(), 0, 1);
   }
   hoist::detail::FileSource file(path);
-  const hoist::detail::ZipBytes zip(file);
+  const hoist::detail::ZipBytes zip(file, "archive");
   const auto members = hoist::detail::zip_members(zip, 3);
   REQUIRE(members.size() == 3);
   CHECK(members[1].size == 128 + 4 * gib + gib / 2);

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ctest-timeout: 300
+#include <sys/resource.h>
+#include <sys/stat.h>
+
 #include <doctest/doctest.h>
 #include <hoist/array.hpp>
 #include <hoist/dump.hpp>
+#include <hoist/error.hpp>
 #include <hoist/value.hpp>
 
+#include <csignal>
+#include <fstream>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/peak_memory.hpp"
@@ -89,6 +96,57 @@ TEST_CASE("vectors and texts are not in memory twice while they are dumped or lo
   }
   check_dump(both.text, dir / "t.joblib");
   check_load(both.text, dir / "t.joblib", large);
+  const Value bytes = Value::bytes(both.text);
+  for (const char* name : {"b.npy", "b.npz", "b.pkl"}) check_dump(bytes, dir / name);
+  for (const char* name : {"t.npy", "t.npz", "t.npz.gz"}) check_dump(both.text, dir / name);
+  CHECK((load<std::string>(dir / "b.npy") == both.text));
+  CHECK((load<std::string>(dir / "t.npz") == both.text));
+}
+
+// Their directory stands at their end, so they had been held whole.
+TEST_CASE("archives that come out of streams are not in memory") {
+  if (support::sanitized) return;
+  const TempDir dir;
+  const Numbers vector = numbers();
+  for (const char* name : {"v.npz.gz", "v.npz.zst", "v.npz"}) {
+    CAPTURE(name);
+    check_dump(vector, dir / name);
+    check_load(vector, dir / name, large);
+    CHECK(support::peak_growth([&] {
+            std::ifstream in(dir / name, std::ios::binary);
+            if (load<Numbers>(in) != vector) throw 0;
+          }) < large + little);
+  }
+  ::mkfifo((dir / "fifo.npz").c_str(), 0600);
+  CHECK(support::peak_growth([&] {
+          std::jthread reader([&] {
+            std::ifstream in(dir / "fifo.npz", std::ios::binary);
+            in.ignore(static_cast<std::streamsize>(2 * large));
+          });
+          dump(vector, dir / "fifo.npz");
+        }) < little);
+  CHECK(support::peak_growth([&] {
+          std::jthread writer([&] {
+            std::ofstream(dir / "fifo.npz", std::ios::binary)
+                << std::ifstream(dir / "v.npz", std::ios::binary).rdbuf();
+          });
+          if (load<Numbers>(dir / "fifo.npz") != vector) throw 0;
+        }) < large + little);
+  // Where there is no space for it, the error tells what to do.
+  const auto without_space = [&] {
+    std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit few{mib, mib};
+    ::setrlimit(RLIMIT_FSIZE, &few);
+    try {
+      load<Numbers>(dir / "v.npz.gz");
+    } catch (const hoist::SystemError& error) {
+      if (std::string(error.what()).find("HOIST_TEMP_FOLDER") != std::string::npos) return;
+    }
+    throw 0;
+  };
+  CHECK(support::peak_growth(without_space) < little);
+  std::ifstream in(dir / "v.npz", std::ios::binary);
+  CHECK_THROWS_AS(load<Numbers>(in, {.limits = {.max_bytes = large / 2}}), hoist::LimitExceeded);
 }
 
 TEST_CASE("what a Value shares is whole for each who loads it") {

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "formats/spool.hpp"
+
+#include <hoist/error.hpp>
+
+#include <cerrno>
+#include <span>
+#include <tuple>
+#include <utility>
+
+#include "base/temp_file.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+constexpr std::size_t step_bytes = std::size_t{1} << 20;
+/// Little beside what the threads of a codec hold.
+constexpr std::size_t memory_bytes = 8 * step_bytes;
+
+/// The first folder that takes files without names.
+std::pair<Fd, std::filesystem::path> spool_file(const std::string& name) {
+  std::string tried;
+  for (const std::filesystem::path& folder : temp_folders()) {
+    if (Fd fd = unnamed_file(folder)) return {std::move(fd), folder};
+    tried += (tried.empty() ? "\"" : ", \"") + folder.string() + "\"";
+  }
+  throw SystemError(name + ": can't make a file to hold what comes out of it (in " + tried +
+                        "); name a folder as HOIST_TEMP_FOLDER",
+                    errno);
+}
+
+}  // namespace
+
+Spool::Spool(ByteSource& in, std::uint64_t most, const std::string& name) {
+  Fd fd;
+  std::filesystem::path folder;
+  std::uint64_t total = 0;
+  for (bool more = true; more;) {
+    const std::size_t used = bytes_.size();
+    bytes_.resize(used + step_bytes);
+    const std::size_t got = in.read(reinterpret_cast<std::byte*>(bytes_.data() + used), step_bytes);
+    bytes_.resize(used + got);
+    total += got;
+    more = got == step_bytes;
+    if (total > most) {
+      throw LimitExceeded(name +
+                          ": more bytes come out of it than "
+                          "LoadOptions::limits.max_bytes allows");
+    }
+    if (!fd && bytes_.size() <= memory_bytes) continue;
+    if (!fd) std::tie(fd, folder) = spool_file(name);
+    try {
+      write_all(fd.get(), std::as_bytes(std::span(bytes_)), folder);
+    } catch (const SystemError& error) {
+      throw SystemError(name + ": can't hold what comes out of it in \"" + folder.string() +
+                            "\"; name a folder with more space as HOIST_TEMP_FOLDER",
+                        error.code());
+    }
+    bytes_.clear();
+  }
+  if (fd) {
+    bytes_ = {};
+    file_.emplace(folder, std::move(fd));
+  }
+}
+
+}  // namespace hoist::detail
