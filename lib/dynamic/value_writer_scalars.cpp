@@ -125,6 +125,15 @@ void ValueWriter::text(const Node& node, const Value& value) {
   if (value.kind() == Kind::text || value.kind() == Kind::bytes) {
     return encode_text_of(encoder_, value);
   }
+  if (value.kind() == Kind::array && value.shape().empty() && value.dtype().kind == 'S') {
+    const auto& elements = value.elements();
+    std::size_t n = elements.dtype.itemsize;
+    while (n > 0 && elements.data[n - 1] == std::byte{0}) --n;
+    if (n >= segment_threshold) {
+      encoder_.length(n);
+      return encoder_.array_block(elements.data, n, elements.storage);
+    }
+  }
   auto text = characters(value);
   if (!text) mismatch(node, value);
   encode_text_of(encoder_, Value(std::move(*text)));

@@ -34,17 +34,17 @@ Value value_of(const Schema& schema, const EncodeCall& call, Encoded& encoded) {
 
 Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
                    const std::filesystem::path& path, const std::string& name,
-                   const LoadOptions& options) {
+                   const LoadOptions& options, const SchemaNode* wanted) {
   if (format == Format::npz) {
     if (options.mmap != MmapMode::none) {
       throw BadArgument(name +
                         " is an .npz archive, whose members can't be mapped: load it without "
                         "mmap, or dump each array to a .npy file");
     }
-    if (file != nullptr) return read_npz(*file, name, options);
+    if (file != nullptr) return read_npz(*file, name, options, wanted);
     Spool spool(in, most, name);
-    return spool.file() != nullptr ? read_npz(*spool.file(), name, options)
-                                   : read_npz(spool.bytes(), name, options);
+    return spool.file() != nullptr ? read_npz(*spool.file(), name, options, wanted)
+                                   : read_npz(spool.bytes(), name, options, wanted);
   }
   if (options.mmap != MmapMode::none && file == nullptr) {
     throw BadArgument(name +
@@ -53,7 +53,7 @@ Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_
   }
   Input input(in, file, name, options, most);
   input.set_path(path);
-  Value value = format == Format::npy ? read_npy(input) : read_pickle(input);
+  Value value = format == Format::npy ? read_npy(input, wanted) : read_pickle(input);
   if (!input.at_end()) input.damaged("there are bytes behind the end of the value");
   return value;
 }
@@ -122,12 +122,13 @@ void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t
     return what.find(name) != std::string::npos ? what : name + ": " + what;
   };
   try {
-    Value value = read_foreign(format, in, file, most, path, name, options);
     if (schema.text == untyped_schema) {
-      *static_cast<Value*>(call.value) = std::move(value);
+      *static_cast<Value*>(call.value) =
+          read_foreign(format, in, file, most, path, name, options, nullptr);
       return;
     }
     const ParsedSchema parsed(schema.text);
+    Value value = read_foreign(format, in, file, most, path, name, options, &parsed.root());
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
     EncodedValue made = encode_as(parsed.root(), value, options.mmap != MmapMode::none);
     value = {};  // so that what is copied next has no other owner

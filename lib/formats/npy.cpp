@@ -7,14 +7,15 @@
 
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
+#include "dynamic/value_node.hpp"
 #include "formats/pickle.hpp"
+#include "formats/text_builder.hpp"
 
 namespace hoist::detail {
 
 namespace {
 
 constexpr std::size_t max_header_bytes = std::size_t{1} << 20;
-using Kind = Value::Kind;
 
 template <class T>
 Value::Elements one(char kind, const T& number) {
@@ -108,7 +109,45 @@ void write_npy(ByteSink& out, const Value& value) {
   array.each_piece([&](std::span<const std::byte> piece) { out.write(piece); });
 }
 
-Value read_npy(Input& in) {
+namespace {
+
+bool is_text(const SchemaNode* wanted) {
+  while (wanted != nullptr &&
+         (wanted->kind == SchemaNode::Kind::maybe || wanted->kind == SchemaNode::Kind::shared)) {
+    wanted = &wanted->part(0);
+  }
+  return wanted != nullptr && wanted->kind == SchemaNode::Kind::text;
+}
+
+/// An element takes four bytes for each character, so only some of it is in memory at a time.
+Value read_text_element(Input& in, const DType& dtype) {
+  in.expect(dtype.itemsize);
+  TextBuilder text;
+  std::vector<std::uint32_t> piece(std::min(dtype.itemsize / 4, std::size_t{16} << 10));
+  std::size_t zeros = 0;  // those at the end are filling
+  for (std::size_t left = dtype.itemsize / 4; left > 0;) {
+    const std::size_t n = std::min(left, piece.size());
+    in.get(piece.data(), 4 * n);
+    left -= n;
+    for (std::uint32_t code : std::span(piece).first(n)) {
+      if (dtype.big_endian) code = __builtin_bswap32(code);
+      if (code > 0x10FFFF) in.damaged("a text array holds what is no character");
+      if (code == 0) {
+        ++zeros;
+        continue;
+      }
+      for (; zeros > 0; --zeros) text.add(0);
+      text.add(code);
+    }
+  }
+  Value value = text.text();
+  if (node_as<TextNode>(value).latin1) node_as<TextNode>(value).widen();
+  return value;
+}
+
+}  // namespace
+
+Value read_npy(Input& in, const SchemaNode* wanted) {
   const std::string magic = in.text(npy_magic.size());
   if (magic != npy_magic) in.damaged("it does not begin as a .npy file");
   const auto major = in.number<std::uint8_t>();
@@ -131,6 +170,8 @@ Value read_npy(Input& in) {
     in.damaged(error.what());
   }
   if (header.dtype.has_objects()) return read_object_array(in, header.shape);
+  const bool one_text = header.dtype.kind == 'U' && header.shape.empty();
+  if (one_text && is_text(wanted)) return read_text_element(in, header.dtype);
   Value::Elements elements{std::move(header.dtype), std::move(header.shape), header.order,
                            in.elements(size), nullptr};
   if (elements.storage) elements.data = elements.storage->data();

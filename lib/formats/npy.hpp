@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "dynamic/schema_parser.hpp"
 #include "formats/input.hpp"
 
 // NumPy's .npy and .npz; what hoist takes and writes of them: docs/formats/npy.md.
@@ -50,12 +51,16 @@ class NpyArray {
 };
 
 void write_npy(ByteSink& out, const Value& value);
-Value read_npy(Input& in);
+/// `wanted`: the type that the value is for, where that is known. Where it is text, a single element of
+/// dtype U is read as that.
+Value read_npy(Input& in, const SchemaNode* wanted = nullptr);
 
 /// Members, deflated at that level (0: stored) by so many threads.
 void write_npz(ByteSink& out, const Value& value, int level, unsigned threads);
 /// Needs the whole file: `file` where it lies uncompressed on disk, else `bytes`.
-Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options);
-Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options);
+Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options,
+               const SchemaNode* wanted = nullptr);
+Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options,
+               const SchemaNode* wanted = nullptr);
 
 }  // namespace hoist::detail

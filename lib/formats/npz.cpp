@@ -121,7 +121,29 @@ std::vector<std::pair<std::string, NpyArray>> members_of(const Value& value) {
   return members;
 }
 
-Value read_members(const ZipBytes& zip, const LoadOptions& options) {
+/// The type that a member is for; null where that is not known.
+const SchemaNode* wanted_for(const SchemaNode* all, const std::string& name) {
+  if (all == nullptr) return nullptr;
+  switch (all->kind) {
+    case SchemaNode::Kind::structure:
+      for (std::size_t i = 0; i < all->names.size(); ++i) {
+        if (all->names[i] == name) return &all->part(i);
+      }
+      return nullptr;
+    case SchemaNode::Kind::map: return &all->part(1);
+    case SchemaNode::Kind::list:
+    case SchemaNode::Kind::fixed_list: return &all->part(0);
+    case SchemaNode::Kind::tuple:
+    case SchemaNode::Kind::object:
+      for (std::size_t i = 0; i < all->parts.size(); ++i) {
+        if ("arr_" + std::to_string(i) == name) return &all->part(i);
+      }
+      return nullptr;
+    default: return all;  // a single one
+  }
+}
+
+Value read_members(const ZipBytes& zip, const LoadOptions& options, const SchemaNode* wanted) {
   std::vector<Value::Entry> entries;
   std::uint64_t total = 0;
   const std::uint64_t most = std::max(options.limits.max_bytes, zip.size() * 1100);
@@ -141,7 +163,7 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options) {
     inner.mmap = MmapMode::none;
     const std::string key = member.name.substr(0, member.name.size() - 4);
     Input input(source, nullptr, zip.name() + ", member " + Value(key).to_string(80), inner, most);
-    Value array = read_npy(input);
+    Value array = read_npy(input, wanted_for(wanted, key));
     if (!input.at_end() || !source.ended()) input.damaged("there are bytes behind its array");
     entries.emplace_back(key, std::move(array));
   }
@@ -173,11 +195,13 @@ void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
   zip.finish();
 }
 
-Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options) {
-  return read_members(ZipBytes(file, name), options);
+Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options,
+               const SchemaNode* wanted) {
+  return read_members(ZipBytes(file, name), options, wanted);
 }
-Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options) {
-  return read_members(ZipBytes(bytes, name), options);
+Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options,
+               const SchemaNode* wanted) {
+  return read_members(ZipBytes(bytes, name), options, wanted);
 }
 
 }  // namespace hoist::detail

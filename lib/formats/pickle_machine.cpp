@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <unordered_set>
 
 #include "dynamic/dtype_check.hpp"
@@ -17,9 +16,7 @@ namespace hoist::detail {
 namespace {
 
 constexpr std::size_t max_marks = 10000;
-constexpr std::size_t max_line = 8192;
 constexpr std::size_t max_integer_bytes = 4096;
-constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 /// What a value on the stack or in a container costs, about, besides its text.
 constexpr std::size_t value_cost = 96;
 
@@ -75,80 +72,6 @@ void PickleMachine::expect(std::uint64_t n) {
     damaged("an opcode crosses the end of its frame");
   }
   in_.expect(n);
-}
-
-std::string PickleMachine::text(std::uint64_t n) {
-  expect(n);
-  charge(static_cast<std::size_t>(n));
-  return in_.text(static_cast<std::size_t>(n));
-}
-
-/// An array takes over what is not small, so that its elements are never there twice.
-Value PickleMachine::bytes(std::uint64_t n) {
-  if (n < array_bytes) return Value::bytes(text(n));
-  expect(n);
-  const auto size = static_cast<std::size_t>(n);
-  return Value(std::make_shared<TextNode>(Kind::bytes, in_.bytes(size), size));
-}
-
-/// What is not small is held as Latin-1 as long as it is: up to protocol 2 that is how bytes are written.
-Value PickleMachine::utf8(std::uint64_t count) {
-  if (count < array_bytes) {
-    std::string small = text(count);
-    if (!is_utf8(small)) damaged("a text is not UTF-8");
-    return Value(std::move(small));
-  }
-  expect(count);
-  const auto n = static_cast<std::size_t>(count);
-  auto storage = allocate_storage(n, Fill::none);
-  std::size_t made = 0, held = 0;  // characters, and bytes behind them that are none yet
-  std::size_t left = n;
-  bool latin1 = true;
-  while (latin1 && left > 0) {
-    const std::size_t piece = std::min(left, piece_bytes);
-    std::byte* to = storage->data() + made;
-    in_.get(to + held, piece);
-    left -= piece;
-    const auto [read, chars] = narrow(to, held + piece);
-    held += piece - read;
-    std::memmove(to + chars, to + read, held);
-    made += chars;
-    latin1 = held == 0 || (held == 1 && left > 0);
-  }
-  if (!latin1) {
-    const std::size_t bytes = n - held - left;
-    if (bytes != made) {
-      auto wide = widened(storage, made, n);
-      std::memcpy(wide->data() + bytes, storage->data() + made, held);
-      storage = std::move(wide);
-    }
-    in_.get_large(storage->data() + (n - left), left);
-    made = n;
-  }
-  storage->shrink(made);
-  auto node = std::make_shared<TextNode>(Kind::text, std::move(storage), made);
-  node->latin1 = latin1;
-  if (!latin1 && !is_utf8(node->bytes())) damaged("a text is not UTF-8");
-  return Value(std::move(node));
-}
-
-Value PickleMachine::old_string(std::uint64_t n) {
-  if (n < array_bytes) return detail::old_string(text(n));
-  Value value = bytes(n);
-  auto& node = mutable_node<TextNode>(value);
-  node.latin1 = is_ascii(node.bytes());
-  if (node.latin1) node.kind = Kind::text;
-  return value;
-}
-
-std::string PickleMachine::line() {
-  std::string text;
-  for (;;) {
-    const char c = static_cast<char>(byte());
-    if (c == '\n') return text;
-    if (text.size() == max_line) in_.limit("a line of text is too long");
-    text += c;
-  }
 }
 
 void PickleMachine::frame() {

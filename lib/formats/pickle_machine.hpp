@@ -50,10 +50,6 @@ enum class Token : unsigned char {
   factory,  // list, int, ...: what a defaultdict makes, nothing else
 };
 
-/// From here on text and bytes may be the elements of an array, and count as such. What is smaller is
-/// copied into each array that is made of it: at most a hundred times the opcodes that ask for it.
-inline constexpr std::size_t array_bytes = 4096;
-
 /// Things on the machine's stack that are no values: they may only be consumed.
 struct TokenNode final : Value::Node {
   explicit TokenNode(Token t) : Node(Kind::internal), token(t) {}
@@ -180,8 +176,6 @@ std::string bytes_argument(const Value& value, Fail fail);
 using NextByte = const std::function<int()>&;
 Value raw_unicode(NextByte next, Fail fail);
 Value quoted_string(NextByte next, Fail fail);
-/// What Python 2 has for text and bytes alike: text if it is ASCII.
-Value old_string(std::string bytes);
 /// Other arguments of protocol 0.
 Value decimal_integer(std::string_view line, bool is_long, Fail fail);
 double decimal_real(std::string_view line, Fail fail);

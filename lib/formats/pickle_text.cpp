@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -9,89 +8,19 @@
 
 #include "dynamic/elements.hpp"
 #include "formats/pickle_machine.hpp"
+#include "formats/text_builder.hpp"
+
+// Text and bytes as they stand in the stream.
 
 namespace hoist::detail {
 
 namespace {
 
 constexpr std::size_t max_digits = 4300;
+constexpr std::size_t max_line = 8192;
+constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-/// Text of a length that shows at its end, as Latin-1 for as long as it is.
-class TextBuilder {
- public:
-  void add(char32_t code) {
-    if (code < 0x100 && !wide_) return put(static_cast<std::byte>(code));
-    if (!wide_) widen();
-    std::string utf8;
-    append_code_point(utf8, code);
-    for (const char c : utf8) put(static_cast<std::byte>(c));
-  }
-
-  Value text() {
-    if (storage_ != nullptr) return stored(Kind::text, !wide_);
-    std::string utf8;
-    for (std::size_t i = 0; i < used_; ++i) {
-      wide_ ? utf8.push_back(static_cast<char>(data_[i]))
-            : append_code_point(utf8, std::to_integer<unsigned char>(data_[i]));
-    }
-    return Value(std::move(utf8));
-  }
-
-  /// Where nothing above 255 has been added.
-  Value bytes() {
-    const std::string_view all(reinterpret_cast<const char*>(data_), used_);
-    if (storage_ == nullptr) return old_string(std::string(all));
-    return is_ascii(all) ? stored(Kind::text, true) : stored(Kind::bytes, false);
-  }
-
- private:
-  void put(std::byte byte) {
-    if (used_ == room_) grow();
-    data_[used_++] = byte;
-  }
-
-  Value stored(Kind kind, bool latin1) {
-    storage_->shrink(used_);
-    auto node = std::make_shared<TextNode>(kind, std::move(storage_), used_);
-    node->latin1 = latin1;
-    return Value(std::move(node));
-  }
-
-  void take(std::shared_ptr<Storage> storage) {
-    storage_ = std::move(storage);
-    data_ = storage_->data();
-    room_ = storage_->bytes();
-  }
-
-  void grow() {
-    constexpr std::size_t step = std::size_t{1} << 20;
-    auto larger = allocate_storage(std::max(2 * room_, std::size_t{64} << 10), Fill::none);
-    for (std::size_t done = 0; done < used_;) {
-      const std::size_t end = std::min(used_, done + step);
-      std::memcpy(larger->data() + done, data_ + done, end - done);
-      done = end;
-      if (storage_ != nullptr) storage_->give_up(done);
-    }
-    take(std::move(larger));
-  }
-
-  void widen() {
-    if (storage_ == nullptr) grow();
-    const std::size_t wide = widened_bytes(data_, used_);
-    take(widened(std::exchange(storage_, nullptr), used_, room_));
-    used_ = wide;
-    wide_ = true;
-  }
-
-  std::array<std::byte, array_bytes> first_;
-  std::byte* data_ = first_.data();
-  std::size_t room_ = array_bytes;
-  std::size_t used_ = 0;
-  std::shared_ptr<Storage> storage_;  // once it is larger than `first_`
-  bool wide_ = false;
-};
 
 /// A number in just as many hexadecimal digits.
 char32_t hex(NextByte next, int digits, Fail fail) {
@@ -107,6 +36,80 @@ char32_t hex(NextByte next, int digits, Fail fail) {
 }
 
 }  // namespace
+
+std::string PickleMachine::text(std::uint64_t n) {
+  expect(n);
+  charge(static_cast<std::size_t>(n));
+  return in_.text(static_cast<std::size_t>(n));
+}
+
+/// An array takes over what is not small, so that its elements are never there twice.
+Value PickleMachine::bytes(std::uint64_t n) {
+  if (n < array_bytes) return Value::bytes(text(n));
+  expect(n);
+  const auto size = static_cast<std::size_t>(n);
+  return Value(std::make_shared<TextNode>(Kind::bytes, in_.bytes(size), size));
+}
+
+/// What is not small is held as Latin-1 as long as it is: up to protocol 2 that is how bytes are written.
+Value PickleMachine::utf8(std::uint64_t count) {
+  if (count < array_bytes) {
+    std::string small = text(count);
+    if (!is_utf8(small)) damaged("a text is not UTF-8");
+    return Value(std::move(small));
+  }
+  expect(count);
+  const auto n = static_cast<std::size_t>(count);
+  auto storage = allocate_storage(n, Fill::none);
+  std::size_t made = 0, held = 0;  // characters, and bytes behind them that are none yet
+  std::size_t left = n;
+  bool latin1 = true;
+  while (latin1 && left > 0) {
+    const std::size_t piece = std::min(left, piece_bytes);
+    std::byte* to = storage->data() + made;
+    in_.get(to + held, piece);
+    left -= piece;
+    const auto [read, chars] = narrow(to, held + piece);
+    held += piece - read;
+    std::memmove(to + chars, to + read, held);
+    made += chars;
+    latin1 = held == 0 || (held == 1 && left > 0);
+  }
+  if (!latin1) {
+    const std::size_t bytes = n - held - left;
+    if (bytes != made) {
+      auto wide = widened(storage, made, n);
+      std::memcpy(wide->data() + bytes, storage->data() + made, held);
+      storage = std::move(wide);
+    }
+    in_.get_large(storage->data() + (n - left), left);
+    made = n;
+  }
+  storage->shrink(made);
+  auto node = std::make_shared<TextNode>(Kind::text, std::move(storage), made);
+  node->latin1 = latin1;
+  if (!latin1 && !is_utf8(node->bytes())) damaged("a text is not UTF-8");
+  return Value(std::move(node));
+}
+
+Value PickleMachine::old_string(std::uint64_t n) {
+  if (n < array_bytes) return detail::old_string(text(n));
+  Value value = bytes(n);
+  auto& node = mutable_node<TextNode>(value);
+  node.latin1 = is_ascii(node.bytes());
+  if (node.latin1) node.kind = Kind::text;
+  return value;
+}
+
+std::string PickleMachine::line() {
+  std::string text;
+  for (;;) {
+    const char c = static_cast<char>(byte());
+    if (c == '\n') return text;
+    if (text.size() == max_line) in_.limit("a line of text is too long");
+    text += c;
+  }
+}
 
 Value raw_unicode(NextByte next, Fail fail) {
   TextBuilder text;
@@ -140,7 +143,7 @@ Value quoted_string(NextByte next, Fail fail) {
     if (c < 0) fail("a text is not in quotes");
     if (c != '\\') {
       const int before = std::exchange(c, next());
-      if (before == quote && c < 0) return text.bytes();
+      if (before == quote && c < 0) return text.old_string();
       add(before);
       continue;
     }
@@ -164,10 +167,6 @@ Value quoted_string(NextByte next, Fail fail) {
       add(e);
     }
   }
-}
-
-Value old_string(std::string bytes) {
-  return is_ascii(bytes) ? Value(std::move(bytes)) : Value::bytes(std::move(bytes));
 }
 
 Value decimal_integer(std::string_view line, bool is_long, Fail fail) {

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "support/bytes.hpp"
 #include "support/peak_memory.hpp"
 #include "support/python.hpp"
 #include "support/sanitized.hpp"
@@ -244,6 +245,62 @@ for name, a in dict(c=want, f=np.asfortranarray(want), big=want.astype('>f8'), p
   auto common = load<Array<double>>(dir / "py_c.npy", {.mmap = MmapMode::read_write});
   common(2, 3) = -1;
   CHECK(load<Array<double>>(dir / "py_c.npy")(2, 3) == -1);
+}
+
+TEST_CASE("single texts of NumPy's are what they were, whatever they are loaded as") {
+  struct Texts {
+    std::string plain, wide, big;
+    std::optional<std::string> empty;
+    std::string nul, raw;
+    bool operator==(const Texts&) const = default;
+  };
+  const TempDir dir;
+  CHECK(python(dir.path(), R"(
+import numpy as np
+texts = dict(plain=np.array('a' * 5000 + 'é'), wide=np.array('é' * 5000 + '🍋' * 20000), big=np.array('aé中' * 6000).astype('>U20000'),
+             empty=np.array(''), nul=np.array('\0a\0b\0\0'), raw=np.array(b'\xff' * 5000 + b'\0x\0'))
+np.savez('all.npz', **texts)
+np.savez_compressed('packed.npz', **texts)
+np.save('wide.npy', texts['wide'])
+)") == "");
+  const auto times = [](std::string_view unit, int n) {
+    std::string all;
+    for (int i = 0; i < n; ++i) all += unit;
+    return all;
+  };
+  const Texts want{times("a", 5000) + "\xC3\xA9",
+                   times("\xC3\xA9", 5000) + times("\xF0\x9F\x8D\x8B", 20000),
+                   times("a\xC3\xA9\xE4\xB8\xAD", 6000),
+                   "",
+                   std::string("\0a\0b", 4),
+                   times("\xFF", 5000) + std::string("\0x", 2)};
+  for (const char* name : {"all.npz", "packed.npz"}) {
+    CHECK((load<Texts>(dir / name) == want));
+    const auto map = load<std::map<std::string, std::string>>(dir / name);
+    CHECK((map.at("wide") == want.wide));
+    CHECK((map.at("nul") == want.nul));
+    const Value value = load<Value>(dir / name);
+    CHECK(value["wide"].dtype().text() == "<U25000");
+    CHECK((value["wide"].to<std::string>() == want.wide));
+    CHECK((value.to<Texts>() == want));
+  }
+  CHECK((load<std::string>(dir / "wide.npy") == want.wide));
+  CHECK_THROWS_AS(load<double>(dir / "wide.npy"), hoist::WrongType);
+  dump(std::tuple(want.wide, 1.5, want.nul), dir / "tuple.npz");
+  CHECK((load<std::tuple<std::string, double, std::string>>(dir / "tuple.npz") ==
+         std::tuple(want.wide, 1.5, want.nul)));
+  dump(want.wide, dir / "again.npz");
+  CHECK((load<std::string>(dir / "again.npz") == want.wide));
+  CHECK(python(dir.path(), R"(
+import numpy as np
+assert str(np.load('again.npz')['arr_0']) == str(np.load('wide.npy'))
+)") == "");
+  std::string bad = support::slurp(dir / "wide.npy");
+  bad[bad.size() - 2] = '\x7F';
+  support::spill(dir / "bad.npy", bad);
+  CHECK_THROWS_AS(load<std::string>(dir / "bad.npy"), hoist::DamagedData);
+  support::spill(dir / "bad.npy", bad.substr(0, bad.size() - 5));
+  CHECK_THROWS_AS(load<std::string>(dir / "bad.npy"), hoist::DamagedData);
 }
 
 TEST_CASE("NumPy loads our .npz files and we load its") {
