@@ -36,6 +36,7 @@ Spool::Spool(ByteSource& in, std::uint64_t most, const std::string& name) {
   Fd fd;
   std::filesystem::path folder;
   std::uint64_t total = 0;
+  bytes_.reserve(memory_bytes + step_bytes);  // growing would take two times as much
   for (bool more = true; more;) {
     const std::size_t used = bytes_.size();
     bytes_.resize(used + step_bytes);
@@ -60,7 +61,7 @@ Spool::Spool(ByteSource& in, std::uint64_t most, const std::string& name) {
     bytes_.clear();
   }
   if (fd) {
-    bytes_ = {};
+    std::string().swap(bytes_);
     file_.emplace(folder, std::move(fd));
   }
 }
