@@ -29,7 +29,7 @@ class SpawnSession final : public Session {
         segments_(shared_from(loop.options()), loop.options().temp_folder,
                   loop.options().mmap_mode >= MmapMode::read_write),
         options_(loop.options().workers),
-        threads_(std::max(1U, static_cast<unsigned>(usable_cores()) / loop.n_jobs())) {
+        threads_(usable_cores_each(loop.n_jobs())) {
     if (const unsigned wanted = loop.options().inner_max_num_threads; wanted != 0) {
       // What was asked for in so many words comes before what this process's environment says.
       threads_ = wanted;

@@ -174,6 +174,12 @@ std::optional<CpuLimit> environment_limit() {
   return CpuLimit{static_cast<int>(*value), "HOIST_MAX_CPU_COUNT"};
 }
 
+int cores_without_groups() {
+  const int cpus = affinity_cores();
+  const auto limit = environment_limit();
+  return limit ? std::min(cpus, limit->cpus) : cpus;
+}
+
 /// Distinct cores among the processors of the affinity mask; 0 where the system doesn't tell.
 int physical_cores() {
   std::set<std::pair<std::string, std::string>> cores;
@@ -240,7 +246,7 @@ std::vector<int> affinity() {
   return {};
 }
 
-void move_to_processor(int number) {
+void move_to_processor(int number) noexcept {
   const std::vector<int> allowed = affinity();
   if (allowed.empty() || ::sched_getcpu() == number) return;
   const int cpus = std::max(number, allowed.back()) + 1;
@@ -255,8 +261,7 @@ int usable_cores() {
   static std::mutex mutex;
   static int groups = INT_MAX;
   static std::optional<std::chrono::steady_clock::time_point> looked;
-  int cpus = affinity_cores();
-  if (auto limit = environment_limit()) cpus = std::min(cpus, limit->cpus);
+  const int cpus = cores_without_groups();
   const auto now = std::chrono::steady_clock::now();
   const std::lock_guard lock(mutex);
   if (!looked || now - *looked > std::chrono::seconds(1)) {
@@ -267,7 +272,7 @@ int usable_cores() {
 }
 
 unsigned usable_cores_each(unsigned shares) {
-  if (static_cast<unsigned>(affinity_cores()) < 2 * shares) return 1;
+  if (static_cast<unsigned>(cores_without_groups()) / shares <= 1) return 1;
   return std::max(1U, static_cast<unsigned>(usable_cores()) / shares);
 }
 

@@ -12,14 +12,15 @@ namespace hoist::detail {
 int usable_cores();
 
 /// An equal share of usable_cores() for each of so many, at least 1. Control groups are looked up only where
-/// the affinity mask leaves more than one core to each: a program's first look takes 0.2 ms.
+/// there would be more than one core for each without them: a program's first look takes 0.2 ms.
 unsigned usable_cores_each(unsigned shares);
 
 /// The numbers of the processors that the calling thread may run on, in order.
 std::vector<int> affinity();
 
-/// Moves the calling thread to one of them. It is free to be moved again.
-void move_to_processor(int number);
+/// Moves the calling thread to one of them. It is free to be moved again. For forked children, too, whose errors
+/// must not run on into what their parent was doing: so none is thrown.
+void move_to_processor(int number) noexcept;
 
 /// One reason not to use more processors.
 struct CpuLimit {

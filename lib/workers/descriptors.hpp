@@ -27,8 +27,8 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
 
 /// An anonymous file in memory of just `bytes`, whose space is reserved (in huge pages, where the system
 /// has them): touching it can't fail later. Where memory for it is short, or it is larger than
-/// HOIST_MAX_SHARED_BYTES, it lies on a disk: in the first of `temp_folders()` that has the space. Throws SystemError naming the size. `name` is what
-/// /proc shows.
+/// HOIST_MAX_SHARED_BYTES, it lies on a disk: in the first of `temp_folders()` that has the space. Throws
+/// SystemError naming the size. `name` is what /proc shows.
 Fd memory_file(const char* name, std::size_t bytes);
 /// Told of a part (offset, bytes) of a file that is a copy now; from several threads.
 using PartCopied = std::function<void(int fd, std::size_t at, std::size_t bytes)>;

@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::size_t mib = std::size_t{1} << 20;
 constexpr std::size_t large = 64 * mib;
-constexpr std::size_t little = 32 * mib;
+constexpr std::size_t little = 24 * mib;
 
 using Numbers = std::vector<double>;
 

@@ -104,6 +104,9 @@ TEST_CASE("children that were put on processors of their own are as free as thei
   for (const auto& each : seen) CHECK(each == all);
   CHECK(detail::usable_cores_each(1) == static_cast<unsigned>(detail::usable_cores()));
   CHECK(detail::usable_cores_each(1'000'000) == 1);
+  ::setenv("HOIST_MAX_CPU_COUNT", "many", 1);
+  CHECK_THROWS_AS(detail::usable_cores_each(1'000'000), BadArgument);
+  ::unsetenv("HOIST_MAX_CPU_COUNT");
 }
 
 TEST_CASE("quotas of control groups count, on the whole path") {

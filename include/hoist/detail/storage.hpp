@@ -38,7 +38,8 @@ class Storage {
   /// The same for some of the bytes, from `at` on, a multiple of the page size, while the others are
   /// yet to be copied; `backing()` tells nothing of it.
   virtual void move_part_to_copy(int fd, std::size_t at, std::size_t bytes);
-  /// Nobody will look at the first `bytes` bytes again: their memory may be returned.
+  /// Nobody will look at the first `bytes` bytes again: their memory may be returned. For who is the only
+  /// owner of what no other process has been shown: memory they share would be gone for them, too.
   virtual void give_up(std::size_t bytes);
 
  private:
