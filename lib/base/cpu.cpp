@@ -134,9 +134,7 @@ std::optional<CpuLimit> group_limit(const std::filesystem::path& group, bool v2)
 class CpuMask {
  public:
   explicit CpuMask(int cpus)
-      : cpus_(cpus),
-        bits_(CPU_ALLOC(static_cast<std::size_t>(cpus))),
-        bytes_(CPU_ALLOC_SIZE(cpus)) {
+      : bits_(CPU_ALLOC(static_cast<std::size_t>(cpus))), bytes_(CPU_ALLOC_SIZE(cpus)) {
     if (bits_ == nullptr) throw std::bad_alloc();
     CPU_ZERO_S(bytes_, bits_);
   }
@@ -148,15 +146,16 @@ class CpuMask {
   bool set() const { return ::sched_setaffinity(0, bytes_, bits_) == 0; }
   void add(int number) { CPU_SET_S(static_cast<std::size_t>(number), bytes_, bits_); }
   std::vector<int> numbers() const {
+    const auto count = static_cast<std::size_t>(CPU_COUNT_S(bytes_, bits_));
     std::vector<int> all;
-    for (int i = 0; i < cpus_; ++i) {
+    all.reserve(count);
+    for (int i = 0; all.size() < count; ++i) {
       if (CPU_ISSET_S(static_cast<std::size_t>(i), bytes_, bits_)) all.push_back(i);
     }
     return all;
   }
 
  private:
-  const int cpus_;
   cpu_set_t* bits_;
   const std::size_t bytes_;
 };

@@ -53,6 +53,8 @@ void run_parallel(std::size_t count, unsigned threads,
   if (auto failure = indices.failure()) std::rethrow_exception(failure);
 }
 
-unsigned transfer_threads() { return static_cast<unsigned>(usable_cores()); }
+unsigned transfer_threads(unsigned asked) {
+  return asked != 0 ? asked : static_cast<unsigned>(usable_cores());
+}
 
 }  // namespace hoist::detail

@@ -11,7 +11,8 @@ namespace hoist::detail {
 void run_parallel(std::size_t count, unsigned threads,
                   const std::function<void(std::size_t)>& work);
 
-/// How many threads large transfers and codecs use by default: the usable cores.
-unsigned transfer_threads();
+/// How many threads large transfers and codecs use: as many as are asked for, by default (0) the usable
+/// cores. That takes a system call, as long as a small value does to be dumped.
+unsigned transfer_threads(unsigned asked = 0);
 
 }  // namespace hoist::detail

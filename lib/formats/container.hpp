@@ -72,7 +72,7 @@ class ContainerWriter final : public EncodeSink {
   const Codec* codec_;
   int level_;
   Filter filter_;
-  unsigned threads_;
+  unsigned threads_;  // as asked for
   std::uint64_t position_ = 0;
   std::uint64_t records_ = 0;
 };
@@ -113,7 +113,6 @@ class ContainerReader final : public DecodeSource {
   FileSource* file_;
   std::string name_;
   LoadOptions options_;
-  unsigned threads_;
   const Codec* codec_ = nullptr;
   std::string schema_;
   std::uint64_t position_ = 0;

@@ -29,11 +29,7 @@ constexpr auto open_mark = RecordKind::open_segment;
 
 ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string name,
                                  const LoadOptions& options)
-    : in_(in),
-      file_(file),
-      name_(std::move(name)),
-      options_(options),
-      threads_(options.threads == 0 ? transfer_threads() : options.threads) {
+    : in_(in), file_(file), name_(std::move(name)), options_(options) {
   ContainerHeader header{};
   get(&header, sizeof header);
   if (std::string_view(header.magic, sizeof header.magic) != container_magic) {
@@ -189,7 +185,7 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
   };
   if (file_ != nullptr && n >= parallel_from) {
     const std::uint64_t start = file_->position();
-    run_parallel(blocks, threads_, [&](std::size_t i) {
+    run_parallel(blocks, transfer_threads(options_.threads), [&](std::size_t i) {
       const auto block = block_at(i);
       if (read_at(file_->fd(), block.data(), block.size(), start + i * block_bytes,
                   file_->path()) != block.size()) {
@@ -220,7 +216,8 @@ void ContainerReader::compressed(std::byte* to, std::size_t n, std::size_t width
     std::vector<std::byte> stored;
     std::span<std::byte> block;
   };
-  std::vector<Slot> slots(n <= block_bytes ? 1 : ordered_slots(threads_));
+  const unsigned threads = n <= block_bytes ? 1 : transfer_threads(options_.threads);
+  std::vector<Slot> slots(n <= block_bytes ? 1 : ordered_slots(threads));
   std::span<std::byte> left(to, n);
   const auto start = [&](std::size_t i) {
     if (left.empty()) return false;
@@ -236,13 +233,12 @@ void ContainerReader::compressed(std::byte* to, std::size_t n, std::size_t width
     get(slot.stored.data(), slot.stored.size());
     return true;
   };
-  run_ordered(slots.size() == 1 ? 1 : threads_,
-              {.start = start,
-               .work =
-                   [&](std::size_t i) {
-                     unpack_block(method, slots[i].head, slots[i].stored, slots[i].block);
-                   },
-               .finish = [](std::size_t) {}});
+  run_ordered(threads, {.start = start,
+                        .work =
+                            [&](std::size_t i) {
+                              unpack_block(method, slots[i].head, slots[i].stored, slots[i].block);
+                            },
+                        .finish = [](std::size_t) {}});
 }
 
 void ContainerReader::finish() {

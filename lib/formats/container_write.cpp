@@ -23,11 +23,7 @@ constexpr std::size_t overlap_from = std::size_t{8} << 20;
 
 ContainerWriter::ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level,
                                  Filter filter, unsigned threads)
-    : out_(out),
-      codec_(codec),
-      level_(level),
-      filter_(filter),
-      threads_(threads == 0 ? transfer_threads() : threads) {
+    : out_(out), codec_(codec), level_(level), filter_(filter), threads_(threads) {
   ContainerHeader header{};
   std::memcpy(header.magic, container_magic.data(), sizeof header.magic);
   header.version = 1;
@@ -96,7 +92,7 @@ void ContainerWriter::plain(std::span<const std::byte> payload) {
   };
   {
     std::jthread beside;
-    if (payload.size() >= overlap_from && threads_ > 1) {
+    if (payload.size() >= overlap_from && transfer_threads(threads_) > 1) {
       beside = std::jthread(sum);
     } else {
       sum();
@@ -113,8 +109,10 @@ void ContainerWriter::compressed(std::span<const std::byte> payload, std::size_t
     std::span<const std::byte> block;
     PackedBlock out;
   };
-  std::vector<Slot> slots(payload.size() <= block_bytes ? 1 : ordered_slots(threads_));
-  run_ordered(slots.size() == 1 ? 1 : threads_,
+  const bool one = payload.size() <= block_bytes;
+  const unsigned threads = one ? 1 : transfer_threads(threads_);
+  std::vector<Slot> slots(one ? 1 : ordered_slots(threads));
+  run_ordered(threads,
               {.start =
                    [&](std::size_t i) {
                      if (payload.empty()) return false;

@@ -38,7 +38,6 @@ Plan plan_for(const std::filesystem::path& path, const Compression& compress) {
   return plan;
 }
 
-unsigned threads_of(unsigned asked) { return asked == 0 ? transfer_threads() : asked; }
 /// Other formats are compressed as a whole. A .npz deflates its members itself.
 void plan_foreign(Format format, const Compression& compress, Plan& plan) {
   plan.blocks = nullptr;
@@ -84,11 +83,11 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
   AtomicFile file(path);
   std::unique_ptr<ByteSink> stream;
   if (plan.stream != nullptr)
-    stream = plan.stream->compressor(file, plan.level, threads_of(options.threads));
+    stream = plan.stream->compressor(file, plan.level, transfer_threads(options.threads));
   ByteSink& out = stream ? *stream : file;
   if (format) {
-    dump_foreign(*format, out, stream != nullptr, plan.level, threads_of(options.threads), schema,
-                 call);
+    dump_foreign(*format, out, stream != nullptr, plan.level, transfer_threads(options.threads),
+                 schema, call);
   } else {
     ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter, options.threads);
     Encoder encoder(&writer);

@@ -138,14 +138,13 @@ void read_large(FileSource& file, std::byte* to, std::size_t n, unsigned threads
     return;
   }
   const std::uint64_t start = file.position();
-  run_parallel((n + piece_bytes - 1) / piece_bytes, threads != 0 ? threads : transfer_threads(),
-               [&](std::size_t i) {
-                 const std::size_t from = i * piece_bytes;
-                 const std::size_t size = std::min(piece_bytes, n - from);
-                 if (read_at(file.fd(), to + from, size, start + from, file.path()) != size) {
-                   throw DamagedData("\"" + file.path().string() + "\" is cut short");
-                 }
-               });
+  run_parallel((n + piece_bytes - 1) / piece_bytes, transfer_threads(threads), [&](std::size_t i) {
+    const std::size_t from = i * piece_bytes;
+    const std::size_t size = std::min(piece_bytes, n - from);
+    if (read_at(file.fd(), to + from, size, start + from, file.path()) != size) {
+      throw DamagedData("\"" + file.path().string() + "\" is cut short");
+    }
+  });
   file.skip(n);
 }
 

@@ -147,7 +147,7 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options, const Schema
   std::vector<Value::Entry> entries;
   std::uint64_t total = 0;
   const std::uint64_t most = std::max(options.limits.max_bytes, zip.size() * 1100);
-  const unsigned threads = options.threads != 0 ? options.threads : transfer_threads();
+  const unsigned threads = transfer_threads(options.threads);
   for (const ZipMember& member : zip_members(zip, options.limits.max_nodes)) {
     if (!member.name.ends_with(".npy")) {
       zip.damaged("its member " + Value(member.name).to_string(80) + " is no .npy file");
