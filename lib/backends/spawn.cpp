@@ -53,12 +53,19 @@ class SpawnSession final : public Session {
 
   void work(unsigned seen, Clock::time_point deadline) override {
     if (move()) return;
-    for (const auto& worker : workers_) deadline = std::min(deadline, worker->deadline());
-    BellBoard::here().bell(bell_).wait(deadline, [&] {
-      return loop_.epoch() != seen ||
-             std::any_of(workers_.begin(), workers_.end(),
-                         [](const auto& worker) { return worker->has_news(); });
-    });
+    bool soon = false;
+    for (const auto& worker : workers_) {
+      deadline = std::min(deadline, worker->deadline());
+      soon = soon || worker->answers_soon();
+    }
+    BellBoard::here().bell(bell_).wait(
+        deadline,
+        [&] {
+          return loop_.epoch() != seen ||
+                 std::any_of(workers_.begin(), workers_.end(),
+                             [](const auto& worker) { return worker->has_news(); });
+        },
+        soon);
     move();
   }
 

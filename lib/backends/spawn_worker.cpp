@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstring>
 #include <limits>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -33,18 +32,19 @@ double seconds_between(Clock::time_point a, Clock::time_point b) {
 /// The payloads of a frame of results.
 class ResultReader final : public TaskResults {
  public:
-  ResultReader(FieldReader fields, SegmentTable& segments) : fields_(fields), segments_(segments) {}
+  ResultReader(FieldReader fields, SegmentTable& segments)
+      : fields_(fields), source_(segments, true), decoder_(source_) {}
 
   Decoder& next() override {
-    source_.emplace(fields_.take(fields_.get<std::uint32_t>()), segments_, true);
-    return decoder_.emplace(*source_);
+    source_.start(fields_.take(fields_.get<std::uint32_t>()));
+    decoder_.restart();
+    return decoder_;
   }
 
  private:
   FieldReader fields_;
-  SegmentTable& segments_;
-  std::optional<PayloadSource> source_;
-  std::optional<Decoder> decoder_;
+  PayloadSource source_;
+  Decoder decoder_;
 };
 
 }  // namespace

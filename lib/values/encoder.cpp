@@ -23,9 +23,9 @@ void throw_too_deep() {
 Encoder::Encoder(EncodeSink* sink) : sink_(sink) {}
 
 void Encoder::make_room(std::size_t n) {
-  if (sink_ != nullptr && meta_.size() >= flush_bytes) flush();
-  if (meta_.capacity() - meta_.size() < n) {
-    meta_.reserve(std::max({meta_.capacity() * 2, meta_.size() + n, std::size_t{256}}));
+  if (sink_ != nullptr && meta_bytes_ >= flush_bytes) flush();
+  if (meta_.size() - meta_bytes_ < n) {
+    meta_.resize(std::max({meta_.size() * 2, meta_bytes_ + n, std::size_t{256}}));
   }
 }
 
@@ -53,15 +53,18 @@ std::pair<std::size_t, bool> Encoder::shared(const void* object) {
 }
 
 void Encoder::flush() {
-  if (meta_.empty() && segments_.empty()) return;
-  sink_->emit(meta_, segments_);
-  meta_.clear();
+  if (meta_bytes_ == 0 && segments_.empty()) return;
+  sink_->emit(meta(), segments_);
+  meta_bytes_ = 0;
   segments_.clear();
   owned_bytes_ = 0;
 }
 
 void Encoder::finish() { flush(); }
 
-Encoded Encoder::take() { return {std::move(meta_), std::move(segments_)}; }
+Encoded Encoder::take() {
+  meta_.resize(std::exchange(meta_bytes_, 0));
+  return {std::move(meta_), std::move(segments_)};
+}
 
 }  // namespace hoist::detail

@@ -69,9 +69,16 @@ std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t b
 /// Reads what write_payload wrote. The bytes must outlive it.
 class PayloadSource final : public DecodeSource {
  public:
+  PayloadSource(SegmentTable& table, bool adopt) : table_(table), adopt_(adopt) {}
   PayloadSource(std::span<const std::byte> payload, SegmentTable& table, bool adopt)
-      : table_(table), adopt_(adopt) {
+      : PayloadSource(table, adopt) {
+    start(payload);
+  }
+  /// Reads this payload from now on.
+  void start(std::span<const std::byte> payload) {
     FieldReader reader(payload);
+    pieces_.clear();
+    next_ = 0;
     if (const auto n = reader.get<std::uint32_t>(); n > 0) read_pieces(reader, n);
     meta_ = reader.left();
   }

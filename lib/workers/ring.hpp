@@ -24,13 +24,13 @@ struct alignas(64) Bell {
   }
   void wake() noexcept;
 
-  /// Returns true once `ready()` holds, false at `deadline`. Spins for about the time that waking a
-  /// sleeper takes, yielding the core, then sleeps. Everything `ready` looks at must be followed by
-  /// a ring() where it changes.
+  /// Returns true once `ready()` holds, false at `deadline`. Where that is expected `soon`, spins first for
+  /// about the time that waking a sleeper takes, yielding the core. Everything `ready` looks at must be
+  /// followed by a ring() where it changes.
   template <class Ready>
-  bool wait(Clock::time_point deadline, Ready&& ready) {
+  bool wait(Clock::time_point deadline, Ready&& ready, bool soon = true) {
     if (ready()) return true;
-    if (spin(ready)) return true;
+    if (soon && spin(ready)) return true;
     for (;;) {
       const std::uint32_t seen = count.load(std::memory_order_acquire);
       sleepers.fetch_add(1, std::memory_order_relaxed);

@@ -39,8 +39,9 @@ namespace detail {
 
 namespace {
 
-/// Tasks between two looks at the clock, where they are very short: any of them may turn out long.
-constexpr std::size_t most_unwatched = 32;
+/// How often to look at the clock, and the most tasks between two looks: any of them may turn out long.
+constexpr auto look_every = std::chrono::microseconds(50);
+constexpr Clock::rep most_unwatched = 32;
 
 /// Ends this worker and the processes it started.
 [[noreturn]] void end_group(int code) {
@@ -245,8 +246,9 @@ class WorkerProcess final : private EncodeListener {
     results_.start(times != Times::none);
     Clock::time_point looked = results_.now();
     Clock::time_point told = looked;
-    std::size_t stride = 1;  // tasks from one look at the clock to the next
-    std::size_t unwatched = 0;
+    const auto patience = std::chrono::microseconds(times == Times::each ? 200 : 4000);
+    Clock::rep stride = 1;  // tasks from one look at the clock to the next
+    Clock::rep unwatched = 0;
     for (; count > 0; --count) {
       memory_.state().begun.store(++begun_, std::memory_order_release);
       run_task(fields.take(fields.get<std::uint32_t>()), call, callable);
@@ -257,13 +259,14 @@ class WorkerProcess final : private EncodeListener {
       } else if (times == Times::none || ++unwatched < stride) {
         continue;
       }
-      // What took long is told at once; the end of a batch of short tasks tells them all.
+      // What took long is told; the end of a batch of short tasks tells them all.
       const Clock::time_point now = times == Times::each ? results_.now() : Clock::now();
-      stride =
-          now - looked < std::chrono::microseconds(1) ? std::min(2 * stride, most_unwatched) : 1;
+      const Clock::duration since = std::max(now - looked, Clock::duration(1));
+      stride = std::clamp<Clock::rep>(stride * Clock::duration(look_every).count() / since.count(),
+                                      1, most_unwatched);
       looked = now;
       unwatched = 0;
-      if (now - told > std::chrono::microseconds(200)) {
+      if (now - told > patience) {
         results_.close();
         link_.ring();
         told = now;

@@ -55,6 +55,11 @@ class Decoder : public ArchiveBase<Decoder> {
   static constexpr bool hashing = false;
 
   explicit Decoder(DecodeSource& source) : source_(source) {}
+  /// For a source that has begun anew.
+  void restart() {
+    at_ = end_ = nullptr;
+    if (!shared_.empty()) shared_.clear();
+  }
 
   template <class T>
   void scalar(T& value) {

@@ -119,10 +119,10 @@ class Encoder : public ArchiveBase<Encoder> {
 
   /// Without a sink: what was encoded so far, and a fresh start that keeps the memory. For those who
   /// encode many small values.
-  std::span<const std::byte> meta() const noexcept { return meta_; }
+  std::span<const std::byte> meta() const noexcept { return {meta_.data(), meta_bytes_}; }
   std::span<const Segment> segments() const noexcept { return segments_; }
   void clear() noexcept {
-    meta_.clear();
+    meta_bytes_ = 0;
     segments_.clear();
     owned_bytes_ = 0;
     if (!shared_.empty()) shared_.clear();
@@ -130,9 +130,9 @@ class Encoder : public ArchiveBase<Encoder> {
 
  private:
   void bytes(const void* data, std::size_t n) {
-    if (meta_.capacity() - meta_.size() < n) make_room(n);
-    const auto* from = static_cast<const std::byte*>(data);
-    meta_.insert(meta_.end(), from, from + n);
+    if (meta_.size() - meta_bytes_ < n) make_room(n);
+    if (n > 0) std::memcpy(meta_.data() + meta_bytes_, data, n);
+    meta_bytes_ += n;
   }
   void make_room(std::size_t n);
   void segment(Segment segment);
@@ -140,7 +140,8 @@ class Encoder : public ArchiveBase<Encoder> {
 
   EncodeSink* sink_;
   EncodeListener* listener_ = nullptr;
-  std::vector<std::byte> meta_;
+  std::vector<std::byte> meta_;  // the meta stream is the first meta_bytes_ of it
+  std::size_t meta_bytes_ = 0;
   std::vector<Segment> segments_;
   std::size_t owned_bytes_ = 0;
   int user_code_ = 0;
