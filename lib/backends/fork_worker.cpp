@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,10 +21,12 @@
 #include <tuple>
 #include <utility>
 
+#include "backends/result_reader.hpp"
 #include "backends/worker_end.hpp"
 #include "base/cpu.hpp"
 #include "base/thread_pool.hpp"
 #include "workers/descriptors.hpp"
+#include "workers/result_frames.hpp"
 
 namespace hoist::detail {
 
@@ -38,20 +39,17 @@ constexpr std::size_t kept_stderr = 2000;
 ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor)
     : loop_(loop) {
   worker_.number = number;
-  void* memory =
-      ::mmap(nullptr, sizeof(ForkArea), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw SystemError("backend fork: shared memory for a worker", errno);
-  area_ = new (memory) ForkArea;
+  channel_ = ChannelMemory::create_for_child();
+  area_ = new (channel_.beside_state().data()) ForkArea;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
-    const int code = errno;
-    ::munmap(area_, sizeof(ForkArea));
-    throw SystemError("backend fork: pipe", code);
+    throw SystemError("backend fork: pipe", errno);
   }
   stderr_.reset(ends[0]);
   Fd child_end(ends[1]);
   Fd child_socket;
   std::tie(socket_, child_socket) = socket_pair();
+  link_ = Link(channel_, socket_.get(), false);
   // The child writes as to any stderr: it waits where the pipe is full.
   ::fcntl(child_end.get(), F_SETFL, 0);
   // What is in buffers would come out twice.
@@ -63,12 +61,11 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
     if (processor) move_to_processor(*processor);
     ThreadPool::renew_in_child();
     socket_.reset();
-    run_forked_child(loop, *area_, {event_fd, child_socket.get(), child_end.get()}, parent);
+    run_forked_child(loop, *area_, channel_, {event_fd, child_socket.get(), child_end.get()},
+                     parent);
   }
   if (pid < 0) {
-    const int code = errno;
-    ::munmap(area_, sizeof(ForkArea));
-    throw SystemError("backend fork: fork", code);
+    throw SystemError("backend fork: fork", errno);
   }
   worker_.pid = pid;
   // Here too: who comes first must not matter.
@@ -78,7 +75,6 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
     const int code = errno;
     kill();
     reap();
-    ::munmap(area_, sizeof(ForkArea));
     throw SystemError("backend fork: pidfd_open", code);
   }
 }
@@ -87,7 +83,6 @@ ForkWorker::~ForkWorker() {
   if (!leaving_) kill();
   reap();
   pass_stderr_on();
-  ::munmap(area_, sizeof(ForkArea));
 }
 
 /// With the processes its tasks have started.
@@ -98,7 +93,7 @@ void ForkWorker::kill() {
 void ForkWorker::ask_to_leave() {
   area_->attention.store(true);
   area_->leave.store(1);
-  area_->child_bell.ring();
+  channel_.state().worker_bell.ring();
   leaving_ = given_.empty();
 }
 
@@ -139,7 +134,7 @@ void ForkWorker::feed() {
     command.last = tasks.last;
     command.state.store(ForkArea::Command::offered);
     area_->commands_written.store(written + 1, std::memory_order_release);
-    area_->child_bell.ring();
+    channel_.state().worker_bell.ring();
   }
 }
 
@@ -165,127 +160,76 @@ bool ForkWorker::has_news(bool sleeping) {
   } else {
     area_->parent_sleeps.store(false, std::memory_order_relaxed);
   }
-  return area_->written.load(std::memory_order_acquire) !=
-         area_->read.load(std::memory_order_relaxed);
+  return link_.has_input();
 }
 
 bool ForkWorker::receive() {
+  const auto take = [this](Kind kind, std::span<const std::byte> content) {
+    take_frame(kind, content);
+  };
   bool any = false;
-  while (receive_part()) any = true;
-  if (any) area_->child_bell.ring();  // it may wait for room
+  try {
+    any = link_.receive(take, static_cast<std::size_t>(-1)) > 0;
+    if (reaped_) {
+      const auto unsent = take_unsent(link_, channel_.state());
+      if (!unsent.empty()) take_frame(Kind::results, unsent);
+    }
+  } catch (const DamagedData&) {
+    any = true;
+    kill();  // its memory is not what it was
+  }
+  if (any) channel_.state().worker_bell.ring();  // it may wait for room
   return any;
 }
 
-/// Reads the next part of a result, or as much of it as is there. False where nothing was.
-bool ForkWorker::receive_part() {
-  std::byte* to = nullptr;
-  std::size_t size = 0;
-  switch (stage_) {
-    case Stage::header:
-      to = reinterpret_cast<std::byte*>(&header_);
-      size = sizeof header_;
-      break;
-    case Stage::places:
-      to = reinterpret_cast<std::byte*>(places_.data());
-      size = places_.size() * sizeof places_[0];
-      break;
-    case Stage::meta:
-      to = encoded_.meta.data();
-      size = encoded_.meta.size();
-      break;
-    case Stage::segments:
-      if (places_[segment_].number == 0) {
-        to = encoded_.segments[segment_].owner->data();
-        size = encoded_.segments[segment_].bytes;
-      }
-      break;
-  }
-  const std::uint64_t at = area_->read.load(std::memory_order_relaxed);
-  const std::uint64_t there = area_->written.load(std::memory_order_acquire) - at;
-  const std::size_t part = std::min<std::uint64_t>(there, size - got_);
-  if (part == 0 && size > 0) return false;
-  copy_from_stream(*area_, at, to + got_, part);
-  got_ += part;
-  area_->read.store(at + part, std::memory_order_release);
-  if (got_ < size) return true;
-  got_ = 0;
-  switch (stage_) {
-    case Stage::header:
-      places_.assign(header_.segments, {});
-      encoded_.meta.resize(header_.meta);
-      encoded_.segments.clear();
-      segment_ = 0;
-      stage_ = header_.segments > 0 ? Stage::places : Stage::meta;
-      return true;
-    case Stage::places:
-      take_places();
-      stage_ = Stage::meta;
-      return true;
-    case Stage::meta:
-      if (header_.segments > 0) {
-        stage_ = Stage::segments;
-        return true;
-      }
-      break;
-    case Stage::segments:
-      if (++segment_ < encoded_.segments.size()) return true;
-      break;
-  }
-  stage_ = Stage::header;
-  deliver();
-  return true;
-}
-
-/// Memory for the segments of the result that is coming in.
-void ForkWorker::take_places() {
-  for (const ResultPlace& place : places_) {
-    std::shared_ptr<Storage> storage;
-    if (place.number == 0) {
-      storage = allocate_storage(place.bytes, Fill::none);
-    } else {
-      std::vector<std::byte> content;
-      std::vector<Fd> fds;
-      if (!receive_message(socket_.get(), 16, content, fds) || fds.size() != 1) {
-        throw DamagedData("a descriptor that should have come with a result didn't");
-      }
-      const auto number = static_cast<std::uint32_t>(place.number);
-      files_.add(number, std::move(fds.front()), place.offset + place.bytes);
-      storage = files_.map({number, place.offset}, place.bytes, true, true);
-      files_.forget(number);
+void ForkWorker::take_frame(Kind kind, std::span<const std::byte> content) {
+  FieldReader frame(content);
+  switch (kind) {
+    case Kind::segment: {
+      const auto number = frame.get<std::uint32_t>();
+      frame.get<std::uint32_t>();
+      return segments_.add(number, link_.take_descriptor(), frame.get<std::uint64_t>());
     }
-    std::byte* const data = storage->data();
-    encoded_.segments.push_back({data, place.bytes, 1, std::move(storage)});
+    case Kind::results: take_results(frame); break;
+    case Kind::error: take_error(frame); break;
+    case Kind::unbegun: take_rest(frame); break;
+    default: Decoder::throw_damaged();
+  }
+  segments_.clear();  // whoever wants to keep a mapping has it
+}
+
+void ForkWorker::take_results(FieldReader frame) {
+  ResultReader results(frame, segments_);
+  for (std::size_t left = results.count; left > 0;) {
+    const TaskRange tasks = pop_given(left);
+    left -= tasks.size();
+    const double part = static_cast<double>(tasks.size()) / static_cast<double>(results.count);
+    loop_.arrived(tasks, worker_, results, results.times.began, part * results.times.seconds());
   }
 }
 
-void ForkWorker::deliver() {
-  const auto task = static_cast<std::size_t>(header_.task);
-  const Clock::time_point began{Clock::duration(header_.began)};
-  if (given_.empty() || given_.front().first != task) {
-    // Its memory is not what it was.
-    kill();
-    return;
-  }
-  if (header_.kind == ResultHeader::Kind::unbegun) {
-    loop_.give_back(given_.front());
-    given_.pop_front();
-    return;
-  }
-  settled(task);
-  if (header_.kind == ResultHeader::Kind::error) {
-    loop_.failed(task, worker_, unpack_error(encoded_.meta), began, header_.seconds);
-    return;
-  }
-  EncodedSource source(encoded_);
-  Decoder decoder(source);
-  loop_.arrived(task, worker_, decoder, began, header_.seconds);
+void ForkWorker::take_error(FieldReader frame) {
+  const FrameTimes times(frame);
+  loop_.failed(pop_given().first, worker_, unpack_error(frame.left()), times.began,
+               times.seconds());
 }
 
-void ForkWorker::settled(std::size_t task) {
+void ForkWorker::take_rest(FieldReader frame) {
+  if (given_.empty() || given_.front().first != frame.get<std::uint64_t>()) {
+    Decoder::throw_damaged();
+  }
+  loop_.give_back(given_.front());
+  given_.pop_front();
+}
+
+TaskRange ForkWorker::pop_given(std::size_t most) {
+  if (given_.empty()) Decoder::throw_damaged();
   // Tasks are settled in the order in which they were given.
   TaskRange& front = given_.front();
-  front.first = task + 1;
+  const TaskRange tasks{front.first, front.first + std::min(most, front.size())};
+  front.first = tasks.last;
   if (front.size() == 0) given_.pop_front();
+  return tasks;
 }
 
 void ForkWorker::pass_stderr_on() {
@@ -337,7 +281,7 @@ bool ForkWorker::bury() {
     const auto task = static_cast<std::size_t>(running - 1);
     const Clock::time_point began{Clock::duration(area_->began.load())};
     const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
-    settled(task);
+    pop_given();
     std::exception_ptr error =
         overdue_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
                          : death("while it ran task " + std::to_string(task));

@@ -2,19 +2,18 @@
 #pragma once
 
 #include <hoist/backend.hpp>
-#include <hoist/detail/encoder.hpp>
-#include <hoist/detail/storage.hpp>
 
 #include <cstddef>
 #include <deque>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "backends/fork_area.hpp"
 #include "base/file.hpp"
+#include "workers/link.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist::detail {
@@ -68,16 +67,19 @@ class ForkWorker {
   std::exception_ptr death(const std::string& when) const;
 
  private:
-  bool receive_part();
-  void take_places();
-  void deliver();
+  void take_frame(Kind kind, std::span<const std::byte> content);
+  void take_results(FieldReader frame);
+  void take_error(FieldReader frame);
+  void take_rest(FieldReader frame);
   void reap();
-  void settled(std::size_t task);
+  /// The next of the tasks given, at most `most` in a row. Throws DamagedData where there are none.
+  TaskRange pop_given(std::size_t most = 1);
   std::string last_words() const;
 
   Loop& loop_;
   Worker worker_;
   ForkArea* area_ = nullptr;
+  ChannelMemory channel_;
   Fd pidfd_;
   Fd stderr_;
   Fd socket_;
@@ -88,15 +90,8 @@ class ForkWorker {
   std::size_t overdue_ = ForkArea::none;  // the task it was killed for
   std::deque<TaskRange> given_;           // what it has not settled
 
-  // The result that is coming in.
-  enum class Stage : unsigned char { header, places, meta, segments };
-  Stage stage_ = Stage::header;
-  ResultHeader header_;
-  std::vector<ResultPlace> places_;
-  SegmentTable files_;
-  Encoded encoded_;
-  std::size_t segment_ = 0;
-  std::size_t got_ = 0;  // bytes of the part that is coming in
+  Link link_;
+  SegmentTable segments_;  // of the result that is coming in
 };
 
 }  // namespace hoist::detail

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "backends/builtin.hpp"
+#include "backends/result_reader.hpp"
 #include "backends/worker_end.hpp"
 
 namespace hoist::detail {
@@ -28,24 +29,6 @@ constexpr double short_batch = 5e-3;
 double seconds_between(Clock::time_point a, Clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
-
-/// The payloads of a frame of results.
-class ResultReader final : public TaskResults {
- public:
-  ResultReader(FieldReader fields, SegmentTable& segments)
-      : fields_(fields), source_(segments, true), decoder_(source_) {}
-
-  Decoder& next() override {
-    source_.start(fields_.take(fields_.get<std::uint32_t>()));
-    decoder_.restart();
-    return decoder_;
-  }
-
- private:
-  FieldReader fields_;
-  PayloadSource source_;
-  Decoder decoder_;
-};
 
 }  // namespace
 
@@ -247,29 +230,23 @@ void SpawnWorker::take_frame(Kind kind, std::span<const std::byte> content) {
   process_->segments().clear();  // whoever wants to keep a mapping has it
 }
 
-void SpawnWorker::take_results(FieldReader fields) {
-  const Clock::time_point began{Clock::duration(fields.get<std::int64_t>())};
-  const Clock::duration took{fields.get<std::int64_t>()};
-  const auto count = fields.get<std::uint32_t>();
-  fields.get<std::uint32_t>();
-  front_since_ = began + took;
-  ResultReader results(fields, process_->segments());
-  process_->received += count;
-  for (std::size_t left = count; left > 0;) {
+void SpawnWorker::take_results(FieldReader frame) {
+  ResultReader results(frame, process_->segments());
+  front_since_ = results.times.began + results.times.took;
+  process_->received += results.count;
+  for (std::size_t left = results.count; left > 0;) {
     const TaskRange tasks = pop_sent(left);
     left -= tasks.size();
-    const double part = static_cast<double>(tasks.size()) / count;
-    loop_.arrived(tasks, info_, results, began, part * std::chrono::duration<double>(took).count());
+    const double part = static_cast<double>(tasks.size()) / static_cast<double>(results.count);
+    loop_.arrived(tasks, info_, results, results.times.began, part * results.times.seconds());
   }
 }
 
-void SpawnWorker::take_error(FieldReader fields) {
-  const Clock::time_point began{Clock::duration(fields.get<std::int64_t>())};
-  const Clock::duration took{fields.get<std::int64_t>()};
-  front_since_ = began + took;
+void SpawnWorker::take_error(FieldReader frame) {
+  const FrameTimes times(frame);
+  front_since_ = times.began + times.took;
   ++process_->received;
-  loop_.failed(pop_sent().first, info_, unpack_error(fields.left()), began,
-               std::chrono::duration<double>(took).count());
+  loop_.failed(pop_sent().first, info_, unpack_error(frame.left()), times.began, times.seconds());
 }
 
 void SpawnWorker::take_left(std::span<const std::byte> content) {

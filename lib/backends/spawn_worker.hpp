@@ -57,8 +57,8 @@ class SpawnWorker {
   void append_task(std::size_t task);
   std::uint32_t open_callable(OpenCallable open);
   void take_frame(Kind kind, std::span<const std::byte> content);
-  void take_results(FieldReader fields);
-  void take_error(FieldReader fields);
+  void take_results(FieldReader frame);
+  void take_error(FieldReader frame);
   void take_left(std::span<const std::byte> content);
   /// The next of the tasks in flight, at most `most` in a row.
   TaskRange pop_sent(std::size_t most = 1);

@@ -16,18 +16,25 @@ constexpr std::size_t state_bytes = 4096;
 static_assert(sizeof(ChannelState) <= state_bytes);
 static_assert(ring_bytes % 4096 == 0);
 
-/// The ring at `offset`, mapped twice in a row.
-Mapping map_twice(int fd, std::size_t offset) {
+/// A ring, mapped twice in a row by `map`, which maps it once at a fixed address.
+template <class Map>
+Mapping map_twice(const Map& map) {
   void* space = ::mmap(nullptr, 2 * ring_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (space == MAP_FAILED) throw SystemError("can't map a worker's channel", errno);
   Mapping mapping(space, 2 * ring_bytes);
   for (std::size_t i = 0; i < 2; ++i) {
-    if (::mmap(mapping.data() + i * ring_bytes, ring_bytes, PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset)) == MAP_FAILED) {
+    if (map(mapping.data() + i * ring_bytes) == MAP_FAILED) {
       throw SystemError("can't map a worker's channel", errno);
     }
   }
   return mapping;
+}
+
+Mapping map_twice(int fd, std::size_t offset) {
+  return map_twice([&](void* at) {
+    return ::mmap(at, ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+                  static_cast<off_t>(offset));
+  });
 }
 
 }  // namespace
@@ -37,10 +44,29 @@ ChannelMemory::ChannelMemory(int fd)
       tasks_(map_twice(fd, state_bytes)),
       results_(map_twice(fd, state_bytes + ring_bytes)) {}
 
+std::span<std::byte> ChannelMemory::beside_state() const {
+  return {state_.data() + sizeof(ChannelState), state_bytes - sizeof(ChannelState)};
+}
+
 ChannelMemory ChannelMemory::create(Fd& fd) {
   fd = memory_file("hoist-channel", state_bytes + 2 * ring_bytes);
   ChannelMemory memory(fd.get());
   ::new (static_cast<void*>(memory.state_.data())) ChannelState;
+  return memory;
+}
+
+ChannelMemory ChannelMemory::create_for_child() {
+  constexpr std::size_t bytes = state_bytes + ring_bytes;
+  void* const shared =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) throw SystemError("can't map a worker's channel", errno);
+  ChannelMemory memory;
+  memory.state_ = Mapping(shared, bytes);
+  ::new (static_cast<void*>(memory.state_.data())) ChannelState;
+  std::byte* const ring = memory.state_.data() + state_bytes;
+  // Of a length of 0, shared memory is not moved but mapped once more.
+  memory.results_ = map_twice(
+      [&](void* at) { return ::mremap(ring, 0, ring_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at); });
   return memory;
 }
 

@@ -60,6 +60,7 @@ enum class Kind : std::uint32_t {
   results = 21,  // of tasks in a row
   left = 22,     // the worker ends of its own accord: max_tasks, rss_limit
   error = 23,    // of the task whose result would be next
+  unbegun = 24,  // the rest of a batch, from here on: somebody was idle
   // both ways
   large = 30,  // the frame comes in a memory file by the socket
 };
@@ -78,9 +79,14 @@ class ChannelMemory {
   ChannelMemory() = default;
   /// Makes the memory; `fd` is what the worker opens.
   static ChannelMemory create(Fd& fd);
+  /// Likewise for a child to be forked, which sends but gets nothing by it. Takes no more memory than is
+  /// used.
+  static ChannelMemory create_for_child();
   static ChannelMemory open(int fd);
 
   ChannelState& state() const { return *reinterpret_cast<ChannelState*>(state_.data()); }
+  /// Zero-filled bytes behind the state that are free for other use.
+  std::span<std::byte> beside_state() const;
   std::byte* tasks() const { return tasks_.data(); }
   std::byte* results() const { return results_.data(); }
 

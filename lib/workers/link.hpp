@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <span>
+#include <utility>
 
 #include "workers/channel.hpp"
 
@@ -20,8 +21,12 @@ class Link {
   /// not woken before `ring()`, unless the ring is full.
   bool send(Kind kind, std::span<const std::byte> content, int fd, Bell& own_bell,
             const std::function<bool()>& peer_is_gone);
-  void ring() { peer_bell_->ring(); }
-  void set_peer_bell(Bell* bell) { peer_bell_ = bell; }
+  void ring() { wake_peer_(); }
+  void set_peer_bell(Bell* bell) {
+    wake_peer_ = [bell] { bell->ring(); };
+  }
+  /// For a peer that sleeps on something else.
+  void set_wake_peer(std::function<void()> wake) { wake_peer_ = std::move(wake); }
 
   bool has_room(std::size_t bytes) { return out_.reserve(bytes) != nullptr; }
   /// The place of the next frame's content, for one that is written bit by bit: at most `bytes`. Waits
@@ -46,7 +51,7 @@ class Link {
   RingWriter out_;
   RingReader in_;
   int socket_ = -1;
-  Bell* peer_bell_ = nullptr;
+  std::function<void()> wake_peer_;
 };
 
 }  // namespace hoist::detail

@@ -3,6 +3,9 @@
 
 #include <cstring>
 
+#include "workers/payload.hpp"
+#include "workers/result_sender.hpp"
+
 namespace hoist::detail {
 
 namespace {
@@ -16,6 +19,46 @@ void ResultFrames::start(bool timed) {
   began_ = timed ? Clock::now() : Clock::time_point();
 }
 
+bool ResultFrames::add(Encoder& result, std::size_t shared_from) {
+  constexpr std::uint32_t none = 0;
+  if (result.segments().empty() && add(std::as_bytes(std::span(&none, 1)), result.meta())) {
+    return true;
+  }
+  // Its blocks go before it.
+  close();
+  bool there = true;
+  ResultSender sender(shared_from, [&](std::span<const std::byte> content, int fd) {
+    there = there && send(Kind::segment, content, fd);
+    link_->ring();  // who sends more waits until these are taken
+  });
+  payload_.clear();
+  write_payload(payload_, result.meta(), result.segments(), &sender);
+  result.clear();
+  if (!there || add(payload_.bytes(), {})) return there;
+  FieldWriter frame;
+  put_times(frame);
+  frame.put(std::uint32_t{1});
+  frame.put(std::uint32_t{0});
+  frame.put(static_cast<std::uint32_t>(payload_.size()));
+  frame.append(payload_.bytes().data(), payload_.size());
+  return send(Kind::results, frame.bytes());
+}
+
+bool ResultFrames::add_error(std::span<const std::byte> packed) {
+  close();
+  FieldWriter frame;
+  put_times(frame);
+  frame.append(packed.data(), packed.size());
+  const bool sent = send(Kind::error, frame.bytes());
+  link_->ring();
+  return sent;
+}
+
+bool ResultFrames::send(Kind kind, std::span<const std::byte> content, int fd) {
+  return link_->send(kind, content, fd, state_->worker_bell, [] { return false; });
+}
+
+/// Adds a payload: its parts `head` and `meta`, in a row. False where it is too long for any frame.
 bool ResultFrames::add(std::span<const std::byte> head, std::span<const std::byte> meta) {
   const std::size_t payload = head.size() + meta.size();
   const std::size_t entry = sizeof(std::uint32_t) + payload;
@@ -49,6 +92,8 @@ ResultFrames::Head ResultFrames::lap() {
   return head;
 }
 
+/// The beginning of the content of a frame that is sent now: when its tasks began, and how long they
+/// took. What comes next begins now.
 void ResultFrames::put_times(FieldWriter& frame) {
   const Head head = lap();
   frame.put(head.began);
@@ -64,6 +109,15 @@ void ResultFrames::close() {
   content_ = nullptr;
   bytes_ = 0;
   count_ = 0;
+}
+
+std::span<const std::byte> take_unsent(Link& link, ChannelState& state) {
+  const std::uint64_t unsent = state.unsent.exchange(0);
+  const auto count = static_cast<std::uint32_t>(unsent);
+  if (count == 0 || unsent != unsent_results(link.received(), count)) return {};
+  const std::span<std::byte> content = link.behind_input();
+  std::memcpy(content.data() + 2 * sizeof(std::int64_t), &count, sizeof count);
+  return content;
 }
 
 }  // namespace hoist::detail

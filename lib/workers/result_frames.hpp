@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/encoder.hpp>
+
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -18,14 +21,13 @@ class ResultFrames {
 
   /// The next result belongs to a task that begins now. Where not `timed`, frames tell no times.
   void start(bool timed);
-  /// Adds a payload: its parts `head` and `meta`, in a row. False where it is too long for any frame: it
-  /// is for the caller to send.
-  bool add(std::span<const std::byte> head, std::span<const std::byte> meta);
+  /// Adds a result, whose blocks of `shared_from` bytes and more travel in memory files. What doesn't fit
+  /// into a frame with others is sent at once, and the encoder cleared. False where the parent is gone.
+  bool add(Encoder& result, std::size_t shared_from);
+  /// Sends the error of a task, and wakes the parent: it may end the loop. False where that is gone.
+  bool add_error(std::span<const std::byte> packed);
   /// Sends the results added so far. They took the time since the last frame or start().
   void close();
-  /// The beginning of the content of a frame that is sent now: when its tasks began, and how long they
-  /// took. What comes next begins now.
-  void put_times(FieldWriter& frame);
   /// The end of the latest task, as far as it is known.
   Clock::time_point now() const { return began_; }
 
@@ -37,6 +39,9 @@ class ResultFrames {
     std::uint32_t zero = 0;
   };
   Head lap();
+  void put_times(FieldWriter& frame);
+  bool add(std::span<const std::byte> head, std::span<const std::byte> meta);
+  bool send(Kind kind, std::span<const std::byte> content, int fd = -1);
 
   Link* link_ = nullptr;
   ChannelState* state_ = nullptr;
@@ -45,6 +50,11 @@ class ResultFrames {
   std::uint32_t count_ = 0;
   bool timed_ = false;
   Clock::time_point began_;
+  FieldWriter payload_;
 };
+
+/// The content of the frame that a worker, now dead, was writing when nothing is left to receive from it:
+/// empty, or results.
+std::span<const std::byte> take_unsent(Link& link, ChannelState& state);
 
 }  // namespace hoist::detail

@@ -24,8 +24,8 @@
 #include "workers/link.hpp"
 #include "workers/payload.hpp"
 #include "workers/result_frames.hpp"
-#include "workers/result_sender.hpp"
 #include "workers/shared_bytes.hpp"
+#include "workers/tell_timer.hpp"
 
 namespace hoist {
 
@@ -38,10 +38,6 @@ bool in_worker() noexcept { return is_worker; }
 namespace detail {
 
 namespace {
-
-/// How often to look at the clock, and the most tasks between two looks: any of them may turn out long.
-constexpr auto look_every = std::chrono::microseconds(50);
-constexpr Clock::rep most_unwatched = 32;
 
 /// Ends this worker and the processes it started.
 [[noreturn]] void end_group(int code) {
@@ -104,29 +100,8 @@ class WorkerProcess final : private EncodeListener {
 
   /// Called where a task's result is encoded and still there.
   void encoded(Encoder& encoder) override {
-    constexpr std::uint32_t none = 0;
+    if (!results_.add(encoder, shared_from_)) end_group(0);
     answered_ = true;
-    if (encoder.segments().empty() &&
-        results_.add(std::as_bytes(std::span(&none, 1)), encoder.meta())) {
-      return;
-    }
-    // Its blocks go before it.
-    results_.close();
-    ResultSender sender(shared_from_, [this](std::span<const std::byte> content, int fd) {
-      send(Kind::segment, content, fd);
-      link_.ring();  // who sends more waits until these are taken
-    });
-    payload_.clear();
-    write_payload(payload_, encoder.meta(), encoder.segments(), &sender);
-    encoder.clear();
-    if (results_.add(payload_.bytes(), {})) return;
-    FieldWriter frame;
-    results_.put_times(frame);
-    frame.put(std::uint32_t{1});
-    frame.put(std::uint32_t{0});
-    frame.put(static_cast<std::uint32_t>(payload_.size()));
-    frame.append(payload_.bytes().data(), payload_.size());
-    send(Kind::results, frame.bytes());
   }
 
   Bell& bell() { return memory_.state().worker_bell; }
@@ -244,32 +219,17 @@ class WorkerProcess final : private EncodeListener {
     const auto number = fields.get<std::uint32_t>();
     const Callable* const callable = number != 0 ? &callables_.at(number) : nullptr;
     results_.start(times != Times::none);
-    Clock::time_point looked = results_.now();
-    Clock::time_point told = looked;
-    const auto patience = std::chrono::microseconds(times == Times::each ? 200 : 4000);
-    Clock::rep stride = 1;  // tasks from one look at the clock to the next
-    Clock::rep unwatched = 0;
+    TellTimer timer(times == Times::each, results_.now());
     for (; count > 0; --count) {
       memory_.state().begun.store(++begun_, std::memory_order_release);
       run_task(fields.take(fields.get<std::uint32_t>()), call, callable);
       if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();
       if (rss_limit_ != 0 && resident_bytes() > rss_limit_) retire();
-      if (times == Times::each) {
-        results_.close();
-      } else if (times == Times::none || ++unwatched < stride) {
-        continue;
-      }
-      // What took long is told; the end of a batch of short tasks tells them all.
-      const Clock::time_point now = times == Times::each ? results_.now() : Clock::now();
-      const Clock::duration since = std::max(now - looked, Clock::duration(1));
-      stride = std::clamp<Clock::rep>(stride * Clock::duration(look_every).count() / since.count(),
-                                      1, most_unwatched);
-      looked = now;
-      unwatched = 0;
-      if (now - told > patience) {
+      if (times == Times::none) continue;
+      if (times == Times::each) results_.close();
+      if (timer.due()) {
         results_.close();
         link_.ring();
-        told = now;
       }
     }
     results_.close();
@@ -285,13 +245,7 @@ class WorkerProcess final : private EncodeListener {
       call(callable != nullptr ? callable->object.get() : nullptr, decoder, encoder_);
     } catch (...) {
       if (answered_) return;
-      const auto packed = pack_error(std::current_exception());
-      results_.close();
-      FieldWriter frame;
-      results_.put_times(frame);
-      frame.append(packed.data(), packed.size());
-      send(Kind::error, frame.bytes());
-      link_.ring();  // it may end the loop
+      if (!results_.add_error(pack_error(std::current_exception()))) end_group(0);
     }
   }
 
@@ -330,7 +284,6 @@ class WorkerProcess final : private EncodeListener {
   std::map<std::uint32_t, Callable> callables_;
   Encoder encoder_;
   ResultFrames results_;
-  FieldWriter payload_;
   bool answered_ = false;  // the task at hand has a result
   std::size_t shared_from_ = large_storage;
   std::uint64_t begun_ = 0;

@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "workers/launch.hpp"
+#include "workers/result_frames.hpp"
 #include "workers/supervisor.hpp"
 
 extern "C" char** environ;
@@ -138,13 +139,8 @@ std::size_t WorkerProcess::receive(
 
 void WorkerProcess::receive_unsent(
     const std::function<void(Kind, std::span<const std::byte>)>& handle) {
-  const std::uint64_t unsent = memory_.state().unsent.load(std::memory_order_acquire);
-  const auto count = static_cast<std::uint32_t>(unsent);
-  if (count == 0 || unsent != unsent_results(link_.received(), count)) return;
-  memory_.state().unsent.store(0);
-  const std::span<std::byte> content = link_.behind_input();
-  std::memcpy(content.data() + 2 * sizeof(std::int64_t), &count, sizeof count);
-  handle(Kind::results, content);
+  const auto content = take_unsent(link_, memory_.state());
+  if (!content.empty()) handle(Kind::results, content);
 }
 
 void WorkerProcess::use_bell(std::size_t number) {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <ios>
 #include <fstream>
 #include <stdexcept>
 #include <string>
@@ -86,7 +87,12 @@ class ChildProgram {
 
 /// Whether a process has ended, waited for or not.
 inline bool is_gone(int pid) {
-  const std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+  std::string stat;
+  try {
+    stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+  } catch (const std::ios_base::failure&) {
+    return true;  // collected between opening and reading
+  }
   const auto name_end = stat.rfind(") ");
   return name_end == std::string::npos || stat[name_end + 2] == 'Z' || stat[name_end + 2] == 'X';
 }

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/backend.hpp>
+
+#include <cstdint>
+
+#include "workers/payload.hpp"
+
+namespace hoist::detail {
+
+/// When the tasks of a frame of results, or the one of an error, began, and how long they took in all.
+struct FrameTimes {
+  explicit FrameTimes(FieldReader& frame)
+      : began(Clock::duration(frame.get<std::int64_t>())), took(frame.get<std::int64_t>()) {}
+  double seconds() const { return std::chrono::duration<double>(took).count(); }
+
+  Clock::time_point began;
+  Clock::duration took;
+};
+
+/// The results in a frame, of `count` tasks in a row, as ResultFrames wrote them.
+class ResultReader final : public TaskResults {
+ public:
+  ResultReader(FieldReader frame, SegmentTable& segments)
+      : times(frame),
+        count(frame.get<std::uint32_t>()),
+        frame_(frame),
+        source_(segments, true),
+        decoder_(source_) {
+    frame_.get<std::uint32_t>();
+  }
+
+  Decoder& next() override {
+    source_.start(frame_.take(frame_.get<std::uint32_t>()));
+    decoder_.restart();
+    return decoder_;
+  }
+
+  const FrameTimes times;
+  const std::size_t count;
+
+ private:
+  FieldReader frame_;
+  PayloadSource source_;
+  Decoder decoder_;
+};
+
+}  // namespace hoist::detail
