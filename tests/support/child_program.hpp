@@ -12,8 +12,8 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <ios>
 #include <fstream>
+#include <ios>
 #include <stdexcept>
 #include <string>
 #include <thread>
