@@ -257,12 +257,15 @@ void SpawnWorker::take_left(std::span<const std::byte> content) {
   }
 }
 
-std::exception_ptr SpawnWorker::death(std::size_t task) const {
+std::exception_ptr SpawnWorker::death(std::size_t task, bool ran) const {
   const int pid = process_->pid();
   const std::string which = "task " + std::to_string(task);
   if (process_->ready) {
     if (timed_out_) return killed_for_task(pid, task, loop_.options().task_timeout);
-    return worker_died(pid, process_->end(), "while it ran " + which);
+    return worker_died(
+        pid, process_->end(),
+        ran ? "while it ran " + which
+            : "before it began " + which + ", as did those before it: its initializer may end it");
   }
   return worker_died(
       pid, process_->end(),
@@ -282,7 +285,7 @@ bool SpawnWorker::bury() {
     const bool hopeless = !process_->ready || ++idle_deaths_ >= 3 || timed_out_;
     if (in_flight_ > 0 && (ran || (hopeless && !leaving_))) {
       const std::size_t task = sent_.front().first;
-      const auto error = death(task);
+      const auto error = death(task, ran);
       pop_sent();
       loop_.failed(task, info_, error, front_since_, seconds_between(front_since_, Clock::now()));
       idle_deaths_ = 0;

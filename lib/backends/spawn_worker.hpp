@@ -62,7 +62,7 @@ class SpawnWorker {
   void take_left(std::span<const std::byte> content);
   /// The next of the tasks in flight, at most `most` in a row.
   TaskRange pop_sent(std::size_t most = 1);
-  std::exception_ptr death(std::size_t task) const;
+  std::exception_ptr death(std::size_t task, bool ran) const;
   void give_back_all();
 
   Loop& loop_;

@@ -213,3 +213,17 @@ TEST_CASE("an initializer that throws is the loop's error") {
                                                             }}});
   CHECK_THROWS_WITH_AS(parallel.map(std::vector{1, 2, 3}, value), "no model", std::domain_error);
 }
+
+TEST_CASE("an initializer that ends its worker is named, not a task that never ran") {
+  const Parallel parallel(
+      {.n_jobs = 2, .backend = "spawn", .workers = {.initializer = [] { ::_exit(3); }}});
+  try {
+    parallel.map(std::vector{1, 2, 3}, value);
+    FAIL("the loop went on");
+  } catch (const hoist::WorkerDied& error) {
+    const std::string what = error.what();
+    CAPTURE(what);
+    CHECK(what.find("exited with code 3 before it began task") != std::string::npos);
+    CHECK(what.find("initializer") != std::string::npos);
+  }
+}
