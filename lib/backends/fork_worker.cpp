@@ -200,12 +200,7 @@ void ForkWorker::take_frame(Kind kind, std::span<const std::byte> content) {
 
 void ForkWorker::take_results(FieldReader frame) {
   ResultReader results(frame, segments_);
-  for (std::size_t left = results.count; left > 0;) {
-    const TaskRange tasks = pop_given(left);
-    left -= tasks.size();
-    const double part = static_cast<double>(tasks.size()) / static_cast<double>(results.count);
-    loop_.arrived(tasks, worker_, results, results.times.began, part * results.times.seconds());
-  }
+  results.report(loop_, worker_, [this](std::size_t most) { return pop_given(most); });
 }
 
 void ForkWorker::take_error(FieldReader frame) {

@@ -31,6 +31,18 @@ class ResultReader final : public TaskResults {
     frame_.get<std::uint32_t>();
   }
 
+  /// Reports all to the loop. `pop(most)` yields the next tasks that the worker has been given, at most
+  /// so many in a row.
+  template <class Pop>
+  void report(Loop& loop, Worker& worker, const Pop& pop) {
+    for (std::size_t left = count; left > 0;) {
+      const TaskRange tasks = pop(left);
+      left -= tasks.size();
+      const double part = static_cast<double>(tasks.size()) / static_cast<double>(count);
+      loop.arrived(tasks, worker, *this, times.began, part * times.seconds());
+    }
+  }
+
   Decoder& next() override {
     source_.start(frame_.take(frame_.get<std::uint32_t>()));
     decoder_.restart();

@@ -234,12 +234,7 @@ void SpawnWorker::take_results(FieldReader frame) {
   ResultReader results(frame, process_->segments());
   front_since_ = results.times.began + results.times.took;
   process_->received += results.count;
-  for (std::size_t left = results.count; left > 0;) {
-    const TaskRange tasks = pop_sent(left);
-    left -= tasks.size();
-    const double part = static_cast<double>(tasks.size()) / static_cast<double>(results.count);
-    loop_.arrived(tasks, info_, results, results.times.began, part * results.times.seconds());
-  }
+  results.report(loop_, info_, [this](std::size_t most) { return pop_sent(most); });
 }
 
 void SpawnWorker::take_error(FieldReader frame) {
