@@ -31,7 +31,7 @@ struct ForkArea {
   std::atomic<bool> attention{false};
   Command commands[depth];
 
-  // Child to parent: the task it is at (+ 1), since when, and how far it is in its batch.
+  // Child to parent: the task it is at (+ 1), and since when.
   alignas(64) std::atomic<std::uint64_t> running{0};
   std::atomic<std::int64_t> began{0};
   /// The parent has to be woken to look here. The child that does so clears it.

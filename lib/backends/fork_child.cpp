@@ -6,13 +6,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <span>
-#include <vector>
 
 #include "backends/builtin.hpp"
 #include "backends/fork_area.hpp"

@@ -205,8 +205,9 @@ void ForkWorker::take_results(FieldReader frame) {
 
 void ForkWorker::take_error(FieldReader frame) {
   const FrameTimes times(frame);
-  loop_.failed(pop_given().first, worker_, unpack_error(frame.left()), times.began,
-               times.seconds());
+  // First: a task that is no longer among those given would never be settled if this threw.
+  std::exception_ptr error = unpack_error(frame.left());
+  loop_.failed(pop_given().first, worker_, std::move(error), times.began, times.seconds());
 }
 
 void ForkWorker::take_rest(FieldReader frame) {

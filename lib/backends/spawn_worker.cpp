@@ -25,6 +25,8 @@ constexpr auto start_limit = std::chrono::seconds(60);
 constexpr std::size_t frame_full = max_frame / 2;
 /// A worker with batches shorter than this gets the next one before it is done with the last.
 constexpr double short_batch = 5e-3;
+/// About what it takes to wake a process.
+constexpr double wake_seconds = 100e-6;
 
 double seconds_between(Clock::time_point a, Clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
@@ -85,6 +87,10 @@ bool SpawnWorker::wants_tasks() const {
   const bool is_short = info_.task_seconds >= 0 &&
                         info_.task_seconds * static_cast<double>(last_batch_) < short_batch;
   return is_short && unsent_.size() == 0 && left <= last_batch_;
+}
+
+bool SpawnWorker::answers_soon() const {
+  return busy() && info_.task_seconds * static_cast<double>(in_flight_) < wake_seconds;
 }
 
 bool SpawnWorker::feed() {

@@ -37,9 +37,7 @@ class SpawnWorker {
   /// Wakes the process after receive(), where feed() didn't.
   void ring();
   /// Whether what it has to do takes no longer than to wake this process.
-  bool answers_soon() const {
-    return busy() && info_.task_seconds * static_cast<double>(in_flight_) < 100e-6;
-  }
+  bool answers_soon() const;
   bool busy() const { return in_flight_ + unsent_.size() > 0; }
   /// Gives back what was not sent.
   void drop_unsent();
