@@ -31,10 +31,26 @@ struct Fingerprints {
     }
   };
 
+  // Mutexes aren't fair: who waits for `mutex` holds `turn`, so that a thread that computes again and
+  // again can't keep a fork out.
+  std::mutex turn;
   std::mutex mutex;
   ModuleMap modules;
   std::unordered_map<Key, CodeFingerprint, KeyHash> known;
   std::unordered_map<const void*, CodeSymbol> symbols;
+
+  std::unique_lock<std::mutex> lock() {
+    const std::lock_guard next(turn);
+    return std::unique_lock(mutex);
+  }
+  void lock_for_fork() {
+    turn.lock();
+    mutex.lock();
+  }
+  void unlock_after_fork() {
+    mutex.unlock();
+    turn.unlock();
+  }
 
   /// Forgets what it knows of addresses that may mean something else by now.
   void refresh() {
@@ -48,9 +64,10 @@ Fingerprints& fingerprints() {
   // Never destroyed: functions are cached from destructors of static objects too.
   static Fingerprints* const instance = [] {
     auto* created = new Fingerprints;
-    // A child must not inherit the mutex from a thread that it hasn't got.
-    ::pthread_atfork([] { fingerprints().mutex.lock(); }, [] { fingerprints().mutex.unlock(); },
-                     [] { fingerprints().mutex.unlock(); });
+    // A child must not inherit a mutex from a thread that it hasn't got.
+    ::pthread_atfork([] { fingerprints().lock_for_fork(); },
+                     [] { fingerprints().unlock_after_fork(); },
+                     [] { fingerprints().unlock_after_fork(); });
     return created;
   }();
   return *instance;
@@ -61,7 +78,7 @@ Fingerprints& fingerprints() {
 CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
   Fingerprints& all = fingerprints();
-  const std::scoped_lock lock(all.mutex);
+  const auto lock = all.lock();
   all.refresh();
   const auto [place, is_new] = all.known.try_emplace({function, check});
   if (is_new) {
@@ -77,7 +94,7 @@ CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
 CodeReport explain_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
   Fingerprints& all = fingerprints();
-  const std::scoped_lock lock(all.mutex);
+  const auto lock = all.lock();
   all.refresh();
   CodeWalk walk(all.modules, check);
   walk.run(function);
@@ -86,7 +103,7 @@ CodeReport explain_code(const void* function, CodeCheck check) {
 
 CodeSymbol code_symbol(const void* function) {
   Fingerprints& all = fingerprints();
-  const std::scoped_lock lock(all.mutex);
+  const auto lock = all.lock();
   all.refresh();
   const auto [place, is_new] = all.symbols.try_emplace(function);
   CodeSymbol& symbol = place->second;
