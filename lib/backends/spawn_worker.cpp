@@ -218,8 +218,7 @@ bool SpawnWorker::receive() {
   rings_ = true;  // it may be waiting for room
   const bool was_ready = process_->ready;
   process_->receive(
-      [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); },
-      static_cast<std::size_t>(-1));
+      [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); }, 1);
   if (!was_ready && process_->ready) front_since_ = Clock::now();
   return true;
 }
@@ -279,7 +278,8 @@ bool SpawnWorker::bury() {
   if (process_ == nullptr) return false;
   if (!process_->dead() && !leaving_) return false;
   if (process_->dead()) {
-    receive();  // what it still said
+    while (receive()) {  // what it still said
+    }
     process_->receive_unsent(
         [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
     const bool ran = process_->begun() > process_->received;

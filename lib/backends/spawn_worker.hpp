@@ -27,7 +27,8 @@ class SpawnWorker {
 
   /// Something to be looked at: frames, or the process's death.
   bool has_news() const { return process_ && (process_->has_input() || process_->dead()); }
-  /// Takes results in. True where there were any.
+  /// Takes the next frame in. True where there was one. Not more at once: to look behind it takes as long
+  /// as to send the worker its next task.
   bool receive();
   /// Deals with the end of the process, if it has come: the task that ran fails, others are given
   /// back. True where that happened.

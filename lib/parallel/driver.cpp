@@ -200,6 +200,7 @@ class LoopDriver::Impl {
   }
 
   void report() {
+    if (reporter_.silent()) return;
     reporter_.tick(loop_.done(), loop_.lost(),
                    input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt);
   }

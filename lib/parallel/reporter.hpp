@@ -18,6 +18,7 @@ class Reporter {
 
   /// When it wants to be called next at the latest, so that a bar goes on while tasks are long.
   Clock::time_point next() const { return next_; }
+  bool silent() const { return !wants_ticks_ && settings_.options.verbose == 0; }
   void tick(std::size_t done, std::size_t failed, std::optional<std::size_t> total);
   void finish(std::size_t done, std::size_t failed, std::optional<std::size_t> total);
 

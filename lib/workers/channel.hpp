@@ -20,7 +20,7 @@
 
 namespace hoist::detail {
 
-inline constexpr std::uint32_t channel_version = 2;
+inline constexpr std::uint32_t channel_version = 3;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
 /// Longer frames travel in a memory file of their own, so that a few always fit into a ring.
 inline constexpr std::size_t max_frame = ring_bytes / 4;
@@ -34,14 +34,14 @@ struct ChannelState {
   Bell worker_bell;
   /// How many tasks the worker has begun; tells which one a dead worker ran.
   alignas(64) std::atomic<std::uint64_t> begun{0};
-  /// Results in the frame that the worker is writing, which begins where `results.head` is: they are
-  /// not lost if it dies. Upper half: head / 8, so that it can't be taken for another frame's.
+  /// Results in the frame that the worker is writing, behind all it has sent: they are not lost if it
+  /// dies. Upper half: bytes sent / 8, so that it can't be taken for another frame's.
   std::atomic<std::uint64_t> unsent{0};
 };
 
-/// What `ChannelState::unsent` is for a frame at `head`.
-constexpr std::uint64_t unsent_results(std::uint64_t head, std::uint32_t count) {
-  return (head / 8) << 32U | count;
+/// What `ChannelState::unsent` is for a frame behind `sent` bytes of others.
+constexpr std::uint64_t unsent_results(std::uint64_t sent, std::uint32_t count) {
+  return (sent / 8) << 32U | count;
 }
 
 enum class Kind : std::uint32_t {
@@ -68,8 +68,9 @@ enum class Kind : std::uint32_t {
 /// What the sender of a frame of tasks wants to know of the time they take.
 enum class Times : std::uint32_t { none, together, each };
 
+/// The mark of a record of the ring.
 struct FrameHeader {
-  std::uint32_t bytes = 0;  // with this header; the next frame begins at a multiple of 8
+  std::uint32_t bytes = 0;  // with this header
   Kind kind{};
 };
 

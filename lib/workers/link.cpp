@@ -4,13 +4,20 @@
 #include <hoist/detail/decoder.hpp>
 #include <hoist/error.hpp>
 
+#include <bit>
 #include <cstring>
 
 namespace hoist::detail {
 
 namespace {
 
-std::size_t frame_bytes(std::size_t content) { return (sizeof(FrameHeader) + content + 7) / 8 * 8; }
+/// What a frame of so many bytes, with its header, takes in the ring.
+constexpr std::size_t padded(std::size_t bytes) {
+  return (bytes + Ring::grain - 1) / Ring::grain * Ring::grain;
+}
+constexpr std::size_t frame_bytes(std::size_t content) {
+  return padded(sizeof(FrameHeader) + content);
+}
 
 }  // namespace
 
@@ -63,48 +70,37 @@ std::byte* Link::reserve(std::size_t content_bytes, Bell& own_bell,
 
 void Link::commit(Kind kind, std::size_t content_bytes) {
   const FrameHeader header{static_cast<std::uint32_t>(sizeof(FrameHeader) + content_bytes), kind};
-  const std::size_t bytes = frame_bytes(content_bytes);
-  std::memcpy(out_.reserve(bytes), &header, sizeof header);
-  out_.commit(bytes);
+  out_.commit(frame_bytes(content_bytes), std::bit_cast<std::uint64_t>(header));
 }
 
 std::span<std::byte> Link::behind_input() const {
-  return {in_.behind_head() + sizeof(FrameHeader), max_frame - sizeof(FrameHeader)};
+  return {in_.record() + sizeof(FrameHeader), max_frame - sizeof(FrameHeader)};
 }
 
 std::size_t Link::receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
                           std::size_t limit) {
   std::size_t count = 0;
-  while (count < limit) {
-    auto there = in_.peek();
-    if (there.empty()) break;
-    while (!there.empty() && count < limit) {
-      FrameHeader header;
-      if (there.size() < sizeof header) Decoder::throw_damaged();
-      std::memcpy(&header, there.data(), sizeof header);
-      const std::size_t padded = (std::size_t{header.bytes} + 7) / 8 * 8;
-      if (header.bytes < sizeof header || padded > there.size()) Decoder::throw_damaged();
-      const auto content = there.subspan(sizeof header, header.bytes - sizeof header);
-      // Released also where the handler throws: the frame must not come again.
-      struct Release {
-        RingReader& in;
-        std::size_t bytes;
-        ~Release() { in.release(bytes); }
-      } const release{in_, padded};
-      ++count;
-      if (header.kind == Kind::large) {
-        FieldReader fields(content);
-        const auto kind = static_cast<Kind>(fields.get<std::uint32_t>());
-        fields.get<std::uint32_t>();
-        const auto size = static_cast<std::size_t>(fields.get<std::uint64_t>());
-        const Fd file = take_descriptor();
-        if (regular_size(file.get()) != size) Decoder::throw_damaged();
-        const Mapping mapping = map_memory(file.get(), size, MapAs::read_only);
-        handle(kind, {mapping.data(), size});
-      } else {
-        handle(header.kind, content);
-      }
-      there = there.subspan(padded);
+  for (; count < limit && !in_.empty(); ++count) {
+    const auto header = std::bit_cast<FrameHeader>(in_.peek());
+    if (header.bytes < sizeof header || header.bytes > ring_bytes) Decoder::throw_damaged();
+    const std::span content(in_.record() + sizeof header, header.bytes - sizeof header);
+    // Released also where the handler throws: the frame must not come again.
+    struct Release {
+      RingReader& in;
+      std::size_t bytes;
+      ~Release() { in.release(bytes); }
+    } const release{in_, padded(header.bytes)};
+    if (header.kind == Kind::large) {
+      FieldReader fields(content);
+      const auto kind = static_cast<Kind>(fields.get<std::uint32_t>());
+      fields.get<std::uint32_t>();
+      const auto size = static_cast<std::size_t>(fields.get<std::uint64_t>());
+      const Fd file = take_descriptor();
+      if (regular_size(file.get()) != size) Decoder::throw_damaged();
+      const Mapping mapping = map_memory(file.get(), size, MapAs::read_only);
+      handle(kind, {mapping.data(), size});
+    } else {
+      handle(header.kind, content);
     }
   }
   return count;

@@ -21,10 +21,8 @@ class Link {
   /// not woken before `ring()`, unless the ring is full.
   bool send(Kind kind, std::span<const std::byte> content, int fd, Bell& own_bell,
             const std::function<bool()>& peer_is_gone);
-  void ring() { wake_peer_(); }
-  void set_peer_bell(Bell* bell) {
-    wake_peer_ = [bell] { bell->ring(); };
-  }
+  void ring() { peer_bell_ != nullptr ? peer_bell_->ring() : wake_peer_(); }
+  void set_peer_bell(Bell* bell) { peer_bell_ = bell; }
   /// For a peer that sleeps on something else.
   void set_wake_peer(std::function<void()> wake) { wake_peer_ = std::move(wake); }
 
@@ -34,7 +32,7 @@ class Link {
   std::byte* reserve(std::size_t bytes, Bell& own_bell, const std::function<bool()>& peer_is_gone);
   void commit(Kind kind, std::size_t content_bytes);
   /// Bytes ever sent, of frames.
-  std::uint64_t sent() const { return out_.head(); }
+  std::uint64_t sent() const { return out_.position(); }
 
   bool has_input() const { return !in_.empty(); }
   /// Calls `handle(kind, content)` for each frame that is there, at most `limit`; content is valid
@@ -43,7 +41,7 @@ class Link {
                       std::size_t limit);
   /// What comes behind the last frame from a peer that is no more, and how many bytes it had sent.
   std::span<std::byte> behind_input() const;
-  std::uint64_t received() const { return in_.head(); }
+  std::uint64_t received() const { return in_.position(); }
   /// The descriptor that came before the frame at hand. Throws DamagedData where there is none.
   Fd take_descriptor();
 
@@ -51,6 +49,7 @@ class Link {
   RingWriter out_;
   RingReader in_;
   int socket_ = -1;
+  Bell* peer_bell_ = nullptr;
   std::function<void()> wake_peer_;
 };
 

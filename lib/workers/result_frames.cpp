@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "workers/result_frames.hpp"
 
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "workers/payload.hpp"
 #include "workers/result_sender.hpp"
@@ -81,30 +83,27 @@ bool ResultFrames::add(std::span<const std::byte> head, std::span<const std::byt
   return true;
 }
 
-ResultFrames::Head ResultFrames::lap() {
-  Head head;
-  head.began = began_.time_since_epoch().count();
-  if (timed_) {
-    const Clock::time_point now = Clock::now();
-    head.took = (now - began_).count();
-    began_ = now;
-  }
-  return head;
+/// How long the tasks since `began_` took. What comes next begins now.
+Clock::duration ResultFrames::lap() {
+  if (!timed_) return {};
+  const Clock::time_point before = std::exchange(began_, Clock::now());
+  return began_ - before;
 }
 
 /// The beginning of the content of a frame that is sent now: when its tasks began, and how long they
-/// took. What comes next begins now.
+/// took.
 void ResultFrames::put_times(FieldWriter& frame) {
-  const Head head = lap();
-  frame.put(head.began);
-  frame.put(head.took);
+  frame.put(Clock::rep{began_.time_since_epoch().count()});
+  frame.put(Clock::rep{lap().count()});
 }
 
 void ResultFrames::close() {
   if (content_ == nullptr) return;
-  Head head = lap();
-  head.count = count_;
-  std::memcpy(content_, &head, sizeof head);
+  // Field by field, and not read back: a load of what smaller stores wrote waits for all stores before
+  // it, some of which wait for the parent's cache.
+  const Clock::rep took = lap().count();
+  std::memcpy(content_ + offsetof(Head, took), &took, sizeof took);
+  std::memcpy(content_ + offsetof(Head, count), &count_, sizeof count_);
   link_->commit(Kind::results, bytes_);
   content_ = nullptr;
   bytes_ = 0;

@@ -38,7 +38,7 @@ class ResultFrames {
     std::uint32_t count = 0;
     std::uint32_t zero = 0;
   };
-  Head lap();
+  Clock::duration lap();
   void put_times(FieldWriter& frame);
   bool add(std::span<const std::byte> head, std::span<const std::byte> meta);
   bool send(Kind kind, std::span<const std::byte> content, int fd = -1);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <span>
 
@@ -50,11 +52,11 @@ struct alignas(64) Bell {
 
   template <class Ready>
   bool spin(Ready& ready) {
-    // A partner that answers at once does so within a microsecond. After that the core may be needed
-    // by the very process waited for: yields let it run. Waking a sleeper costs 40 to 80 us on a
-    // virtual machine, so that is how long sleeping is put off.
-    for (int i = 0; i < 128; ++i) {
-      pause();
+    // A partner that answers at once does so within a microsecond, of which each pause would take a
+    // tenth. After that the core may be needed by the very process waited for: yields let it run.
+    // Waking a sleeper costs 40 to 80 us on a virtual machine, so that is how long sleeping is put off.
+    for (int i = 0; i < 512; ++i) {
+      if (i >= 400) pause();
       if (ready()) return true;
     }
     const auto until = Clock::now() + std::chrono::microseconds(60);
@@ -67,68 +69,85 @@ struct alignas(64) Bell {
 };
 
 struct RingControl {
-  alignas(64) std::atomic<std::uint64_t> head{0};  // bytes ever written
-  alignas(64) std::atomic<std::uint64_t> tail{0};  // bytes ever read and released
+  alignas(64) std::atomic<std::uint64_t> released{0};  // bytes that the reader is done with
 };
 
-/// One end of a single-producer, single-consumer queue of bytes in shared memory. The memory is mapped
-/// twice in a row, so that no frame is ever split.
-class RingWriter {
+/// A single-producer, single-consumer queue of records in shared memory, zero-filled at the start and
+/// mapped twice in a row, so that no record is ever split. Each takes a multiple of `grain` bytes and
+/// begins with its mark, of 8 bytes. A record is there when its mark isn't 0: the reader looks at the
+/// record itself, not at a position beside it, so that a short one reaches it with a single line of the
+/// cache (as in J. Giacomoni et al., FastForward for efficient pipeline parallelism, PPoPP 2008).
+class Ring {
  public:
-  RingWriter() = default;
-  RingWriter(RingControl* control, std::byte* data, std::size_t capacity)
+  static constexpr std::size_t grain = 64;
+
+  Ring() = default;
+  /// `capacity` is a power of two.
+  Ring(RingControl* control, std::byte* data, std::size_t capacity)
       : control_(control), data_(data), capacity_(capacity) {}
 
-  /// `n` bytes to fill, or null while the reader hasn't released so many.
+  /// Bytes of all records before the one at hand.
+  std::uint64_t position() const { return position_; }
+  std::byte* record() const { return data_ + (position_ & (capacity_ - 1)); }
+
+ protected:
+  std::atomic_ref<std::uint64_t> mark() const {
+    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(record()));
+  }
+
+  RingControl* control_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::size_t capacity_ = 0;
+  std::uint64_t position_ = 0;
+};
+
+class RingWriter : public Ring {
+ public:
+  using Ring::Ring;
+
+  /// The next record, for at most `n` bytes, or null while the reader hasn't released so many.
   std::byte* reserve(std::size_t n) {
-    if (capacity_ - (head_ - tail_) < n) {
-      tail_ = control_->tail.load(std::memory_order_acquire);
-      if (capacity_ - (head_ - tail_) < n) return nullptr;
+    n += grain;  // the mark behind it
+    if (room() < n) {
+      released_ = control_->released.load(std::memory_order_acquire);
+      if (room() < n) return nullptr;
     }
-    return data_ + head_ % capacity_;
+    return record();
   }
-  /// Shows the reader `n` of the bytes reserved.
-  void commit(std::size_t n) {
-    head_ += n;
-    control_->head.store(head_, std::memory_order_release);
+  /// Shows the reader the record reserved, of `n` bytes.
+  void commit(std::size_t n, std::uint64_t mark_of_it) {
+    const auto its = mark();
+    position_ += n;
+    if (zeros_until_ <= position_) write_zeros();
+    its.store(mark_of_it, std::memory_order_release);
   }
-  /// Bytes ever committed.
-  std::uint64_t head() const { return head_; }
 
  private:
-  RingControl* control_ = nullptr;
-  std::byte* data_ = nullptr;
-  std::size_t capacity_ = 0;
-  std::uint64_t head_ = 0;
-  std::uint64_t tail_ = 0;
+  std::size_t room() const { return capacity_ - (position_ - released_); }
+  /// Marks to come, in advance: the line of one may be with the reader, and to get it for each record
+  /// anew would keep the record waiting.
+  void write_zeros() {
+    const std::size_t n = std::min(room(), std::size_t{4096});
+    std::memset(record(), 0, n);
+    zeros_until_ = position_ + n;
+  }
+
+  std::uint64_t released_ = 0;
+  std::uint64_t zeros_until_ = 0;
 };
 
-class RingReader {
+class RingReader : public Ring {
  public:
-  RingReader() = default;
-  RingReader(RingControl* control, std::byte* data, std::size_t capacity)
-      : control_(control), data_(data), capacity_(capacity) {}
+  using Ring::Ring;
 
-  /// All bytes written and not yet released; more than the capacity is never there.
-  std::span<const std::byte> peek() {
-    const std::uint64_t head = control_->head.load(std::memory_order_acquire);
-    const std::uint64_t n = head - tail_;
-    return {data_ + tail_ % capacity_, n <= capacity_ ? n : 0};
-  }
-  bool empty() const { return control_->head.load(std::memory_order_acquire) == tail_; }
-  /// Where all has been released: what a writer that is no more left behind its last commit.
-  std::uint64_t head() const { return tail_; }
-  std::byte* behind_head() const { return data_ + tail_ % capacity_; }
+  /// The mark of the next record; 0 where there is none.
+  std::uint64_t peek() const { return mark().load(std::memory_order_acquire); }
+  bool empty() const { return peek() == 0; }
+  /// Goes on to what comes behind a record of `n` bytes.
   void release(std::size_t n) {
-    tail_ += n;
-    control_->tail.store(tail_, std::memory_order_release);
+    position_ += n;
+    control_->released.store(position_, std::memory_order_release);
   }
-
- private:
-  RingControl* control_ = nullptr;
-  std::byte* data_ = nullptr;
-  std::size_t capacity_ = 0;
-  std::uint64_t tail_ = 0;
 };
 
 }  // namespace hoist::detail
