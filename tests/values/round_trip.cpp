@@ -100,6 +100,12 @@ TEST_CASE("every standard container comes back") {
   CHECK(round_trip(std::bitset<70>(0x5555)) == std::bitset<70>(0x5555));
   const auto numbers = round_trip(std::valarray<double>{1, 2});
   CHECK(numbers[1] == 2);
+  CHECK(round_trip(std::valarray<double>()).size() == 0);
+  const auto many = round_trip(std::valarray<double>(3.5, 10000));
+  CHECK(many.size() == 10000);
+  CHECK(many.sum() == 35000);
+  const auto flags = round_trip(std::valarray<bool>{true, false, true});
+  CHECK((flags.size() == 3 && flags[0] && !flags[1] && flags[2]));
   std::priority_queue<int> queue;
   queue.push(3);
   queue.push(9);

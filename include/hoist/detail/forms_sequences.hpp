@@ -13,6 +13,7 @@
 #include <iterator>
 #include <limits>
 #include <list>
+#include <memory>
 #include <queue>
 #include <stack>
 #include <string>
@@ -161,11 +162,23 @@ struct Form<std::valarray<T>> : FormOf<T> {
   static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
-    std::vector<T> elements;
-    if constexpr (!Ar::decoding) elements.assign(std::begin(value), std::end(value));
-    const typename Ar::UserCode temporary(ar);
-    Form<std::vector<T>>::traverse(ar, elements);
-    if constexpr (Ar::decoding) value = std::valarray<T>(elements.data(), elements.size());
+    // Its elements lie in a row.
+    const auto data = [&] { return value.size() > 0 ? std::addressof(value[0]) : nullptr; };
+    if constexpr (!moves_as_block<Ar, T>) {
+      std::vector<T> elements;
+      if constexpr (!Ar::decoding) elements.assign(std::begin(value), std::end(value));
+      const typename Ar::UserCode temporary(ar);
+      Form<std::vector<T>>::traverse(ar, elements);
+      if constexpr (Ar::decoding) value = std::valarray<T>(elements.data(), elements.size());
+    } else if constexpr (Ar::decoding) {
+      const std::size_t n = ar.length(takes_no_bytes<T>);
+      ar.template expect_block<T>(n);
+      value.resize(n);
+      ar.block(data(), n);
+    } else {
+      ar.length(value.size());
+      ar.block(data(), value.size());
+    }
   }
 };
 
