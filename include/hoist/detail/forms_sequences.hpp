@@ -4,6 +4,7 @@
 #include <hoist/detail/forms.hpp>
 #include <hoist/detail/packing.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bitset>
 #include <cstddef>
@@ -169,7 +170,10 @@ struct Form<std::valarray<T>> : FormOf<T> {
       if constexpr (!Ar::decoding) elements.assign(std::begin(value), std::end(value));
       const typename Ar::UserCode temporary(ar);
       Form<std::vector<T>>::traverse(ar, elements);
-      if constexpr (Ar::decoding) value = std::valarray<T>(elements.data(), elements.size());
+      if constexpr (Ar::decoding) {
+        value.resize(elements.size());
+        std::move(elements.begin(), elements.end(), std::begin(value));
+      }
     } else if constexpr (Ar::decoding) {
       const std::size_t n = ar.length(takes_no_bytes<T>);
       ar.template expect_block<T>(n);
