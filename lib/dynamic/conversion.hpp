@@ -17,8 +17,25 @@
 
 namespace hoist::detail {
 
+/// Is told of a value part by part, so that the whole is nowhere.
+class ValueVisitor {
+ public:
+  virtual ~ValueVisitor();
+  /// A part that is not told of in parts: numbers, text, arrays.
+  virtual void part(Value value) = 0;
+  /// A list, tuple or set of `n` parts, or a dict of `n` keys that are each followed by a part, comes
+  /// next, and is over.
+  virtual void begin(Value::Kind kind, std::size_t n) = 0;
+  virtual void end() = 0;
+  /// The part that is over is the object of that number, counted from 1; that object comes once more.
+  virtual void object(std::size_t number) = 0;
+  virtual void object_again(std::size_t number) = 0;
+};
+
 /// Reads an encoded value of that schema. Throws DamagedData, LimitExceeded (more than `max_nodes`
 /// values) or CannotTravel (objects that refer to themselves).
+void visit_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_nodes,
+                 ValueVisitor& visitor);
 Value read_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_nodes);
 
 /// The text or bytes that come next, as a value of that kind.
@@ -39,7 +56,7 @@ EncodedValue encode_as(const SchemaNode& schema, const Value& value, bool mapped
 
 /// An encoded value in memory. Segments with an owner are shared, and no longer the encoded value's when
 /// they have been taken; others are borrowed (`keep_alive` keeps the memory; null: the caller does).
-class SharingSource final : public DecodeSource {
+class SharingSource : public DecodeSource {
  public:
   SharingSource(Encoded& encoded, std::shared_ptr<const void> keep_alive)
       : meta_(encoded.meta), segments_(encoded.segments), keep_(std::move(keep_alive)) {}
@@ -48,6 +65,15 @@ class SharingSource final : public DecodeSource {
   void read_segment(std::byte* to, std::size_t bytes) override;
   std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
   bool lends() const override { return true; }
+
+ protected:
+  SharingSource() = default;
+  void refill(std::span<const std::byte> meta, std::span<Segment> segments) {
+    meta_ = meta;
+    segments_ = segments;
+  }
+  /// More is asked for than there is: refills, if there is more to come.
+  virtual void used_up() {}
 
  private:
   std::span<const std::byte> meta_;

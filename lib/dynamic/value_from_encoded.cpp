@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/error.hpp>
 
+#include <algorithm>
 #include <cstring>
 
 #include "dynamic/conversion.hpp"
@@ -15,14 +16,86 @@ namespace {
 
 using Node = SchemaNode;
 
+/// Puts the parts that it is told of together.
+class Builder final : public ValueVisitor {
+ public:
+  Value take() { return std::move(whole_); }
+
+  void part(Value value) override { last() = std::move(value); }
+  void begin(Kind kind, std::size_t n) override {
+    auto& items = open_.emplace_back(kind).items;
+    items.reserve(std::min(n, std::size_t{1024}));  // `n` is only what the file says
+  }
+  void end() override {
+    const Kind kind = open_.back().kind;
+    std::vector<Value> items = std::move(open_.back().items);
+    open_.pop_back();
+    part(kind == Kind::dict ? dict(items) : Value::sequence(kind, std::move(items)));
+  }
+  void object(std::size_t number) override {
+    objects_.resize(std::max(objects_.size(), number));
+    objects_[number - 1] = open_.empty() ? whole_ : open_.back().items.back();
+  }
+  void object_again(std::size_t number) override { part(objects_[number - 1]); }
+
+ private:
+  /// Where the next part belongs.
+  Value& last() { return open_.empty() ? whole_ : open_.back().items.emplace_back(); }
+
+  static Value dict(std::vector<Value>& items) {
+    std::vector<Value::Entry> entries;
+    entries.reserve(items.size() / 2);
+    for (std::size_t i = 0; i + 1 < items.size(); i += 2) {
+      entries.emplace_back(std::move(items[i]), std::move(items[i + 1]));
+    }
+    return Value::dict(std::move(entries));
+  }
+
+  struct Open {
+    explicit Open(Kind k) : kind(k) {}
+    Kind kind;
+    std::vector<Value> items;
+  };
+  std::vector<Open> open_;
+  Value whole_;
+  std::vector<Value> objects_;
+};
+
 class Reader {
  public:
-  Reader(Decoder& decoder, std::uint64_t max_nodes) : decoder_(decoder), nodes_left_(max_nodes) {}
+  Reader(Decoder& decoder, std::uint64_t max_nodes, ValueVisitor& visitor)
+      : decoder_(decoder), nodes_left_(max_nodes), visitor_(visitor) {}
 
   /// `key`: the value has to be hashable in Python, so lists become tuples.
-  Value read(const Node& node, bool key = false) {
+  void read(const Node& node, bool key = false) {
     const Decoder::Depth depth(decoder_);
     count(1);
+    switch (node.kind) {
+      case Node::Kind::list: return elements_of(node.part(0), length(node), key);
+      case Node::Kind::fixed_list: return elements_of(node.part(0), node.count, key);
+      case Node::Kind::set: return items(Kind::set, node.part(0), length(node), true);
+      case Node::Kind::map: return map(node);
+      case Node::Kind::tuple:
+      case Node::Kind::object: return tuple(node, key);
+      case Node::Kind::structure: return key ? tuple(node, true) : structure(node);
+      case Node::Kind::variant: {
+        const std::size_t index = decoder_.length();
+        if (index >= node.parts.size()) Decoder::throw_damaged();
+        return read(node.part(index), key);
+      }
+      case Node::Kind::maybe: {
+        const auto present = scalar<unsigned char>();
+        if (present > 1) Decoder::throw_damaged();
+        return present == 1 ? read(node.part(0), key) : visitor_.part({});
+      }
+      case Node::Kind::shared: return shared(node, key);
+      case Node::Kind::quantity: return read(node.part(0), key);
+      default: visitor_.part(single(node));
+    }
+  }
+
+ private:
+  Value single(const Node& node) {
     switch (node.kind) {
       case Node::Kind::boolean: {
         const auto byte = scalar<unsigned char>();
@@ -42,35 +115,11 @@ class Reader {
         decode_value(decoder_, value);
         return value;
       }
-      case Node::Kind::list: return list(node, key);
-      case Node::Kind::fixed_list: return fixed_list(node, key);
-      case Node::Kind::set: {
-        const std::size_t n = decoder_.length(no_bytes(node.part(0)));
-        return Value::set(items(node.part(0), n, true));
-      }
-      case Node::Kind::map: return map(node);
-      case Node::Kind::tuple:
-      case Node::Kind::object: return Value::tuple(parts(node, key));
-      case Node::Kind::structure: return structure(node, key);
-      case Node::Kind::variant: {
-        const std::size_t index = decoder_.length();
-        if (index >= node.parts.size()) Decoder::throw_damaged();
-        return read(node.part(index), key);
-      }
-      case Node::Kind::maybe: {
-        const auto present = scalar<unsigned char>();
-        if (present > 1) Decoder::throw_damaged();
-        return present == 1 ? read(node.part(0), key) : Value();
-      }
-      case Node::Kind::shared: return shared(node, key);
       case Node::Kind::array: return array(node);
-      case Node::Kind::quantity: return read(node.part(0), key);
-      case Node::Kind::back: break;
+      default: Decoder::throw_damaged();
     }
-    Decoder::throw_damaged();
   }
 
- private:
   template <class T>
   T scalar() {
     T value{};
@@ -182,85 +231,73 @@ class Reader {
         DType{.kind = 'b', .itemsize = 1}, {n}, Order::c, std::move(storage), data});
   }
 
-  Value list(const Node& node, bool key) {
-    const Node& part = node.part(0);
-    const std::size_t n = decoder_.length(no_bytes(part));
-    return elements_of(part, n, key);
-  }
-  Value fixed_list(const Node& node, bool key) {
-    return elements_of(node.part(0), node.count, key);
-  }
-  Value elements_of(const Node& part, std::size_t n, bool key) {
+  std::size_t length(const Node& node) { return decoder_.length(no_bytes(node.part(0))); }
+
+  void elements_of(const Node& part, std::size_t n, bool key) {
     const auto layout = element_layout(part);
-    Value value;
-    if (layout && layout->block) {
-      value = block(layout->dtype, {n});
-    } else if (part.kind == Node::Kind::boolean) {
-      value = bools(n);
-    } else {
-      auto all = items(part, n, key);
-      return key ? Value::tuple(std::move(all)) : Value::list(std::move(all));
+    const bool is_block = layout && layout->block;
+    if (!is_block && part.kind != Node::Kind::boolean) {
+      return items(key ? Kind::tuple : Kind::list, part, n, key);
     }
-    if (!key) return value;
+    Value value = is_block ? block(layout->dtype, {n}) : bools(n);
+    if (!key) return visitor_.part(std::move(value));
     count(n);
-    std::vector<Value> all;
     const auto& elements = value.elements();
     const std::size_t total = elements.size();
+    visitor_.begin(Kind::tuple, total);
     for (std::size_t i = 0; i < total; ++i) {
-      all.push_back(element_value(elements.dtype, elements.data + i * elements.dtype.itemsize));
+      visitor_.part(element_value(elements.dtype, elements.data + i * elements.dtype.itemsize));
     }
-    return Value::tuple(std::move(all));
+    visitor_.end();
   }
 
-  std::vector<Value> items(const Node& part, std::size_t n, bool key) {
-    std::vector<Value> all;
-    all.reserve(decoder_.plausible(n));
-    for (std::size_t i = 0; i < n; ++i) all.push_back(read(part, key));
-    return all;
-  }
-  std::vector<Value> parts(const Node& node, bool key) {
-    std::vector<Value> all;
-    for (std::size_t i = 0; i < node.parts.size(); ++i) all.push_back(read(node.part(i), key));
-    return all;
+  void items(Kind kind, const Node& part, std::size_t n, bool key) {
+    visitor_.begin(kind, n);
+    for (std::size_t i = 0; i < n; ++i) read(part, key);
+    visitor_.end();
   }
 
-  Value map(const Node& node) {
+  void tuple(const Node& node, bool key) {
+    visitor_.begin(Kind::tuple, node.parts.size());
+    for (std::size_t i = 0; i < node.parts.size(); ++i) read(node.part(i), key);
+    visitor_.end();
+  }
+
+  void map(const Node& node) {
     const std::size_t n = decoder_.length();
-    std::vector<Value::Entry> entries;
-    entries.reserve(decoder_.plausible(n));
+    visitor_.begin(Kind::dict, n);
     for (std::size_t i = 0; i < n; ++i) {
-      Value key = read(node.part(0), true);
-      entries.emplace_back(std::move(key), read(node.part(1)));
+      read(node.part(0), true);
+      read(node.part(1));
     }
-    return Value::dict(std::move(entries));
+    visitor_.end();
   }
 
-  Value structure(const Node& node, bool key) {
-    if (key) return Value::tuple(parts(node, true));
-    std::vector<Value::Entry> entries;
+  void structure(const Node& node) {
+    visitor_.begin(Kind::dict, node.parts.size());
     for (std::size_t i = 0; i < node.parts.size(); ++i) {
-      entries.emplace_back(node.names[i], read(node.part(i)));
+      visitor_.part(node.names[i]);
+      read(node.part(i));
     }
-    return Value::dict(std::move(entries));
+    visitor_.end();
   }
 
-  Value shared(const Node& node, bool key) {
+  void shared(const Node& node, bool key) {
     const std::size_t number = decoder_.length();
-    if (number == 0) return {};
+    if (number == 0) return visitor_.part({});
     if (number <= objects_.size()) {
-      const auto& known = objects_[number - 1];
-      if (!known.done) {
+      if (!objects_[number - 1]) {
         throw CannotTravel(
             "an object behind a shared_ptr refers to itself: that can only be read "
             "as its own type");
       }
-      return known.value;
+      return visitor_.object_again(number);
     }
     if (number != objects_.size() + 1) Decoder::throw_damaged();
-    objects_.push_back({});
-    Value value = read(node.part(0), key);
-    objects_[number - 1] = {value, true};
-    return value;
+    objects_.push_back(false);
+    read(node.part(0), key);
+    visitor_.object(number);
+    objects_[number - 1] = true;
   }
 
   Value array(const Node& node) {
@@ -285,20 +322,25 @@ class Reader {
     return Value(std::move(elements));
   }
 
-  struct Object {
-    Value value;
-    bool done = false;
-  };
-
   Decoder& decoder_;
   std::uint64_t nodes_left_;
-  std::vector<Object> objects_;
+  ValueVisitor& visitor_;
+  std::vector<bool> objects_;  // whether each is whole
 };
 
 }  // namespace
 
+ValueVisitor::~ValueVisitor() = default;
+
+void visit_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_nodes,
+                 ValueVisitor& visitor) {
+  Reader(decoder, max_nodes, visitor).read(schema);
+}
+
 Value read_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_nodes) {
-  return Reader(decoder, max_nodes).read(schema);
+  Builder builder;
+  visit_value(schema, decoder, max_nodes, builder);
+  return builder.take();
 }
 
 Value value_from_encoded(const std::string& schema, std::shared_ptr<const Encoded> encoded) {
@@ -318,9 +360,13 @@ Value value_from_encoded(const std::string& schema, std::shared_ptr<const Encode
   return value;
 }
 
-std::span<const std::byte> SharingSource::next_meta() { return std::exchange(meta_, {}); }
+std::span<const std::byte> SharingSource::next_meta() {
+  if (meta_.empty()) used_up();
+  return std::exchange(meta_, {});
+}
 
 void SharingSource::expect_segment(std::size_t bytes) {
+  if (segments_.empty()) used_up();
   if (segments_.empty() || segments_.front().bytes != bytes) Decoder::throw_damaged();
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "dynamic/conversion.hpp"
+#include "dynamic/encoded_stream.hpp"
 #include "dynamic/schema_types.hpp"
 #include "formats/input.hpp"
 #include "formats/npy.hpp"
@@ -104,6 +105,15 @@ const char* default_codec(Format format) { return format == Format::pickle ? "zl
 
 void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsigned threads,
                   const Schema& schema, const EncodeCall& call) {
+  if (format == Format::pickle && schema.text != untyped_schema) {
+    const ParsedSchema parsed(schema.text);
+    return read_while_encoding([&](Encoder& encoder) { call.run(call.value, encoder); },
+                               [&](DecodeSource& source) {
+                                 Decoder decoder(source);
+                                 write_pickle(out, parsed.root(), decoder, compressed);
+                                 decoder.finish();
+                               });
+  }
   Encoded encoded;
   const Value value = value_of(schema, call, encoded);
   switch (format) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <unordered_set>
 
+#include "dynamic/schema_parser.hpp"
 #include "formats/input.hpp"
 
 // Python's pickles and the files of its joblib; what hoist takes and writes: docs/formats/pickle.md.
@@ -26,5 +27,7 @@ std::unordered_set<const Value::Node*> repeated_parts(const Value& value);
 /// Writes a file that every joblib from 0.11 on loads. `compressed`: the stream will be, so its
 /// arrays must not promise to be mappable.
 void write_pickle(ByteSink& out, const Value& value, bool compressed);
+/// Likewise, as it comes out of a decoder: only the part at hand is in memory.
+void write_pickle(ByteSink& out, const SchemaNode& schema, Decoder& decoder, bool compressed);
 
 }  // namespace hoist::detail

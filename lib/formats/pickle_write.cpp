@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "dynamic/conversion.hpp"
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
 #include "formats/pickle.hpp"
@@ -21,16 +22,37 @@ constexpr std::uint64_t array_align = 64;
 constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
 
 /// Opcodes of protocol 4, without frames: every Python from 3.4 on loads them.
-class PickleWriter {
+class PickleWriter final : public ValueVisitor {
  public:
   PickleWriter(ByteSink& out, bool compressed) : out_(out), compressed_(compressed) {}
 
-  void write(const Value& value) {
-    repeated_ = repeated_parts(value);
-    text("\x80\x04");
-    put(value);
+  void start() { text("\x80\x04"); }
+  void finish() {
     text(".");
     flush();
+  }
+
+  /// Of what a value has in it several times there is one object.
+  void part(Value value) override {
+    repeated_ = repeated_parts(value);
+    put(value);
+    memo_.clear();
+  }
+
+  void begin(Kind kind, std::size_t n) override {
+    enter();
+    open(kind, n);
+  }
+  void end() override {
+    close();
+    leave(nullptr);
+  }
+
+  void object(std::size_t number) override { memo('q', 'r', objects_[number] = memos_++); }
+  void object_again(std::size_t number) override {
+    enter();
+    memo('h', 'j', objects_.at(number));
+    leave(nullptr);
   }
 
  private:
@@ -42,6 +64,7 @@ class PickleWriter {
   }
   void text(std::string_view bytes) {
     position_ += bytes.size();
+    if (in_key_) key_ += bytes;
     if (bytes.size() >= buffer_bytes) {
       flush();
       out_.write(std::as_bytes(std::span(bytes)));
@@ -134,6 +157,9 @@ class PickleWriter {
   void tuple(std::size_t n, PutItems put_items) {
     if (n > 3) op('(');
     put_items();
+    end_tuple(n);
+  }
+  void end_tuple(std::size_t n) {
     op(n == 0 ? ')' : n > 3 ? 't' : static_cast<unsigned char>(0x84 + n));
   }
   void extents(const Shape& shape) {
@@ -259,19 +285,17 @@ class PickleWriter {
     text(wrapper(value.dtype(), value.shape(), value.order(), false));
     text("\x80\x04");
     auto outer = std::exchange(memo_, {});
+    const std::uint32_t outer_memos = std::exchange(memos_, 0);
     plain_arrays_ = true;
     plain_objects(value);
     plain_arrays_ = false;
     memo_ = std::move(outer);
+    memos_ = outer_memos;
     op('.');
   }
 
   void plain_objects(const Value& value) {
-    reconstruct(value.shape(), value.dtype(), value.order(), [&] {
-      text("](");
-      for (const Value& item : value.items()) put(item);
-      op('e');
-    });
+    reconstruct(value.shape(), value.dtype(), value.order(), [&] { sequence(Kind::list, value); });
   }
 
   template <class PutData>
@@ -291,29 +315,74 @@ class PickleWriter {
 
   // --- values -------------------------------------------------------------------------------------
 
-  void items(const Value& value) {
+  /// A part comes next.
+  void enter() {
+    if (++depth_ > max_depth) throw_too_deep();
+    if (open_.empty() || open_.back().kind != Kind::dict || open_.back().done % 2 != 0) return;
+    in_key_ = true;
+    key_.clear();
+  }
+  /// It is over. `value`: for a message.
+  void leave(const Value* value) {
+    --depth_;
+    if (open_.empty()) return;
+    Open& open = open_.back();
+    if (open.kind == Kind::dict && open.done % 2 == 0) {
+      in_key_ = false;
+      if (open.done > 0 && key_ == open.last_key) throw_twice(value);
+      std::swap(key_, open.last_key);
+    }
+    ++open.done;
+  }
+  /// Equal keys of a multimap stand side by side.
+  [[noreturn]] static void throw_twice(const Value* key) {
+    throw BadArgument("a Python dict can't have " +
+                      (key != nullptr ? "the key " + key->to_string(60) : std::string("a key")) +
+                      " twice, as this multimap has");
+  }
+
+  /// Around the parts of what has some.
+  [[gnu::noinline]] void open(Kind kind, std::size_t n) {
+    open_.push_back({kind, n, 0, {}});
+    switch (kind) {
+      case Kind::list: text(n > 0 ? "](" : "]"); break;
+      case Kind::set: text("\x8F("); break;
+      case Kind::dict: text(n > 0 ? "}(" : "}"); break;
+      case Kind::frozen_set: op('('); break;
+      default:
+        if (n > 3) op('(');
+    }
+  }
+  [[gnu::noinline]] void close() {
+    const std::size_t n = open_.back().n;
+    switch (open_.back().kind) {
+      case Kind::list: text(n > 0 ? "e" : ""); break;
+      case Kind::set: op(0x90); break;
+      case Kind::dict: text(n > 0 ? "u" : ""); break;
+      case Kind::frozen_set: op(0x91); break;
+      default: end_tuple(n);
+    }
+    open_.pop_back();
+  }
+
+  void sequence(Kind kind, const Value& value) {
+    open(kind, value.items().size());
     for (const Value& item : value.items()) put(item);
+    close();
   }
 
   void dict(const Value& value) {
-    op('}');
-    const auto& entries = value.entries();
-    if (entries.empty()) return;
-    op('(');
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      if (i > 0 && entries[i].first == entries[i - 1].first) {
-        throw BadArgument("a Python dict can't have the key " + entries[i].first.to_string(60) +
-                          " twice, as this multimap has");
-      }
-      put(entries[i].first);
-      put(entries[i].second);
+    open(Kind::dict, value.entries().size());
+    for (const auto& [key, part] : value.entries()) {
+      put(key);
+      put(part);
     }
-    op('u');
+    close();
   }
 
   [[gnu::noinline]] void call(std::string_view module, std::string_view name, const Value& value) {
     global(module, name);
-    tuple(value.items().size(), [&] { items(value); });
+    sequence(Kind::tuple, value);
     op('R');
   }
 
@@ -356,12 +425,12 @@ class PickleWriter {
   }
 
   void put(const Value& value) {
-    if (++depth_ > max_depth) throw_too_deep();
+    enter();
     if (!fetch(value)) {
       put_new(value);
       remember(value);
     }
-    --depth_;
+    leave(&value);
   }
 
   [[gnu::noinline]] bool fetch(const Value& value) {
@@ -374,9 +443,7 @@ class PickleWriter {
   /// Only when it is complete: values never hold themselves.
   [[gnu::noinline]] void remember(const Value& value) {
     if (!repeated_.contains(value.node())) return;
-    const auto index = static_cast<std::uint32_t>(memo_.size());
-    memo_.emplace(value.node(), index);
-    memo('q', 'r', index);
+    memo('q', 'r', memo_[value.node()] = memos_++);
   }
 
   void memo(unsigned char short_op, unsigned char long_op, std::uint32_t index) {
@@ -393,24 +460,9 @@ class PickleWriter {
   void put_new(const Value& value) {
     switch (value.kind()) {
       case Kind::list:
-        op(']');
-        if (!value.items().empty()) {
-          op('(');
-          items(value);
-          op('e');
-        }
-        break;
-      case Kind::tuple: tuple(value.items().size(), [&] { items(value); }); break;
+      case Kind::tuple:
       case Kind::set:
-        text("\x8F(");
-        items(value);
-        op(0x90);
-        break;
-      case Kind::frozen_set:
-        op('(');
-        items(value);
-        op(0x91);
-        break;
+      case Kind::frozen_set: sequence(value.kind(), value); break;
       case Kind::dict: dict(value); break;
       case Kind::objects: objects(value); break;
       case Kind::slice: call("builtins", "slice", value); break;
@@ -465,20 +517,43 @@ class PickleWriter {
     }
   }
 
+  /// What is around the part at hand.
+  struct Open {
+    Kind kind;
+    std::size_t n;         // parts, or entries
+    std::size_t done;      // parts; each key is one, too
+    std::string last_key;  // as it was written
+  };
+
   ByteSink& out_;
   bool compressed_;
   std::uint64_t position_ = 0;
   std::string buffer_;
   bool plain_arrays_ = false;  // inside an array of objects
+  std::vector<Open> open_;
+  int depth_ = 0;
+  bool in_key_ = false;
+  std::string key_;  // of the dict that is the innermost but for what is in the key itself
   std::unordered_set<const Value::Node*> repeated_;
   std::unordered_map<const Value::Node*, std::uint32_t> memo_;
-  int depth_ = 0;
+  std::unordered_map<std::size_t, std::uint32_t> objects_;
+  std::uint32_t memos_ = 0;
 };
 
 }  // namespace
 
 void write_pickle(ByteSink& out, const Value& value, bool compressed) {
-  PickleWriter(out, compressed).write(value);
+  PickleWriter writer(out, compressed);
+  writer.start();
+  writer.part(value);
+  writer.finish();
+}
+
+void write_pickle(ByteSink& out, const SchemaNode& schema, Decoder& decoder, bool compressed) {
+  PickleWriter writer(out, compressed);
+  writer.start();
+  visit_value(schema, decoder, ~std::uint64_t{0}, writer);
+  writer.finish();
 }
 
 }  // namespace hoist::detail

@@ -4,7 +4,12 @@
 #include <hoist/error.hpp>
 #include <hoist/value.hpp>
 
+#include <filesystem>
+#include <iterator>
+#include <map>
 #include <memory>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -148,4 +153,110 @@ TEST_CASE("large texts of every kind are what they were, and damaged ones are re
     CHECK_THROWS_AS(line("S'" + a + bad), hoist::DamagedData);
     CHECK_THROWS_AS(line(std::string("S'") + bad), hoist::DamagedData);
   }
+}
+
+// --- typed values go into a pickle while they are encoded, a MiB at a time ----------------------
+
+namespace {
+
+struct Person {
+  std::string name;
+  std::shared_ptr<Person> parent;
+  std::vector<double> heights;
+};
+
+/// Some MiB of small parts.
+std::vector<std::string> many_texts() {
+  std::vector<std::string> all;
+  for (int i = 0; i < 100000; ++i) all.push_back("text number " + std::to_string(i));
+  return all;
+}
+
+struct Fragile {
+  std::vector<std::string> texts = many_texts();
+  int fails_at = -1;
+  template <class Ar>
+  void serialize(Ar& ar) {
+    for (int i = 0; i < 3; ++i) {
+      if (i == fails_at) throw std::runtime_error("no more");
+      ar(texts);
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("large values of small parts come back from pickles") {
+  const TempDir dir;
+  const auto texts = many_texts();
+  std::map<std::string, std::vector<std::vector<std::string>>> nested{
+      {"a", {texts, {"x"}}}, {"b", {}}, {"c", {{}, texts}}};
+  std::vector<std::vector<double>> rows;
+  for (std::size_t i = 0; i < 3000; ++i) rows.emplace_back(i, static_cast<double>(i));
+  for (const char* extension : {".pkl", ".joblib", ".pkl.gz"}) {
+    CAPTURE(extension);
+    const auto path = dir / ("value" + std::string(extension));
+    dump(texts, path);
+    CHECK(load<std::vector<std::string>>(path) == texts);
+    dump(nested, path);
+    CHECK((load<decltype(nested)>(path) == nested));
+    dump(rows, path);
+    CHECK((load<decltype(rows)>(path) == rows));
+    dump(std::set<std::string>(texts.begin(), texts.end()), path);
+    CHECK(load<std::set<std::string>>(path).size() == texts.size());
+  }
+}
+
+TEST_CASE("objects behind shared pointers stay one in a pickle of many parts") {
+  const TempDir dir;
+  std::vector<std::shared_ptr<Person>> people{std::make_shared<Person>(Person{"first", {}, {}})};
+  for (int i = 0; i < 40000; ++i) {
+    people.push_back(std::make_shared<Person>(
+        Person{"person number " + std::to_string(i), people[static_cast<std::size_t>(i) / 2], {}}));
+  }
+  people.emplace_back();
+  people.push_back(people[7]);
+  dump(people, dir / "people.pkl");
+  const auto again = load<std::vector<std::shared_ptr<Person>>>(dir / "people.pkl");
+  REQUIRE(again.size() == people.size());
+  CHECK(again.back() == again[7]);
+  CHECK(again[again.size() - 2] == nullptr);
+  std::size_t right = 0;
+  for (std::size_t i = 1; i <= 40000; ++i) {
+    right += again[i]->parent == again[(i - 1) / 2] && again[i]->name == people[i]->name ? 1 : 0;
+  }
+  CHECK(right == 40000);
+  const std::map<std::shared_ptr<int>, std::shared_ptr<int>> same{
+      {std::make_shared<int>(1), std::make_shared<int>(2)}};
+  dump(same, dir / "same.pkl");
+  CHECK(*load<std::map<std::shared_ptr<int>, std::shared_ptr<int>>>(dir / "same.pkl")
+             .begin()
+             ->second == 2);
+
+  const auto circle = std::make_shared<Person>();
+  circle->parent = circle;
+  CHECK_THROWS_AS(dump(circle, dir / "circle.pkl"), hoist::CannotTravel);
+  circle->parent = nullptr;
+}
+
+TEST_CASE("a dump to a pickle that ends midway leaves the old file") {
+  const TempDir dir;
+  for (const char* extension : {".pkl", ".pkl.zst"}) {
+    const auto path = dir / ("value" + std::string(extension));
+    dump(7, path);
+    Fragile fragile;
+    for (fragile.fails_at = 0; fragile.fails_at < 3; ++fragile.fails_at) {
+      CHECK_THROWS_WITH_AS(dump(fragile, path), "no more", std::runtime_error);
+    }
+    std::multimap<std::string, std::string> twice;
+    for (const auto& text : many_texts()) twice.emplace(text, text);
+    twice.emplace("z", "1");
+    twice.emplace("z", "2");
+    CHECK_THROWS_WITH_AS(dump(twice, path), doctest::Contains("can't have the key 'z' twice"),
+                         hoist::BadArgument);
+    std::multimap<std::pair<int, int>, int> pairs{{{1, 2}, 3}, {{1, 2}, 4}};
+    CHECK_THROWS_AS(dump(pairs, path), hoist::BadArgument);
+    CHECK(load<int>(path) == 7);
+  }
+  CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 2);
 }

@@ -14,6 +14,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <valarray>
 #include <vector>
 
 #include "support/peak_memory.hpp"
@@ -105,6 +106,29 @@ TEST_CASE("vectors and texts are not in memory twice while they are dumped or lo
   for (const char* name : {"b.npy", "b.npz", "b.pkl"}) check_load(both.text, dir / name, large);
   check_dump(both, dir / "both.npz");
   check_load(both, dir / "both.npz", 2 * large);
+}
+
+// They went through a tree of Values, several times as big as they are.
+TEST_CASE("many small parts are not in memory twice while they are dumped") {
+  if (support::sanitized) return;
+  const TempDir dir;
+  std::vector<std::string> texts;
+  std::map<std::string, Numbers> rows;
+  for (int i = 0; i < 500000; ++i)
+    texts.push_back("text of some length, number " + std::to_string(i));
+  for (int i = 0; i < 50000; ++i) rows.emplace("row " + std::to_string(i), Numbers(100, i));
+  const std::vector<Both> both(10000, {Numbers(300, 1.5), std::string(1000, 'x')});
+  for (const char* name : {"v.joblib", "v.pkl.zst"}) {
+    check_dump(texts, dir / name);
+    CHECK((load<std::vector<std::string>>(dir / name) == texts));
+    check_dump(rows, dir / name);
+    CHECK((load<std::map<std::string, Numbers>>(dir / name) == rows));
+    check_dump(both, dir / name);
+    CHECK((load<std::vector<Both>>(dir / name) == both));
+  }
+  const std::valarray<double> valarray(1.5, large / sizeof(double));
+  check_dump(valarray, dir / "v.hoist");
+  check_dump(valarray, dir / "v.npy");
 }
 
 // Their directory stands at their end, so they had been held whole.

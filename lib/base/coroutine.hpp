@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+#include <memory>
+
+namespace hoist::detail {
+
+/// A function with a stack of its own, which takes turns with whoever resumes it. It is for two halves
+/// that each want to be the caller of the other: one of them goes into the coroutine, and both stay
+/// plain recursive code on one thread. What users have written is never run inside.
+///
+/// A turn costs a system call, the stack as much memory as is used of it. Used by one thread.
+class Coroutine {
+ public:
+  /// `body` begins with the first resume(). Throws SystemError where there is no memory for a stack.
+  explicit Coroutine(std::function<void()> body);
+  Coroutine(const Coroutine&) = delete;
+  Coroutine& operator=(const Coroutine&) = delete;
+  /// Where `body` is suspended, unwinds it.
+  ~Coroutine();
+
+  /// Runs `body` until it suspends or ends. Throws what it throws.
+  void resume();
+  /// Called by `body`: returns when it is resumed.
+  void suspend();
+  /// Whether `body` has ended.
+  bool done() const noexcept;
+  /// Whether the caller is `body`.
+  bool inside() const noexcept;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace hoist::detail

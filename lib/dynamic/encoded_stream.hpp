@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <functional>
+
+#include "dynamic/conversion.hpp"
+
+namespace hoist::detail {
+
+/// Encodes a value and has it read as it is encoded, a stretch of about a MiB at a time, so that the
+/// whole of it is nowhere. `read` must read all; it runs inside a coroutine, unless all is one stretch.
+void read_while_encoding(const std::function<void(Encoder&)>& encode,
+                         const std::function<void(DecodeSource&)>& read);
+
+}  // namespace hoist::detail
