@@ -53,6 +53,8 @@ struct EncodedValue {
 /// WrongType naming the place inside the value and what differs.
 /// `mapped`: arrays are used where they lie or not at all.
 EncodedValue encode_as(const SchemaNode& schema, const Value& value, bool mapped);
+/// Likewise, a stretch at a time; parts that nobody else has are given up as they are handed over.
+void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to);
 
 /// An encoded value in memory. Segments with an owner are shared, and no longer the encoded value's when
 /// they have been taken; others are borrowed (`keep_alive` keeps the memory; null: the caller does).

@@ -21,6 +21,14 @@ void ValueWriter::mismatch(const Node& node, const Value& value) const {
   mismatch("is " + value.kind_name() + " where " + cut(node.text) + " is asked for");
 }
 
+void ValueWriter::write_part(const Node& node, const Value& part) {
+  const bool sole = sole_;
+  sole_ = sole && !part.is_shared();
+  write(node, part);
+  sole_ = sole;
+  if (sole) const_cast<Value&>(part) = {};
+}
+
 void ValueWriter::write(const Node& node, const Value& value) {
   const Encoder::Depth depth(encoder_);
   switch (node.kind) {
@@ -79,9 +87,18 @@ std::size_t ValueWriter::length_of(const Node& node, const Value& value) const {
   mismatch(node, value);
 }
 
-Value ValueWriter::item(const Node& node, const Value& value, std::size_t i) {
+void ValueWriter::write_item(const Node& node, const Value& value, std::size_t i,
+                             const Node& part) {
+  const Step step(*this, std::to_string(i));
   if (value.kind() == Kind::objects && value.shape().size() != 1) mismatch(node, value);
-  if (value.kind() != Kind::array) return value.items()[i];
+  if (value.kind() == Kind::array) {
+    write(part, element(node, value, i));
+  } else {
+    write_part(part, value.items()[i]);
+  }
+}
+
+Value ValueWriter::element(const Node& node, const Value& value, std::size_t i) {
   const auto& elements = value.elements();
   if (elements.shape.size() == 1) {
     return element_value(elements.dtype, elements.data + i * elements.dtype.itemsize);
@@ -96,10 +113,7 @@ void ValueWriter::items(const Node& node, const Value& value, std::size_t expect
     mismatch("has " + std::to_string(n) + " items where " + cut(node.text) + " has " +
              std::to_string(expected));
   }
-  for (std::size_t i = 0; i < n; ++i) {
-    const Step step(*this, std::to_string(i));
-    write(node.part(0), item(node, value, i));
-  }
+  for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, node.part(0));
 }
 
 bool ValueWriter::write_block(const Node& part, const Value& value,
@@ -140,10 +154,7 @@ void ValueWriter::list(const Node& node, const Value& value) {
     // The elements of a block stand side by side: in one piece from the threshold on.
     ValueWriter inner(mapped_);
     inner.path_ = path_;
-    for (std::size_t i = 0; i < n; ++i) {
-      const Step step(inner, std::to_string(i));
-      inner.write(part, item(node, value, i));
-    }
+    for (std::size_t i = 0; i < n; ++i) inner.write_item(node, value, i, part);
     const Encoded encoded = inner.encoder_.take();
     if (!encoded.segments.empty()) mismatch(node, value);
     const Value& kept = made_.emplace_back(Value::bytes(
@@ -151,19 +162,13 @@ void ValueWriter::list(const Node& node, const Value& value) {
     encoder_.block(kept.as_bytes().data(), kept.as_bytes().size());
     return;
   }
-  for (std::size_t i = 0; i < n; ++i) {
-    const Step step(*this, std::to_string(i));
-    write(part, item(node, value, i));
-  }
+  for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, part);
 }
 
 void ValueWriter::set(const Node& node, const Value& value) {
   const std::size_t n = length_of(node, value);
   encoder_.length(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    const Step step(*this, std::to_string(i));
-    write(node.part(0), item(node, value, i));
-  }
+  for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, node.part(0));
 }
 
 void ValueWriter::tuple(const Node& node, const Value& value) {
@@ -172,10 +177,7 @@ void ValueWriter::tuple(const Node& node, const Value& value) {
     mismatch("has " + std::to_string(n) + " items where " + cut(node.text) + " has " +
              std::to_string(node.parts.size()));
   }
-  for (std::size_t i = 0; i < n; ++i) {
-    const Step step(*this, std::to_string(i));
-    write(node.part(i), item(node, value, i));
-  }
+  for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, node.part(i));
 }
 
 // --- by name -------------------------------------------------------------------------------------
@@ -185,8 +187,8 @@ void ValueWriter::map(const Node& node, const Value& value) {
   encoder_.length(value.entries().size());
   for (const auto& [key, part] : value.entries()) {
     const Step step(*this, key.to_string(60));
-    write(node.part(0), key);
-    write(node.part(1), part);
+    write_part(node.part(0), key);
+    write_part(node.part(1), part);
   }
 }
 
@@ -208,7 +210,7 @@ void ValueWriter::structure(const Node& node, const Value& value) {
       mismatch("has no \"" + node.names[i] + "\", which " + cut(node.text) + " has");
     }
     const Step step(*this, "\"" + node.names[i] + "\"");
-    write(node.part(i), *part);
+    write_part(node.part(i), *part);
   }
 }
 
@@ -301,6 +303,10 @@ Value::Elements ValueWriter::array_elements(const Node& node, const Value& value
 
 EncodedValue encode_as(const SchemaNode& schema, const Value& value, bool mapped) {
   return ValueWriter(mapped).run(schema, value);
+}
+
+void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to) {
+  ValueWriter(mapped, &to).give_up(schema, std::move(value));
 }
 
 void decode_from_value(const Value& value, const std::string& schema, void* to,

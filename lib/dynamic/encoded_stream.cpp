@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dynamic/encoded_stream.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <vector>
 
@@ -13,34 +15,41 @@ namespace {
 /// What one half encodes and the other reads; they take turns.
 class EncodedStream final : public EncodeSink, public SharingSource {
  public:
-  explicit EncodedStream(std::function<void(DecodeSource&)> read) : read_(std::move(read)) {}
+  /// `half`: the one that does not call from here, but runs when it is needed.
+  explicit EncodedStream(std::function<void()> half) : half_(std::move(half)) {}
 
-  void emit(std::span<const std::byte> meta, std::span<const Segment> segments) override {
-    segments_.assign(segments.begin(), segments.end());
+  void emit(std::span<const std::byte> meta, std::span<Segment> segments) override {
+    segments_.assign(std::move_iterator(segments.begin()), std::move_iterator(segments.end()));
     refill(meta, segments_);
-    if (!reader_) reader_.emplace([this] { read_(*this); });
-    reader_->resume();
+    take_turns();
   }
 
-  bool begun() const { return reader_.has_value(); }
-  /// Nothing comes any more.
-  void end() {
-    while (!reader_->done()) reader_->resume();
-  }
+  bool begun() const { return coroutine_.has_value(); }
+  /// Nothing is encoded any more.
+  void end() { take_turns(); }
 
  private:
-  void used_up() override { reader_->suspend(); }
+  void used_up() override { take_turns(); }
 
-  std::function<void(DecodeSource&)> read_;
+  void take_turns() {
+    if (!coroutine_) coroutine_.emplace(half_);
+    if (coroutine_->inside()) {
+      coroutine_->suspend();
+    } else if (!coroutine_->done()) {
+      coroutine_->resume();
+    }
+  }
+
+  std::function<void()> half_;
   std::vector<Segment> segments_;
-  std::optional<Coroutine> reader_;
+  std::optional<Coroutine> coroutine_;
 };
 
 }  // namespace
 
 void read_while_encoding(const std::function<void(Encoder&)>& encode,
                          const std::function<void(DecodeSource&)>& read) {
-  EncodedStream stream(read);
+  EncodedStream stream([&] { read(stream); });
   Encoder encoder(&stream);
   encode(encoder);
   if (stream.begun()) {
@@ -50,6 +59,12 @@ void read_while_encoding(const std::function<void(Encoder&)>& encode,
   Encoded whole = encoder.take();
   SharingSource source(whole, nullptr);
   read(source);
+}
+
+void encode_while_reading(const std::function<void(EncodeSink&)>& encode,
+                          const std::function<void(DecodeSource&)>& read) {
+  EncodedStream stream([&] { encode(stream); });
+  read(stream);
 }
 
 }  // namespace hoist::detail

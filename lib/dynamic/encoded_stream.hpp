@@ -11,5 +11,8 @@ namespace hoist::detail {
 /// whole of it is nowhere. `read` must read all; it runs inside a coroutine, unless all is one stretch.
 void read_while_encoding(const std::function<void(Encoder&)>& encode,
                          const std::function<void(DecodeSource&)>& read);
+/// The same with the halves changed: here `encode` runs inside a coroutine.
+void encode_while_reading(const std::function<void(EncodeSink&)>& encode,
+                          const std::function<void(DecodeSource&)>& read);
 
 }  // namespace hoist::detail

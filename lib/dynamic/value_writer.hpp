@@ -21,11 +21,18 @@ namespace hoist::detail {
 /// Encodes a Value as one of a given schema; what `encode_as` does.
 class ValueWriter {
  public:
-  explicit ValueWriter(bool mapped) : mapped_(mapped) {}
+  explicit ValueWriter(bool mapped, EncodeSink* sink = nullptr) : mapped_(mapped), encoder_(sink) {}
 
   EncodedValue run(const SchemaNode& node, const Value& value) {
     write(node, value);
     return {encoder_.take(), std::move(made_)};
+  }
+  /// With a sink.
+  void give_up(const SchemaNode& node, Value value) {
+    sole_ = !value.is_shared();
+    write(node, value);
+    value = {};
+    encoder_.finish();
   }
 
  private:
@@ -52,6 +59,8 @@ class ValueWriter {
   [[noreturn]] void mismatch(const std::string& what) const;
   [[noreturn]] void mismatch(const Node& node, const Value& value) const;
   void write(const Node& node, const Value& value);
+  /// Writes a part of the value at hand, which is then no more, if nobody else can come to it.
+  void write_part(const Node& node, const Value& part);
 
   // Numbers and text.
   template <class T>
@@ -74,8 +83,10 @@ class ValueWriter {
   // Sequences.
   /// The number of items of a list, tuple, set or array.
   std::size_t length_of(const Node& node, const Value& value) const;
-  /// Item `i` of those.
-  Value item(const Node& node, const Value& value, std::size_t i);
+  /// Writes item `i` of those.
+  void write_item(const Node& node, const Value& value, std::size_t i, const Node& part);
+  /// Item `i` of an array.
+  Value element(const Node& node, const Value& value, std::size_t i);
   void items(const Node& node, const Value& value, std::size_t expected);
   /// Elements that a vector encodes as one block, from an array of just such elements. `count`: as
   /// many as the type has, or as there are (with their number in front).
@@ -102,6 +113,7 @@ class ValueWriter {
   };
 
   bool mapped_;
+  bool sole_ = false;  // whether the value at hand is to be given up, and is nobody else's
   Encoder encoder_;
   std::string path_;
   std::deque<Value> made_;  // what the encoding borrows from beside the value itself

@@ -56,7 +56,7 @@ class ContainerWriter final : public EncodeSink {
   ContainerWriter(ByteSink& out, const Schema& schema, const Codec* codec, int level,
                   Filter filter = Filter::automatic, unsigned threads = 0);
 
-  void emit(std::span<const std::byte> meta, std::span<const Segment> segments) override;
+  void emit(std::span<const std::byte> meta, std::span<Segment> segments) override;
   /// An open segment of zeros that take no room on the disk yet; `file` is what is written to.
   void emit_open(AtomicFile& file, std::uint64_t bytes, std::uint32_t element_bytes);
   void finish();

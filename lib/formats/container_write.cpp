@@ -52,7 +52,7 @@ void ContainerWriter::pad() {
   put(zeros.data(), (container_align - position_ % container_align) % container_align);
 }
 
-void ContainerWriter::emit(std::span<const std::byte> meta, std::span<const Segment> segments) {
+void ContainerWriter::emit(std::span<const std::byte> meta, std::span<Segment> segments) {
   if (!meta.empty()) record(RecordKind::meta, meta, 1);
   for (const Segment& segment : segments) {
     record(RecordKind::segment, {segment.data, segment.bytes}, segment.element_bytes);

@@ -19,6 +19,9 @@ namespace hoist::detail {
 
 namespace {
 
+/// Files of less than this can be encoded as a whole once they have been read.
+constexpr std::uint64_t little_bytes = std::uint64_t{1} << 20;
+
 /// The value as a Value that borrows its arrays from it.
 Value value_of(const Schema& schema, const EncodeCall& call, Encoded& encoded) {
   if (schema.text == untyped_schema) return *static_cast<const Value*>(call.value);
@@ -138,12 +141,21 @@ void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t
       return;
     }
     const ParsedSchema parsed(schema.text);
+    // The one is for less memory, the other takes less time.
+    const bool little = in.left().value_or(little_bytes) < little_bytes;
     Value value = read_foreign(format, in, file, most, path, name, options, &parsed.root());
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
-    EncodedValue made = encode_as(parsed.root(), value, options.mmap != MmapMode::none);
-    value = {};  // so that what is copied next has no other owner
-    SharingSource source(made.encoded, nullptr);
-    call.run(call.value, source);
+    const bool mapped = options.mmap != MmapMode::none;
+    if (little) {
+      EncodedValue made = encode_as(parsed.root(), value, mapped);
+      value = {};  // so that what is copied next has no other owner
+      SharingSource source(made.encoded, nullptr);
+      call.run(call.value, source);
+    } else {
+      encode_while_reading(
+          [&](EncodeSink& to) { encode_as(parsed.root(), std::move(value), mapped, to); },
+          [&](DecodeSource& from) { call.run(call.value, from); });
+    }
   } catch (const WrongType& error) {
     throw WrongType(named(error));
   } catch (const LimitExceeded& error) {

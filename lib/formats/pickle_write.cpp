@@ -20,6 +20,8 @@ namespace {
 /// Raw arrays begin at a multiple of this in the file; joblib's own are at 16.
 constexpr std::uint64_t array_align = 64;
 constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
+/// As many parts are put into a list, dict or set at a time; Python's own pickler takes 1000.
+constexpr std::size_t batch_parts = 2000;
 
 /// Opcodes of protocol 4, without frames: every Python from 3.4 on loads them.
 class PickleWriter final : public ValueVisitor {
@@ -318,9 +320,21 @@ class PickleWriter final : public ValueVisitor {
   /// A part comes next.
   void enter() {
     if (++depth_ > max_depth) throw_too_deep();
-    if (open_.empty() || open_.back().kind != Kind::dict || open_.back().done % 2 != 0) return;
+    if (open_.empty()) return;
+    const Open& open = open_.back();
+    if (open.done > 0 && open.done % batch_parts == 0) next_batch(open.kind);
+    if (open.kind != Kind::dict || open.done % 2 != 0) return;
     in_key_ = true;
     key_.clear();
+  }
+  /// So that a reader's stack needs no room for all parts.
+  void next_batch(Kind kind) {
+    switch (kind) {
+      case Kind::list: text("e("); break;
+      case Kind::dict: text("u("); break;
+      case Kind::set: text("\x90("); break;
+      default: break;
+    }
   }
   /// It is over. `value`: for a message.
   void leave(const Value* value) {

@@ -23,7 +23,7 @@ void throw_too_deep() {
 Encoder::Encoder(EncodeSink* sink) : sink_(sink) {}
 
 void Encoder::make_room(std::size_t n) {
-  if (sink_ != nullptr && meta_bytes_ >= flush_bytes) flush();
+  if (sink_ != nullptr && (meta_bytes_ >= flush_bytes || owned_bytes_ >= flush_bytes)) flush();
   if (meta_.size() - meta_bytes_ < n) {
     meta_.resize(std::max({meta_.size() * 2, meta_bytes_ + n, std::size_t{256}}));
   }
@@ -44,7 +44,9 @@ void Encoder::segment(Segment segment) {
   }
   if (segment.owner != nullptr) owned_bytes_ += segment.bytes;
   segments_.push_back(std::move(segment));
-  if (sink_ != nullptr && owned_bytes_ >= flush_bytes) flush();
+  // Handed over with whatever comes next (there is no room for it now): until then the caller may let go of
+  // what it has just lent, so that the sink has it for itself.
+  if (sink_ != nullptr && owned_bytes_ >= flush_bytes) meta_.resize(meta_bytes_);
 }
 
 std::pair<std::size_t, bool> Encoder::shared(const void* object) {

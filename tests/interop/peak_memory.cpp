@@ -126,6 +126,12 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
     check_dump(both, dir / name);
     CHECK((load<std::vector<Both>>(dir / name) == both));
   }
+  // Parts are given up as the result grows: of large ones nothing is there twice.
+  const std::vector<Numbers> large_parts(8, Numbers(large / 8 / sizeof(double), 2.5));
+  for (const char* name : {"l.joblib", "l.pkl.lz4"}) {
+    check_dump(large_parts, dir / name);
+    check_load(large_parts, dir / name, large);
+  }
   const std::valarray<double> valarray(1.5, large / sizeof(double));
   check_dump(valarray, dir / "v.hoist");
   check_dump(valarray, dir / "v.npy");

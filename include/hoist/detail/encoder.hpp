@@ -34,8 +34,8 @@ struct Encoded {
 class EncodeSink {
  public:
   virtual ~EncodeSink();
-  /// The next stretch of the meta stream, and the segments that belong to it.
-  virtual void emit(std::span<const std::byte> meta, std::span<const Segment> segments) = 0;
+  /// The next stretch of the meta stream, and the segments that belong to it, whose owners it may take.
+  virtual void emit(std::span<const std::byte> meta, std::span<Segment> segments) = 0;
 };
 
 class Encoder;
