@@ -33,7 +33,7 @@ namespace {
 
 constexpr std::size_t mib = std::size_t{1} << 20;
 constexpr std::size_t large = 64 * mib;
-constexpr std::size_t little = 24 * mib;
+constexpr std::size_t little = 48 * mib;  // with the blocks of the threads that compress
 
 using Numbers = std::vector<double>;
 
