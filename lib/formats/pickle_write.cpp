@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <functional>
 #include <limits>
+#include <map>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -287,11 +290,13 @@ class PickleWriter final : public ValueVisitor {
     text(wrapper(value.dtype(), value.shape(), value.order(), false));
     text("\x80\x04");
     auto outer = std::exchange(memo_, {});
+    auto outer_names = std::exchange(names_, {});
     const std::uint32_t outer_memos = std::exchange(memos_, 0);
     plain_arrays_ = true;
     plain_objects(value);
     plain_arrays_ = false;
     memo_ = std::move(outer);
+    names_ = std::move(outer_names);
     memos_ = outer_memos;
     op('.');
   }
@@ -327,6 +332,22 @@ class PickleWriter final : public ValueVisitor {
     in_key_ = true;
     key_.clear();
   }
+  /// A key that is text. The names of members come again with each structure: readers get one object for
+  /// them.
+  void name(std::string_view text) {
+    constexpr std::size_t most_names = 1000;
+    constexpr std::size_t longest_name = 64;
+    in_key_ = false;
+    key_ = text;  // whatever stands for it in the file
+    if (const auto known = names_.find(text); known != names_.end()) {
+      return memo('h', 'j', known->second);
+    }
+    string(text);
+    if (text.size() > longest_name || names_.size() >= most_names) return;
+    memo('q', 'r', memos_);
+    names_.emplace(text, memos_++);
+  }
+
   /// So that a reader's stack needs no room for all parts.
   void next_batch(Kind kind) {
     switch (kind) {
@@ -505,7 +526,14 @@ class PickleWriter final : public ValueVisitor {
         real(value.as_complex().imag());
         text("\x86R");
         break;
-      case Kind::text: string(value.as_text()); break;
+      case Kind::text:
+        // Inside a key that has several parts the innermost is no dict.
+        if (in_key_ && open_.back().kind == Kind::dict) {
+          name(value.as_text());
+        } else {
+          string(value.as_text());
+        }
+        break;
       case Kind::bytes: bytes(value.as_bytes()); break;
       case Kind::array:
         if (!plain_arrays_) {
@@ -548,6 +576,7 @@ class PickleWriter final : public ValueVisitor {
   int depth_ = 0;
   bool in_key_ = false;
   std::string key_;  // of the dict that is the innermost but for what is in the key itself
+  std::map<std::string, std::uint32_t, std::less<>> names_;
   std::unordered_set<const Value::Node*> repeated_;
   std::unordered_map<const Value::Node*, std::uint32_t> memo_;
   std::unordered_map<std::size_t, std::uint32_t> objects_;
