@@ -44,6 +44,7 @@ class Stack {
     memory_ = ::mmap(nullptr, guard_ + stack_bytes, PROT_NONE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (memory_ == MAP_FAILED) throw SystemError("can't make a stack", errno);
+    ::madvise(data(), stack_bytes, MADV_NOHUGEPAGE);
     if (::mprotect(data(), stack_bytes, PROT_READ | PROT_WRITE) != 0) {
       const int error = errno;
       ::munmap(memory_, guard_ + stack_bytes);
@@ -156,7 +157,8 @@ void Coroutine::resume() {
   state_->caller.fiber = __tsan_get_current_fiber();
 #endif
   state_->caller.switch_to(state_->own);
-  if (state_->error && !state_->unwinding) std::rethrow_exception(std::exchange(state_->error, nullptr));
+  if (state_->error && !state_->unwinding)
+    std::rethrow_exception(std::exchange(state_->error, nullptr));
 }
 
 void Coroutine::suspend() {

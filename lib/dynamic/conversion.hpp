@@ -6,7 +6,6 @@
 #include <hoist/value.hpp>
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,16 +42,10 @@ Value read_text(Decoder& decoder, Value::Kind kind);
 /// Encodes text, bytes or a big integer, of which the encoded value becomes another owner.
 void encode_text_of(Encoder& encoder, const Value& value);
 
-/// An encoded value and what it borrows from.
-struct EncodedValue {
-  Encoded encoded;
-  std::deque<Value> kept;
-};
-
 /// Encodes a value as one of that schema; arrays and text are shared with it, and kept alive. Throws
 /// WrongType naming the place inside the value and what differs.
 /// `mapped`: arrays are used where they lie or not at all.
-EncodedValue encode_as(const SchemaNode& schema, const Value& value, bool mapped);
+Encoded encode_as(const SchemaNode& schema, const Value& value, bool mapped);
 /// Likewise, a stretch at a time; parts that nobody else has are given up as they are handed over.
 void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to);
 

@@ -48,7 +48,7 @@ void ValueWriter::write(const Node& node, const Value& value) {
     case Node::Kind::none:
       if (!value.is_none()) mismatch(node, value);
       break;
-    case Node::Kind::value: encode_value(encoder_, made_.emplace_back(value)); break;
+    case Node::Kind::value: encode_value(encoder_, value); break;
     case Node::Kind::list: list(node, value); break;
     case Node::Kind::fixed_list:
       if (!write_block(node.part(0), value, node.count)) items(node, value, node.count);
@@ -116,6 +116,13 @@ void ValueWriter::items(const Node& node, const Value& value, std::size_t expect
   for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, node.part(0));
 }
 
+void ValueWriter::block(std::span<const std::byte> bytes) {
+  if (bytes.size() < segment_threshold) return encoder_.block(bytes.data(), bytes.size());
+  auto storage = allocate_storage(bytes.size(), Fill::none);
+  std::memcpy(storage->data(), bytes.data(), bytes.size());
+  encoder_.array_block(storage->data(), bytes.size(), storage);
+}
+
 bool ValueWriter::write_block(const Node& part, const Value& value,
                               std::optional<std::size_t> count) {
   const auto layout = element_layout(part);
@@ -157,10 +164,7 @@ void ValueWriter::list(const Node& node, const Value& value) {
     for (std::size_t i = 0; i < n; ++i) inner.write_item(node, value, i, part);
     const Encoded encoded = inner.encoder_.take();
     if (!encoded.segments.empty()) mismatch(node, value);
-    const Value& kept = made_.emplace_back(Value::bytes(
-        std::string(reinterpret_cast<const char*>(encoded.meta.data()), encoded.meta.size())));
-    encoder_.block(kept.as_bytes().data(), kept.as_bytes().size());
-    return;
+    return block(encoded.meta);
   }
   for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, part);
 }
@@ -196,7 +200,7 @@ void ValueWriter::structure(const Node& node, const Value& value) {
   if (value.kind() == Kind::tuple) return tuple(node, value);  // what keys become
   if (value.kind() == Kind::scalar && value.dtype().fields) {
     const auto* data = reinterpret_cast<const std::byte*>(value.as_bytes().data());
-    return structure(node, made_.emplace_back(element_value(value.dtype(), data)));
+    return structure(node, element_value(value.dtype(), data));
   }
   if (value.kind() != Kind::dict) mismatch(node, value);
   for (const auto& [key, part] : value.entries()) {
@@ -240,7 +244,7 @@ void ValueWriter::shared(const Node& node, const Value& value) {
     return;
   }
   encoder_.length(++shared_);
-  if (value.node() != nullptr) {
+  if (value.is_shared()) {
     objects_.emplace(std::pair(value.node(), node.part(0).text), Object{shared_, value});
   }
   write(node.part(0), value);
@@ -301,7 +305,7 @@ Value::Elements ValueWriter::array_elements(const Node& node, const Value& value
   return {base, {value.items().size()}, Order::c, std::move(storage), data};
 }
 
-EncodedValue encode_as(const SchemaNode& schema, const Value& value, bool mapped) {
+Encoded encode_as(const SchemaNode& schema, const Value& value, bool mapped) {
   return ValueWriter(mapped).run(schema, value);
 }
 
@@ -312,8 +316,8 @@ void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& t
 void decode_from_value(const Value& value, const std::string& schema, void* to,
                        void (*run)(void* to, DecodeSource& source)) {
   const ParsedSchema parsed(schema);
-  EncodedValue made = encode_as(parsed.root(), value, false);
-  SharingSource source(made.encoded, nullptr);
+  Encoded encoded = encode_as(parsed.root(), value, false);
+  SharingSource source(encoded, nullptr);
   run(to, source);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dynamic/encoded_stream.hpp"
 
-#include <algorithm>
+#include <exception>
 #include <iterator>
 #include <optional>
 #include <vector>
@@ -33,16 +33,22 @@ class EncodedStream final : public EncodeSink, public SharingSource {
 
   void take_turns() {
     if (!coroutine_) coroutine_.emplace(half_);
-    if (coroutine_->inside()) {
-      coroutine_->suspend();
-    } else if (!coroutine_->done()) {
+    if (coroutine_->inside()) return coroutine_->suspend();
+    // Users' code between here and the caller may have caught what the other half threw.
+    if (failure_) std::rethrow_exception(failure_);
+    if (coroutine_->done()) return;
+    try {
       coroutine_->resume();
+    } catch (...) {
+      failure_ = std::current_exception();
+      throw;
     }
   }
 
   std::function<void()> half_;
   std::vector<Segment> segments_;
   std::optional<Coroutine> coroutine_;
+  std::exception_ptr failure_;
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace {
 
 void encode_text(Encoder& encoder, std::string_view text) {
   encoder.length(text.size());
+  const Encoder::UserCode temporary(encoder);  // nothing of it is borrowed
   encoder.block(text.data(), text.size());
 }
 

@@ -4,9 +4,9 @@
 #include <hoist/value.hpp>
 
 #include <cstddef>
-#include <deque>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,9 +23,9 @@ class ValueWriter {
  public:
   explicit ValueWriter(bool mapped, EncodeSink* sink = nullptr) : mapped_(mapped), encoder_(sink) {}
 
-  EncodedValue run(const SchemaNode& node, const Value& value) {
+  Encoded run(const SchemaNode& node, const Value& value) {
     write(node, value);
-    return {encoder_.take(), std::move(made_)};
+    return encoder_.take();
   }
   /// With a sink.
   void give_up(const SchemaNode& node, Value value) {
@@ -88,7 +88,9 @@ class ValueWriter {
   /// Item `i` of an array.
   Value element(const Node& node, const Value& value, std::size_t i);
   void items(const Node& node, const Value& value, std::size_t expected);
-  /// Elements that a vector encodes as one block, from an array of just such elements. `count`: as
+  /// Elements that stand as one block, from memory of which nothing is borrowed.
+  void block(std::span<const std::byte> bytes);
+  /// The same from an array of just such elements. `count`: as
   /// many as the type has, or as there are (with their number in front).
   bool write_block(const Node& part, const Value& value, std::optional<std::size_t> count);
   void list(const Node& node, const Value& value);
@@ -116,7 +118,6 @@ class ValueWriter {
   bool sole_ = false;  // whether the value at hand is to be given up, and is nobody else's
   Encoder encoder_;
   std::string path_;
-  std::deque<Value> made_;  // what the encoding borrows from beside the value itself
   std::map<std::pair<const Value::Node*, std::string_view>, Object> objects_;
   std::size_t shared_ = 0;
 };

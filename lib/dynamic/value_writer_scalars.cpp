@@ -151,8 +151,7 @@ void ValueWriter::fixed(const Node& node, const Value& value) {
   const std::size_t room = node.count * (wide ? 4 : 1);
   if (bytes.size() > room) mismatch("is text longer than " + cut(node.text) + " can hold");
   bytes.resize(room);
-  const Value& kept = made_.emplace_back(Value::bytes(std::move(bytes)));
-  encoder_.block(kept.as_bytes().data(), room);
+  block(std::as_bytes(std::span(bytes)));
 }
 
 Value ValueWriter::time_count(const Value& value) {

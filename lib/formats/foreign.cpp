@@ -147,9 +147,9 @@ void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
     const bool mapped = options.mmap != MmapMode::none;
     if (little) {
-      EncodedValue made = encode_as(parsed.root(), value, mapped);
+      Encoded encoded = encode_as(parsed.root(), value, mapped);
       value = {};  // so that what is copied next has no other owner
-      SharingSource source(made.encoded, nullptr);
+      SharingSource source(encoded, nullptr);
       call.run(call.value, source);
     } else {
       encode_while_reading(

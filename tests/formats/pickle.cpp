@@ -4,6 +4,10 @@
 #include <hoist/error.hpp>
 #include <hoist/value.hpp>
 
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -15,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/peak_memory.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::dump;
@@ -172,6 +177,19 @@ std::vector<std::string> many_texts() {
   return all;
 }
 
+struct Stubborn {
+  std::vector<std::string> texts = many_texts();
+  template <class Ar>
+  void serialize(Ar& ar) {
+    for (int i = 0; i < 5; ++i) {
+      try {
+        ar(texts);
+      } catch (const std::exception&) {
+      }
+    }
+  }
+};
+
 struct Fragile {
   std::vector<std::string> texts = many_texts();
   int fails_at = -1;
@@ -237,6 +255,27 @@ TEST_CASE("objects behind shared pointers stay one in a pickle of many parts") {
   circle->parent = circle;
   CHECK_THROWS_AS(dump(circle, dir / "circle.pkl"), hoist::CannotTravel);
   circle->parent = nullptr;
+}
+
+// Users' code may catch what comes out of writing and go on.
+TEST_CASE(
+    "a full disk midway in a pickle is an error, whoever catches it, and leaves the old file") {
+  const TempDir dir;
+  const auto path = dir / "value.pkl";
+  dump(7, path);
+  CHECK(support::peak_growth([&] {
+          std::signal(SIGXFSZ, SIG_IGN);
+          const rlimit few{3 << 20, 3 << 20};
+          ::setrlimit(RLIMIT_FSIZE, &few);
+          try {
+            dump(Stubborn(), path);
+          } catch (const hoist::SystemError& error) {
+            if (error.code() == EFBIG) return;
+          }
+          throw 0;
+        }) != ~std::size_t{0});
+  CHECK(load<int>(path) == 7);
+  CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 1);
 }
 
 TEST_CASE("a dump to a pickle that ends midway leaves the old file") {
