@@ -267,6 +267,23 @@ Value::Elements converted(const Value::Elements& elements, const DType& to, bool
   return result;
 }
 
+bool convert_in_place(Value::Elements& elements, const DType& to, bool c_order) {
+  const bool reorder = c_order && elements.order == Order::fortran && elements.shape.size() > 1;
+  const std::size_t size = to.itemsize;
+  if (reorder || elements.dtype.itemsize != size || elements.storage == nullptr ||
+      !elements.storage->writable()) {
+    return false;
+  }
+  std::vector<std::byte> before(size);
+  auto* at = const_cast<std::byte*>(elements.data);
+  for (std::size_t n = elements.size(); n > 0; --n, at += size) {
+    std::copy_n(at, size, before.data());
+    repack(elements.dtype, before.data(), to, at);
+  }
+  elements.dtype = to;
+  return true;
+}
+
 namespace {
 
 bool bad_bool(const DType& dtype, const std::byte* bytes) {

@@ -39,6 +39,9 @@ void for_each_packed(const Value::Elements& elements,
                      const std::function<void(std::span<const std::byte>)>& take);
 /// The same elements in another type's layout and in C or their own order; shares them where it can.
 Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order);
+/// Does the same where they lie, which nobody else may see. False where that can't be: they take other
+/// room, or can't be written to.
+bool convert_in_place(Value::Elements& elements, const DType& to, bool c_order);
 /// True if some bool among the elements is neither 0 nor 1.
 bool has_bad_bools(const Value::Elements& elements);
 /// A view of the elements at `index` of the first axis; C order only.

@@ -138,7 +138,7 @@ bool ValueWriter::write_block(const Node& part, const Value& value,
   const std::size_t n = elements.shape[0];
   if (count && *count != n) return false;
   if (!count) encoder_.length(n);
-  const Value::Elements dense = converted(elements, base, true);
+  const Value::Elements dense = convert(elements, base, true);
   const std::size_t bytes = dense.nbytes();
   if (has_bad_bools(dense)) mismatch("holds a bool that is neither 0 nor 1");
   if (part.kind == Node::Kind::boolean) {
@@ -252,6 +252,15 @@ void ValueWriter::shared(const Node& node, const Value& value) {
 
 // --- arrays --------------------------------------------------------------------------------------
 
+Value::Elements ValueWriter::convert(Value::Elements elements, const DType& to, bool c_order) {
+  // One owner is the value, the other is here.
+  const bool sole = sole_ && elements.storage.use_count() == 2;
+  if (same_layout(elements.dtype, to) || !sole || !convert_in_place(elements, to, c_order)) {
+    return converted(elements, to, c_order);
+  }
+  return elements;
+}
+
 void ValueWriter::array(const Node& node, const Value& value) {
   const auto layout = element_layout(node.part(0));
   if (!layout) mismatch(node, value);
@@ -272,7 +281,7 @@ void ValueWriter::array(const Node& node, const Value& value) {
              (elements.order == Order::fortran ? " in Fortran order" : "") +
              ", which can't be used as " + base.text() + " where it lies: load it without mmap");
   }
-  if (!fits) elements = converted(elements, base, !inner.empty());
+  if (!fits) elements = convert(std::move(elements), base, !inner.empty());
   if (!mapped_ && has_bad_bools(elements)) mismatch("holds a bool that is neither 0 nor 1");
   Shape shape = elements.shape;
   shape.resize(shape.size() - inner.size());

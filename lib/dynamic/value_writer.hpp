@@ -106,6 +106,8 @@ class ValueWriter {
 
   // Arrays.
   void array(const Node& node, const Value& value);
+  /// The elements of the value at hand in another layout, in their own memory where that can be.
+  Value::Elements convert(Value::Elements elements, const DType& to, bool c_order);
   /// An array, or a single element or a list of numbers taken for one.
   Value::Elements array_elements(const Node& node, const Value& value, const DType& base);
 

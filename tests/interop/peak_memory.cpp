@@ -9,7 +9,10 @@
 #include <hoist/error.hpp>
 #include <hoist/value.hpp>
 
+#include <algorithm>
+#include <bit>
 #include <csignal>
+#include <cstdint>
 #include <fstream>
 #include <map>
 #include <string>
@@ -131,6 +134,26 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
   for (const char* name : {"l.joblib", "l.pkl.lz4"}) {
     check_dump(large_parts, dir / name);
     check_load(large_parts, dir / name, large);
+  }
+  // Elements in the other byte order are turned round where they lie.
+  const Numbers vector = numbers();
+  Numbers turned = vector;
+  for (double& number : turned) {
+    number = std::bit_cast<double>(__builtin_bswap64(std::bit_cast<std::uint64_t>(number)));
+  }
+  for (const char* name : {"swapped.npy", "swapped.joblib"}) {
+    dump(turned, dir / name);
+    {
+      std::fstream file(dir / name, std::ios::in | std::ios::out | std::ios::binary);
+      std::string head(512, '\0');
+      file.read(head.data(), static_cast<std::streamsize>(head.size()));
+      // In a pickle the order is a text of its own.
+      std::size_t at = head.find("'<f8'");
+      if (at == std::string::npos) at = head.find("\x8C\1<") + 1;
+      REQUIRE(at < head.size());
+      file.seekp(static_cast<std::streamoff>(at + 1)).put('>');
+    }
+    check_load(vector, dir / name, large);
   }
   const std::valarray<double> valarray(1.5, large / sizeof(double));
   check_dump(valarray, dir / "v.hoist");
