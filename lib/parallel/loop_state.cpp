@@ -41,7 +41,7 @@ double seconds_since(Clock::time_point begin) {
 }
 
 /// Tasks between two looks for attention, where tasks are very short: any of them may turn out long.
-constexpr double most_unattended = 32;
+constexpr double most_unattended = 64;
 
 Clock::duration to_duration(const TimeLimit& limit) {
   return std::chrono::duration_cast<Clock::duration>(
