@@ -161,6 +161,7 @@ class Value {
 
   /// Used by readers and writers.
   explicit Value(std::shared_ptr<Node> node) : node_(std::move(node)) {}
+  std::weak_ptr<Node> watch() const noexcept { return node_; }
 
  private:
   Kind kind_ = Kind::none;

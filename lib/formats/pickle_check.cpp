@@ -62,10 +62,23 @@ std::string key_text(const Value& key) {
   return "h" + hasher.digest().hex();
 }
 
+/// The members of a structure, say: keys that are seen to be different without much ado.
+bool are_few_names(const std::vector<Value::Entry>& entries) {
+  constexpr std::size_t few = 16;
+  if (entries.size() > few) return false;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].first.kind() != Kind::text) return entries.size() == 1;
+    for (std::size_t k = 0; k < i; ++k) {
+      if (entries[k].first.as_text() == entries[i].first.as_text()) return false;
+    }
+  }
+  return true;
+}
+
 /// A key set again keeps its place and takes the new value.
 void merge_keys(const Value& value) {
   auto& entries = mutable_node<DictNode>(value).entries;
-  if (entries.size() < 2) return;
+  if (are_few_names(entries)) return;
   std::unordered_map<std::string, std::size_t> places;
   places.reserve(entries.size());
   std::size_t kept = 0;
@@ -118,10 +131,10 @@ void check_value(Value& value, const Limits& limits, Fail fail,
   struct Frame {
     const Value* value;
     std::size_t next;
+    Seen so_far;
   };
-  std::unordered_map<const Value::Node*, Seen> seen;
+  std::unordered_map<const Value::Node*, Seen> seen;  // what more than one can come to
   std::vector<Frame> stack;
-  std::vector<Value> dicts;
   const auto leaf = [&](const Value& part) {
     if (is_latin1(part)) node_as<TextNode>(part).widen();
     const bool unbuilt_array = part.kind() == Kind::array && is_unbuilt(node_as<ArrayNode>(part));
@@ -131,10 +144,17 @@ void check_value(Value& value, const Limits& limits, Fail fail,
     }
   };
   const auto enter = [&](const Value& part) {
-    seen.emplace(part.node(), Seen{});
-    if (part.kind() == Kind::dict) dicts.push_back(part);
-    stack.push_back({&part, 0});
+    if (part.is_shared()) seen.emplace(part.node(), Seen{});
+    stack.push_back({&part, 0, {}});
     if (stack.size() > limits.max_depth) over("its values nest deeper than Limits::max_depth");
+  };
+  const auto add = [&](Seen& to, const Seen& inner) {
+    to.height = std::max(to.height, inner.height + 1);
+    to.expanded += inner.expanded;  // each is under the limit: no overflow
+    if (to.expanded > limits.max_expanded) {
+      over("written out without sharing, its values are more than Limits::max_expanded");
+    }
+    if (to.height > limits.max_depth) over("its values nest deeper than Limits::max_depth");
   };
   if (!has_parts(value)) return leaf(value);
   enter(value);
@@ -145,32 +165,23 @@ void check_value(Value& value, const Limits& limits, Fail fail,
       const Value& part = part_of(at, frame.next++);
       if (!has_parts(part)) {
         leaf(part);
+        ++frame.so_far.expanded;
       } else if (const auto known = seen.find(part.node()); known == seen.end()) {
         enter(part);
       } else if (known->second.open) {
         fail("a container holds itself, which a Value can't");
+      } else {
+        add(frame.so_far, known->second);
       }
       continue;
     }
-    Seen& done = seen[at.node()];
-    for (std::size_t i = 0; i < count_of(at); ++i) {
-      const Value& part = part_of(at, i);
-      if (!has_parts(part)) {
-        ++done.expanded;
-        continue;
-      }
-      const Seen& inner = seen[part.node()];
-      done.height = std::max(done.height, inner.height + 1);
-      done.expanded += inner.expanded;  // each is under the limit: no overflow
-      if (done.expanded > limits.max_expanded) {
-        over("written out without sharing, its values are more than Limits::max_expanded");
-      }
-    }
-    if (done.height > limits.max_depth) over("its values nest deeper than Limits::max_depth");
+    if (at.kind() == Kind::dict) merge_keys(at);
+    Seen done = frame.so_far;
     done.open = false;
+    if (const auto known = seen.find(at.node()); known != seen.end()) known->second = done;
     stack.pop_back();
+    if (!stack.empty()) add(stack.back().so_far, done);
   }
-  for (const Value& dict : dicts) merge_keys(dict);
 }
 
 }  // namespace hoist::detail

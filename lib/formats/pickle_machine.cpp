@@ -23,7 +23,9 @@ constexpr std::size_t value_cost = 96;
 }  // namespace
 
 PickleContext::~PickleContext() {
-  for (const Value& value : containers) {
+  for (const auto& container : containers) {
+    const Value value(container.lock());
+    if (value.node() == nullptr) continue;
     if (value.kind() == Kind::dict) {
       mutable_node<DictNode>(value).entries.clear();
     } else {
@@ -90,7 +92,7 @@ void PickleMachine::push(Value value) {
 
 void PickleMachine::push_container(Value value) {
   charge(value_cost);
-  context_.containers.push_back(value);
+  context_.containers.push_back(value.watch());
   push(std::move(value));
 }
 

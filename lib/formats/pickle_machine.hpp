@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -68,7 +69,8 @@ struct TimezoneNode final : Value::Node {
 inline bool is_unbuilt(const ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
 
 /// What a pickle and those nested in it share: how much of what a hostile stream could have too much
-/// of is left, and all containers made so far, which could have been filled with themselves.
+/// of is left, and which containers have been made so far, as they could have been filled with
+/// themselves.
 class PickleContext {
  public:
   explicit PickleContext(const Limits& limits)
@@ -81,7 +83,7 @@ class PickleContext {
   std::uint64_t steps;
   std::uint64_t memory;
   std::uint64_t copied = 0;
-  std::vector<Value> containers;
+  std::vector<std::weak_ptr<Value::Node>> containers;
   std::set<std::string> companions;  // whose names have been seen
 };
 
