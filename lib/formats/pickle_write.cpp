@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <functional>
-#include <limits>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -15,6 +13,7 @@
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
 #include "formats/pickle.hpp"
+#include "formats/pickle_opcodes.hpp"
 
 namespace hoist::detail {
 
@@ -22,14 +21,13 @@ namespace {
 
 /// Raw arrays begin at a multiple of this in the file; joblib's own are at 16.
 constexpr std::uint64_t array_align = 64;
-constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
 /// As many parts are put into a list, dict or set at a time; Python's own pickler takes 1000.
 constexpr std::size_t batch_parts = 2000;
 
 /// Opcodes of protocol 4, without frames: every Python from 3.4 on loads them.
-class PickleWriter final : public ValueVisitor {
+class PickleWriter final : public ValueVisitor, private PickleOpcodes {
  public:
-  PickleWriter(ByteSink& out, bool compressed) : out_(out), compressed_(compressed) {}
+  PickleWriter(ByteSink& out, bool compressed) : PickleOpcodes(out), compressed_(compressed) {}
 
   void start() { text("\x80\x04"); }
   void finish() {
@@ -53,187 +51,15 @@ class PickleWriter final : public ValueVisitor {
     leave(nullptr);
   }
 
-  void object(std::size_t number) override { memo('q', 'r', objects_[number] = memos_++); }
+  void object(std::size_t number) override { keep(objects_[number] = memos_++); }
   void object_again(std::size_t number) override {
     enter();
-    memo('h', 'j', objects_.at(number));
+    fetch(objects_.at(number));
     leave(nullptr);
   }
 
  private:
-  // --- bytes --------------------------------------------------------------------------------------
-
-  void flush() {
-    if (!buffer_.empty()) out_.write(std::as_bytes(std::span(buffer_)));
-    buffer_.clear();
-  }
-  void text(std::string_view bytes) {
-    position_ += bytes.size();
-    if (in_key_) key_ += bytes;
-    if (bytes.size() >= buffer_bytes) {
-      flush();
-      out_.write(std::as_bytes(std::span(bytes)));
-      return;
-    }
-    buffer_ += bytes;
-    if (buffer_.size() >= buffer_bytes) flush();
-  }
-  template <class T>
-  void number(T value) {
-    text({reinterpret_cast<const char*>(&value), sizeof value});
-  }
-  void op(unsigned char code) { number(code); }
-
-  // --- scalars ------------------------------------------------------------------------------------
-
-  void boolean(bool value) { op(value ? 0x88 : 0x89); }
-
-  void long_bytes(std::string_view bytes) {
-    if (bytes.size() < 256) {
-      op(0x8A);
-      op(static_cast<unsigned char>(bytes.size()));
-    } else {
-      op(0x8B);
-      number(static_cast<std::int32_t>(bytes.size()));
-    }
-    text(bytes);
-  }
-
-  void integer(std::int64_t value) {
-    if (value >= 0 && value < 256) {
-      op('K');
-      op(static_cast<unsigned char>(value));
-    } else if (value >= 0 && value < 65536) {
-      op('M');
-      number(static_cast<std::uint16_t>(value));
-    } else if (value >= std::numeric_limits<std::int32_t>::min() &&
-               value <= std::numeric_limits<std::int32_t>::max()) {
-      op('J');
-      number(static_cast<std::int32_t>(value));
-    } else {
-      long_bytes({reinterpret_cast<const char*>(&value), sizeof value});
-    }
-  }
-
-  void real(double value) {
-    op('G');
-    number(__builtin_bswap64(std::bit_cast<std::uint64_t>(value)));
-  }
-
-  void string(std::string_view value) {
-    if (!is_utf8(value)) return bytes(value);
-    if (value.size() < 256) {
-      op(0x8C);
-      op(static_cast<unsigned char>(value.size()));
-    } else if (value.size() <= std::numeric_limits<std::uint32_t>::max()) {
-      op('X');
-      number(static_cast<std::uint32_t>(value.size()));
-    } else {
-      op(0x8D);
-      number(std::uint64_t{value.size()});
-    }
-    text(value);
-  }
-
-  void bytes(std::string_view value) {
-    if (value.size() < 256) {
-      op('C');
-      op(static_cast<unsigned char>(value.size()));
-    } else if (value.size() <= std::numeric_limits<std::uint32_t>::max()) {
-      op('B');
-      number(static_cast<std::uint32_t>(value.size()));
-    } else {
-      op(0x8E);
-      number(std::uint64_t{value.size()});
-    }
-    text(value);
-  }
-
-  void global(std::string_view module, std::string_view name) {
-    op('c');
-    text(module);
-    text("\n");
-    text(name);
-    text("\n");
-  }
-
-  /// A tuple of what `put_items` puts, `n` items.
-  template <class PutItems>
-  void tuple(std::size_t n, PutItems put_items) {
-    if (n > 3) op('(');
-    put_items();
-    end_tuple(n);
-  }
-  void end_tuple(std::size_t n) {
-    op(n == 0 ? ')' : n > 3 ? 't' : static_cast<unsigned char>(0x84 + n));
-  }
-  void extents(const Shape& shape) {
-    tuple(shape.size(), [&] {
-      for (const std::size_t extent : shape) integer(static_cast<std::int64_t>(extent));
-    });
-  }
-
-  // --- dtypes and arrays --------------------------------------------------------------------------
-
-  static std::size_t alignment(const DType& dtype) {
-    if (dtype.base) return alignment(*dtype.base);
-    if (!dtype.fields) return 1;
-    std::size_t most = 1;
-    for (const auto& field : *dtype.fields) most = std::max(most, alignment(field.type));
-    return most;
-  }
-
-  void dtype(const DType& type) {
-    const bool object = type.kind == 'O';
-    const bool flexible = type.kind == 'S' || type.kind == 'U' || type.kind == 'V';
-    const bool time = type.kind == 'M' || type.kind == 'm';
-    const std::size_t size = type.kind == 'U' ? type.itemsize / 4 : type.itemsize;
-    global("numpy", "dtype");
-    string(type.kind + std::to_string(size));
-    text("\x89\x88\x87R(");  // False, True; call; then the state
-    integer(time ? 4 : 3);
-    const bool no_order = type.kind == 'S' || type.kind == 'V' || object || type.itemsize == 1;
-    string(no_order ? "|" : type.big_endian ? ">" : "<");
-    if (type.base) {
-      tuple(2, [&] {
-        dtype(*type.base);
-        extents(type.shape);
-      });
-    } else {
-      op('N');
-    }
-    type.fields ? fields(*type.fields) : text("NN");
-    integer(flexible ? static_cast<std::int64_t>(type.itemsize) : -1);
-    integer(type.kind == 'U' ? 4 : flexible ? static_cast<std::int64_t>(alignment(type)) : -1);
-    integer(object ? 63 : type.kind == 'U' ? 8 : type.fields ? 16 : 0);
-    if (time) {
-      tuple(2, [&] {
-        op('}');
-        tuple(4, [&] {
-          bytes(type.unit);
-          integer(type.unit_count);
-          integer(1);
-          integer(1);
-        });
-      });
-    }
-    text("tb");
-  }
-
-  void fields(const std::vector<DType::Field>& all) {
-    tuple(all.size(), [&] {
-      for (const auto& field : all) string(field.name);
-    });
-    text("}(");
-    for (const auto& field : all) {
-      string(field.name);
-      tuple(2, [&] {
-        dtype(field.type);
-        integer(static_cast<std::int64_t>(field.offset));
-      });
-    }
-    op('u');
-  }
+  // --- arrays -------------------------------------------------------------------------------------
 
   /// The opcodes of joblib's wrapper; the elements follow them.
   std::string wrapper(const DType& type, const Shape& shape, Order order, bool mappable) {
@@ -245,7 +71,7 @@ class PickleWriter final : public ValueVisitor {
       }
       std::string& text;
     } collect(opcodes);
-    PickleWriter inner(collect, compressed_);
+    PickleOpcodes inner(collect);
     inner.global("joblib.numpy_pickle", "NumpyArrayWrapper");
     inner.text(")\x81}(");
     inner.string("subclass");
@@ -269,7 +95,7 @@ class PickleWriter final : public ValueVisitor {
     // joblib's own padding is unknown to its versions before 1.2. A string that is dropped at once
     // moves the elements to where they are aligned for all of them.
     if (!compressed_) {
-      const std::uint64_t end = position_ + opcodes.size();
+      const std::uint64_t end = position() + opcodes.size();
       std::uint64_t shift = (array_align - end % array_align) % array_align;
       if (shift > 0 && shift < 3) shift += array_align;
       if (shift > 0) {
@@ -329,22 +155,22 @@ class PickleWriter final : public ValueVisitor {
     const Open& open = open_.back();
     if (open.done > 0 && open.done % batch_parts == 0) next_batch(open.kind);
     if (open.kind != Kind::dict || open.done % 2 != 0) return;
-    in_key_ = true;
     key_.clear();
+    copy_to(&key_);
   }
   /// A key that is text. The names of members come again with each structure: readers get one object for
   /// them.
   void name(std::string_view text) {
     constexpr std::size_t most_names = 1000;
     constexpr std::size_t longest_name = 64;
-    in_key_ = false;
+    copy_to(nullptr);
     key_ = text;  // whatever stands for it in the file
     if (const auto known = names_.find(text); known != names_.end()) {
-      return memo('h', 'j', known->second);
+      return fetch(known->second);
     }
     string(text);
     if (text.size() > longest_name || names_.size() >= most_names) return;
-    memo('q', 'r', memos_);
+    keep(memos_);
     names_.emplace(text, memos_++);
   }
 
@@ -363,7 +189,7 @@ class PickleWriter final : public ValueVisitor {
     if (open_.empty()) return;
     Open& open = open_.back();
     if (open.kind == Kind::dict && open.done % 2 == 0) {
-      in_key_ = false;
+      copy_to(nullptr);
       if (open.done > 0 && key_ == open.last_key) throw_twice(value);
       std::swap(key_, open.last_key);
     }
@@ -461,34 +287,24 @@ class PickleWriter final : public ValueVisitor {
 
   void put(const Value& value) {
     enter();
-    if (!fetch(value)) {
+    if (!fetch_known(value)) {
       put_new(value);
       remember(value);
     }
     leave(&value);
   }
 
-  [[gnu::noinline]] bool fetch(const Value& value) {
+  [[gnu::noinline]] bool fetch_known(const Value& value) {
     const auto known = memo_.find(value.node());
     if (known == memo_.end()) return false;
-    memo('h', 'j', known->second);
+    fetch(known->second);
     return true;
   }
 
   /// Only when it is complete: values never hold themselves.
   [[gnu::noinline]] void remember(const Value& value) {
     if (!repeated_.contains(value.node())) return;
-    memo('q', 'r', memo_[value.node()] = memos_++);
-  }
-
-  void memo(unsigned char short_op, unsigned char long_op, std::uint32_t index) {
-    if (index < 256) {
-      op(short_op);
-      op(static_cast<unsigned char>(index));
-    } else {
-      op(long_op);
-      number(index);
-    }
+    keep(memo_[value.node()] = memos_++);
   }
 
   /// Only what nests is written here: a small frame, as there may be max_depth of them.
@@ -528,7 +344,7 @@ class PickleWriter final : public ValueVisitor {
         break;
       case Kind::text:
         // Inside a key that has several parts the innermost is no dict.
-        if (in_key_ && open_.back().kind == Kind::dict) {
+        if (copies() && open_.back().kind == Kind::dict) {
           name(value.as_text());
         } else {
           string(value.as_text());
@@ -567,14 +383,10 @@ class PickleWriter final : public ValueVisitor {
     std::string last_key;  // as it was written
   };
 
-  ByteSink& out_;
   bool compressed_;
-  std::uint64_t position_ = 0;
-  std::string buffer_;
   bool plain_arrays_ = false;  // inside an array of objects
   std::vector<Open> open_;
   int depth_ = 0;
-  bool in_key_ = false;
   std::string key_;  // of the dict that is the innermost but for what is in the key itself
   std::map<std::string, std::uint32_t, std::less<>> names_;
   std::unordered_set<const Value::Node*> repeated_;
