@@ -72,6 +72,11 @@ class FileSource final : public ByteSource {
   std::uint64_t position() const noexcept { return offset_ - (end_ - at_); }
   /// Passes over bytes that are read by other means (`read_at`, a mapping).
   void skip(std::uint64_t n);
+  /// Of a regular file: moves to that offset.
+  void seek(std::uint64_t offset) noexcept {
+    offset_ = offset;
+    at_ = end_ = 0;
+  }
 
  private:
   std::size_t fetch(std::byte* to, std::size_t n);

@@ -6,6 +6,7 @@
 #include <hoist/value.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,6 +32,18 @@ class ValueVisitor {
   virtual void object_again(std::size_t number) = 0;
 };
 
+/// Takes a value part by part.
+class PartsTaker {
+ public:
+  virtual ~PartsTaker();
+  virtual void part(Value value) = 0;
+  /// A list or set of `n` parts, or a dict of `n` keys that are each followed by a part, comes next; false
+  /// where it is to come as one part. To be called for what is no key.
+  virtual bool begin(Value::Kind kind, std::size_t n) = 0;
+  /// What has begun is over.
+  virtual void end() = 0;
+};
+
 /// Reads an encoded value of that schema. Throws DamagedData, LimitExceeded (more than `max_nodes`
 /// values) or CannotTravel (objects that refer to themselves).
 void visit_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_nodes,
@@ -48,6 +61,10 @@ void encode_text_of(Encoder& encoder, const Value& value);
 Encoded encode_as(const SchemaNode& schema, const Value& value, bool mapped);
 /// Likewise, a stretch at a time; parts that nobody else has are given up as they are handed over.
 void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to);
+/// Likewise, of a value that `give` gives part by part, without a memory of the whole where the type has
+/// items, entries or members, too.
+void encode_parts_as(const SchemaNode& schema, bool mapped, EncodeSink& to,
+                     const std::function<void(PartsTaker&)>& give);
 
 /// An encoded value in memory. Segments with an owner are shared, and no longer the encoded value's when
 /// they have been taken; others are borrowed (`keep_alive` keeps the memory; null: the caller does).

@@ -319,7 +319,9 @@ Encoded encode_as(const SchemaNode& schema, const Value& value, bool mapped) {
 }
 
 void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to) {
-  ValueWriter(mapped, &to).give_up(schema, std::move(value));
+  ValueWriter writer(mapped, &to);
+  writer.add(schema, std::move(value));
+  writer.finish();
 }
 
 void decode_from_value(const Value& value, const std::string& schema, void* to,

@@ -27,15 +27,16 @@ class ValueWriter {
     write(node, value);
     return encoder_.take();
   }
-  /// With a sink.
-  void give_up(const SchemaNode& node, Value value) {
+  /// With a sink: encodes a value, which is given up, as the next of several, which lies at `path`.
+  void add(const SchemaNode& node, Value value, const std::string& path = {}) {
+    path_ = path;
     sole_ = !value.is_shared();
     write(node, value);
-    value = {};
-    encoder_.finish();
+    sole_ = false;
   }
+  void finish() { encoder_.finish(); }
 
- private:
+ protected:
   using Node = SchemaNode;
 
   /// One step deeper: into an item, entry or member.
@@ -62,6 +63,13 @@ class ValueWriter {
   /// Writes a part of the value at hand, which is then no more, if nobody else can come to it.
   void write_part(const Node& node, const Value& part);
 
+  bool mapped_;
+  bool sole_ = false;  // whether the value at hand is to be given up, and is nobody else's
+  Encoder encoder_;
+  std::string path_;
+  std::size_t shared_ = 0;  // objects so far
+
+ private:
   // Numbers and text.
   template <class T>
   void put_integer(const Node& node, const Value& value, const Number& number);
@@ -116,12 +124,7 @@ class ValueWriter {
     Value value;  // so that its address stays taken
   };
 
-  bool mapped_;
-  bool sole_ = false;  // whether the value at hand is to be given up, and is nobody else's
-  Encoder encoder_;
-  std::string path_;
   std::map<std::pair<const Value::Node*, std::string_view>, Object> objects_;
-  std::size_t shared_ = 0;
 };
 
 }  // namespace hoist::detail

@@ -159,8 +159,9 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
   }
   if (const auto format =
           format_of_content(peeked ? peeked->first() : file.peek(PeekedSource::size))) {
-    load_foreign(*format, *source, direct, most_bytes(options, file_bytes), path, quoted(path),
-                 options, schema, call);
+    load_foreign(*format,
+                 {*source, direct, most_bytes(options, file_bytes), path, quoted(path), options},
+                 schema, call);
     return;
   }
   ContainerReader reader(*source, direct, quoted(path), options);
@@ -184,7 +185,7 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
                                   : open_old_joblib(source, options.limits, options.threads);
     PeekedSource peeked(*decompressed);
     if (const auto format = format_of_content(peeked.first())) {
-      load_foreign(*format, peeked, nullptr, options.limits.max_bytes, {}, name, options, schema,
+      load_foreign(*format, {peeked, nullptr, options.limits.max_bytes, {}, name, options}, schema,
                    call);
       return;
     }
@@ -192,7 +193,7 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
     read_container(reader, name, options, schema, call);
     reader.expect_end();
   } else if (const auto format = format_of_content(first)) {
-    load_foreign(*format, source, nullptr, options.limits.max_bytes, {}, name, options, schema,
+    load_foreign(*format, {source, nullptr, options.limits.max_bytes, {}, name, options}, schema,
                  call);
   } else {
     ContainerReader reader(source, nullptr, name, options);

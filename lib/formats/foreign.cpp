@@ -19,7 +19,7 @@ namespace hoist::detail {
 
 namespace {
 
-/// Files of less than this can be encoded as a whole once they have been read.
+/// Values of files of less than this can be there more than once.
 constexpr std::uint64_t little_bytes = std::uint64_t{1} << 20;
 
 /// The value as a Value that borrows its arrays from it.
@@ -36,29 +36,38 @@ Value value_of(const Schema& schema, const EncodeCall& call, Encoded& encoded) {
   return value;
 }
 
-Value read_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
-                   const std::filesystem::path& path, const std::string& name,
-                   const LoadOptions& options, const SchemaNode* wanted) {
-  if (format == Format::npz) {
-    if (options.mmap != MmapMode::none) {
-      throw BadArgument(name +
-                        " is an .npz archive, whose members can't be mapped: load it without "
-                        "mmap, or dump each array to a .npy file");
-    }
-    if (file != nullptr) return read_npz(*file, name, options, wanted);
-    Spool spool(in, most, name);
-    return spool.file() != nullptr ? read_npz(*spool.file(), name, options, wanted)
-                                   : read_npz(spool.bytes(), name, options, wanted);
+Value read_archive(const ForeignSource& from, const SchemaNode* wanted) {
+  if (from.options.mmap != MmapMode::none) {
+    throw BadArgument(from.name +
+                      " is an .npz archive, whose members can't be mapped: load it without "
+                      "mmap, or dump each array to a .npy file");
   }
-  if (options.mmap != MmapMode::none && file == nullptr) {
-    throw BadArgument(name +
+  if (from.file != nullptr) return read_npz(*from.file, from.name, from.options, wanted);
+  Spool spool(from.in, from.most, from.name);
+  return spool.file() != nullptr ? read_npz(*spool.file(), from.name, from.options, wanted)
+                                 : read_npz(spool.bytes(), from.name, from.options, wanted);
+}
+
+Input input_of(const ForeignSource& from) {
+  if (from.options.mmap != MmapMode::none && from.file == nullptr) {
+    throw BadArgument(from.name +
                       " is compressed (or no regular file) and can't be mapped: load it "
                       "without mmap, or dump it with compress = false");
   }
-  Input input(in, file, name, options, most);
-  input.set_path(path);
-  Value value = format == Format::npy ? read_npy(input, wanted) : read_pickle(input);
+  Input input(from.in, from.file, from.name, from.options, from.most);
+  input.set_path(from.path);
+  return input;
+}
+
+void check_end(Input& input) {
   if (!input.at_end()) input.damaged("there are bytes behind the end of the value");
+}
+
+Value read_foreign(Format format, const ForeignSource& from, const SchemaNode* wanted) {
+  if (format == Format::npz) return read_archive(from, wanted);
+  Input input = input_of(from);
+  Value value = format == Format::npy ? read_npy(input, wanted) : read_pickle(input);
+  check_end(input);
   return value;
 }
 
@@ -77,6 +86,43 @@ Value without_names(Value value, const SchemaNode& schema) {
        !element_layout(schema.part(0)));
   if (several) return Value::tuple(std::move(items));
   return items.size() == 1 ? items[0] : value;
+}
+
+/// Decodes a value, which is given up. `little`: what takes less time, but two times the memory.
+void decode(const SchemaNode& schema, Value value, bool mapped, bool little,
+            const DecodeCall& call) {
+  if (!little) {
+    return encode_while_reading(
+        [&](EncodeSink& to) { encode_as(schema, std::move(value), mapped, to); },
+        [&](DecodeSource& from) { call.run(call.value, from); });
+  }
+  Encoded encoded = encode_as(schema, value, mapped);
+  value = {};  // so that what is copied next has no other owner
+  SharingSource source(encoded, nullptr);
+  call.run(call.value, source);
+}
+
+/// In two passes, so that its parts need not be there all at once.
+void load_pickle(const ForeignSource& from, const SchemaNode& schema, const DecodeCall& call) {
+  const bool mapped = from.options.mmap != MmapMode::none;
+  Input input = input_of(from);
+  input.begin_first_pass();
+  const auto outline = survey_pickle(input);
+  const bool little = input.position() < little_bytes;
+  input.rewind();
+  if (!outline || little) {
+    Value value = read_pickle(input);
+    check_end(input);
+    return decode(schema, std::move(value), mapped, little, call);
+  }
+  encode_while_reading(
+      [&](EncodeSink& to) {
+        encode_parts_as(schema, mapped, to, [&](PartsTaker& taker) {
+          give_pickle(input, *outline, taker);
+          check_end(input);
+        });
+      },
+      [&](DecodeSource& source) { call.run(call.value, source); });
 }
 
 }  // namespace
@@ -126,36 +172,24 @@ void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsi
   }
 }
 
-void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
-                  const std::filesystem::path& path, const std::string& name,
-                  const LoadOptions& options, const Schema& schema, const DecodeCall& call) {
+void load_foreign(Format format, const ForeignSource& from, const Schema& schema,
+                  const DecodeCall& call) {
   // Codecs and conversions don't know the file's name.
   const auto named = [&](const std::exception& error) {
     const std::string what = error.what();
-    return what.find(name) != std::string::npos ? what : name + ": " + what;
+    return what.find(from.name) != std::string::npos ? what : from.name + ": " + what;
   };
   try {
     if (schema.text == untyped_schema) {
-      *static_cast<Value*>(call.value) =
-          read_foreign(format, in, file, most, path, name, options, nullptr);
+      *static_cast<Value*>(call.value) = read_foreign(format, from, nullptr);
       return;
     }
     const ParsedSchema parsed(schema.text);
-    // The one is for less memory, the other takes less time.
-    const bool little = in.left().value_or(little_bytes) < little_bytes;
-    Value value = read_foreign(format, in, file, most, path, name, options, &parsed.root());
+    const bool little = from.in.left().value_or(little_bytes) < little_bytes;
+    if (format == Format::pickle && !little) return load_pickle(from, parsed.root(), call);
+    Value value = read_foreign(format, from, &parsed.root());
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
-    const bool mapped = options.mmap != MmapMode::none;
-    if (little) {
-      Encoded encoded = encode_as(parsed.root(), value, mapped);
-      value = {};  // so that what is copied next has no other owner
-      SharingSource source(encoded, nullptr);
-      call.run(call.value, source);
-    } else {
-      encode_while_reading(
-          [&](EncodeSink& to) { encode_as(parsed.root(), std::move(value), mapped, to); },
-          [&](DecodeSource& from) { call.run(call.value, from); });
-    }
+    decode(parsed.root(), std::move(value), from.options.mmap != MmapMode::none, little, call);
   } catch (const WrongType& error) {
     throw WrongType(named(error));
   } catch (const LimitExceeded& error) {

@@ -32,11 +32,18 @@ const char* default_codec(Format format);
 void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsigned threads,
                   const Schema& schema, const EncodeCall& call);
 
-/// Reads a value. `file` is the source itself where that is an uncompressed file, else null; `most`
-/// bounds what may come out of a source that does not know its length.
-void load_foreign(Format format, ByteSource& in, FileSource* file, std::uint64_t most,
-                  const std::filesystem::path& path, const std::string& name,
-                  const LoadOptions& options, const Schema& schema, const DecodeCall& call);
+struct ForeignSource {
+  ByteSource& in;
+  FileSource* file;    // `in` itself where that is an uncompressed file, else null
+  std::uint64_t most;  // bytes that may come out of a source that does not know its length
+  const std::filesystem::path& path;
+  const std::string& name;
+  const LoadOptions& options;
+};
+
+/// Reads a value.
+void load_foreign(Format format, const ForeignSource& from, const Schema& schema,
+                  const DecodeCall& call);
 
 /// Reads whatever a container holds as a Value, for a caller who knows no type.
 void load_untyped(ContainerReader& reader, const LoadOptions& options, const DecodeCall& call);

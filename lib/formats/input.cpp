@@ -37,9 +37,10 @@ void Input::limit(const std::string& what) const {
 }
 
 void Input::fill() {
+  keep_read();
   start_ += end_;
-  at_ = end_ = 0;
-  end_ = in_.read(buffer_.data(), buffer_.size());
+  at_ = end_ = kept_at_ = 0;
+  end_ = read_more(buffer_.data(), buffer_.size());
   if (start_ + end_ > most_ && file_ == nullptr) {
     limit("more than " + std::to_string(most_) +
           " bytes come out of it, the most that "
@@ -62,8 +63,8 @@ void Input::get_more(std::byte* to, std::size_t n) {
 void Input::expect(std::uint64_t n) const {
   const std::size_t held = end_ - at_;
   if (n <= held) return;
-  if (const auto left = in_.left()) {
-    if (n - held > *left) damaged("the file is cut short");
+  if (const auto more = left()) {
+    if (n - held > *more) damaged("the file is cut short");
   } else if (n > most_ || position() > most_ - n) {
     limit("an element of " + std::to_string(n) +
           " bytes would pass "
@@ -83,23 +84,48 @@ std::string Input::text(std::size_t n) {
 }
 
 void Input::skip(std::size_t n) {
-  std::byte ignored[256];
-  for (; n > 0; n -= std::min(n, sizeof ignored)) get(ignored, std::min(n, sizeof ignored));
+  if (n > end_ - at_ && file_ != nullptr && !kept_) {
+    expect(n);
+    return skip_buffered(n);
+  }
+  while (n > 0) {
+    if (at_ == end_) fill();
+    const std::size_t some = std::min(n, end_ - at_);
+    at_ += some;
+    n -= some;
+  }
 }
 
 std::shared_ptr<Storage> Input::elements(std::size_t bytes) {
   if (bytes == 0) return nullptr;
+  if (pass_ == Pass::first) {
+    pass_over(bytes);
+    return nullptr;
+  }
   if (!maps()) return this->bytes(bytes);
   expect(bytes);
   auto storage = map_file(file_->path(), file_->fd(), position(), bytes, options_.mmap);
-  const std::size_t buffered = std::min(bytes, end_ - at_);
-  at_ += buffered;
-  file_->skip(bytes - buffered);
-  start_ += bytes - buffered;
+  skip_buffered(bytes);
   return storage;
 }
 
+/// Of a file.
+void Input::skip_buffered(std::size_t n) {
+  const std::size_t buffered = std::min(n, end_ - at_);
+  at_ += buffered;
+  file_->skip(n - buffered);
+  start_ += n - buffered;
+}
+
 std::shared_ptr<Storage> Input::bytes(std::size_t n) {
+  if (pass_ == Pass::second && !passed_.empty()) {
+    auto storage = std::move(passed_.front());
+    passed_.pop_front();
+    if (storage->bytes() != n) damaged("it is another one than a moment ago");
+    passed_bytes_ -= n;
+    start_ += n;
+    return storage;
+  }
   expect(n);
   auto storage = allocate_storage(n, Fill::none);
   get_large(storage->data(), n);
@@ -112,11 +138,11 @@ void Input::get_large(std::byte* to, std::size_t n) {
   const std::size_t rest = n - buffered;
   if (rest == 0) return;
   to += buffered;
-  if (file_ != nullptr) {
+  if (file_ != nullptr && !kept_) {
     read_large(*file_, to, rest, options_.threads);
   } else {
     for (std::size_t done = 0; done < rest;) {
-      const std::size_t got = in_.read(to + done, std::min(rest - done, piece_bytes));
+      const std::size_t got = read_more(to + done, std::min(rest - done, piece_bytes));
       if (got == 0) damaged("the file is cut short");
       done += got;
     }
@@ -126,10 +152,73 @@ void Input::get_large(std::byte* to, std::size_t n) {
 
 bool Input::at_end() {
   if (at_ < end_) return false;
+  keep_read();
   start_ += end_;
-  at_ = end_ = 0;
-  end_ = in_.read(buffer_.data(), buffer_.size());
+  at_ = end_ = kept_at_ = 0;
+  end_ = read_more(buffer_.data(), buffer_.size());
   return end_ == 0;
+}
+
+// --- two passes ----------------------------------------------------------------------------------
+
+void Input::begin_first_pass() {
+  pass_ = Pass::first;
+  first_ = position();
+  kept_at_ = at_;
+  const bool again = file_ != nullptr && file_->left();
+  if (!again) kept_.emplace(name_);
+}
+
+/// Keeps what has been read of the buffer.
+void Input::keep_read() {
+  if (pass_ != Pass::first || !kept_) return;
+  kept_->write(std::span(buffer_).subspan(kept_at_, at_ - kept_at_));
+  kept_at_ = at_;
+}
+
+void Input::pass_over(std::size_t n) {
+  if (!kept_) {
+    expect(n);
+    return skip_buffered(n);
+  }
+  keep_read();
+  passed_.push_back(bytes(n));
+  passed_bytes_ += n;
+  kept_at_ = at_;
+}
+
+void Input::rewind() {
+  pass_ = Pass::second;
+  if (!kept_) {
+    file_->seek(first_);
+  } else {
+    kept_->write(std::span(buffer_).subspan(kept_at_, end_ - kept_at_));
+    kept_->end();
+    kept_bytes_ = kept_->bytes();
+  }
+  start_ = first_;
+  at_ = end_ = 0;
+}
+
+/// The next bytes behind the buffer, which may be fewer than there are.
+std::size_t Input::read_more(std::byte* to, std::size_t n) {
+  if (pass_ == Pass::second && kept_) {
+    if (kept_->file() != nullptr) {
+      if (const std::size_t got = kept_->file()->read(to, n); got > 0) return got;
+    } else if (const std::size_t got = std::min(n, kept_bytes_.size()); got > 0) {
+      std::memcpy(to, kept_bytes_.data(), got);
+      kept_bytes_.remove_prefix(got);
+      return got;
+    }
+  }
+  return in_.read(to, n);
+}
+
+std::optional<std::uint64_t> Input::left() const {
+  const auto more = in_.left();
+  if (!more || pass_ != Pass::second || !kept_) return more;
+  const FileSource* file = kept_->file();
+  return *more + passed_bytes_ + (file != nullptr ? *file->left() : kept_bytes_.size());
 }
 
 void read_large(FileSource& file, std::byte* to, std::size_t n, unsigned threads) {

@@ -8,15 +8,18 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/file.hpp"
+#include "formats/spool.hpp"
 
 namespace hoist::detail {
 
-/// The bytes of a file in a foreign format, read once from front to back. Knows how much there is or
+/// The bytes of a file in a foreign format, read from front to back, once or twice. Knows how much there is or
 /// may be, so that nothing is allocated for bytes that can't come.
 class Input {
  public:
@@ -63,10 +66,17 @@ class Input {
   void get_large(std::byte* to, std::size_t n);
   /// So many bytes in memory of their own, likewise.
   std::shared_ptr<Storage> bytes(std::size_t n);
-  /// Elements of an array: mapped where asked for, else read.
+  /// Elements of an array: mapped where asked for, else read; null in a first pass.
   std::shared_ptr<Storage> elements(std::size_t bytes);
   /// True if nothing follows.
   bool at_end();
+
+  /// A first pass over what follows: it can be read again after `rewind`. A source that can't be read
+  /// again is kept in a Spool, what is passed over in memory, from which the second pass takes it.
+  void begin_first_pass();
+  /// Passes over bytes that the second pass asks for by `bytes` or `elements`.
+  void pass_over(std::size_t n);
+  void rewind();
 
   /// Throws DamagedData with the file's name and the position.
   [[noreturn]] void damaged(const std::string& what) const;
@@ -75,6 +85,10 @@ class Input {
  private:
   void fill();
   void get_more(std::byte* to, std::size_t n);
+  std::size_t read_more(std::byte* to, std::size_t n);
+  std::optional<std::uint64_t> left() const;
+  void skip_buffered(std::size_t n);
+  void keep_read();
 
   ByteSource& in_;
   FileSource* file_;
@@ -86,6 +100,16 @@ class Input {
   std::size_t at_ = 0;
   std::size_t end_ = 0;
   std::vector<std::byte> buffer_;
+
+  enum class Pass : unsigned char { only, first, second };
+  Pass pass_ = Pass::only;
+  std::uint64_t first_ = 0;  // where the passes begin
+  // Where the source itself can't be read again:
+  std::optional<Spool> kept_;
+  std::size_t kept_at_ = 0;      // in a first pass, what follows in the buffer has not been kept
+  std::string_view kept_bytes_;  // in a second pass, of what was kept in memory, the rest
+  std::deque<std::shared_ptr<Storage>> passed_;
+  std::uint64_t passed_bytes_ = 0;
 };
 
 /// Reads `n` bytes at the file's position, by several threads where there are many, and moves behind

@@ -4,9 +4,13 @@
 #include <hoist/bytes.hpp>
 #include <hoist/value.hpp>
 
-#include <filesystem>
+#include <cstdint>
+#include <deque>
+#include <optional>
 #include <unordered_set>
+#include <vector>
 
+#include "dynamic/conversion.hpp"
 #include "dynamic/schema_parser.hpp"
 #include "formats/input.hpp"
 
@@ -17,6 +21,24 @@ namespace hoist::detail {
 /// Reads one pickle, with arrays as joblib puts them into the stream. Executes nothing: it knows a
 /// fixed list of constructors and refuses all other names with UnsafeData.
 Value read_pickle(Input& in);
+
+/// What a first pass over a pickle finds out.
+struct PickleOutline {
+  /// A list, dict or set.
+  struct Container {
+    static constexpr std::uint32_t none = ~std::uint32_t{0};
+    std::uint32_t size = none;    // items or entries; none: it can't be given part by part
+    std::uint32_t parent = none;  // the container that it is an item or a value of
+  };
+  std::deque<Container> containers;  // in the order in which they begin
+  std::vector<bool> fetched;          // the numbers in the memo that are ever fetched
+};
+
+/// Passes over the pickle, of which next to nothing is checked. Nothing where that leads nowhere: for
+/// pickles that are damaged, and for unusual ones.
+std::optional<PickleOutline> survey_pickle(Input& in);
+/// As `read_pickle`, but lists, dicts and sets are given part by part where the outline says so.
+void give_pickle(Input& in, const PickleOutline& outline, PartsTaker& to);
 
 /// The pickle that stands for the elements in the .npy file of an array of objects.
 Value read_object_array(Input& in, const Shape& shape);

@@ -126,8 +126,8 @@ std::unordered_set<const Value::Node*> repeated_parts(const Value& value) {
   return repeated;
 }
 
-void check_value(Value& value, const Limits& limits, Fail fail,
-                 const std::function<void(const std::string&)>& over) {
+std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
+                          const std::function<void(const std::string&)>& over) {
   struct Frame {
     const Value* value;
     std::size_t next;
@@ -156,7 +156,11 @@ void check_value(Value& value, const Limits& limits, Fail fail,
     }
     if (to.height > limits.max_depth) over("its values nest deeper than Limits::max_depth");
   };
-  if (!has_parts(value)) return leaf(value);
+  if (!has_parts(value)) {
+    leaf(value);
+    return 1;
+  }
+  std::uint64_t expanded = 0;
   enter(value);
   while (!stack.empty()) {
     Frame& frame = stack.back();
@@ -181,7 +185,9 @@ void check_value(Value& value, const Limits& limits, Fail fail,
     if (const auto known = seen.find(at.node()); known != seen.end()) known->second = done;
     stack.pop_back();
     if (!stack.empty()) add(stack.back().so_far, done);
+    expanded = done.expanded;
   }
+  return expanded;
 }
 
 }  // namespace hoist::detail

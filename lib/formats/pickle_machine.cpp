@@ -22,6 +22,27 @@ constexpr std::size_t value_cost = 96;
 
 }  // namespace
 
+PickleMemo::~PickleMemo() = default;
+
+bool KeepingMemo::store(std::uint64_t index, const Value& value) {
+  ++stored_;
+  const bool keep = fetched_ == nullptr || (index < fetched_->size() && (*fetched_)[index]);
+  if (keep) kept_[index] = value;
+  return keep;
+}
+
+std::optional<Value> KeepingMemo::fetch(std::uint64_t index) {
+  const auto found = kept_.find(index);
+  return found != kept_.end() ? std::optional(found->second) : std::nullopt;
+}
+
+void PickleContext::add_container(const Value& value) {
+  containers.push_back(value.watch());
+  if (containers.size() < many_) return;
+  std::erase_if(containers, [](const auto& container) { return container.expired(); });
+  many_ = std::max(many_, 2 * containers.size());
+}
+
 PickleContext::~PickleContext() {
   for (const auto& container : containers) {
     const Value value(container.lock());
@@ -92,8 +113,13 @@ void PickleMachine::push(Value value) {
 
 void PickleMachine::push_container(Value value) {
   charge(value_cost);
-  context_.containers.push_back(value.watch());
+  context_.add_container(value);
   push(std::move(value));
+}
+
+void PickleMachine::begin_container(Kind kind) {
+  if (begin_giving(containers_++, kind)) return;
+  push_container(kind == Kind::dict ? Value::dict({}) : Value::sequence(kind, {}));
 }
 
 Value PickleMachine::pop() {
@@ -118,34 +144,52 @@ PickleMachine::Items PickleMachine::pop_mark() {
 }
 
 void PickleMachine::store(std::uint64_t index) {
-  charge(value_cost);
-  memo_[index] = top();
+  const bool kept = memo_.store(index, top());
+  if (kept || outline_ == nullptr) charge(value_cost);
+  if (kept) memory_then_ = 0;
 }
 
 void PickleMachine::fetch(std::uint64_t index) {
-  const auto found = memo_.find(index);
-  if (found == memo_.end()) damaged("it refers to a memo entry that it has not made");
-  if (dynamic_cast<const WrapperNode*>(found->second.node()) != nullptr) {
+  auto found = memo_.fetch(index);
+  if (!found) damaged("it refers to a memo entry that it has not made");
+  if (dynamic_cast<const WrapperNode*>(found->node()) != nullptr) {
     damaged("it refers to the wrapper of an array");
   }
-  push(found->second);
+  push(std::move(*found));
 }
 
 // --- opcodes --------------------------------------------------------------------------------------
 
+/// Runs one opcode; true at the end.
+bool PickleMachine::stops() {
+  if (frame_end_ != 0 && in_.position() == frame_end_) frame_end_ = 0;
+  count_steps(1);
+  const unsigned char op = byte();
+  if (op != '.') {
+    step(op);
+    return false;
+  }
+  if (!marks_.empty() || stack_.size() != 1) damaged("it stops with values left over");
+  if (frame_end_ != 0 && in_.position() != frame_end_) damaged("it stops inside a frame");
+  return true;
+}
+
 Value PickleMachine::run() {
   begin_ = in_.position();
-  for (;;) {
-    if (frame_end_ != 0 && in_.position() == frame_end_) frame_end_ = 0;
-    count_steps(1);
-    const unsigned char op = byte();
-    if (op == '.') {
-      if (!marks_.empty() || stack_.size() != 1) damaged("it stops with values left over");
-      if (frame_end_ != 0 && in_.position() != frame_end_) damaged("it stops inside a frame");
-      return pop();
-    }
-    step(op);
+  while (!stops()) {
   }
+  return pop();
+}
+
+Value PickleMachine::construct(Token token) {
+  stack_.clear();
+  push(Value(std::make_shared<TokenNode>(token)));
+  while (stack_.size() != 1 || !marks_.empty() || as_token(stack_[0]) ||
+         dynamic_cast<const WrapperNode*>(stack_[0].node()) != nullptr ||
+         (stack_[0].kind() == Kind::dtype && !node_as<DTypeNode>(stack_[0]).built)) {
+    if (stops()) damaged("it stops with values left over");
+  }
+  return pop();
 }
 
 void PickleMachine::step(unsigned char op) {
@@ -278,8 +322,12 @@ bool PickleMachine::step_container(unsigned char op) {
     case 0x86: tuple(2); break;
     case 0x87: tuple(3); break;
     case 't': push(Value::tuple(pop_mark())); break;
-    case ']': push_container(Value::list({})); break;
-    case 'l': push_container(Value::list(pop_mark())); break;
+    case ']': begin_container(Kind::list); break;
+    case 'l': {
+      Items items = pop_mark();
+      items.empty() ? begin_container(Kind::list) : push_container(Value::list(std::move(items)));
+      break;
+    }
     case 'a': {
       Items one{pop()};
       append(top(), std::move(one));
@@ -290,9 +338,13 @@ bool PickleMachine::step_container(unsigned char op) {
       append(top(), std::move(items));
       break;
     }
-    case '}': push_container(Value::dict({})); break;
+    case '}': begin_container(Kind::dict); break;
     case 'd': {
       Items items = pop_mark();
+      if (items.empty()) {
+        begin_container(Kind::dict);
+        break;
+      }
       push_container(Value::dict({}));
       set_items(top(), std::move(items));
       break;
@@ -309,7 +361,7 @@ bool PickleMachine::step_container(unsigned char op) {
       set_items(top(), std::move(items));
       break;
     }
-    case 0x8F: push_container(Value::set({})); break;
+    case 0x8F: begin_container(Kind::set); break;
     case 0x90: add_items(); break;
     case 0x91: {
       Items items = pop_mark();
@@ -323,6 +375,7 @@ bool PickleMachine::step_container(unsigned char op) {
 }
 
 void PickleMachine::append(const Value& target, Items items) {
+  if (is_given(target)) return give_items(std::move(items));
   if (target.kind() != Kind::list) damaged("items are appended to what is no list");
   auto& list = mutable_node<ItemsNode>(target).items;
   charge(items.size() * sizeof(Value));
@@ -330,6 +383,7 @@ void PickleMachine::append(const Value& target, Items items) {
 }
 
 void PickleMachine::set_items(const Value& target, Items items) {
+  if (is_given(target)) return give_items(std::move(items));
   if (target.kind() != Kind::dict) damaged("entries are set in what is no dict");
   if (items.size() % 2 != 0) damaged("a key has no value");
   charge(items.size() * sizeof(Value));
@@ -343,6 +397,7 @@ void PickleMachine::set_items(const Value& target, Items items) {
 void PickleMachine::add_items() {
   Items items = pop_mark();
   const Value& target = top();
+  if (is_given(target)) return give_items(std::move(items));
   if (target.kind() != Kind::set || !all_hashable(items))
     damaged("a set holds what can't be in one");
   charge(items.size() * sizeof(Value));

@@ -14,8 +14,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include "dynamic/conversion.hpp"
 #include "dynamic/value_node.hpp"
 #include "formats/input.hpp"
+#include "formats/pickle.hpp"
 
 namespace hoist::detail {
 
@@ -68,6 +70,32 @@ struct TimezoneNode final : Value::Node {
 /// An array between REDUCE and BUILD, which makes it an array or an array of objects.
 inline bool is_unbuilt(const ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
 
+/// Where a machine keeps what the pickle stores under a number.
+class PickleMemo {
+ public:
+  virtual ~PickleMemo();
+  /// Whether it is kept.
+  virtual bool store(std::uint64_t index, const Value& value) = 0;
+  /// How many numbers have been stored.
+  virtual std::uint64_t size() const = 0;
+  /// Nothing for a number that has not been.
+  virtual std::optional<Value> fetch(std::uint64_t index) = 0;
+};
+
+/// A memo that keeps all, or what will be fetched if that is known.
+class KeepingMemo final : public PickleMemo {
+ public:
+  explicit KeepingMemo(const std::vector<bool>* fetched = nullptr) : fetched_(fetched) {}
+  bool store(std::uint64_t index, const Value& value) override;
+  std::uint64_t size() const override { return fetched_ != nullptr ? stored_ : kept_.size(); }
+  std::optional<Value> fetch(std::uint64_t index) override;
+
+ private:
+  const std::vector<bool>* fetched_;
+  std::uint64_t stored_ = 0;
+  std::unordered_map<std::uint64_t, Value> kept_;
+};
+
 /// What a pickle and those nested in it share: how much of what a hostile stream could have too much
 /// of is left, and which containers have been made so far, as they could have been filled with
 /// themselves.
@@ -79,23 +107,34 @@ class PickleContext {
   PickleContext& operator=(const PickleContext&) = delete;
   /// Takes cycles apart, which would never be freed.
   ~PickleContext();
+  void add_container(const Value& value);
 
   std::uint64_t steps;
   std::uint64_t memory;
   std::uint64_t copied = 0;
+  std::uint64_t expanded = 0;  // values that have been given, written out without sharing
   std::vector<std::weak_ptr<Value::Node>> containers;
   std::set<std::string> companions;  // whose names have been seen
+
+ private:
+  std::size_t many_ = 4096;  // containers, of which some may be gone
 };
 
 /// Runs one pickle.
 class PickleMachine {
  public:
   /// `nested`: how many pickles are around this one; inside, joblib's wrappers are refused.
-  PickleMachine(Input& in, PickleContext& context, int nested)
-      : in_(in), context_(context), nested_(nested) {}
+  PickleMachine(Input& in, PickleContext& context, PickleMemo& memo, int nested)
+      : in_(in), context_(context), memo_(memo), nested_(nested) {}
 
   /// Up to and with STOP. The value may still share parts in ways that `check_value` refuses.
   Value run();
+  /// The same part by part; each is checked.
+  void give(const PickleOutline& outline, PartsTaker& to);
+  /// What a constructor makes that has just been named, up to and with its BUILD.
+  Value construct(Token token);
+  /// How many containers have begun.
+  std::size_t containers() const { return containers_; }
 
  private:
   using Items = std::vector<Value>;
@@ -117,6 +156,7 @@ class PickleMachine {
   const Value& top();
   Items pop_mark();
   void push_container(Value value);
+  void begin_container(Kind kind);
   void charge(std::size_t bytes);
   void charge_copy(const Value& value);
   void count_steps(std::uint64_t n);
@@ -128,6 +168,7 @@ class PickleMachine {
   bool step_text(unsigned char op);
   bool step_container(unsigned char op);
   void frame();
+  bool stops();
   void global(std::string_view module, std::string_view name);
   void set_items(const Value& target, Items items);
   void append(const Value& target, Items items);
@@ -140,17 +181,40 @@ class PickleMachine {
   Value build_companion(const Value& state);
   Value nested_array(const Shape& shape);
 
+  // Part by part.
+  /// A container that is given part by part. On the stack a marker stands for it.
+  struct Open {
+    std::size_t number;
+    std::size_t at;  // on the stack
+    Kind kind;
+    std::uint64_t left;  // parts that are still to come: keys and values of a dict
+    bool wants_hashable() const {
+      return kind == Kind::set || (kind == Kind::dict && left % 2 == 0);
+    }
+  };
+  static bool is_given(const Value& value);
+  bool begin_giving(std::size_t number, Kind kind);
+  void give_items(Items items);
+  void give_part(Value value);
+  void end_full();
+  void count_expanded(std::uint64_t n);
+
   [[noreturn]] void damaged(const std::string& what) const { in_.damaged(what); }
   [[noreturn]] void unsafe(const std::string& what) const;
 
   Input& in_;
   PickleContext& context_;
+  PickleMemo& memo_;
   int nested_;
   std::uint64_t begin_ = 0;
   std::uint64_t frame_end_ = 0;  // 0: between frames
   Items stack_;
   std::vector<std::size_t> marks_;
-  std::unordered_map<std::uint64_t, Value> memo_;
+  std::size_t containers_ = 0;
+  const PickleOutline* outline_ = nullptr;  // with `taker_`
+  PartsTaker* taker_ = nullptr;
+  std::vector<Open> open_;
+  std::uint64_t memory_then_ = 0;  // that was left when nothing was here but what the memo keeps
 };
 
 /// The token of a global name; nothing for names that are not on the list.
@@ -183,8 +247,9 @@ Value decimal_integer(std::string_view line, bool is_long, Fail fail);
 double decimal_real(std::string_view line, Fail fail);
 
 /// Refuses values that contain themselves, nest deeper or expand further than the limits, or hold
-/// tokens; removes keys that stand in a dict twice.
-void check_value(Value& value, const Limits& limits, Fail fail,
-                 const std::function<void(const std::string&)>& over);
+/// tokens; removes keys that stand in a dict twice. Returns how many values it is, written out without
+/// sharing.
+std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
+                          const std::function<void(const std::string&)>& over);
 
 }  // namespace hoist::detail

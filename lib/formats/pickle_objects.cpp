@@ -175,7 +175,8 @@ Value PickleMachine::build_companion(const Value& state) {
 
 Value PickleMachine::nested_array(const Shape& shape) {
   if (nested_ >= max_nested) in_.limit("pickles nest too deep");
-  PickleMachine inner(in_, context_, nested_ + 1);
+  KeepingMemo memo;
+  PickleMachine inner(in_, context_, memo, nested_ + 1);
   Value value = inner.run();
   if (value.kind() != Kind::objects || value.shape() != shape) {
     damaged("an array of objects does not hold what it says");
@@ -197,13 +198,15 @@ Value checked(Input& in, PickleContext& context, Value value) {
 
 Value read_pickle(Input& in) {
   PickleContext context(in.options().limits);
-  PickleMachine machine(in, context, 0);
+  KeepingMemo memo;
+  PickleMachine machine(in, context, memo, 0);
   return checked(in, context, machine.run());
 }
 
 Value read_object_array(Input& in, const Shape& shape) {
   PickleContext context(in.options().limits);
-  PickleMachine machine(in, context, 1);
+  KeepingMemo memo;
+  PickleMachine machine(in, context, memo, 1);
   Value value = machine.run();
   if (value.kind() != Kind::objects || value.shape() != shape) {
     in.damaged("the pickle behind the header is not the array that the header describes");

@@ -32,9 +32,7 @@ std::pair<Fd, std::filesystem::path> spool_file(const std::string& name) {
 
 }  // namespace
 
-Spool::Spool(ByteSource& in, std::uint64_t most, const std::string& name) {
-  Fd fd;
-  std::filesystem::path folder;
+Spool::Spool(ByteSource& in, std::uint64_t most, std::string name) : Spool(std::move(name)) {
   std::uint64_t total = 0;
   bytes_.reserve(memory_bytes + step_bytes);  // growing would take two times as much
   for (bool more = true; more;) {
@@ -45,25 +43,37 @@ Spool::Spool(ByteSource& in, std::uint64_t most, const std::string& name) {
     total += got;
     more = got == step_bytes;
     if (total > most) {
-      throw LimitExceeded(name +
+      throw LimitExceeded(name_ +
                           ": more bytes come out of it than "
                           "LoadOptions::limits.max_bytes allows");
     }
-    if (!fd && bytes_.size() <= memory_bytes) continue;
-    if (!fd) std::tie(fd, folder) = spool_file(name);
-    try {
-      write_all(fd.get(), std::as_bytes(std::span(bytes_)), folder);
-    } catch (const SystemError& error) {
-      throw SystemError(name + ": can't hold what comes out of it in \"" + folder.string() +
-                            "\"; name a folder with more space as HOIST_TEMP_FOLDER",
-                        error.code());
-    }
-    bytes_.clear();
+    if (bytes_.size() > memory_bytes) store();
   }
-  if (fd) {
-    std::string().swap(bytes_);
-    file_.emplace(folder, std::move(fd));
+  end();
+}
+
+void Spool::write(std::span<const std::byte> bytes) {
+  bytes_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (bytes_.size() > memory_bytes) store();
+}
+
+void Spool::store() {
+  if (!fd_) std::tie(fd_, folder_) = spool_file(name_);
+  try {
+    write_all(fd_.get(), std::as_bytes(std::span(bytes_)), folder_);
+  } catch (const SystemError& error) {
+    throw SystemError(name_ + ": can't hold what comes out of it in \"" + folder_.string() +
+                          "\"; name a folder with more space as HOIST_TEMP_FOLDER",
+                      error.code());
   }
+  bytes_.clear();
+}
+
+void Spool::end() {
+  if (!fd_) return;
+  store();
+  std::string().swap(bytes_);
+  file_.emplace(folder_, std::move(fd_));
 }
 
 }  // namespace hoist::detail

@@ -3,29 +3,47 @@
 
 #include <hoist/bytes.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/file.hpp"
 
 namespace hoist::detail {
 
-/// All that comes out of a source, to be read at will: in memory where it is little, else in a file
-/// without a name (see `temp_folders`).
+/// Bytes that are kept to be read later: in memory where they are few, else in a file without a name
+/// (see `temp_folders`).
 class Spool {
  public:
-  /// Throws LimitExceeded for more than `most` bytes, SystemError where no file can hold them. `name` is
-  /// that of the source, for messages.
-  Spool(ByteSource& in, std::uint64_t most, const std::string& name);
+  /// Keeps what it is given. `name` is that of where it comes from, for messages.
+  explicit Spool(std::string name) : name_(std::move(name)) {}
+  /// Keeps all that comes out of a source. Throws LimitExceeded for more than `most` bytes, SystemError
+  /// where no file can hold them.
+  Spool(ByteSource& in, std::uint64_t most, std::string name);
 
+  /// Throws SystemError where no file can hold the bytes.
+  void write(std::span<const std::byte> bytes);
+  /// Nothing more will be written.
+  void end();
+
+  // After the end.
   /// Null where all is in memory.
   FileSource* file() { return file_ ? &*file_ : nullptr; }
+  const FileSource* file() const { return file_ ? &*file_ : nullptr; }
   std::string_view bytes() const { return bytes_; }
 
  private:
-  std::string bytes_;
+  void store();
+
+  std::string name_;
+  std::string bytes_;  // what is not in the file
+  Fd fd_;
+  std::filesystem::path folder_;
   std::optional<FileSource> file_;
 };
 

@@ -1,22 +1,58 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/error.hpp>
+#include <hoist/hash.hpp>
+
+#include <cstdlib>
+#include <optional>
 
 #include "formats/input.hpp"
 #include "formats/npy.hpp"
 #include "formats/pickle.hpp"
 #include "support/memory_source.hpp"
+#include "support/two_passes.hpp"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+namespace {
+
+const hoist::LoadOptions options{.threads = 1,
+                                 .limits = {.max_bytes = support::fuzz_bytes,
+                                            .max_nodes = 100000,
+                                            .max_expanded = 100000,
+                                            .max_memory = support::fuzz_bytes}};
+
+enum class Outcome { read, no_outline, damaged, over_limit };
+
+/// What `read` makes of the input.
+template <class Read>
+Outcome outcome(const std::uint8_t* data, std::size_t size, std::optional<hoist::Value>& value,
+                Read read) {
   try {
-    const hoist::LoadOptions options{.threads = 1,
-                                     .limits = {.max_bytes = support::fuzz_bytes,
-                                                .max_nodes = 100000,
-                                                .max_expanded = 100000,
-                                                .max_memory = support::fuzz_bytes}};
     support::MemorySource source(data, size);
     hoist::detail::Input in(source, nullptr, "input", options, support::fuzz_bytes);
-    (void)hoist::detail::read_pickle(in).to_string(1000);
+    value = read(in);
+    return value ? Outcome::read : Outcome::no_outline;
+  } catch (const hoist::LimitExceeded&) {
+    return Outcome::over_limit;
   } catch (const hoist::Error&) {
+    return Outcome::damaged;
   }
+}
+
+}  // namespace
+
+// In one pass and in two it is the same value, or refused. (Two take less memory.)
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  std::optional<hoist::Value> whole, rebuilt;
+  const Outcome once = outcome(data, size, whole, [](hoist::detail::Input& in) {
+    return std::optional(hoist::detail::read_pickle(in));
+  });
+  if (whole) (void)whole->to_string(1000);
+  const Outcome twice = outcome(data, size, rebuilt, [&](hoist::detail::Input& in) {
+    support::Rebuilder to(size > 0 ? data[size / 2] : 0U);
+    return support::read_in_two_passes(in, to);
+  });
+  const bool agree = twice == Outcome::no_outline || once == Outcome::over_limit ||
+                     twice == Outcome::over_limit || once == twice;
+  if (!agree) std::abort();
+  if (whole && rebuilt && hoist::hash(*whole) != hoist::hash(*rebuilt)) std::abort();
   return 0;
 }

@@ -46,6 +46,21 @@ struct Both {
   bool operator==(const Both&) const = default;
 };
 
+struct Point {
+  double x = 0;
+  double y = 0;
+  std::string name;
+  std::vector<std::string> tags;
+  bool operator==(const Point&) const = default;
+};
+
+struct Many {
+  std::vector<std::string> texts;
+  std::map<std::string, std::pair<int, std::string>> pairs;
+  std::vector<Point> points;
+  bool operator==(const Many&) const = default;
+};
+
 Numbers numbers() {
   Numbers all(large / sizeof(double));
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<double>(i % 1000);
@@ -158,6 +173,47 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
   const std::valarray<double> valarray(1.5, large / sizeof(double));
   check_dump(valarray, dir / "v.hoist");
   check_dump(valarray, dir / "v.npy");
+}
+
+// They went through a tree of Values, up to twelve times as big as they are.
+TEST_CASE("many small parts are not in memory twice while they are loaded") {
+  if (support::sanitized) return;
+  constexpr std::size_t parts = 300000;
+  const TempDir dir;
+  const auto check = [&](const auto& value, std::size_t bytes) {
+    using T = std::decay_t<decltype(value)>;
+    for (const char* name : {"v.joblib", "v.joblib.gz", "v.joblib.zst"}) {
+      CAPTURE(name);
+      dump(value, dir / name);
+      const auto load_from = [&](auto&& from) {
+        const T loaded = load<T>(from);
+        if (loaded != value) throw 0;
+      };
+      CHECK(support::peak_growth([&] { load_from(dir / name); }) < bytes + little / 2);
+      CHECK(support::peak_growth([&] { load_from(std::ifstream(dir / name, std::ios::binary)); }) <
+            bytes + little / 2);
+    }
+  };
+  std::vector<std::string> texts;
+  std::vector<Point> points;
+  std::map<std::string, std::pair<int, std::string>> pairs;
+  std::vector<Numbers> rows;
+  for (std::size_t i = 0; i < parts; ++i) {
+    const std::string name = "number " + std::to_string(i);
+    texts.push_back(name);
+    points.push_back({static_cast<double>(i), 0.5, name, {name, "same"}});
+    pairs.try_emplace(name, static_cast<int>(i), name);
+    if (i % 4 == 0) rows.emplace_back(100, static_cast<double>(i));
+  }
+  // As malloc and nodes of a map have it: the texts are short.
+  const std::size_t texts_bytes = parts * sizeof(std::string);
+  const std::size_t points_bytes = parts * (sizeof(Point) + 2 * sizeof(std::string) + 16);
+  const std::size_t pairs_bytes = parts * (32 + sizeof(std::string) + 40 + 16);
+  check(texts, texts_bytes);
+  check(points, points_bytes);
+  check(pairs, pairs_bytes);
+  check(rows, rows.size() * (sizeof(Numbers) + 816));
+  check(Many{texts, pairs, points}, texts_bytes + points_bytes + pairs_bytes);
 }
 
 // Their directory stands at their end, so they had been held whole.

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "dynamic/schema_types.hpp"
+#include "dynamic/value_writer.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// Numbers that are encoded one after the other, as the block that they make.
+class NumbersSink final : public EncodeSink {
+ public:
+  explicit NumbersSink(std::size_t bytes) : storage_(allocate_storage(bytes, Fill::none)) {}
+
+  void emit(std::span<const std::byte> meta, std::span<Segment> segments) override {
+    fits_ = fits_ && segments.empty() && meta.size() <= storage_->bytes() - used_;
+    if (!fits_) return;
+    std::memcpy(storage_->data() + used_, meta.data(), meta.size());
+    used_ += meta.size();
+  }
+  /// Null if there were not just so many.
+  std::shared_ptr<Storage> take() {
+    return fits_ && used_ == storage_->bytes() ? std::move(storage_) : nullptr;
+  }
+
+ private:
+  std::shared_ptr<Storage> storage_;
+  std::size_t used_ = 0;
+  bool fits_ = true;
+};
+
+/// Encodes what it is given.
+class PartsWriter final : public PartsTaker, private ValueWriter {
+ public:
+  PartsWriter(const SchemaNode& root, bool mapped, EncodeSink& to)
+      : ValueWriter(mapped, &to), root_(root) {}
+
+  void part(Value value) override;
+  bool begin(Kind kind, std::size_t n) override;
+  void end() override;
+  using ValueWriter::finish;
+
+ private:
+  /// What becomes of the parts of a container.
+  enum class As : unsigned char { items, numbers, entries, members };
+
+  struct Open {
+    As as;
+    const Node* node;
+    std::size_t path;         // length of the path to it
+    std::size_t next = 0;     // item, or member that is to be encoded
+    std::size_t member = 0;   // of `members`: whose value comes next
+    bool value_next = false;  // of `entries` and `members`: the key has come
+    std::vector<std::optional<Value>> early =
+        {};  // of `members`: values that came before their turn
+    std::unique_ptr<NumbersSink> block = nullptr;
+    std::unique_ptr<ValueWriter> numbers = nullptr;
+  };
+
+  static std::optional<As> taken_as(const Node& node, Kind kind);
+  const Node* node_of_next();
+  void name_next();
+  void written();
+  void open(As as, const Node& node, std::size_t n);
+  void member_key(Open& at, const Value& key);
+  void put(const Node& node, Value value);
+
+  const Node& root_;
+  std::vector<Open> open_;
+};
+
+/// How a container is encoded part by part, where it can be.
+std::optional<PartsWriter::As> PartsWriter::taken_as(const Node& node, Kind kind) {
+  const bool list = kind == Kind::list || kind == Kind::set;
+  switch (node.kind) {
+    case Node::Kind::list: {
+      if (!list) return std::nullopt;
+      const auto layout = element_layout(node.part(0));
+      return layout && layout->block ? As::numbers : As::items;
+    }
+    case Node::Kind::set: return list ? std::optional(As::items) : std::nullopt;
+    case Node::Kind::map: return kind == Kind::dict ? std::optional(As::entries) : std::nullopt;
+    case Node::Kind::structure:
+      return kind == Kind::dict ? std::optional(As::members) : std::nullopt;
+    default: return std::nullopt;
+  }
+}
+
+/// The type of the part that comes next; null where that is not encoded at once.
+const SchemaNode* PartsWriter::node_of_next() {
+  if (open_.empty()) return &root_;
+  const Open& at = open_.back();
+  switch (at.as) {
+    case As::items: return &at.node->part(0);
+    case As::numbers: return nullptr;
+    case As::entries: return &at.node->part(at.value_next ? 1 : 0);
+    case As::members: break;
+  }
+  return at.value_next && at.member == at.next ? &at.node->part(at.member) : nullptr;
+}
+
+/// Steps into an item; keys do so themselves.
+void PartsWriter::name_next() {
+  if (open_.empty()) return;
+  const Open& at = open_.back();
+  if (at.as == As::items || at.as == As::numbers) path_ += "[" + std::to_string(at.next) + "]";
+}
+
+void PartsWriter::put(const Node& node, Value value) {
+  sole_ = !value.is_shared();
+  write(node, value);
+  sole_ = false;
+}
+
+/// A part has been encoded.
+void PartsWriter::written() {
+  if (open_.empty()) return;
+  Open& at = open_.back();
+  ++at.next;
+  at.value_next = false;
+  path_.resize(at.path);
+  if (at.as != As::members) return;
+  for (; at.next < at.early.size() && at.early[at.next]; ++at.next) {
+    path_ += "[\"" + at.node->names[at.next] + "\"]";
+    put(at.node->part(at.next), *std::exchange(at.early[at.next], std::nullopt));
+    path_.resize(at.path);
+  }
+}
+
+void PartsWriter::member_key(Open& at, const Value& key) {
+  const auto& names = at.node->names;
+  const auto found =
+      key.kind() == Kind::text ? std::find(names.begin(), names.end(), key.as_text()) : names.end();
+  if (found == names.end()) {
+    mismatch("has " + key.to_string(60) + ", which " + cut(at.node->text) + " has not");
+  }
+  at.member = static_cast<std::size_t>(found - names.begin());
+  if (at.member < at.next || at.early[at.member]) {
+    mismatch("has " + key.to_string(60) + " twice");
+  }
+  path_ += "[\"" + *found + "\"]";
+  at.value_next = true;
+}
+
+void PartsWriter::part(Value value) {
+  const Node* node = node_of_next();
+  if (open_.empty()) return put(*node, std::move(value));
+  Open& at = open_.back();
+  switch (at.as) {
+    case As::items:
+      name_next();
+      put(*node, std::move(value));
+      break;
+    case As::numbers:
+      name_next();
+      at.numbers->add(at.node->part(0), std::move(value), path_);
+      break;
+    case As::entries:
+      if (!at.value_next) {
+        path_ += "[" + value.to_string(60) + "]";
+        at.value_next = true;
+        return put(*node, std::move(value));
+      }
+      put(*node, std::move(value));
+      break;
+    case As::members:
+      if (!at.value_next) return member_key(at, value);
+      if (node == nullptr) {
+        at.early[at.member] = std::move(value);
+        at.value_next = false;
+        return path_.resize(at.path);
+      }
+      put(*node, std::move(value));
+      break;
+  }
+  written();
+}
+
+bool PartsWriter::begin(Kind kind, std::size_t n) {
+  const Node* node = node_of_next();
+  if (node == nullptr) return false;
+  const Node* inner = node;
+  while (inner->kind == Node::Kind::maybe || inner->kind == Node::Kind::shared) {
+    inner = &inner->part(0);
+  }
+  const auto as = taken_as(*inner, kind);
+  if (!as) return false;
+  for (; node != inner; node = &node->part(0)) {
+    if (node->kind == Node::Kind::maybe) {
+      encoder_.scalar(static_cast<unsigned char>(1));
+    } else {
+      encoder_.length(++shared_);
+    }
+  }
+  name_next();
+  open(*as, *inner, n);
+  return true;
+}
+
+void PartsWriter::open(As as, const Node& node, std::size_t n) {
+  Open& at = open_.emplace_back(Open{.as = as, .node = &node, .path = path_.size()});
+  switch (as) {
+    case As::members: at.early.resize(node.parts.size()); break;
+    case As::numbers:
+      at.block = std::make_unique<NumbersSink>(n * element_layout(node.part(0))->dtype.itemsize);
+      at.numbers = std::make_unique<ValueWriter>(mapped_, at.block.get());
+      [[fallthrough]];
+    default: encoder_.length(n);
+  }
+}
+
+void PartsWriter::end() {
+  Open& at = open_.back();
+  if (at.as == As::numbers) {
+    at.numbers->finish();
+    const auto storage = at.block->take();
+    if (storage == nullptr) mismatch("has items that " + cut(at.node->text) + " has not");
+    if (storage->bytes() < segment_threshold) {
+      encoder_.block(storage->data(), storage->bytes());
+    } else {
+      encoder_.array_block(storage->data(), storage->bytes(), storage);
+    }
+  }
+  if (at.as == As::members && at.next < at.node->parts.size()) {
+    mismatch("has no \"" + at.node->names[at.next] + "\", which " + cut(at.node->text) + " has");
+  }
+  open_.pop_back();
+  written();
+}
+
+}  // namespace
+
+PartsTaker::~PartsTaker() = default;
+
+void encode_parts_as(const SchemaNode& schema, bool mapped, EncodeSink& to,
+                     const std::function<void(PartsTaker&)>& give) {
+  PartsWriter writer(schema, mapped, to);
+  give(writer);
+  writer.finish();
+}
+
+}  // namespace hoist::detail
