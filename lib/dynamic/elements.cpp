@@ -243,20 +243,31 @@ void for_each_packed(const Value::Elements& elements,
                   });
 }
 
-Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order) {
+Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order,
+                          bool give_up) {
   const bool reorder = c_order && elements.order == Order::fortran && elements.shape.size() > 1;
   if (!reorder && same_layout(elements.dtype, to)) return elements;
+  const DType& from = elements.dtype;
   const std::size_t n = elements.size();
   auto storage = allocate_storage(n * to.itemsize, Fill::zero);
-  Value::Elements result{to, elements.shape, reorder ? Order::c : elements.order, storage,
-                         storage->data()};
+  std::byte* next = storage->data();
+  if (!reorder) {
+    constexpr std::size_t step = 4096;  // elements
+    for (std::size_t i = 0; i < n; ++i, next += to.itemsize) {
+      const std::byte* element = elements.data + i * from.itemsize;
+      if (give_up && i % step == 0) {
+        elements.storage->give_up(static_cast<std::size_t>(element - elements.storage->data()));
+      }
+      repack(from, element, to, next);
+    }
+    return {to, elements.shape, elements.order, storage, storage->data()};
+  }
   struct Context {
     const Value::Elements& from;
     const DType& to;
     std::byte* next;
-  } context{elements, to, storage->data()};
-  const Shape walk = reorder ? elements.shape : Shape{n};
-  for_each_offset(walk, dense_strides(walk, reorder ? elements.order : Order::c), &context,
+  } context{elements, to, next};
+  for_each_offset(elements.shape, dense_strides(elements.shape, elements.order), &context,
                   [](void* raw, std::ptrdiff_t offset) {
                     auto& c = *static_cast<Context*>(raw);
                     repack(c.from.dtype,
@@ -264,7 +275,7 @@ Value::Elements converted(const Value::Elements& elements, const DType& to, bool
                            c.to, c.next);
                     c.next += c.to.itemsize;
                   });
-  return result;
+  return {to, elements.shape, Order::c, storage, storage->data()};
 }
 
 bool convert_in_place(Value::Elements& elements, const DType& to, bool c_order) {
@@ -320,10 +331,32 @@ bool has_bad_bools(const Value::Elements& elements) {
   return false;
 }
 
-Value::Elements row_of(const Value::Elements& elements, std::size_t index) {
+namespace {
+
+/// A row of storage that is given up up to its end when it is let go of.
+class LastLook final : public Storage {
+ public:
+  LastLook(std::shared_ptr<Storage> whole, std::byte* data, std::size_t bytes)
+      : Storage(data, bytes, whole->writable()), whole_(std::move(whole)) {}
+  ~LastLook() override {
+    whole_->give_up(static_cast<std::size_t>(data() + bytes() - whole_->data()));
+  }
+
+ private:
+  std::shared_ptr<Storage> whole_;
+};
+
+}  // namespace
+
+Value::Elements row_of(const Value::Elements& elements, std::size_t index, bool give_up) {
   Value::Elements row = elements;
   row.shape.erase(row.shape.begin());
-  row.data += index * row.nbytes();
+  const std::size_t bytes = row.nbytes();
+  row.data += index * bytes;
+  if (give_up && bytes > 0) {
+    row.storage =
+        std::make_shared<LastLook>(elements.storage, const_cast<std::byte*>(row.data), bytes);
+  }
   return row;
 }
 

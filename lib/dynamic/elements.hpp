@@ -38,14 +38,17 @@ DType packed(const DType& dtype);
 void for_each_packed(const Value::Elements& elements,
                      const std::function<void(std::span<const std::byte>)>& take);
 /// The same elements in another type's layout and in C or their own order; shares them where it can.
-Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order);
+/// `give_up`: nobody else may see them, and they are given up on the way, unless their order changes.
+Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order,
+                          bool give_up = false);
 /// Does the same where they lie, which nobody else may see. False where that can't be: they take other
 /// room, or can't be written to.
 bool convert_in_place(Value::Elements& elements, const DType& to, bool c_order);
 /// True if some bool among the elements is neither 0 nor 1.
 bool has_bad_bools(const Value::Elements& elements);
-/// A view of the elements at `index` of the first axis; C order only.
-Value::Elements row_of(const Value::Elements& elements, std::size_t index);
+/// A view of the elements at `index` of the first axis; C order only. `give_up`: nobody else may see the
+/// elements, and rows are let go of in order: each then gives up what is before its end.
+Value::Elements row_of(const Value::Elements& elements, std::size_t index, bool give_up = false);
 /// Text (UTF-8) from an element of dtype U or S. Throws DamagedData for what are no characters.
 std::string text_of(const DType& dtype, const std::byte* bytes);
 bool is_utf8(std::string_view text);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "dynamic/schema_types.hpp"
 #include "dynamic/value_writer.hpp"
@@ -49,14 +50,12 @@ void ValueWriter::write(const Node& node, const Value& value) {
       if (!value.is_none()) mismatch(node, value);
       break;
     case Node::Kind::value: encode_value(encoder_, value); break;
-    case Node::Kind::list: list(node, value); break;
+    case Node::Kind::list:
     case Node::Kind::fixed_list:
-      if (!write_block(node.part(0), value, node.count)) items(node, value, node.count);
-      break;
-    case Node::Kind::set: set(node, value); break;
-    case Node::Kind::map: map(node, value); break;
+    case Node::Kind::set:
     case Node::Kind::tuple:
-    case Node::Kind::object: tuple(node, value); break;
+    case Node::Kind::object: in_c_order(node, value); break;
+    case Node::Kind::map: map(node, value); break;
     case Node::Kind::structure: structure(node, value); break;
     case Node::Kind::variant: variant(node, value); break;
     case Node::Kind::maybe:
@@ -71,6 +70,20 @@ void ValueWriter::write(const Node& node, const Value& value) {
 }
 
 // --- sequences -----------------------------------------------------------------------------------
+
+void ValueWriter::in_c_order(const Node& node, const Value& value) {
+  if (value.kind() == Kind::array && value.order() == Order::fortran && value.shape().size() > 1) {
+    return in_c_order(node, Value(converted(value.elements(), value.dtype(), true)));
+  }
+  switch (node.kind) {
+    case Node::Kind::list: list(node, value); break;
+    case Node::Kind::fixed_list:
+      if (!write_block(node.part(0), value, node.count)) items(node, value, node.count);
+      break;
+    case Node::Kind::set: set(node, value); break;
+    default: tuple(node, value); break;
+  }
+}
 
 std::size_t ValueWriter::length_of(const Node& node, const Value& value) const {
   switch (value.kind()) {
@@ -92,19 +105,18 @@ void ValueWriter::write_item(const Node& node, const Value& value, std::size_t i
   const Step step(*this, std::to_string(i));
   if (value.kind() == Kind::objects && value.shape().size() != 1) mismatch(node, value);
   if (value.kind() == Kind::array) {
-    write(part, element(node, value, i));
+    write(part, element(value, i));
   } else {
     write_part(part, value.items()[i]);
   }
 }
 
-Value ValueWriter::element(const Node& node, const Value& value, std::size_t i) {
+Value ValueWriter::element(const Value& value, std::size_t i) {
   const auto& elements = value.elements();
   if (elements.shape.size() == 1) {
     return element_value(elements.dtype, elements.data + i * elements.dtype.itemsize);
   }
-  if (elements.order == Order::fortran) mismatch(node, value);
-  return Value(row_of(elements, i));
+  return Value(row_of(elements, i, rows_sole_));
 }
 
 void ValueWriter::items(const Node& node, const Value& value, std::size_t expected) {
@@ -154,6 +166,22 @@ bool ValueWriter::write_block(const Node& part, const Value& value,
 void ValueWriter::list(const Node& node, const Value& value) {
   const Node& part = node.part(0);
   if (write_block(part, value, std::nullopt)) return;
+  if (value.kind() == Kind::array) return rows(node, value);
+  list_items(node, value);
+}
+
+/// Items that are blocks are copied out of their rows one after the other.
+void ValueWriter::rows(const Node& node, const Value& value) {
+  const Node& part = node.part(0);
+  const auto layout = part.kind == Node::Kind::list ? element_layout(part.part(0)) : std::nullopt;
+  const bool before = std::exchange(
+      rows_sole_, sole_ && layout && layout->block && value.elements().storage.use_count() == 1);
+  list_items(node, value);
+  rows_sole_ = before;
+}
+
+void ValueWriter::list_items(const Node& node, const Value& value) {
+  const Node& part = node.part(0);
   const std::size_t n = length_of(node, value);
   encoder_.length(n);
   const auto layout = element_layout(part);
@@ -256,7 +284,7 @@ Value::Elements ValueWriter::convert(Value::Elements elements, const DType& to, 
   // One owner is the value, the other is here.
   const bool sole = sole_ && elements.storage.use_count() == 2;
   if (same_layout(elements.dtype, to) || !sole || !convert_in_place(elements, to, c_order)) {
-    return converted(elements, to, c_order);
+    return converted(elements, to, c_order, sole);
   }
   return elements;
 }

@@ -149,7 +149,7 @@ Value::DateTime decode_moment(Decoder& decoder) {
 
 std::vector<Value> decode_items(Decoder& decoder, std::size_t n) {
   std::vector<Value> items;
-  items.reserve(decoder.plausible(n));
+  items.reserve(decoder.plausible<Value>(n));
   for (std::size_t i = 0; i < n; ++i) decode_value(decoder, items.emplace_back());
   return items;
 }
@@ -273,7 +273,7 @@ void decode_value(Decoder& decoder, Value& value) {
     case Kind::dict: {
       const std::size_t n = decoder.length();
       std::vector<Value::Entry> entries;
-      entries.reserve(decoder.plausible(n));
+      entries.reserve(decoder.plausible<Value::Entry>(n));
       for (std::size_t i = 0; i < n; ++i) {
         auto& [key, part] = entries.emplace_back();
         decode_value(decoder, key);

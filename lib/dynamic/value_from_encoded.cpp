@@ -221,7 +221,7 @@ class Reader {
   Value bools(std::size_t n) {
     count(n);
     std::vector<std::byte> bytes;
-    bytes.reserve(decoder_.plausible(n));
+    bytes.reserve(decoder_.plausible<char>(n));
     for (std::size_t i = 0; i < n; ++i) bytes.push_back(scalar<std::byte>());
     check_bools(bytes.data(), n);
     auto storage = allocate_storage(n, Fill::none);

@@ -89,12 +89,14 @@ class ValueWriter {
   static Value time_count(const Value& value);
 
   // Sequences.
+  /// Items of an array are those in C order.
+  void in_c_order(const Node& node, const Value& value);
   /// The number of items of a list, tuple, set or array.
   std::size_t length_of(const Node& node, const Value& value) const;
   /// Writes item `i` of those.
   void write_item(const Node& node, const Value& value, std::size_t i, const Node& part);
-  /// Item `i` of an array.
-  Value element(const Node& node, const Value& value, std::size_t i);
+  /// Item `i` of an array in C order.
+  Value element(const Value& value, std::size_t i);
   void items(const Node& node, const Value& value, std::size_t expected);
   /// Elements that stand as one block, from memory of which nothing is borrowed.
   void block(std::span<const std::byte> bytes);
@@ -102,6 +104,8 @@ class ValueWriter {
   /// many as the type has, or as there are (with their number in front).
   bool write_block(const Node& part, const Value& value, std::optional<std::size_t> count);
   void list(const Node& node, const Value& value);
+  void rows(const Node& node, const Value& value);
+  void list_items(const Node& node, const Value& value);
   void set(const Node& node, const Value& value);
   void tuple(const Node& node, const Value& value);
 
@@ -124,6 +128,7 @@ class ValueWriter {
     Value value;  // so that its address stays taken
   };
 
+  bool rows_sole_ = false;  // of the array at hand
   std::map<std::pair<const Value::Node*, std::string_view>, Object> objects_;
 };
 

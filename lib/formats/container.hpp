@@ -91,6 +91,7 @@ class ContainerReader final : public DecodeSource {
   void expect_segment(std::size_t bytes) override;
   void read_segment(std::byte* to, std::size_t bytes) override;
   std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
+  std::uint64_t trusted() const override;
 
   /// To be called after decoding: throws DamagedData unless this is the end of the container.
   void finish();

@@ -24,6 +24,9 @@ constexpr std::size_t max_meta_bytes = std::size_t{16} << 20;
 /// No compressed block of a container takes less room than its head and one byte.
 constexpr std::uint64_t least_stored_block = sizeof(BlockHead) + 1;
 constexpr auto open_mark = RecordKind::open_segment;
+/// What is not there yet in full, because it is compressed or still to come, is granted up to a limit,
+/// or as far as what is there justifies it.
+constexpr std::uint64_t granted_ratio = 1100;
 
 }  // namespace
 
@@ -103,9 +106,6 @@ void ContainerReader::expect_segment(std::size_t bytes) {
     damaged("a segment has another size than its value says");
   }
   const auto left = in_.left();
-  // What is not there yet in full, because it is compressed or still to come, is granted up to a
-  // limit, or as far as what is there justifies it.
-  constexpr std::uint64_t granted_ratio = 1100;
   const bool beyond_limit = bytes > options_.limits.max_bytes;
   const bool unjustified =
       (codec_ != nullptr || !left) && beyond_limit && (!left || bytes / granted_ratio > *left);
@@ -121,6 +121,14 @@ void ContainerReader::expect_segment(std::size_t bytes) {
   if (codec_ == nullptr ? bytes > *left : blocks > *left / least_stored_block) {
     damaged("it is cut short");
   }
+}
+
+/// No element takes less than a byte.
+std::uint64_t ContainerReader::trusted() const {
+  const auto left = in_.left();
+  const std::uint64_t limit = options_.limits.max_bytes;
+  if (file_ == nullptr || !left) return std::min(limit, left.value_or(limit));
+  return *left > ~std::uint64_t{0} / granted_ratio ? ~std::uint64_t{0} : *left * granted_ratio;
 }
 
 void ContainerReader::read_segment(std::byte* to, std::size_t bytes) {

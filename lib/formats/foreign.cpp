@@ -102,22 +102,24 @@ void decode(const SchemaNode& schema, Value value, bool mapped, bool little,
   call.run(call.value, source);
 }
 
-/// In two passes, so that its parts need not be there all at once.
-void load_pickle(const ForeignSource& from, const SchemaNode& schema, const DecodeCall& call) {
+/// In two passes, so that its parts need not be there all at once. `schema`: null for a Value.
+void load_pickle(const ForeignSource& from, const SchemaNode* schema, const DecodeCall& call) {
   const bool mapped = from.options.mmap != MmapMode::none;
   Input input = input_of(from);
   input.begin_first_pass();
   const auto outline = survey_pickle(input);
   const bool little = input.position() < little_bytes;
   input.rewind();
-  if (!outline || little) {
-    Value value = read_pickle(input);
+  if (schema == nullptr || !outline || little) {
+    Value value = read_pickle(input, outline ? &*outline : nullptr);
     check_end(input);
-    return decode(schema, std::move(value), mapped, little, call);
+    if (schema != nullptr) return decode(*schema, std::move(value), mapped, little, call);
+    *static_cast<Value*>(call.value) = std::move(value);
+    return;
   }
   encode_while_reading(
       [&](EncodeSink& to) {
-        encode_parts_as(schema, mapped, to, [&](PartsTaker& taker) {
+        encode_parts_as(*schema, mapped, to, [&](PartsTaker& taker) {
           give_pickle(input, *outline, taker);
           check_end(input);
         });
@@ -180,13 +182,16 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
     return what.find(from.name) != std::string::npos ? what : from.name + ": " + what;
   };
   try {
-    if (schema.text == untyped_schema) {
+    const bool untyped = schema.text == untyped_schema;
+    const bool little = from.in.left().value_or(little_bytes) < little_bytes;
+    const bool twice = format == Format::pickle && !little;
+    if (untyped) {
+      if (twice) return load_pickle(from, nullptr, call);
       *static_cast<Value*>(call.value) = read_foreign(format, from, nullptr);
       return;
     }
     const ParsedSchema parsed(schema.text);
-    const bool little = from.in.left().value_or(little_bytes) < little_bytes;
-    if (format == Format::pickle && !little) return load_pickle(from, parsed.root(), call);
+    if (twice) return load_pickle(from, &parsed.root(), call);
     Value value = read_foreign(format, from, &parsed.root());
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
     decode(parsed.root(), std::move(value), from.options.mmap != MmapMode::none, little, call);

@@ -18,10 +18,6 @@
 
 namespace hoist::detail {
 
-/// Reads one pickle, with arrays as joblib puts them into the stream. Executes nothing: it knows a
-/// fixed list of constructors and refuses all other names with UnsafeData.
-Value read_pickle(Input& in);
-
 /// What a first pass over a pickle finds out.
 struct PickleOutline {
   /// A list, dict or set.
@@ -31,8 +27,13 @@ struct PickleOutline {
     std::uint32_t parent = none;  // the container that it is an item or a value of
   };
   std::deque<Container> containers;  // in the order in which they begin
-  std::vector<bool> fetched;          // the numbers in the memo that are ever fetched
+  std::vector<bool> fetched;         // the numbers in the memo that are ever fetched
 };
+
+/// Reads one pickle, with arrays as joblib puts them into the stream. Executes nothing: it knows a
+/// fixed list of constructors and refuses all other names with UnsafeData. With an outline it keeps less in
+/// its memo.
+Value read_pickle(Input& in, const PickleOutline* outline = nullptr);
 
 /// Passes over the pickle, of which next to nothing is checked. Nothing where that leads nowhere: for
 /// pickles that are damaged, and for unusual ones.

@@ -145,8 +145,9 @@ PickleMachine::Items PickleMachine::pop_mark() {
 
 void PickleMachine::store(std::uint64_t index) {
   const bool kept = memo_.store(index, top());
-  if (kept || outline_ == nullptr) charge(value_cost);
-  if (kept) memory_then_ = 0;
+  if (!kept) return;
+  charge(value_cost);
+  memory_then_ = 0;
 }
 
 void PickleMachine::fetch(std::uint64_t index) {

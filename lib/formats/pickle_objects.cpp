@@ -196,9 +196,9 @@ Value checked(Input& in, PickleContext& context, Value value) {
 
 }  // namespace
 
-Value read_pickle(Input& in) {
+Value read_pickle(Input& in, const PickleOutline* outline) {
   PickleContext context(in.options().limits);
-  KeepingMemo memo;
+  KeepingMemo memo(outline != nullptr ? &outline->fetched : nullptr);
   PickleMachine machine(in, context, memo, 0);
   return checked(in, context, machine.run());
 }

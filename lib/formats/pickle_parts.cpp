@@ -76,13 +76,17 @@ void PickleMachine::give_items(Items items) {
 }
 
 void PickleMachine::give_part(Value value) {
-  Limits limits = in_.options().limits;
-  limits.max_depth -= std::min(limits.max_depth, open_.size());
-  count_expanded(check_value(
-      value, limits, [&](const std::string& what) { damaged(what); },
-      [&](const std::string& what) { in_.limit(what); }));
+  const bool plain = value.node() == nullptr || (value.kind() == Kind::text && !is_latin1(value));
+  if (plain) {
+    count_expanded(1);
+  } else {
+    Limits limits = in_.options().limits;
+    limits.max_depth -= std::min(limits.max_depth, open_.size());
+    count_expanded(check_value(
+        value, limits, [&](const std::string& what) { damaged(what); },
+        [&](const std::string& what) { in_.limit(what); }));
+  }
   if (!open_.empty()) {
-    const bool plain = value.node() == nullptr || value.kind() == Kind::text;
     if (open_.back().wants_hashable() && !plain && !all_hashable({value})) {
       damaged("a value can't be in a set, or a key");
     }

@@ -15,7 +15,7 @@ namespace hoist::detail {
 
 void Survey::push(Kind kind, std::uint64_t number) {
   if (stack_.size() >= most_) throw NoOutline();
-  stack_.push_back({kind, number});
+  stack_.emplace_back(kind, number);
 }
 
 /// Text of `n` bytes that comes next.

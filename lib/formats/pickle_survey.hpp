@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,7 +15,7 @@
 #include "formats/pickle_machine.hpp"
 
 // A first pass over a pickle: how many parts its containers have, which shows at the end of each, and what of
-// the memo will be needed. It follows the stack with values of 16 bytes, and has a real machine make the
+// the memo will be needed. It follows the stack with values of 8 bytes, and has a real machine make the
 // descriptions of arrays, as it has to know how long those are. Nothing relies on what it finds: the second
 // pass checks everything.
 
@@ -34,15 +35,20 @@ struct Slot {
     token,      // constructor: its token
     kept,       // in the memo: number of the machine's value
   };
-  Kind kind = Kind::other;
-  std::uint64_t number = 0;
+  Slot() = default;
+  Slot(Kind k, std::uint64_t n) : kind(k), number(n & most) {}
+  static constexpr std::uint64_t most = (std::uint64_t{1} << 56) - 1;
+  Kind kind : 8 = Kind::other;
+  std::uint64_t number : 56 = 0;
 };
+static_assert(sizeof(Slot) == 8);
 
 /// Short texts, one after the other.
 class Texts {
  public:
   static constexpr std::size_t longest = 64;
 
+  explicit Texts(std::pmr::memory_resource* memory) : bytes_(memory) {}
   std::uint64_t add(std::string_view text) {
     const std::uint64_t at = bytes_.size();
     bytes_.push_back(static_cast<char>(text.size()));
@@ -55,7 +61,7 @@ class Texts {
   }
 
  private:
-  std::deque<char> bytes_;  // grows without copying
+  std::pmr::deque<char> bytes_;  // grows without copying
 };
 
 /// The machine that surveys a pickle; its opcodes are those of PickleMachine.
@@ -127,9 +133,11 @@ class Survey final : private PickleMemo {
   PickleMachine machine_;
   std::vector<Slot> stack_;
   std::vector<std::size_t> marks_;
-  std::deque<Slot> memo_;
+  // Given back at once, before the second pass takes memory.
+  std::pmr::monotonic_buffer_resource pool_{std::size_t{1} << 18};
+  std::pmr::deque<Slot> memo_{&pool_};
   std::size_t gap_ = 0;
-  Texts texts_;
+  Texts texts_{&pool_};
   std::vector<Value> kept_;
   std::string recent_[2];  // the last two texts that came to the top of the stack
   unsigned newest_ = 0;
@@ -144,6 +152,8 @@ class Survey final : private PickleMemo {
   std::vector<std::uint64_t> keys_;
 };
 
-inline std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>()(text); }
+inline std::uint64_t hash_of(std::string_view text) {
+  return std::hash<std::string_view>()(text) & Slot::most;
+}
 
 }  // namespace hoist::detail

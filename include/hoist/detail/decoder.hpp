@@ -5,6 +5,7 @@
 #include <hoist/detail/encoder.hpp>
 #include <hoist/detail/storage.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -30,6 +31,9 @@ class DecodeSource {
   virtual std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) = 0;
   /// True where that is memory which the segment lies in already, nothing that is read or copied.
   virtual bool lends() const { return false; }
+  /// Bytes of memory that may be reserved for elements that are not at hand yet, going by how many it says
+  /// there are.
+  virtual std::uint64_t trusted() const { return 0; }
 };
 
 /// Decodes from memory; the bytes must outlive it, segments are adopted where they have an owner.
@@ -58,6 +62,7 @@ class Decoder : public ArchiveBase<Decoder> {
   /// For a source that has begun anew.
   void restart() {
     at_ = end_ = nullptr;
+    reserved_ = 0;
     if (!shared_.empty()) shared_.clear();
   }
 
@@ -69,10 +74,18 @@ class Decoder : public ArchiveBase<Decoder> {
   /// A count of elements that are encoded in at least one byte each, unless `no_bytes`.
   std::size_t length(bool no_bytes = false);
 
-  /// How many of `n` elements to reserve memory for: as many as can be in the bytes at hand.
-  std::size_t plausible(std::size_t n) const {
-    const auto left = static_cast<std::size_t>(end_ - at_);
-    return n < left ? n : left;
+  /// How many of `n` elements to reserve memory for: as many as can be in the bytes at hand, or as the
+  /// source is trusted with. (A vector that grows is there two times for a while.)
+  template <class T>
+  std::size_t plausible(std::size_t n) {
+    const auto at_hand = static_cast<std::size_t>(end_ - at_);
+    if (n <= at_hand) return n;
+    const std::uint64_t trusted = source_.trusted();
+    const std::uint64_t more = (trusted - std::min(trusted, reserved_)) / sizeof(T);
+    const std::size_t granted = n < more ? n : static_cast<std::size_t>(more);
+    if (granted <= at_hand) return at_hand;
+    reserved_ += granted * sizeof(T);
+    return granted;
   }
 
   /// Number of bytes of `n` elements, known to be present. To be called before allocating.
@@ -167,6 +180,7 @@ class Decoder : public ArchiveBase<Decoder> {
   DecodeSource& source_;
   const std::byte* at_ = nullptr;
   const std::byte* end_ = nullptr;
+  std::uint64_t reserved_ = 0;  // bytes, on trust
   std::vector<Shared> shared_;
 };
 

@@ -62,7 +62,7 @@ struct ContiguousForm : FormOf<T> {
         traverse_packed(ar, value.data(), n);
       } else {
         value.clear();
-        value.reserve(ar.plausible(n));
+        value.reserve(ar.template plausible<T>(n));
         for (std::size_t i = 0; i < n; ++i) Form<T>::traverse(ar, value.emplace_back());
       }
     } else {
@@ -99,7 +99,7 @@ struct Form<std::vector<bool, Allocator>> : FormOf<bool> {
     if constexpr (Ar::decoding) {
       const std::size_t n = ar.length();
       value.clear();
-      value.reserve(ar.plausible(n));
+      value.reserve(ar.template plausible<bool>(n));
       for (std::size_t i = 0; i < n; ++i) {
         bool element = false;
         Form<bool>::traverse(ar, element);
@@ -133,10 +133,20 @@ struct SequenceForm : FormOf<T> {
   static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
-    if constexpr (Ar::decoding) {
+    if constexpr (Ar::decoding && BlockTraits<T>::natural.block) {
       std::vector<T> elements;
       Form<std::vector<T>>::traverse(ar, elements);
       value = C(std::make_move_iterator(elements.begin()), std::make_move_iterator(elements.end()));
+    } else if constexpr (Ar::decoding) {
+      const std::size_t n = ar.length(takes_no_bytes<T>);
+      value.clear();
+      if constexpr (requires { value.emplace_back(); }) {
+        for (std::size_t i = 0; i < n; ++i) Form<T>::traverse(ar, value.emplace_back());
+      } else {
+        auto last = value.before_begin();
+        for (std::size_t i = 0; i < n; ++i)
+          Form<T>::traverse(ar, *(last = value.emplace_after(last)));
+      }
     } else if constexpr (!Ar::hashing && BlockTraits<T>::natural.block) {
       // A vector of these is one block, so this has to be one as well.
       std::vector<T> elements(value.begin(), value.end());
