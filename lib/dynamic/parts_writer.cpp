@@ -55,14 +55,13 @@ class PartsWriter final : public PartsTaker, private ValueWriter {
   struct Open {
     As as;
     const Node* node;
-    std::size_t path;         // length of the path to it
-    std::size_t next = 0;     // item, or member that is to be encoded
-    std::size_t member = 0;   // of `members`: whose value comes next
-    bool value_next = false;  // of `entries` and `members`: the key has come
-    std::vector<std::optional<Value>> early =
-        {};  // of `members`: values that came before their turn
+    std::size_t path;                              // length of the path to it
+    std::size_t next = 0;                          // item, or member that is to be encoded
+    bool value_next = false;                       // of `entries` and `members`: the key has come
+    std::size_t member = 0;                        // the one whose value comes next
+    std::vector<std::optional<Value>> early = {};  // members that came before their turn
     std::unique_ptr<NumbersSink> block = nullptr;
-    std::unique_ptr<ValueWriter> numbers = nullptr;
+    std::unique_ptr<ValueWriter> numbers = nullptr;  // writes to `block`
   };
 
   static std::optional<As> taken_as(const Node& node, Kind kind);
@@ -70,7 +69,8 @@ class PartsWriter final : public PartsTaker, private ValueWriter {
   void name_next();
   void written();
   void open(As as, const Node& node, std::size_t n);
-  void member_key(Open& at, const Value& key);
+  void take_key(Open& at, Value key);
+  void take_name(Open& at, const Value& key);
   void put(const Node& node, Value value);
 
   const Node& root_;
@@ -94,17 +94,17 @@ std::optional<PartsWriter::As> PartsWriter::taken_as(const Node& node, Kind kind
   }
 }
 
-/// The type of the part that comes next; null where that is not encoded at once.
+/// The type of the part that comes next, which is no key; null where that is not encoded at once.
 const SchemaNode* PartsWriter::node_of_next() {
   if (open_.empty()) return &root_;
   const Open& at = open_.back();
   switch (at.as) {
     case As::items: return &at.node->part(0);
     case As::numbers: return nullptr;
-    case As::entries: return &at.node->part(at.value_next ? 1 : 0);
+    case As::entries: return &at.node->part(1);
     case As::members: break;
   }
-  return at.value_next && at.member == at.next ? &at.node->part(at.member) : nullptr;
+  return at.member == at.next ? &at.node->part(at.member) : nullptr;
 }
 
 /// Steps into an item; keys do so themselves.
@@ -135,7 +135,7 @@ void PartsWriter::written() {
   }
 }
 
-void PartsWriter::member_key(Open& at, const Value& key) {
+void PartsWriter::take_name(Open& at, const Value& key) {
   const auto& names = at.node->names;
   const auto found =
       key.kind() == Kind::text ? std::find(names.begin(), names.end(), key.as_text()) : names.end();
@@ -143,10 +143,20 @@ void PartsWriter::member_key(Open& at, const Value& key) {
     mismatch("has " + key.to_string(60) + ", which " + cut(at.node->text) + " has not");
   }
   at.member = static_cast<std::size_t>(found - names.begin());
-  if (at.member < at.next || at.early[at.member]) {
+  const bool is_early = at.member < at.early.size() && at.early[at.member];
+  if (at.member < at.next || is_early) {
     mismatch("has " + key.to_string(60) + " twice");
   }
   path_ += "[\"" + *found + "\"]";
+}
+
+void PartsWriter::take_key(Open& at, Value key) {
+  if (at.as == As::members) {
+    take_name(at, key);
+  } else {
+    path_ += "[" + key.to_string(60) + "]";
+    put(at.node->part(0), std::move(key));
+  }
   at.value_next = true;
 }
 
@@ -154,32 +164,18 @@ void PartsWriter::part(Value value) {
   const Node* node = node_of_next();
   if (open_.empty()) return put(*node, std::move(value));
   Open& at = open_.back();
-  switch (at.as) {
-    case As::items:
-      name_next();
-      put(*node, std::move(value));
-      break;
-    case As::numbers:
-      name_next();
-      at.numbers->add(at.node->part(0), std::move(value), path_);
-      break;
-    case As::entries:
-      if (!at.value_next) {
-        path_ += "[" + value.to_string(60) + "]";
-        at.value_next = true;
-        return put(*node, std::move(value));
-      }
-      put(*node, std::move(value));
-      break;
-    case As::members:
-      if (!at.value_next) return member_key(at, value);
-      if (node == nullptr) {
-        at.early[at.member] = std::move(value);
-        at.value_next = false;
-        return path_.resize(at.path);
-      }
-      put(*node, std::move(value));
-      break;
+  const bool keyed = at.as == As::entries || at.as == As::members;
+  if (keyed && !at.value_next) return take_key(at, std::move(value));
+  name_next();
+  if (at.as == As::numbers) {
+    at.numbers->add(at.node->part(0), std::move(value), path_);
+  } else if (node == nullptr) {
+    at.early.resize(at.node->parts.size());
+    at.early[at.member] = std::move(value);
+    at.value_next = false;
+    return path_.resize(at.path);
+  } else {
+    put(*node, std::move(value));
   }
   written();
 }
@@ -207,13 +203,10 @@ bool PartsWriter::begin(Kind kind, std::size_t n) {
 
 void PartsWriter::open(As as, const Node& node, std::size_t n) {
   Open& at = open_.emplace_back(Open{.as = as, .node = &node, .path = path_.size()});
-  switch (as) {
-    case As::members: at.early.resize(node.parts.size()); break;
-    case As::numbers:
-      at.block = std::make_unique<NumbersSink>(n * element_layout(node.part(0))->dtype.itemsize);
-      at.numbers = std::make_unique<ValueWriter>(mapped_, at.block.get());
-      [[fallthrough]];
-    default: encoder_.length(n);
+  if (as != As::members) encoder_.length(n);
+  if (as == As::numbers) {
+    at.block = std::make_unique<NumbersSink>(n * element_layout(node.part(0))->dtype.itemsize);
+    at.numbers = std::make_unique<ValueWriter>(mapped_, at.block.get());
   }
 }
 

@@ -10,6 +10,7 @@
 #include <array>
 #include <deque>
 #include <filesystem>
+#include <fstream>
 #include <list>
 #include <map>
 #include <memory>
@@ -339,6 +340,45 @@ TEST_CASE("wrong types are named alike in parts and as a whole") {
   // Of members that are not known one learns when they come.
   CHECK(error_of<Points>(Value::list({Value::dict({{"x", 1}, {"y", 2}})}), true)
             .starts_with("at [0] the value has 'y', which struct{"));
+}
+
+TEST_CASE("large pickles are loaded, and refused where they are cut or changed") {
+  using Points = std::vector<Point>;
+  const TempDir dir;
+  Points points;
+  for (int i = 0; i < 25000; ++i) {
+    points.push_back({i * 0.5, "point " + std::to_string(i), {{"a", std::to_string(i)}}});
+  }
+  for (const char* name : {"p.pkl", "p.pkl.gz", "p.pkl.zst"}) {
+    hoist::dump(points, dir / name);
+    CHECK((hoist::load<Points>(dir / name) == points));
+    std::ifstream in(dir / name, std::ios::binary);
+    CHECK((hoist::load<Points>(in) == points));
+  }
+  const std::string good = slurp(dir / "p.pkl");
+  REQUIRE(good.size() > (std::size_t{1} << 20));
+  const auto refuses = [&](const std::string& bytes) {
+    spill(dir / "bad.pkl", bytes);
+    try {
+      hoist::load<Points>(dir / "bad.pkl");
+      return false;
+    } catch (const hoist::Error&) {
+      return true;
+    }
+  };
+  CHECK(refuses(good + "x"));
+  CHECK(refuses(good.substr(0, good.size() - 1)));
+  CHECK(refuses(good.substr(0, good.size() / 2)));
+  std::size_t changed = 0;
+  for (std::size_t i = 100; i < good.size(); i += good.size() / 25) {
+    std::string bytes = good;
+    bytes[i] = static_cast<char>(bytes[i] ^ 0x41);
+    changed += refuses(bytes) ? 1 : 0;
+  }
+  CHECK(changed > 0);
+  CHECK_THROWS_WITH_AS(hoist::load<std::vector<std::string>>(dir / "p.pkl"),
+                       doctest::Contains("at [0] the value is a dict where str is asked for"),
+                       hoist::WrongType);
 }
 
 // The file is another one when it is read for the second time.

@@ -281,6 +281,37 @@ void streams() {
   }
 }
 
+struct Record {
+  double x = 0;
+  double y = 0;
+  std::string name;
+  int id = 0;
+  std::vector<std::string> tags;
+};
+
+void records() {
+  constexpr int n = 200'000;
+  std::vector<Record> all;
+  for (int i = 0; i < n; ++i) {
+    const std::string name = "record " + std::to_string(i);
+    all.push_back({i * 0.5, i * 0.25, name, i, {name, "same"}});
+  }
+  const std::string ours = in_scratch("records.joblib"), theirs = in_scratch("j.joblib");
+  hoist::dump(all, ours);
+  bench::Python python("import joblib\nours = '" + ours + "'\nj = '" + theirs +
+                       "'\nv = joblib.load(ours)\n");
+  bench::note("200,000 structs of five fields as a list of dicts in a .joblib; thousands/s");
+  const auto t =
+      bench::medians(3, {[&] { hoist::dump(all, ours); }, [&] { python.run("joblib.dump(v, j)"); },
+                         [&] { bench::keep(hoist::load<std::vector<Record>>(ours).data()); },
+                         [&] { python.run("joblib.load(ours)"); }});
+  const double there = python.works() ? n * 1e-3 : missing;
+  bench::row("dump records", "k/s", n * 1e-3 / t[0], "joblib", there / t[1], Goal::at_least, 1.0);
+  bench::row("load records", "k/s", n * 1e-3 / t[2], "joblib", there / t[3], Goal::at_least, 1.0);
+  std::filesystem::remove(ours);
+  std::filesystem::remove(theirs);
+}
+
 struct Ten {
   int a;
   double b;
@@ -322,12 +353,14 @@ void files() {
   numpy_formats();
   compressed_container();
   streams();
+  records();
 }
 
 const bench::Group group("files", files);
 const bench::Group group_small("files-small", small);
 const bench::Group group_plain("files-plain", uncompressed);
 const bench::Group group_numpy("files-numpy", numpy_formats);
+const bench::Group group_records("files-records", records);
 const bench::Group group_packed("files-packed", compressed_container);
 
 }  // namespace
