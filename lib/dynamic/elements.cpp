@@ -243,6 +243,11 @@ void for_each_packed(const Value::Elements& elements,
                   });
 }
 
+void give_up_before(const Value::Elements& elements, std::size_t index) {
+  const std::byte* end = elements.data + index * elements.dtype.itemsize;
+  elements.storage->give_up(static_cast<std::size_t>(end - elements.storage->data()));
+}
+
 Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order,
                           bool give_up) {
   const bool reorder = c_order && elements.order == Order::fortran && elements.shape.size() > 1;
@@ -254,11 +259,8 @@ Value::Elements converted(const Value::Elements& elements, const DType& to, bool
   if (!reorder) {
     constexpr std::size_t step = 4096;  // elements
     for (std::size_t i = 0; i < n; ++i, next += to.itemsize) {
-      const std::byte* element = elements.data + i * from.itemsize;
-      if (give_up && i % step == 0) {
-        elements.storage->give_up(static_cast<std::size_t>(element - elements.storage->data()));
-      }
-      repack(from, element, to, next);
+      if (give_up && i % step == 0) give_up_before(elements, i);
+      repack(from, elements.data + i * from.itemsize, to, next);
     }
     return {to, elements.shape, elements.order, storage, storage->data()};
   }

@@ -46,6 +46,8 @@ Value::Elements converted(const Value::Elements& elements, const DType& to, bool
 bool convert_in_place(Value::Elements& elements, const DType& to, bool c_order);
 /// True if some bool among the elements is neither 0 nor 1.
 bool has_bad_bools(const Value::Elements& elements);
+/// Gives up what lies before an element; nobody else may see the elements.
+void give_up_before(const Value::Elements& elements, std::size_t index);
 /// A view of the elements at `index` of the first axis; C order only. `give_up`: nobody else may see the
 /// elements, and rows are let go of in order: each then gives up what is before its end.
 Value::Elements row_of(const Value::Elements& elements, std::size_t index, bool give_up = false);

@@ -166,16 +166,26 @@ bool ValueWriter::write_block(const Node& part, const Value& value,
 void ValueWriter::list(const Node& node, const Value& value) {
   const Node& part = node.part(0);
   if (write_block(part, value, std::nullopt)) return;
-  if (value.kind() == Kind::array) return rows(node, value);
+  if (value.kind() == Kind::array) return elements(node, value);
   list_items(node, value);
 }
 
-/// Items that are blocks are copied out of their rows one after the other.
-void ValueWriter::rows(const Node& node, const Value& value) {
+/// Elements are copied one after the other, and so are rows that become blocks.
+void ValueWriter::elements(const Node& node, const Value& value) {
+  const auto& elements = value.elements();
   const Node& part = node.part(0);
+  const bool sole = sole_ && elements.storage.use_count() == 1;
+  if (elements.shape.size() == 1) {
+    constexpr std::size_t step = 4096;
+    encoder_.length(elements.shape[0]);
+    for (std::size_t i = 0; i < elements.shape[0]; ++i) {
+      if (sole && i % step == 0) give_up_before(elements, i);
+      write_item(node, value, i, part);
+    }
+    return;
+  }
   const auto layout = part.kind == Node::Kind::list ? element_layout(part.part(0)) : std::nullopt;
-  const bool before = std::exchange(
-      rows_sole_, sole_ && layout && layout->block && value.elements().storage.use_count() == 1);
+  const bool before = std::exchange(rows_sole_, sole && layout && layout->block);
   list_items(node, value);
   rows_sole_ = before;
 }

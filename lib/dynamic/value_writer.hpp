@@ -104,7 +104,7 @@ class ValueWriter {
   /// many as the type has, or as there are (with their number in front).
   bool write_block(const Node& part, const Value& value, std::optional<std::size_t> count);
   void list(const Node& node, const Value& value);
-  void rows(const Node& node, const Value& value);
+  void elements(const Node& node, const Value& value);
   void list_items(const Node& node, const Value& value);
   void set(const Node& node, const Value& value);
   void tuple(const Node& node, const Value& value);

@@ -17,6 +17,8 @@ constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
 /// threads end together.
 constexpr std::size_t piece_bytes = std::size_t{4} << 20;
 constexpr std::size_t step_bytes = std::size_t{1} << 20;
+/// From here on what a first pass passes over has memory of its own, if the source can't be read again.
+constexpr std::size_t apart_bytes = std::size_t{64} << 10;
 
 }  // namespace
 
@@ -84,10 +86,8 @@ std::string Input::text(std::size_t n) {
 }
 
 void Input::skip(std::size_t n) {
-  if (n > end_ - at_ && file_ != nullptr && !kept_) {
-    expect(n);
-    return skip_buffered(n);
-  }
+  expect(n);
+  if (n > end_ - at_ && file_ != nullptr && !kept_) return skip_buffered(n);
   while (n > 0) {
     if (at_ == end_) fill();
     const std::size_t some = std::min(n, end_ - at_);
@@ -118,7 +118,7 @@ void Input::skip_buffered(std::size_t n) {
 }
 
 std::shared_ptr<Storage> Input::bytes(std::size_t n) {
-  if (pass_ == Pass::second && !passed_.empty()) {
+  if (pass_ == Pass::second && n >= apart_bytes && !passed_.empty()) {
     auto storage = std::move(passed_.front());
     passed_.pop_front();
     if (storage->bytes() != n) damaged("it is another one than a moment ago");
@@ -177,10 +177,7 @@ void Input::keep_read() {
 }
 
 void Input::pass_over(std::size_t n) {
-  if (!kept_) {
-    expect(n);
-    return skip_buffered(n);
-  }
+  if (!kept_ || n < apart_bytes) return skip(n);
   keep_read();
   passed_.push_back(bytes(n));
   passed_bytes_ += n;

@@ -71,8 +71,9 @@ class Input {
   /// True if nothing follows.
   bool at_end();
 
-  /// A first pass over what follows: it can be read again after `rewind`. A source that can't be read
-  /// again is kept in a Spool, what is passed over in memory, from which the second pass takes it.
+  /// A first pass over what follows: it can be read again after `rewind`. What comes out of a source that
+  /// can't be read again is kept in a Spool; large stretches that are passed over in memory, from which the
+  /// second pass takes them.
   void begin_first_pass();
   /// Passes over bytes that the second pass asks for by `bytes` or `elements`.
   void pass_over(std::size_t n);

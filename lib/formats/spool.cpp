@@ -53,6 +53,7 @@ Spool::Spool(ByteSource& in, std::uint64_t most, std::string name) : Spool(std::
 }
 
 void Spool::write(std::span<const std::byte> bytes) {
+  if (bytes_.size() > step_bytes) bytes_.reserve(memory_bytes + step_bytes);  // as above
   bytes_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (bytes_.size() > memory_bytes) store();
 }

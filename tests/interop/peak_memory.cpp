@@ -39,6 +39,7 @@ namespace {
 constexpr std::size_t mib = std::size_t{1} << 20;
 constexpr std::size_t large = 64 * mib;
 constexpr std::size_t little = 48 * mib;  // with the blocks of the threads that compress
+constexpr std::size_t very_little = 16 * mib;
 
 using Numbers = std::vector<double>;
 
@@ -198,9 +199,12 @@ TEST_CASE("many small parts are not in memory twice while they are loaded") {
         const T loaded = load<T>(from);
         if (loaded != value) throw 0;
       };
-      CHECK(support::peak_growth([&] { load_from(dir / name); }) < bytes + little / 2);
+      // From elsewhere than a plain file, all but large arrays is kept for a second look.
+      const bool plain = std::string_view(name).find_last_of('.') == 1;
+      CHECK(support::peak_growth([&] { load_from(dir / name); }) <
+            bytes + (plain ? very_little : little));
       CHECK(support::peak_growth([&] { load_from(std::ifstream(dir / name, std::ios::binary)); }) <
-            bytes + little / 2);
+            bytes + little);
     }
   };
   std::vector<std::string> texts;
@@ -257,13 +261,13 @@ TEST_CASE("elements that are laid out anew are not in memory twice while they ar
     CHECK((load<std::vector<Numbers>>(dir / "table.npy") == rows));
     return;
   }
-  check_load(padded, dir / "packed.npy", large, little / 2);
+  check_load(padded, dir / "packed.npy", large, very_little);
   check_load(rows, dir / "table.npy", large);
   check_load(rows, dir / "table.joblib", large);
   // Sequences that are no vectors.
   const std::deque<std::string> texts(1000000, "text");
   dump(texts, dir / "texts.hoist");
-  check_load(texts, dir / "texts.hoist", texts.size() * sizeof(std::string), little / 2);
+  check_load(texts, dir / "texts.hoist", texts.size() * sizeof(std::string), very_little);
 }
 
 TEST_CASE("rows of an array in Fortran order are rows") {
