@@ -11,7 +11,7 @@
 #include "support/python.hpp"
 #include "support/temp_dir.hpp"
 
-// Files of joblib 0.8 and 0.9. Its own test data, which Debian installs, have real ones; further ones
+// Files of joblib 0.8 and 0.9, and for those up to 1.1. Its own test data, which Debian installs, have real ones; further ones
 // are made after docs/formats/pickle.md.
 
 using hoist::load;
@@ -124,4 +124,61 @@ TEST_CASE("no other file than one in the pickle's own folder is ever read") {
   CHECK_THROWS_AS(load<Value>(path, with_companions), hoist::DamagedData);
   support::spill(path, pickle_naming("a.npy", 2));
   CHECK_THROWS_AS(load<Value>(path, with_companions), hoist::DamagedData);
+}
+
+// Debian has no joblib of that age. What such a one knows: an array's elements stand right behind the
+// description of it, which has five attributes.
+TEST_CASE("what hoist dumps is read by the rules of joblib 0.11 to 1.1") {
+  using hoist::Array;
+  using hoist::Order;
+  const TempDir dir;
+  Array<double> rows({3, 4});
+  Array<float> columns({2, 3}, Order::fortran);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows.data()[i] = static_cast<double>(i);
+  for (std::size_t i = 0; i < columns.size(); ++i) columns.data()[i] = static_cast<float>(i);
+  const Value value = Value::dict({{"rows", Value(rows)},
+                                   {"columns", Value(columns)},
+                                   {"none", Value(Array<std::int16_t>({0, 2}))},
+                                   {"one", Value(Array<std::int64_t>(hoist::Shape{}))},
+                                   {"objects", Value::objects({2}, Order::c, {"a", Value(rows)})},
+                                   {"again", Value::list({Value(rows), "text", 2})}});
+  hoist::dump(value, dir / "plain.joblib");
+  hoist::dump(value, dir / "packed.joblib.gz");
+  CHECK(python(dir.path(), R"(
+import gzip, pickle, numpy as np
+class NumpyArrayWrapper: pass
+class Reader(pickle._Unpickler):
+    dispatch = dict(pickle._Unpickler.dispatch)
+    def __init__(self, path, mode):
+        self.path, self.mode = path, mode
+        self.handle = gzip.open(path) if path.endswith('gz') else open(path, 'rb')
+        super().__init__(self.handle)
+    def find_class(self, module, name):
+        if (module, name) == ('joblib.numpy_pickle', 'NumpyArrayWrapper'): return NumpyArrayWrapper
+        return super().find_class(module, name)
+    def load_build(self):
+        pickle._Unpickler.load_build(self)
+        if isinstance(self.stack[-1], NumpyArrayWrapper): self.stack[-1] = self.elements(self.stack[-1])
+    dispatch[pickle.BUILD[0]] = load_build
+    def elements(self, of):
+        assert sorted(vars(of)) == ['allow_mmap', 'dtype', 'order', 'shape', 'subclass'], vars(of)
+        if of.dtype.hasobject: return pickle.load(self.handle)
+        if self.mode and of.allow_mmap:
+            at = self.handle.tell()
+            assert at % 64 == 0
+            mapped = np.memmap(self.path, of.dtype, self.mode, at, of.shape, of.order)
+            self.handle.seek(at + mapped.nbytes)
+            return mapped
+        n = int(np.prod(of.shape, dtype=np.int64)) * of.dtype.itemsize
+        return np.frombuffer(self.handle.read(n), of.dtype).reshape(of.shape, order=of.order)
+rows = np.arange(12.).reshape(3, 4)
+for path, mode in ('plain.joblib', None), ('packed.joblib.gz', None), ('packed.joblib.gz', 'r'), ('plain.joblib', 'r'):
+    v = Reader(path, mode).load()
+    assert isinstance(v['rows'], np.memmap) == (path == 'plain.joblib' and mode == 'r')
+    assert (v['rows'] == rows).all() and v['rows'].dtype == 'f8'
+    assert v['columns'].flags.f_contiguous and (v['columns'] == np.arange(6.).reshape(2, 3, order='F')).all()
+    assert v['none'].shape == (0, 2) and v['none'].dtype == 'i2' and v['one'].shape == () and v['one'] == 0
+    assert v['objects'].dtype == object and v['objects'][0] == 'a' and (v['objects'][1] == rows).all()
+    assert (v['again'][0] == rows).all() and v['again'][1:] == ['text', 2]
+)") == "");
 }
