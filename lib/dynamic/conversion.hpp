@@ -77,8 +77,6 @@ class SharingSource : public DecodeSource {
   void read_segment(std::byte* to, std::size_t bytes) override;
   std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
   bool lends() const override { return true; }
-  /// What is encoded is what was there.
-  std::uint64_t trusted() const override { return ~std::uint64_t{0}; }
 
  protected:
   SharingSource() = default;

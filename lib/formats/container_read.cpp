@@ -123,12 +123,13 @@ void ContainerReader::expect_segment(std::size_t bytes) {
   }
 }
 
-/// No element takes less than a byte.
+/// No element takes less than a byte. What comes out of something compressed is only known not to be more
+/// than what is left.
 std::uint64_t ContainerReader::trusted() const {
-  const auto left = in_.left();
-  const std::uint64_t limit = options_.limits.max_bytes;
-  if (file_ == nullptr || !left) return std::min(limit, left.value_or(limit));
-  return *left > ~std::uint64_t{0} / granted_ratio ? ~std::uint64_t{0} : *left * granted_ratio;
+  constexpr std::uint64_t all = ~std::uint64_t{0};
+  const std::uint64_t left = in_.left().value_or(all);
+  const std::uint64_t justified = left > all / granted_ratio ? all : left * granted_ratio;
+  return file_ != nullptr ? justified : std::min(justified, options_.limits.max_bytes);
 }
 
 void ContainerReader::read_segment(std::byte* to, std::size_t bytes) {
