@@ -118,14 +118,7 @@ void Input::skip_buffered(std::size_t n) {
 }
 
 std::shared_ptr<Storage> Input::bytes(std::size_t n) {
-  if (pass_ == Pass::second && n >= apart_bytes && !passed_.empty()) {
-    auto storage = std::move(passed_.front());
-    passed_.pop_front();
-    if (storage->bytes() != n) damaged("it is another one than a moment ago");
-    passed_bytes_ -= n;
-    start_ += n;
-    return storage;
-  }
+  if (auto storage = take_passed(n)) return storage;
   expect(n);
   auto storage = allocate_storage(n, Fill::none);
   get_large(storage->data(), n);
@@ -182,6 +175,16 @@ void Input::pass_over(std::size_t n) {
   passed_.push_back(bytes(n));
   passed_bytes_ += n;
   kept_at_ = at_;
+}
+
+std::shared_ptr<Storage> Input::take_passed(std::size_t n) {
+  if (pass_ != Pass::second || n < apart_bytes || passed_.empty()) return nullptr;
+  auto storage = std::move(passed_.front());
+  passed_.pop_front();
+  if (storage->bytes() != n) damaged("it is another one than a moment ago");
+  passed_bytes_ -= n;
+  start_ += n;
+  return storage;
 }
 
 void Input::rewind() {

@@ -75,8 +75,10 @@ class Input {
   /// can't be read again is kept in a Spool; large stretches that are passed over in memory, from which the
   /// second pass takes them.
   void begin_first_pass();
-  /// Passes over bytes that the second pass asks for by `bytes` or `elements`.
+  /// Passes over bytes that the second pass asks for by `bytes`, `elements` or `take_passed`.
   void pass_over(std::size_t n);
+  /// In a second pass: such bytes that come next, if they are in memory; else null.
+  std::shared_ptr<Storage> take_passed(std::size_t n);
   void rewind();
 
   /// Throws DamagedData with the file's name and the position.

@@ -111,10 +111,7 @@ bool Survey::step_number(unsigned char op) {
 
 bool Survey::step_text(unsigned char op) {
   const auto utf8 = [&](std::uint64_t n) {
-    if (n < array_bytes) return push_text(static_cast<std::size_t>(n));
-    in_.expect(n);
-    in_.skip(static_cast<std::size_t>(n));
-    push(Kind::other);
+    n < array_bytes ? push_text(static_cast<std::size_t>(n)) : skip_bytes(n);
   };
   const auto old_string = [&](std::uint64_t n) {
     if (n >= array_bytes) return skip_bytes(n);

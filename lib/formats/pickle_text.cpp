@@ -60,14 +60,20 @@ Value PickleMachine::utf8(std::uint64_t count) {
   }
   expect(count);
   const auto n = static_cast<std::size_t>(count);
-  auto storage = allocate_storage(n, Fill::none);
+  auto storage = in_.take_passed(n);
+  const bool there = storage != nullptr;
+  if (!there) storage = allocate_storage(n, Fill::none);
   std::size_t made = 0, held = 0;  // characters, and bytes behind them that are none yet
   std::size_t left = n;
   bool latin1 = true;
   while (latin1 && left > 0) {
     const std::size_t piece = std::min(left, piece_bytes);
     std::byte* to = storage->data() + made;
-    in_.get(to + held, piece);
+    if (there) {
+      std::memmove(to + held, storage->data() + (n - left), piece);
+    } else {
+      in_.get(to + held, piece);
+    }
     left -= piece;
     const auto [read, chars] = narrow(to, held + piece);
     held += piece - read;
@@ -80,9 +86,10 @@ Value PickleMachine::utf8(std::uint64_t count) {
     if (bytes != made) {
       auto wide = widened(storage, made, n);
       std::memcpy(wide->data() + bytes, storage->data() + made, held);
+      if (there) std::memcpy(wide->data() + (n - left), storage->data() + (n - left), left);
       storage = std::move(wide);
     }
-    in_.get_large(storage->data() + (n - left), left);
+    if (!there) in_.get_large(storage->data() + (n - left), left);
     made = n;
   }
   storage->shrink(made);

@@ -234,6 +234,21 @@ TEST_CASE("two passes read what hoist writes") {
   for (const std::uint64_t refused : {1U, 2U, 5U, 0b1101'0010U, ~0U}) {
     CHECK(agree(bytes, dir, false, refused));
   }
+  // Large texts and bytes, which are kept apart for the second pass: Latin-1, and such that begin as that.
+  std::vector<Value> large;
+  for (const std::string part : {"a", "\u00E9", "\u4E2D"}) {
+    std::string text;
+    while (text.size() < 100000) text += part;
+    large.emplace_back(text);
+    large.emplace_back(std::string(70000, 'x') + text);
+    large.emplace_back("\u00E9" + std::string(70001, 'x') + text);
+    large.push_back(Value::bytes("\xFF" + text));
+  }
+  hoist::dump(Value::list(large), dir / "large.pkl");
+  const std::string texts = slurp(dir / "large.pkl");
+  CHECK(agree(texts, dir, true));
+  CHECK(agree(texts, dir, false));
+  CHECK(agree(texts.substr(0, texts.size() / 2), dir, false) == false);
   // More parts than are written at once.
   std::vector<std::vector<std::string>> many;
   for (int i = 0; i < 5000; ++i) many.push_back({std::to_string(i), "same"});
