@@ -117,6 +117,7 @@ void PartsWriter::name_next() {
 void PartsWriter::put(const Node& node, Value value) {
   sole_ = !value.is_shared();
   write(node, value);
+  value = {};
   sole_ = false;
 }
 

@@ -32,6 +32,7 @@ class ValueWriter {
     path_ = path;
     sole_ = !value.is_shared();
     write(node, value);
+    value = {};
     sole_ = false;
   }
   void finish() { encoder_.finish(); }
