@@ -18,6 +18,7 @@ namespace {
 
 /// From this size on a segment is read from its file by several threads.
 constexpr std::size_t parallel_from = std::size_t{8} << 20;
+constexpr std::size_t run_blocks = 4;
 constexpr std::size_t max_schema_bytes = std::size_t{16} << 20;
 /// Writers begin a new meta record after a MiB; memory for one is taken before its bytes are seen.
 constexpr std::size_t max_meta_bytes = std::size_t{16} << 20;
@@ -194,14 +195,19 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
   };
   if (file_ != nullptr && n >= parallel_from) {
     const std::uint64_t start = file_->position();
-    run_parallel(blocks, transfer_threads(options_.threads), [&](std::size_t i) {
-      const auto block = block_at(i);
-      if (read_at(file_->fd(), block.data(), block.size(), start + i * block_bytes,
-                  file_->path()) != block.size()) {
-        damaged("it is cut short");
-      }
-      sums[i] = checksum(block.data(), block.size());
-    });
+    // Several blocks in a row for a thread: no two are then at one huge page, which is zero at first.
+    run_parallel((blocks + run_blocks - 1) / run_blocks, transfer_threads(options_.threads),
+                 [&](std::size_t run) {
+                   const std::size_t end = std::min(blocks, (run + 1) * run_blocks);
+                   for (std::size_t i = run * run_blocks; i < end; ++i) {
+                     const auto block = block_at(i);
+                     if (read_at(file_->fd(), block.data(), block.size(), start + i * block_bytes,
+                                 file_->path()) != block.size()) {
+                       damaged("it is cut short");
+                     }
+                     sums[i] = checksum(block.data(), block.size());
+                   }
+                 });
     file_->skip(n);
     position_ += n;
   } else {

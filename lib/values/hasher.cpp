@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/run_parallel.hpp"
+#include "base/wide_vectors.hpp"
 #include "values/canonical_floats.hpp"
 
 #define XXH_STATIC_LINKING_ONLY  // the state's size, to put it on the stack
@@ -26,11 +27,19 @@ constexpr std::size_t piece_bytes = std::size_t{16} << 10;
 
 Digest to_digest(XXH128_hash_t hash) { return {.low = hash.low64, .high = hash.high64}; }
 
+void append(XXH3_state_t& state, const void* data, std::size_t n) {
+  XXH3_128bits_update(&state, data, n);
+  zero_upper_halves();
+}
+
+Digest digest_of(const void* data, std::size_t n) {
+  const XXH128_hash_t hash = XXH3_128bits(data, n);
+  zero_upper_halves();
+  return to_digest(hash);
+}
+
 void update(XXH3_state_t& state, const std::byte* data, std::size_t n, Canonical canonical) {
-  if (canonical == Canonical::as_is) {
-    XXH3_128bits_update(&state, data, n);
-    return;
-  }
+  if (canonical == Canonical::as_is) return append(state, data, n);
   alignas(64) std::byte normal[piece_bytes];
   for (std::size_t at = 0; at < n; at += piece_bytes) {
     const std::size_t size = std::min(piece_bytes, n - at);
@@ -39,7 +48,7 @@ void update(XXH3_state_t& state, const std::byte* data, std::size_t n, Canonical
       make_canonical(piece, size, canonical, normal);
       piece = normal;
     }
-    XXH3_128bits_update(&state, piece, size);
+    append(state, piece, size);
   }
 }
 
@@ -55,10 +64,10 @@ Hasher::~Hasher() = default;
 
 void Hasher::spill(const void* data, std::size_t n) {
   if (!stream_) stream_ = std::make_unique<Stream>();
-  XXH3_128bits_update(&stream_->state, buffer_.data(), used_);
+  append(stream_->state, buffer_.data(), used_);
   spilled_ += used_ + n;
   used_ = 0;
-  XXH3_128bits_update(&stream_->state, data, n);
+  append(stream_->state, data, n);
 }
 
 void Hasher::block(const void* data, std::size_t n, Canonical canonical) {
@@ -107,12 +116,12 @@ bool Hasher::enter(const void* object) {
 }
 
 Digest Hasher::digest() {
-  if (!stream_) return to_digest(XXH3_128bits(buffer_.data(), used_));
-  XXH3_128bits_update(&stream_->state, buffer_.data(), used_);
+  if (!stream_) return digest_of(buffer_.data(), used_);
+  append(stream_->state, buffer_.data(), used_);
   used_ = 0;
   return to_digest(XXH3_128bits_digest(&stream_->state));
 }
 
-Digest hash_bytes(const void* data, std::size_t n) { return to_digest(XXH3_128bits(data, n)); }
+Digest hash_bytes(const void* data, std::size_t n) { return digest_of(data, n); }
 
 }  // namespace hoist::detail
