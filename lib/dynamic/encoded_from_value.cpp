@@ -170,20 +170,10 @@ void ValueWriter::list(const Node& node, const Value& value) {
   list_items(node, value);
 }
 
-/// Elements are copied one after the other, and so are rows that become blocks.
+/// Rows that become blocks are copied one after the other.
 void ValueWriter::elements(const Node& node, const Value& value) {
-  const auto& elements = value.elements();
   const Node& part = node.part(0);
-  const bool sole = sole_ && elements.storage.use_count() == 1;
-  if (elements.shape.size() == 1) {
-    constexpr std::size_t step = 4096;
-    encoder_.length(elements.shape[0]);
-    for (std::size_t i = 0; i < elements.shape[0]; ++i) {
-      if (sole && i % step == 0) give_up_before(elements, i);
-      write_item(node, value, i, part);
-    }
-    return;
-  }
+  const bool sole = sole_ && value.elements().storage.use_count() == 1;
   const auto layout = part.kind == Node::Kind::list ? element_layout(part.part(0)) : std::nullopt;
   const bool before = std::exchange(rows_sole_, sole && layout && layout->block);
   list_items(node, value);
@@ -204,7 +194,14 @@ void ValueWriter::list_items(const Node& node, const Value& value) {
     if (!encoded.segments.empty()) mismatch(node, value);
     return block(encoded.meta);
   }
-  for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, part);
+  // Single elements are copied, so what is before the one at hand is not needed any more.
+  constexpr std::size_t step = 4096;
+  const bool sole = sole_ && value.kind() == Kind::array && value.shape().size() == 1 &&
+                    value.elements().storage.use_count() == 1;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (sole && i % step == 0) give_up_before(value.elements(), i);
+    write_item(node, value, i, part);
+  }
 }
 
 void ValueWriter::set(const Node& node, const Value& value) {

@@ -15,6 +15,9 @@ namespace hoist::detail {
 
 namespace {
 
+/// Memory for a byte of a file, at most.
+constexpr std::size_t most_ratio = 1100;
+
 /// Numbers that are encoded one after the other, as the block that they make.
 class NumbersSink final : public EncodeSink {
  public:
@@ -84,7 +87,9 @@ std::optional<PartsWriter::As> PartsWriter::taken_as(const Node& node, Kind kind
     case Node::Kind::list: {
       if (!list) return std::nullopt;
       const auto layout = element_layout(node.part(0));
-      return layout && layout->block ? As::numbers : As::items;
+      if (!layout || !layout->block) return As::items;
+      // Room for all is taken at once, for each of which there may be a single byte.
+      return layout->dtype.itemsize <= most_ratio ? std::optional(As::numbers) : std::nullopt;
     }
     case Node::Kind::set: return list ? std::optional(As::items) : std::nullopt;
     case Node::Kind::map: return kind == Kind::dict ? std::optional(As::entries) : std::nullopt;

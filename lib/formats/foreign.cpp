@@ -107,8 +107,10 @@ void load_pickle(const ForeignSource& from, const SchemaNode* schema, const Deco
   const bool mapped = from.options.mmap != MmapMode::none;
   Input input = input_of(from);
   input.begin_first_pass();
-  const auto outline = survey_pickle(input);
-  const bool little = input.position() < little_bytes;
+  auto outline = survey_pickle(input);
+  // Here and not in the second pass: what comes out of a source is read by users' code, perhaps.
+  if (outline && !input.at_end()) outline.reset();
+  const bool little = outline && input.position() < little_bytes;
   input.rewind();
   if (schema == nullptr || !outline || little) {
     Value value = read_pickle(input, outline ? &*outline : nullptr);
@@ -119,10 +121,8 @@ void load_pickle(const ForeignSource& from, const SchemaNode* schema, const Deco
   }
   encode_while_reading(
       [&](EncodeSink& to) {
-        encode_parts_as(*schema, mapped, to, [&](PartsTaker& taker) {
-          give_pickle(input, *outline, taker);
-          check_end(input);
-        });
+        encode_parts_as(*schema, mapped, to,
+                        [&](PartsTaker& taker) { give_pickle(input, *outline, taker); });
       },
       [&](DecodeSource& source) { call.run(call.value, source); });
 }

@@ -15,7 +15,7 @@ struct GivenNode final : Value::Node {
   GivenNode() : Node(Kind::internal) {}
 };
 
-constexpr const char* changed = "it is another one than a moment ago";
+constexpr const char* changed = "a container has other parts than were counted";
 
 }  // namespace
 

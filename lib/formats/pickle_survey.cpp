@@ -133,7 +133,8 @@ void Survey::store_slot(std::uint64_t index, Slot slot) {
     outline_.fetched.push_back(false);
     gap_ = 1;
   }
-  if (index != memo_.size() || index >= most_) throw NoOutline();
+  const bool much = index >= most_ || texts_.bytes() / sizeof(Slot) >= most_;
+  if (index != memo_.size() || much) throw NoOutline();
   memo_.push_back(slot);
   outline_.fetched.push_back(false);
 }

@@ -55,6 +55,7 @@ class Texts {
     bytes_.insert(bytes_.end(), text.begin(), text.end());
     return at;
   }
+  std::size_t bytes() const { return bytes_.size(); }
   std::string operator[](std::uint64_t at) const {
     const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(at);
     return {from + 1, from + 1 + static_cast<unsigned char>(*from)};
@@ -78,7 +79,6 @@ class Survey final : private PickleMemo {
 
  private:
   using Kind = Slot::Kind;
-
   using Container = PickleOutline::Container;
 
   // The stack.

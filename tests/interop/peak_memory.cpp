@@ -286,6 +286,21 @@ TEST_CASE("rows of an array in Fortran order are rows") {
   CHECK((load<std::array<Numbers, 2>>(dir / "table.npy")[1] == rows[1]));
 }
 
+TEST_CASE("numbers of an array become others one by one") {
+  const TempDir dir;
+  for (const std::size_t n : {10, 10000, 400000}) {
+    hoist::Array<std::int64_t> whole({n});
+    Numbers wanted(n);
+    for (std::size_t i = 0; i < n; ++i)
+      wanted[i] = static_cast<double>(whole[i] = 3 * static_cast<long>(i));
+    for (const char* name : {"n.npy", "n.joblib", "n.joblib.gz"}) {
+      dump(whole, dir / name);
+      CHECK((load<Numbers>(dir / name) == wanted));
+      CHECK((load<std::deque<double>>(dir / name) == std::deque(wanted.begin(), wanted.end())));
+    }
+  }
+}
+
 // Their directory stands at their end, so they had been held whole.
 TEST_CASE("archives that come out of streams are not in memory") {
   if (support::sanitized) return;

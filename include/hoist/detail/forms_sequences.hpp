@@ -144,8 +144,10 @@ struct SequenceForm : FormOf<T> {
         for (std::size_t i = 0; i < n; ++i) Form<T>::traverse(ar, value.emplace_back());
       } else {
         auto last = value.before_begin();
-        for (std::size_t i = 0; i < n; ++i)
-          Form<T>::traverse(ar, *(last = value.emplace_after(last)));
+        for (std::size_t i = 0; i < n; ++i) {
+          last = value.emplace_after(last);
+          Form<T>::traverse(ar, *last);
+        }
       }
     } else if constexpr (!Ar::hashing && BlockTraits<T>::natural.block) {
       // A vector of these is one block, so this has to be one as well.
