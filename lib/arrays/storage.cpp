@@ -11,8 +11,8 @@
 #include <new>
 #include <utility>
 
-#include "arrays/private_pages.hpp"
-#include "base/kept_fd.hpp"
+#include "os/kept_fd.hpp"
+#include "os/private_pages.hpp"
 
 namespace hoist::detail {
 

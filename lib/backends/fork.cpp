@@ -16,7 +16,7 @@
 
 #include "backends/builtin.hpp"
 #include "backends/fork_worker.hpp"
-#include "base/cpu.hpp"
+#include "os/cpu.hpp"
 
 namespace hoist::detail {
 

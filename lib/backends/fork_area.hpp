@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "workers/channel.hpp"
+#include "ipc/channel.hpp"
 
 namespace hoist::detail {
 

@@ -13,10 +13,10 @@
 
 #include "backends/builtin.hpp"
 #include "backends/fork_area.hpp"
-#include "base/temp_file.hpp"
-#include "tasks/stack_trace.hpp"
+#include "ipc/shared_bytes.hpp"
+#include "os/temp_file.hpp"
+#include "program/stack_trace.hpp"
 #include "workers/result_frames.hpp"
-#include "workers/shared_bytes.hpp"
 #include "workers/tell_timer.hpp"
 
 namespace hoist::detail {

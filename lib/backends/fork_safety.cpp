@@ -7,7 +7,7 @@
 #include <string>
 
 #include "backends/fork_worker.hpp"
-#include "base/thread_pool.hpp"
+#include "os/thread_pool.hpp"
 
 namespace hoist::detail {
 

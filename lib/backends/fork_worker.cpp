@@ -23,9 +23,9 @@
 
 #include "backends/result_reader.hpp"
 #include "backends/worker_end.hpp"
-#include "base/cpu.hpp"
-#include "base/thread_pool.hpp"
-#include "workers/descriptors.hpp"
+#include "os/cpu.hpp"
+#include "os/descriptors.hpp"
+#include "os/thread_pool.hpp"
 #include "workers/result_frames.hpp"
 
 namespace hoist::detail {

@@ -11,8 +11,8 @@
 #include <string>
 
 #include "backends/fork_area.hpp"
-#include "base/file.hpp"
-#include "workers/link.hpp"
+#include "ipc/link.hpp"
+#include "os/file.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist::detail {

@@ -7,7 +7,7 @@
 
 #include "backends/builtin.hpp"
 #include "backends/spawn_worker.hpp"
-#include "base/cpu.hpp"
+#include "os/cpu.hpp"
 #include "workers/launch.hpp"
 #include "workers/pool.hpp"
 

@@ -6,7 +6,7 @@
 
 #include "backends/builtin.hpp"
 #include "base/spin.hpp"
-#include "base/thread_pool.hpp"
+#include "os/thread_pool.hpp"
 
 namespace hoist::detail {
 

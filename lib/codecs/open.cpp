@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "base/run_parallel.hpp"
+#include "os/run_parallel.hpp"
 
 namespace hoist::detail {
 

@@ -8,9 +8,9 @@
 #include <mutex>
 #include <shared_mutex>
 
-#include "base/file.hpp"
 #include "codecs/builtin.hpp"
 #include "codecs/open.hpp"
+#include "os/file.hpp"
 
 namespace hoist {
 

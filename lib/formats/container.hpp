@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "base/file.hpp"
 #include "formats/blocks.hpp"
+#include "os/file.hpp"
 
 // The hoist container, byte by byte: docs/formats/container.md.
 

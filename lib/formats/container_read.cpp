@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <cstring>
 
-#include "arrays/file_mapping.hpp"
 #include "base/checksum.hpp"
 #include "base/run_ordered.hpp"
-#include "base/run_parallel.hpp"
 #include "codecs/shuffle.hpp"
 #include "formats/container.hpp"
+#include "os/file_mapping.hpp"
+#include "os/run_parallel.hpp"
 
 namespace hoist::detail {
 

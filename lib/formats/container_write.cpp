@@ -9,8 +9,8 @@
 
 #include "base/checksum.hpp"
 #include "base/run_ordered.hpp"
-#include "base/run_parallel.hpp"
 #include "formats/container.hpp"
+#include "os/run_parallel.hpp"
 
 namespace hoist::detail {
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "arrays/file_mapping.hpp"
-#include "base/run_parallel.hpp"
+#include "os/file_mapping.hpp"
+#include "os/run_parallel.hpp"
 
 namespace hoist::detail {
 

@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "base/file.hpp"
 #include "formats/spool.hpp"
+#include "os/file.hpp"
 
 namespace hoist::detail {
 

@@ -8,8 +8,8 @@
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
-#include "formats/pickle.hpp"
-#include "formats/text_builder.hpp"
+#include "pickle/pickle.hpp"
+#include "pickle/text_builder.hpp"
 
 namespace hoist::detail {
 

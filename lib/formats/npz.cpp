@@ -7,10 +7,10 @@
 #include <memory>
 #include <set>
 
-#include "base/run_parallel.hpp"
 #include "codecs/bare_deflate.hpp"
 #include "formats/npy.hpp"
 #include "formats/zip.hpp"
+#include "os/run_parallel.hpp"
 
 namespace hoist::detail {
 

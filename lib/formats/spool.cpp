@@ -8,7 +8,7 @@
 #include <tuple>
 #include <utility>
 
-#include "base/temp_file.hpp"
+#include "os/temp_file.hpp"
 
 namespace hoist::detail {
 

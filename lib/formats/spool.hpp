@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-#include "base/file.hpp"
+#include "os/file.hpp"
 
 namespace hoist::detail {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/file.hpp"
+#include "os/file.hpp"
 
 // As much of the zip format as .npz files use.
 

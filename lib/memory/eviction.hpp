@@ -7,7 +7,7 @@
 #include <chrono>
 #include <mutex>
 
-#include "memory/fork_guard.hpp"
+#include "os/fork_guard.hpp"
 
 namespace hoist::detail {
 

@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "memory/fork_guard.hpp"
+#include "os/fork_guard.hpp"
 
 namespace hoist::detail {
 

@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <vector>
 
-#include "memory/code_fingerprint.hpp"
+#include "fingerprint/code_fingerprint.hpp"
 #include "memory/flights.hpp"
 
 namespace hoist::detail {

@@ -5,8 +5,8 @@
 
 #include <string_view>
 
-#include "memory/code_symbol.hpp"
-#include "memory/symbol_names.hpp"
+#include "fingerprint/code_symbol.hpp"
+#include "program/symbol_names.hpp"
 
 namespace hoist::detail {
 

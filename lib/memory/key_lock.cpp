@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/file.hpp"
-#include "memory/fork_guard.hpp"
+#include "os/file.hpp"
+#include "os/fork_guard.hpp"
 
 namespace hoist::detail {
 

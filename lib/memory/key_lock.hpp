@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "memory/file_layer.hpp"
+#include "os/file_layer.hpp"
 
 namespace hoist::detail {
 

@@ -14,11 +14,11 @@
 #include <vector>
 
 #include "base/checksum.hpp"
-#include "base/file.hpp"
 #include "memory/key_lock.hpp"
-#include "memory/staging.hpp"
 #include "memory/store.hpp"
 #include "memory/use_table.hpp"
+#include "os/file.hpp"
+#include "os/staging.hpp"
 
 namespace hoist::detail {
 

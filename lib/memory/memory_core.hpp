@@ -13,8 +13,8 @@
 #include <string>
 
 #include "memory/eviction.hpp"
-#include "memory/fork_guard.hpp"
 #include "memory/hot_results.hpp"
+#include "os/fork_guard.hpp"
 
 namespace hoist::detail {
 

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <ctime>
 
-#include "base/file.hpp"
+#include "os/file.hpp"
 
 namespace hoist::detail {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "memory/fork_guard.hpp"
+#include "os/fork_guard.hpp"
 
 namespace hoist::detail {
 

@@ -10,8 +10,8 @@
 
 #include <hoist/values.hpp>
 
-#include "base/inner_threads.hpp"
-#include "base/temp_file.hpp"
+#include "os/inner_threads.hpp"
+#include "os/temp_file.hpp"
 #include "parallel/settings.hpp"
 #include "workers/payload.hpp"
 

@@ -14,8 +14,8 @@
 #include <thread>
 #include <vector>
 
-#include "base/own_thread.hpp"
-#include "base/thread_pool.hpp"
+#include "os/own_thread.hpp"
+#include "os/thread_pool.hpp"
 #include "parallel/loop_state.hpp"
 
 namespace hoist {

@@ -10,7 +10,7 @@
 #include <iterator>
 #include <optional>
 
-#include "base/cpu.hpp"
+#include "os/cpu.hpp"
 #include "workers/launch.hpp"
 
 namespace hoist {

@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "base/inner_threads.hpp"
+#include "os/inner_threads.hpp"
 #include "parallel/context.hpp"
 
 namespace hoist::detail {

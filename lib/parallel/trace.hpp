@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/file.hpp"
+#include "os/file.hpp"
 
 namespace hoist::detail {
 

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <utility>
 
+#include "program/stack_trace.hpp"
 #include "tasks/error_forms.hpp"
-#include "tasks/stack_trace.hpp"
 
 namespace hoist::detail {
 

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "base/run_parallel.hpp"
 #include "base/wide_vectors.hpp"
+#include "os/run_parallel.hpp"
 #include "values/canonical_floats.hpp"
 
 #define XXH_STATIC_LINKING_ONLY  // the state's size, to put it on the stack

@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "values/modules.hpp"
+#include "program/modules.hpp"
 
 namespace hoist::detail {
 

@@ -22,8 +22,8 @@
 #include <csignal>
 #include <system_error>
 
-#include "base/file.hpp"
-#include "base/own_thread.hpp"
+#include "os/file.hpp"
+#include "os/own_thread.hpp"
 
 extern "C" char** environ;
 

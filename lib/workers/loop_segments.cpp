@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "workers/shared_bytes.hpp"
+#include "ipc/shared_bytes.hpp"
 
 namespace hoist::detail {
 

@@ -10,7 +10,7 @@
 #include <string>
 #include <utility>
 
-#include "base/kept_fd.hpp"
+#include "os/kept_fd.hpp"
 
 namespace hoist::detail {
 

@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-#include "workers/channel.hpp"
+#include "ipc/channel.hpp"
 
 namespace hoist::detail {
 

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "workers/link.hpp"
+#include "ipc/link.hpp"
 
 namespace hoist::detail {
 

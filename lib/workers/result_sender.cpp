@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "workers/result_sender.hpp"
 
-#include "workers/shared_bytes.hpp"
+#include "ipc/shared_bytes.hpp"
 
 namespace hoist::detail {
 

@@ -6,7 +6,7 @@
 #include <list>
 #include <mutex>
 
-#include "workers/shared_bytes.hpp"
+#include "ipc/shared_bytes.hpp"
 
 namespace hoist::detail {
 

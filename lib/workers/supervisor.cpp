@@ -15,8 +15,8 @@
 #include <cerrno>
 #include <vector>
 
-#include "base/own_thread.hpp"
-#include "base/thread_pool.hpp"
+#include "os/own_thread.hpp"
+#include "os/thread_pool.hpp"
 
 namespace hoist::detail {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "workers/channel.hpp"
+#include "ipc/channel.hpp"
 
 namespace hoist::detail {
 

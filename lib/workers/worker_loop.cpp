@@ -17,14 +17,14 @@
 #include <map>
 #include <optional>
 
-#include "base/own_thread.hpp"
-#include "base/thread_pool.hpp"
-#include "tasks/stack_trace.hpp"
+#include "ipc/link.hpp"
+#include "ipc/shared_bytes.hpp"
+#include "os/own_thread.hpp"
+#include "os/thread_pool.hpp"
+#include "program/stack_trace.hpp"
 #include "workers/launch.hpp"
-#include "workers/link.hpp"
 #include "workers/payload.hpp"
 #include "workers/result_frames.hpp"
-#include "workers/shared_bytes.hpp"
 #include "workers/tell_timer.hpp"
 
 namespace hoist {

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <string>
 
-#include "workers/link.hpp"
+#include "ipc/link.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist::detail {

@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
-#include "memory/file_layer.hpp"
 #include "memory/store.hpp"
+#include "os/file_layer.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Memory;

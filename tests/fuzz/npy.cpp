@@ -3,7 +3,7 @@
 
 #include "formats/input.hpp"
 #include "formats/npy.hpp"
-#include "formats/pickle.hpp"
+#include "pickle/pickle.hpp"
 #include "support/memory_source.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

@@ -7,7 +7,7 @@
 
 #include "formats/input.hpp"
 #include "formats/npy.hpp"
-#include "formats/pickle.hpp"
+#include "pickle/pickle.hpp"
 #include "support/memory_source.hpp"
 #include "support/two_passes.hpp"
 

@@ -12,9 +12,9 @@
 #include <map>
 #include <string>
 
-#include "base/file.hpp"
 #include "formats/npy.hpp"
 #include "formats/zip.hpp"
+#include "os/file.hpp"
 #include "support/python.hpp"
 #include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"

@@ -12,7 +12,7 @@
 #include <fstream>
 #include <string>
 
-#include "base/cpu.hpp"
+#include "os/cpu.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace hoist;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "formats/input.hpp"
-#include "formats/pickle.hpp"
+#include "pickle/pickle.hpp"
 
 namespace support {
 

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "base/file.hpp"
 #include "commands.hpp"
+#include "os/file.hpp"
 #include "trace_page.hpp"
 
 namespace hoist::tool {

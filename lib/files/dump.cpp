@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/dump.hpp>
+#include <hoist/error.hpp>
+
+#include "base/iostreams.hpp"
+#include "codecs/open.hpp"
+#include "files/foreign.hpp"
+#include "formats/container.hpp"
+#include "os/file.hpp"
+#include "os/run_parallel.hpp"
+#include "pickle/companions.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+struct Plan {
+  const Codec* stream = nullptr;  // compresses the file as a whole
+  const Codec* blocks = nullptr;  // compresses inside the container
+  int level = 0;
+};
+
+/// An extension of a compression method makes the whole file a stream of it, which other tools can
+/// read; otherwise compression happens in blocks inside the container.
+Plan plan_for(const std::filesystem::path& path, const Compression& compress) {
+  if (compress.level() < 0 || compress.level() > 9) {
+    throw BadArgument("compression level " + std::to_string(compress.level()) +
+                      " is not between 0 and 9");
+  }
+  Plan plan{.level = compress.level()};
+  const Codec* named = compress.codec().empty() ? nullptr : &find_codec(compress.codec());
+  if (compress.is_off()) return plan;
+  if (const Codec* by_extension = codec_for_extension(path)) {
+    plan.stream = named != nullptr ? named : by_extension;
+  } else if (compress.is_set()) {
+    plan.blocks = named != nullptr ? named : &find_codec("zstd");
+  }
+  return plan;
+}
+
+/// Other formats are compressed as a whole. A .npz deflates its members itself.
+void plan_foreign(Format format, const Compression& compress, Plan& plan) {
+  plan.blocks = nullptr;
+  if (format == Format::npz && plan.stream == nullptr) {
+    if (!compress.codec().empty() && compress.codec() != "zlib") {
+      throw BadArgument("members of a .npz can only be compressed with \"zlib\", not \"" +
+                        compress.codec() + "\"");
+    }
+    if (!compress.is_set() || compress.is_off()) plan.level = 0;
+  } else if (compress.is_set() && !compress.is_off() && plan.stream == nullptr) {
+    plan.stream = &find_codec(compress.codec().empty() ? default_codec(format) : compress.codec());
+  }
+}
+
+/// How many bytes a file may turn out to hold when decompressed.
+std::uint64_t most_bytes(const LoadOptions& options, std::optional<std::uint64_t> file_bytes) {
+  constexpr std::uint64_t most_ratio = 1100;  // deflate's own
+  return std::max(options.limits.max_bytes, file_bytes.value_or(0) * most_ratio);
+}
+
+std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
+
+/// Where two schemas begin to differ, with the text around.
+std::string difference(const std::string& file, const std::string& asked) {
+  std::size_t at = 0;
+  while (at < file.size() && at < asked.size() && file[at] == asked[at]) ++at;
+  std::size_t from = at;
+  while (from > 0 && file[from - 1] != ',' && file[from - 1] != '{' && file[from - 1] != '(')
+    --from;
+  const auto part = [&](const std::string& text) {
+    return from < text.size() ? text.substr(from, 60) : std::string("(nothing)");
+  };
+  return "the file has " + part(file) + " where " + part(asked) + " is asked for";
+}
+
+}  // namespace
+
+void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
+                const EncodeCall& call) {
+  Plan plan = plan_for(path, options.compress);
+  const auto format = format_for_name(path);
+  if (format) plan_foreign(*format, options.compress, plan);
+  AtomicFile file(path);
+  std::unique_ptr<ByteSink> stream;
+  if (plan.stream != nullptr)
+    stream = plan.stream->compressor(file, plan.level, transfer_threads(options.threads));
+  ByteSink& out = stream ? *stream : file;
+  if (format) {
+    dump_foreign(*format, out, stream != nullptr, plan.level, transfer_threads(options.threads),
+                 schema, call);
+  } else {
+    ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter, options.threads);
+    Encoder encoder(&writer);
+    call.run(call.value, encoder);
+    encoder.finish();
+    writer.finish();
+  }
+  if (stream) stream->finish();
+  file.commit(options.fsync);
+}
+
+void dump_value(std::ostream& out, const DumpOptions& options, const Schema& schema,
+                const EncodeCall& call) {
+  const Plan plan = plan_for({}, options.compress);
+  OstreamSink sink(out);
+  ContainerWriter writer(sink, schema, plan.blocks, plan.level, options.filter, options.threads);
+  Encoder encoder(&writer);
+  call.run(call.value, encoder);
+  encoder.finish();
+  writer.finish();
+}
+
+namespace {
+
+void read_container(ContainerReader& reader, const std::string& name, const LoadOptions& options,
+                    const Schema& schema, const DecodeCall& call) {
+  const bool untyped = schema.text == untyped_schema && reader.schema() != schema.text;
+  if (!untyped && reader.schema() != schema.text) {
+    throw WrongType(
+        name + " holds a value of type " + reader.schema() +
+        ", which differs from the one asked for: " + difference(reader.schema(), schema.text));
+  }
+  try {
+    if (untyped) {
+      load_untyped(reader, options, call);
+    } else {
+      call.run(call.value, reader);
+    }
+  } catch (const LimitExceeded& error) {
+    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
+    throw LimitExceeded(name + ": " + error.what());
+  } catch (const DamagedData& error) {
+    // Decoders don't know the file's name.
+    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
+    throw DamagedData(name + ": " + error.what());
+  }
+  reader.finish();
+}
+
+}  // namespace
+
+void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
+                const DecodeCall& call) {
+  FileSource file(path);
+  ByteSource* source = &file;
+  const auto file_bytes = file.left();
+  FileSource* direct = file_bytes ? &file : nullptr;
+  std::unique_ptr<ByteSource> decompressed;
+  std::optional<PeekedSource> peeked;
+  const auto first = file.peek(PeekedSource::size);
+  if (is_old_joblib(first)) {
+    decompressed = open_old_joblib(file, options.limits, options.threads);
+  } else if (const Codec* codec = codec_for_content(first)) {
+    decompressed = open_compressed(*codec, file, options.limits, options.threads);
+  }
+  if (decompressed) {
+    source = &peeked.emplace(*decompressed);
+    direct = nullptr;
+  }
+  if (const auto format =
+          format_of_content(peeked ? peeked->first() : file.peek(PeekedSource::size))) {
+    load_foreign(*format,
+                 {*source, direct, most_bytes(options, file_bytes), path, quoted(path), options},
+                 schema, call);
+    return;
+  }
+  ContainerReader reader(*source, direct, quoted(path), options);
+  read_container(reader, quoted(path), options, schema, call);
+  reader.expect_end();
+}
+
+void load_value(std::istream& in, const LoadOptions& options, const Schema& schema,
+                const DecodeCall& call) {
+  const std::string name = "the stream";
+  if (options.mmap != MmapMode::none) {
+    throw BadArgument("a stream can't be mapped: load without mmap, or from a file by its path");
+  }
+  IstreamSource source(in);
+  const auto first = source.peek(PeekedSource::size);
+  if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
+  const Codec* codec = codec_for_content(first);
+  if (codec != nullptr || is_old_joblib(first)) {
+    const auto decompressed = codec != nullptr
+                                  ? open_compressed(*codec, source, options.limits, options.threads)
+                                  : open_old_joblib(source, options.limits, options.threads);
+    PeekedSource peeked(*decompressed);
+    if (const auto format = format_of_content(peeked.first())) {
+      load_foreign(*format, {peeked, nullptr, options.limits.max_bytes, {}, name, options}, schema,
+                   call);
+      return;
+    }
+    ContainerReader reader(peeked, nullptr, name, options);
+    read_container(reader, name, options, schema, call);
+    reader.expect_end();
+  } else if (const auto format = format_of_content(first)) {
+    load_foreign(*format, {source, nullptr, options.limits.max_bytes, {}, name, options}, schema,
+                 call);
+  } else {
+    ContainerReader reader(source, nullptr, name, options);
+    read_container(reader, name, options, schema, call);
+  }
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "files/foreign.hpp"
+
+#include <hoist/error.hpp>
+#include <hoist/value.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+#include "dynamic/conversion.hpp"
+#include "dynamic/encoded_stream.hpp"
+#include "dynamic/schema_types.hpp"
+#include "formats/input.hpp"
+#include "formats/npy.hpp"
+#include "formats/spool.hpp"
+#include "pickle/pickle.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// Values of files of less than this can be there more than once.
+constexpr std::uint64_t little_bytes = std::uint64_t{1} << 20;
+
+/// The value as a Value that borrows its arrays from it.
+Value value_of(const Schema& schema, const EncodeCall& call, Encoded& encoded) {
+  if (schema.text == untyped_schema) return *static_cast<const Value*>(call.value);
+  Encoder encoder;
+  call.run(call.value, encoder);
+  encoded = encoder.take();
+  SharingSource source(encoded, nullptr);
+  Decoder decoder(source);
+  const ParsedSchema parsed(schema.text);
+  Value value = read_value(parsed.root(), decoder, ~std::uint64_t{0});
+  decoder.finish();
+  return value;
+}
+
+Value read_archive(const ForeignSource& from, const SchemaNode* wanted) {
+  if (from.options.mmap != MmapMode::none) {
+    throw BadArgument(from.name +
+                      " is an .npz archive, whose members can't be mapped: load it without "
+                      "mmap, or dump each array to a .npy file");
+  }
+  if (from.file != nullptr) return read_npz(*from.file, from.name, from.options, wanted);
+  Spool spool(from.in, from.most, from.name);
+  return spool.file() != nullptr ? read_npz(*spool.file(), from.name, from.options, wanted)
+                                 : read_npz(spool.bytes(), from.name, from.options, wanted);
+}
+
+Input input_of(const ForeignSource& from) {
+  if (from.options.mmap != MmapMode::none && from.file == nullptr) {
+    throw BadArgument(from.name +
+                      " is compressed (or no regular file) and can't be mapped: load it "
+                      "without mmap, or dump it with compress = false");
+  }
+  Input input(from.in, from.file, from.name, from.options, from.most);
+  input.set_path(from.path);
+  return input;
+}
+
+void check_end(Input& input) {
+  if (!input.at_end()) input.damaged("there are bytes behind the end of the value");
+}
+
+Value read_foreign(Format format, const ForeignSource& from, const SchemaNode* wanted) {
+  if (format == Format::npz) return read_archive(from, wanted);
+  Input input = input_of(from);
+  Value value = format == Format::npy ? read_npy(input, wanted) : read_pickle(input);
+  check_end(input);
+  return value;
+}
+
+/// What NumPy calls arr_0, arr_1, ... had no names when it was dumped.
+Value without_names(Value value, const SchemaNode& schema) {
+  using SchemaKind = SchemaNode::Kind;
+  if (schema.kind == SchemaKind::map || schema.kind == SchemaKind::structure) return value;
+  std::vector<Value> items;
+  for (const auto& [key, part] : value.entries()) {
+    if (key.as_text() != "arr_" + std::to_string(items.size())) return value;
+    items.push_back(part);
+  }
+  const bool several =
+      schema.kind == SchemaKind::tuple || schema.kind == SchemaKind::object ||
+      ((schema.kind == SchemaKind::list || schema.kind == SchemaKind::fixed_list) &&
+       !element_layout(schema.part(0)));
+  if (several) return Value::tuple(std::move(items));
+  return items.size() == 1 ? items[0] : value;
+}
+
+/// Decodes a value, which is given up. `little`: what takes less time, but two times the memory.
+void decode(const SchemaNode& schema, Value value, bool mapped, bool little,
+            const DecodeCall& call) {
+  if (!little) {
+    return encode_while_reading(
+        [&](EncodeSink& to) { encode_as(schema, std::move(value), mapped, to); },
+        [&](DecodeSource& from) { call.run(call.value, from); });
+  }
+  Encoded encoded = encode_as(schema, value, mapped);
+  value = {};  // so that what is copied next has no other owner
+  SharingSource source(encoded, nullptr);
+  call.run(call.value, source);
+}
+
+/// In two passes, so that its parts need not be there all at once. `schema`: null for a Value.
+void load_pickle(const ForeignSource& from, const SchemaNode* schema, const DecodeCall& call) {
+  const bool mapped = from.options.mmap != MmapMode::none;
+  Input input = input_of(from);
+  input.begin_first_pass();
+  auto outline = survey_pickle(input);
+  // Here and not in the second pass: what comes out of a source is read by users' code, perhaps.
+  if (outline && !input.at_end()) outline.reset();
+  const bool little = outline && input.position() < little_bytes;
+  input.rewind();
+  if (schema == nullptr || !outline || little) {
+    Value value = read_pickle(input, outline ? &*outline : nullptr);
+    check_end(input);
+    if (schema != nullptr) return decode(*schema, std::move(value), mapped, little, call);
+    *static_cast<Value*>(call.value) = std::move(value);
+    return;
+  }
+  encode_while_reading(
+      [&](EncodeSink& to) {
+        encode_parts_as(*schema, mapped, to,
+                        [&](PartsTaker& taker) { give_pickle(input, *outline, taker); });
+      },
+      [&](DecodeSource& source) { call.run(call.value, source); });
+}
+
+}  // namespace
+
+std::optional<Format> format_for_name(std::filesystem::path path) {
+  if (codec_for_extension(path) != nullptr) path.replace_extension();
+  const std::string extension = path.extension().string();
+  if (extension == ".npy") return Format::npy;
+  if (extension == ".npz") return Format::npz;
+  if (extension == ".joblib" || extension == ".pkl" || extension == ".pickle") {
+    return Format::pickle;
+  }
+  return std::nullopt;
+}
+
+std::optional<Format> format_of_content(std::span<const std::byte> first) {
+  const std::string_view text(reinterpret_cast<const char*>(first.data()), first.size());
+  if (text.starts_with("\x93NUMPY")) return Format::npy;
+  if (text.starts_with("PK\3\4") || text.starts_with("PK\5\6")) return Format::npz;
+  if (text.size() < 2) return std::nullopt;
+  if (text[0] == '\x80') return Format::pickle;
+  // The opcodes with which protocols 0 and 1, which have no mark of their own, can begin.
+  static constexpr std::string_view openers = "(])}cNILFVSTUXKMJG";
+  if (openers.find(text[0]) != std::string_view::npos) return Format::pickle;
+  return std::nullopt;
+}
+
+const char* default_codec(Format format) { return format == Format::pickle ? "zlib" : "gzip"; }
+
+void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsigned threads,
+                  const Schema& schema, const EncodeCall& call) {
+  if (format == Format::pickle && schema.text != untyped_schema) {
+    const ParsedSchema parsed(schema.text);
+    return read_while_encoding([&](Encoder& encoder) { call.run(call.value, encoder); },
+                               [&](DecodeSource& source) {
+                                 Decoder decoder(source);
+                                 write_pickle(out, parsed.root(), decoder, compressed);
+                                 decoder.finish();
+                               });
+  }
+  Encoded encoded;
+  const Value value = value_of(schema, call, encoded);
+  switch (format) {
+    case Format::npy: write_npy(out, value); break;
+    case Format::npz: write_npz(out, value, compressed ? 0 : level, threads); break;
+    case Format::pickle: write_pickle(out, value, compressed); break;
+  }
+}
+
+void load_foreign(Format format, const ForeignSource& from, const Schema& schema,
+                  const DecodeCall& call) {
+  // Codecs and conversions don't know the file's name.
+  const auto named = [&](const std::exception& error) {
+    const std::string what = error.what();
+    return what.find(from.name) != std::string::npos ? what : from.name + ": " + what;
+  };
+  try {
+    const bool untyped = schema.text == untyped_schema;
+    const bool little = from.in.left().value_or(little_bytes) < little_bytes;
+    const bool twice = format == Format::pickle && !little;
+    if (untyped) {
+      if (twice) return load_pickle(from, nullptr, call);
+      *static_cast<Value*>(call.value) = read_foreign(format, from, nullptr);
+      return;
+    }
+    const ParsedSchema parsed(schema.text);
+    if (twice) return load_pickle(from, &parsed.root(), call);
+    Value value = read_foreign(format, from, &parsed.root());
+    if (format == Format::npz) value = without_names(std::move(value), parsed.root());
+    decode(parsed.root(), std::move(value), from.options.mmap != MmapMode::none, little, call);
+  } catch (const WrongType& error) {
+    throw WrongType(named(error));
+  } catch (const LimitExceeded& error) {
+    throw LimitExceeded(named(error));
+  } catch (const UnsafeData& error) {
+    throw UnsafeData(named(error));
+  } catch (const DamagedData& error) {
+    throw DamagedData(named(error));
+  }
+}
+
+void load_untyped(ContainerReader& reader, const LoadOptions& options, const DecodeCall& call) {
+  const ParsedSchema parsed(reader.schema());
+  Decoder decoder(reader);
+  Value value = read_value(parsed.root(), decoder, options.limits.max_nodes);
+  decoder.finish();
+  *static_cast<Value*>(call.value) = std::move(value);
+}
+
+std::size_t PeekedSource::read(std::byte* to, std::size_t n) {
+  const std::size_t before = std::min(n, end_ - at_);
+  std::memcpy(to, first_.data() + at_, before);
+  at_ += before;
+  return before == n ? n : before + in_.read(to + before, n - before);
+}
+
+std::optional<std::uint64_t> PeekedSource::left() const {
+  const auto more = in_.left();
+  return more ? std::optional(*more + (end_ - at_)) : std::nullopt;
+}
+
+}  // namespace hoist::detail

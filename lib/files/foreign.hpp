@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/dump.hpp>
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "formats/container.hpp"
+#include "os/file.hpp"
+
+// The formats that are not hoist's own. A value goes to and from them through a Value.
+
+namespace hoist::detail {
+
+enum class Format { npy, npz, pickle };
+
+/// The format that a path's extension asks for, before that of a compression method; nothing for the
+/// hoist container.
+std::optional<Format> format_for_name(std::filesystem::path path);
+/// The format of (uncompressed) data that begin like this; nothing for the container and unknown ones.
+std::optional<Format> format_of_content(std::span<const std::byte> first);
+/// The compression method that `compress = level` means for a format.
+const char* default_codec(Format format);
+
+/// Writes a value. `compressed`: by the stream behind `out`; else `level` and `threads` are for the
+/// members of a .npz.
+void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsigned threads,
+                  const Schema& schema, const EncodeCall& call);
+
+struct ForeignSource {
+  ByteSource& in;
+  FileSource* file;    // `in` itself where that is an uncompressed file, else null
+  std::uint64_t most;  // bytes that may come out of a source that does not know its length
+  const std::filesystem::path& path;
+  const std::string& name;
+  const LoadOptions& options;
+};
+
+/// Reads a value.
+void load_foreign(Format format, const ForeignSource& from, const Schema& schema,
+                  const DecodeCall& call);
+
+/// Reads whatever a container holds as a Value, for a caller who knows no type.
+void load_untyped(ContainerReader& reader, const LoadOptions& options, const DecodeCall& call);
+inline constexpr std::string_view untyped_schema = "value";
+
+/// A source whose first bytes can be looked at.
+class PeekedSource final : public ByteSource {
+ public:
+  /// As many as any format or compression method wants to see.
+  static constexpr std::size_t size = 64;
+
+  explicit PeekedSource(ByteSource& in) : in_(in), end_(in.read(first_.data(), first_.size())) {}
+  std::span<const std::byte> first() const { return {first_.data(), end_}; }
+  std::size_t read(std::byte* to, std::size_t n) override;
+  std::optional<std::uint64_t> left() const override;
+
+ private:
+  ByteSource& in_;
+  std::array<std::byte, size> first_;
+  std::size_t at_ = 0;
+  std::size_t end_;
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+#include <hoist/open_array.hpp>
+
+#include <utility>
+
+#include "dynamic/dtype_check.hpp"
+#include "dynamic/schema_types.hpp"
+#include "formats/container.hpp"
+#include "formats/npy.hpp"
+#include "os/file.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+std::string text_of(const Shape& shape) {
+  std::string text = "(";
+  for (const std::size_t extent : shape) {
+    text += text.size() > 1 ? ", " : "";
+    text += std::to_string(extent);
+  }
+  return text + ")";
+}
+
+void write_container(AtomicFile& file, const Schema& schema, Shape shape, Order order,
+                     std::uint64_t bytes, std::size_t element_bytes) {
+  ContainerWriter writer(file, schema, nullptr, 0);
+  Encoder encoder;
+  traverse_extents(encoder, shape, order);
+  writer.emit(encoder.meta(), {});
+  if (bytes > 0) writer.emit_open(file, bytes, static_cast<std::uint32_t>(element_bytes));
+  writer.finish();
+}
+
+}  // namespace
+
+void create_array_file(const std::filesystem::path& path, const DType& dtype, const Schema& schema,
+                       const Shape& shape, Order order, MmapMode mode) {
+  const bool replace = mode == MmapMode::write;
+  if (!replace && std::filesystem::exists(path)) return;
+  if (order == Order::strided) throw BadArgument("open_array: the order must be C or Fortran");
+  auto [base, inner] = flattened(dtype);
+  Shape all = shape;
+  all.insert(all.end(), inner.begin(), inner.end());
+  const std::size_t bytes = checked_bytes(base, all);
+  AtomicFile file(path);
+  if (path.extension() == ".hoist") {
+    write_container(file, schema, shape, order, bytes, dtype.itemsize);
+  } else {
+    const std::string head = npy_preamble({std::move(base), std::move(all), order});
+    file.write(std::as_bytes(std::span(head)));
+    file.extend(bytes);
+  }
+  if (replace) {
+    file.commit();
+  } else {
+    file.commit_new();
+  }
+}
+
+void throw_other_shape(const std::filesystem::path& path, const Shape& has, const Shape& asked) {
+  throw WrongType("\"" + path.string() + "\" holds an array of shape " + text_of(has) + ", not " +
+                  text_of(asked));
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "fingerprint/code_decode.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#if defined(__x86_64__)
+#include <Zydis/Zydis.h>
+#endif
+
+namespace hoist::detail {
+
+std::uint32_t DecodedCode::index_of(std::uint64_t address) const {
+  const auto found = std::lower_bound(offsets.begin(), offsets.end(), address - begin);
+  return static_cast<std::uint32_t>(found - offsets.begin());
+}
+
+bool DecodedCode::starts_instruction(std::uint64_t address) const {
+  return contains(address) && std::binary_search(offsets.begin(), offsets.end(), address - begin);
+}
+
+#if defined(__x86_64__)
+
+namespace {
+
+/// What stands in the stream for an instruction that isn't put as its bytes. None is a valid first
+/// byte of an instruction in 64-bit mode.
+enum class Mark : std::uint8_t {
+  jump_inside = 0x06,
+  jump_outside = 0x07,
+  reference = 0x0e,
+  raw = 0x16
+};
+
+constexpr std::uint8_t no_register = 0xff;
+
+/// Length of the instruction at the start of bytes if it is one of the plain ones that make up more
+/// than half of most code, which have neither addresses in them nor other forms; otherwise 0. Takes
+/// a tenth of the time that decoding does.
+std::size_t plain_length(std::span<const std::byte> bytes) {
+  const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
+  // An instruction that ends with the function is left to the decoder: no check of bounds below.
+  if (bytes.size() < 8) return 0;
+  const std::size_t rex = (at(0) & 0xf0) == 0x40 ? 1 : 0;
+  const unsigned opcode = at(rex);
+  if ((opcode & 0xf0) == 0x50) return rex + 1;  // push, pop
+  std::size_t immediate = 0;
+  switch (opcode) {
+    case 0x01:
+    case 0x03:  // add
+    case 0x09:
+    case 0x0b:  // or
+    case 0x21:
+    case 0x23:  // and
+    case 0x29:
+    case 0x2b:  // sub
+    case 0x31:
+    case 0x33:  // xor
+    case 0x39:
+    case 0x3b:  // cmp
+    case 0x63:  // movsxd
+    case 0x85:  // test
+    case 0x89:
+    case 0x8b: break;  // mov
+    case 0x8d:         // lea
+      if ((at(rex + 1) & 0xc0) == 0xc0) return 0;
+      break;
+    case 0x83: immediate = 1; break;  // arithmetic with a small constant
+    default: return 0;
+  }
+  const unsigned mod = at(rex + 1) >> 6;
+  const unsigned rm = at(rex + 1) & 7;
+  if (mod == 3) return rex + 2 + immediate;
+  if (mod == 2 || (mod == 0 && rm == 5)) return 0;  // 32-bit displacement
+  const std::size_t sib = rm == 4 ? 1 : 0;
+  if (sib == 1 && mod == 0 && (at(rex + 2) & 7) == 5) return 0;  // likewise
+  return rex + 2 + sib + mod + immediate;
+}
+
+struct Branch {
+  std::size_t length = 0;  ///< 0: none of these
+  std::int32_t distance = 0;
+  std::uint8_t opcode = 0;  ///< of the short form
+};
+
+/// The direct call or jump without prefixes at the start of bytes.
+Branch plain_branch(std::span<const std::byte> bytes) {
+  if (bytes.size() < 8) return {};
+  const auto at = [&](std::size_t i) { return std::to_integer<std::uint8_t>(bytes[i]); };
+  const std::uint8_t opcode = at(0);
+  const bool condition = opcode == 0x0f && (at(1) & 0xf0) == 0x80;
+  if (condition || opcode == 0xe8 || opcode == 0xe9) {
+    const std::size_t start = condition ? 2 : 1;
+    std::int32_t distance = 0;
+    std::memcpy(&distance, bytes.data() + start, sizeof distance);
+    return {start + sizeof distance, distance,
+            static_cast<std::uint8_t>(condition        ? 0x70 | (at(1) & 0x0f)
+                                      : opcode == 0xe9 ? 0xeb
+                                                       : opcode)};
+  }
+  if (opcode == 0xeb || (opcode & 0xf0) == 0x70) {
+    return {2, static_cast<std::int8_t>(at(1)), opcode};
+  }
+  return {};
+}
+
+class CodeReader {
+ public:
+  CodeReader(ElfImage& image, std::uint64_t begin, std::span<const std::byte> bytes)
+      : image_(image), bytes_(bytes) {
+    code_.begin = begin;
+    code_.end = begin + bytes.size();
+    ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    full_ = decoder_;
+    // Lengths and fields are all that most instructions need, at two thirds of the cost.
+    ZydisDecoderEnableMode(&decoder_, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
+  }
+
+  DecodedCode read() {
+    code_.offsets.reserve(bytes_.size() / 4);
+    stream_.reserve(bytes_.size() + bytes_.size() / 4);
+    for (at_ = 0; at_ < bytes_.size();) {
+      if (const std::size_t length = plain_length(bytes_.subspan(at_)); length != 0) {
+        code_.offsets.push_back(static_cast<std::uint32_t>(at_));
+        stream_.put(bytes_.subspan(at_, length));
+        at_ += length;
+        continue;
+      }
+      if (const Branch branch = plain_branch(bytes_.subspan(at_)); branch.length != 0) {
+        code_.offsets.push_back(static_cast<std::uint32_t>(at_));
+        put_branch(code_.begin + at_ + branch.length +
+                       static_cast<std::uint64_t>(std::int64_t{branch.distance}),
+                   branch.opcode);
+        at_ += branch.length;
+        continue;
+      }
+      ZydisDecoderContext context;
+      if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder_, &context, bytes_.data() + at_,
+                                                      bytes_.size() - at_, &instruction_))) {
+        stream_.put8(static_cast<std::uint8_t>(Mark::raw));
+        stream_.put(bytes_.subspan(at_));
+        break;
+      }
+      next_ = code_.begin + at_ + instruction_.length;
+      if (instruction_.mnemonic != ZYDIS_MNEMONIC_NOP) {
+        code_.offsets.push_back(static_cast<std::uint32_t>(at_));
+        put_instruction();
+      }
+      at_ += instruction_.length;
+    }
+    for (const auto& [position, target] : jumps_) stream_.patch32(position, code_.index_of(target));
+    code_.digest = stream_.digest();
+    return std::move(code_);
+  }
+
+ private:
+  struct Jump {
+    std::size_t position;
+    std::uint64_t target;
+  };
+
+  void put_instruction() {
+    const auto& raw = instruction_.raw;
+    if (raw.imm[0].is_relative) {
+      // Short (7x, EB) and near (0F 8x, E9) forms of a jump count the same.
+      const std::uint8_t opcode = instruction_.opcode;
+      const bool condition =
+          instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F && (opcode & 0xf0) == 0x80;
+      put_branch(next_ + static_cast<std::uint64_t>(raw.imm[0].value.s),
+                 condition        ? static_cast<std::uint8_t>(0x70 | (opcode & 0x0f))
+                 : opcode == 0xe9 ? std::uint8_t{0xeb}
+                                  : opcode);
+      return;
+    }
+    if (instruction_.mnemonic == ZYDIS_MNEMONIC_JMP) code_.jumps_indirectly = true;
+    start_ = stream_.size();
+    stream_.put(bytes_.subspan(at_, instruction_.length));
+    const bool in_memory = raw.modrm.offset != 0 && raw.modrm.mod != 3;
+    if (in_memory && raw.modrm.mod == 0 && raw.modrm.rm == 5) {
+      put_reference(next_ + static_cast<std::uint64_t>(raw.disp.value), memory_use(false),
+                    raw.disp.offset, 4);
+    } else if (in_memory && raw.disp.size == 32) {
+      put_displacement();
+    }
+    if (raw.imm[0].size >= 32) put_immediate();
+    remember_thread_pointer();
+  }
+
+  void put_branch(std::uint64_t target, std::uint8_t short_opcode) {
+    const bool inside = code_.contains(target);
+    stream_.put8(static_cast<std::uint8_t>(inside ? Mark::jump_inside : Mark::jump_outside));
+    stream_.put8(short_opcode);
+    if (inside) {
+      jumps_.push_back({stream_.size(), target});
+      stream_.put32(0);
+    } else {
+      add(target, RefUse::branch, 0);
+    }
+  }
+
+  /// A 32-bit displacement that isn't relative to the instruction: an absolute address in code that
+  /// is linked to a fixed one, an offset from the thread pointer, or a plain number.
+  void put_displacement() {
+    const auto& raw = instruction_.raw;
+    const bool sib = raw.modrm.rm == 4;
+    const bool has_base = !(sib && raw.sib.base == 5 && raw.modrm.mod == 0);
+    const bool has_index = sib && (raw.sib.index != 4 || rex_x());
+    const auto value = static_cast<std::uint64_t>(raw.disp.value);
+    if (raw.disp.value < 0) {
+      const bool on_thread_pointer = has_base && !has_index &&
+                                     base_register() == thread_register_ &&
+                                     code_.offsets.size() - thread_instruction_ < 8;
+      if (on_thread_pointer || (!has_base && !has_index && has_prefix(0x64))) {
+        put_tls(value, raw.disp.offset);
+      }
+    } else if (!image_.is_relocatable() && !has_prefix(0x64) && is_data_address(value)) {
+      put_reference(value, memory_use(has_base || has_index), raw.disp.offset, 4);
+    }
+  }
+
+  void put_immediate() {
+    const auto& imm = instruction_.raw.imm[0];
+    const bool wide = rex_w();
+    if (instruction_.mnemonic == ZYDIS_MNEMONIC_MOV && wide && imm.size == 32 && imm.value.s < -1) {
+      const auto count = static_cast<std::uint64_t>(-imm.value.s);
+      if (code_.counts_from_end == 0 || count < code_.counts_from_end) {
+        code_.counts_from_end = count;
+      }
+    }
+    const auto value = static_cast<std::uint64_t>(imm.value.s);
+    if (instruction_.mnemonic == ZYDIS_MNEMONIC_ADD && wide && imm.value.s < 0 &&
+        instruction_.raw.modrm.mod == 3 && base_register() == thread_register_ &&
+        code_.offsets.size() - thread_instruction_ < 8) {
+      put_tls(value, imm.offset);
+      return;
+    }
+    if (image_.is_relocatable() || !is_pointer(value)) return;
+    switch (instruction_.mnemonic) {
+      case ZYDIS_MNEMONIC_MOV:
+      case ZYDIS_MNEMONIC_PUSH: break;
+      case ZYDIS_MNEMONIC_CMP:
+        put_reference(value, RefUse::compare, imm.offset, imm.size / 8);
+        return;
+      case ZYDIS_MNEMONIC_ADD:
+      case ZYDIS_MNEMONIC_SUB:
+        if (!wide) return;
+        break;
+      default: return;
+    }
+    put_reference(value, RefUse::address, imm.offset, imm.size / 8);
+  }
+
+  void put_tls(std::uint64_t thread_offset, std::uint8_t field) {
+    const std::uint64_t offset = thread_offset + image_.tls_block_size();
+    if (image_.tls_at(offset) != nullptr) put_reference(offset, RefUse::tls, field, 4);
+  }
+
+  void put_reference(std::uint64_t target, RefUse use, std::uint8_t field, std::size_t count) {
+    stream_.blank(start_ + field, count);
+    stream_.put8(static_cast<std::uint8_t>(Mark::reference));
+    stream_.put8(static_cast<std::uint8_t>(use));
+    std::uint32_t size = 0;
+    if (use == RefUse::access) {
+      size = memory_operand_size();
+      if (size == 0) use = RefUse::address;
+    }
+    add(target, use, size);
+  }
+
+  void add(std::uint64_t target, RefUse use, std::uint32_t size) {
+    code_.refs.push_back({.target = target,
+                          .instruction = static_cast<std::uint32_t>(code_.offsets.size() - 1),
+                          .size = size,
+                          .use = use});
+  }
+
+  RefUse memory_use(bool indexed) const {
+    if (instruction_.mnemonic == ZYDIS_MNEMONIC_LEA) return RefUse::address;
+    return indexed ? RefUse::indexed : RefUse::access;
+  }
+
+  /// Of the commonest instructions, without asking for the operands; 0 for others.
+  std::uint32_t common_operand_size() const {
+    if (instruction_.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return 0;
+    const std::uint8_t opcode = instruction_.opcode;
+    if (instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F) {
+      const bool extending = (opcode & 0xf6) == 0xb6;  // movzx, movsx
+      return !extending ? 0 : (opcode & 1) == 0 ? 1 : 2;
+    }
+    if (instruction_.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return 0;
+    const bool arithmetic = opcode < 0x40 && (opcode & 7) < 4;
+    if (!arithmetic && (opcode & 0xfc) != 0x84 && (opcode & 0xfc) != 0x88) return 0;
+    if ((opcode & 1) == 0) return 1;
+    return rex_w() ? 8 : has_prefix(0x66) ? 2 : 4;
+  }
+
+  std::uint32_t memory_operand_size() const {
+    if (const std::uint32_t size = common_operand_size(); size != 0) return size;
+    ZydisDecodedInstruction instruction;
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full_, bytes_.data() + at_, bytes_.size() - at_,
+                                             &instruction, operands))) {
+      return 0;
+    }
+    for (unsigned i = 0; i < instruction.operand_count; ++i) {
+      if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+          operands[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
+        return operands[i].size / 8;
+      }
+    }
+    return 0;
+  }
+
+  /// Follows `mov reg, fs:0`, which precedes offsets from the thread pointer in other instructions.
+  void remember_thread_pointer() {
+    const auto& raw = instruction_.raw;
+    if (instruction_.mnemonic == ZYDIS_MNEMONIC_MOV && has_prefix(0x64) && raw.disp.size == 32 &&
+        raw.disp.value == 0 && raw.modrm.mod == 0 && raw.modrm.rm == 4) {
+      thread_register_ = static_cast<std::uint8_t>(raw.modrm.reg | (rex_r() ? 8 : 0));
+      thread_instruction_ = code_.offsets.size();
+    }
+  }
+
+  bool has_rex() const { return (instruction_.attributes & ZYDIS_ATTRIB_HAS_REX) != 0; }
+  bool rex_w() const { return has_rex() && instruction_.raw.rex.W != 0; }
+  bool rex_r() const { return has_rex() && instruction_.raw.rex.R != 0; }
+  bool rex_x() const { return has_rex() && instruction_.raw.rex.X != 0; }
+  bool rex_b() const { return has_rex() && instruction_.raw.rex.B != 0; }
+
+  std::uint8_t base_register() const {
+    const auto& raw = instruction_.raw;
+    const std::uint8_t base = raw.modrm.rm == 4 && raw.modrm.mod != 3 ? raw.sib.base : raw.modrm.rm;
+    return static_cast<std::uint8_t>(base | (rex_b() ? 8 : 0));
+  }
+
+  bool has_prefix(std::uint8_t value) const {
+    for (unsigned i = 0; i < instruction_.raw.prefix_count; ++i) {
+      if (instruction_.raw.prefixes[i].value == value) return true;
+    }
+    return false;
+  }
+
+  bool is_data_address(std::uint64_t value) const {
+    const ElfSection* section = image_.section_at(value);
+    return section != nullptr && section->kind != SectionKind::code;
+  }
+
+  /// Whether a number in code linked to a fixed address is one: the start of a function, or data
+  /// that is known to be there. Other numbers in the range count as numbers.
+  bool is_pointer(std::uint64_t value) {
+    const ElfSection* section = image_.section_at(value);
+    if (section == nullptr) return image_.object_ending_at(value) != nullptr;
+    if (section->kind == SectionKind::code) {
+      const ElfSymbol* function = image_.function_at(value);
+      return function != nullptr ? function->address == value : plt_slot(image_, value) != 0;
+    }
+    if (section->kind == SectionKind::constant || section->kind == SectionKind::metadata)
+      return true;
+    const ElfSymbol* object = image_.object_at(value);
+    return (object != nullptr && value - object->address <= max_pointer_offset) ||
+           image_.object_ending_at(value) != nullptr;
+  }
+
+  ElfImage& image_;
+  std::span<const std::byte> bytes_;
+  ZydisDecoder decoder_;
+  ZydisDecoder full_;
+  ZydisDecodedInstruction instruction_;
+  DecodedCode code_;
+  ByteStream stream_;
+  std::vector<Jump> jumps_;
+  std::size_t at_ = 0;
+  std::size_t start_ = 0;
+  std::uint64_t next_ = 0;
+  std::uint8_t thread_register_ = no_register;
+  std::size_t thread_instruction_ = 0;
+};
+
+}  // namespace
+
+bool can_decode() { return true; }
+
+DecodedCode decode_code(ElfImage& image, std::uint64_t begin, std::uint64_t end) {
+  const auto bytes = image.bytes(begin, end - begin);
+  return CodeReader(image, begin, bytes).read();
+}
+
+std::uint64_t plt_slot(const ElfImage& image, std::uint64_t address) {
+  ZydisDecoder decoder;
+  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  const ElfSection* section = image.section_at(address);
+  if (section == nullptr || section->kind != SectionKind::code) return 0;
+  auto bytes = image.bytes(address, std::min<std::uint64_t>(16, section->end() - address));
+  while (!bytes.empty()) {
+    ZydisDecoderContext context;
+    ZydisDecodedInstruction instruction;
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, bytes.data(), bytes.size(),
+                                                    &instruction))) {
+      return 0;
+    }
+    address += instruction.length;
+    bytes = bytes.subspan(instruction.length);
+    if (instruction.mnemonic == ZYDIS_MNEMONIC_ENDBR64) continue;
+    const auto& raw = instruction.raw;
+    if (instruction.mnemonic != ZYDIS_MNEMONIC_JMP || raw.imm[0].is_relative ||
+        raw.modrm.offset == 0 || raw.modrm.mod != 0 || raw.modrm.rm != 5) {
+      return 0;
+    }
+    return address + static_cast<std::uint64_t>(raw.disp.value);
+  }
+  return 0;
+}
+
+#else
+
+bool can_decode() { return false; }
+DecodedCode decode_code(ElfImage& /*image*/, std::uint64_t /*begin*/, std::uint64_t /*end*/) {
+  return {};
+}
+std::uint64_t plt_slot(const ElfImage& /*image*/, std::uint64_t /*address*/) { return 0; }
+
+#endif
+
+}  // namespace hoist::detail

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "fingerprint/code_walk.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "fingerprint/unwind_tables.hpp"
+#include "program/symbol_names.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// Changes whenever the same code would get another digest: part of every digest.
+constexpr std::string_view format = "hoist code 1";
+
+/// Above this the module's build-id is the better fingerprint: decoding costs 50 ms per MiB.
+constexpr std::uint64_t max_code_bytes = std::uint64_t{32} << 20;
+constexpr std::size_t max_nodes = 500'000;
+
+/// The text of a string literal, shortened, for a report.
+std::string preview(std::span<const std::byte> bytes) {
+  constexpr std::size_t longest = 40;
+  const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string_view text = all.substr(0, all.find('\0'));
+  const bool printable = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t';
+  });
+  if (text.empty() || !printable) return "(unnamed data)";
+  std::string shown = "\"";
+  for (const char c : text.substr(0, longest)) {
+    if (c == '\n') {
+      shown += "\\n";
+    } else if (c == '\t') {
+      shown += "\\t";
+    } else {
+      shown += c;
+    }
+  }
+  return shown + (text.size() > longest ? "...\"" : "\"");
+}
+
+}  // namespace
+
+std::uint32_t CodeWalk::Node::index_of(std::uint64_t address) const {
+  const auto found = std::lower_bound(offsets.begin(), offsets.end(), address - begin);
+  return static_cast<std::uint32_t>(found - offsets.begin());
+}
+
+bool CodeWalk::Node::starts_instruction(std::uint64_t address) const {
+  return address >= begin && address < end &&
+         std::binary_search(offsets.begin(), offsets.end(), address - begin);
+}
+
+void CodeWalk::run(const void* start) {
+  const Location location = modules_.locate(start);
+  if (location.module == nullptr) {
+    give_up(nullptr, "the function's code belongs to no file");
+    return;
+  }
+  Module& module = *location.module;
+  const std::string file(module.is_main ? "the program" : module.file_name());
+  if (!can_decode()) {
+    give_up(&module, "this processor's code can't be read: the build-id of " + file +
+                         " stands for the function");
+    return;
+  }
+  if (module.origin != ModuleOrigin::user) {
+    note_ = "the function belongs to the system library " + file + ": it counts by name";
+  } else if (!module.is_walkable()) {
+    give_up(&module, file + " has no symbol table (stripped?) or its file has changed: its " +
+                         "build-id stands for the function");
+    return;
+  } else if (const ElfSymbol* symbol = module.image()->function_at(location.address)) {
+    start_name_ = module.image()->name_of(*symbol);
+  }
+  const Edge edge = code_edge(module, location.address);
+  if (edge.node == no_node || nodes_[edge.node].kind == CodeNode::Kind::module) {
+    give_up(&module,
+            "nothing tells where the function ends: the build-id of " + file + " stands for it");
+    return;
+  }
+  drain();
+  if (exact_) finish();
+}
+
+void CodeWalk::give_up(Module* module, std::string_view reason) {
+  exact_ = false;
+  note_ = reason;
+  nodes_.clear();
+  ByteStream stream;
+  stream.put(format);
+  stream.put(module != nullptr ? module->identity() : std::string());
+  digest_ = stream.digest();
+  if (module == nullptr) return;
+  Node& node = nodes_.emplace_back();
+  node.kind = CodeNode::Kind::module;
+  node.module = module;
+  node.name = module->identity();
+  node.digest = digest_;
+}
+
+std::uint32_t CodeWalk::add_node(const Key& key, CodeNode::Kind kind, std::string_view name,
+                                 std::uint64_t end) {
+  const auto [place, is_new] = numbers_.try_emplace(key, static_cast<std::uint32_t>(nodes_.size()));
+  if (!is_new) return place->second;
+  Node& node = nodes_.emplace_back();
+  node.kind = kind;
+  node.shape = key.shape;
+  node.module = key.module;
+  node.begin = key.address;
+  node.end = end;
+  node.name = name;
+  return place->second;
+}
+
+/// A node for what isn't followed. Its name is all there is to it, with the file it comes from and,
+/// unless that is the run time or hoist itself, which build of that.
+std::uint32_t CodeWalk::external(Module* module, std::string_view name, std::uint64_t address) {
+  std::string identity(base_name(name));
+  Module* owner = is_hoist_entity(name) ? nullptr : module;
+  CodeNode::Kind kind = CodeNode::Kind::external;
+  if (owner != nullptr) {
+    if (identity.empty() && owner->image() != nullptr) {
+      if (const auto symbol = owner->image()->exported_at(address)) identity = symbol->name;
+    }
+    if (identity.empty()) kind = CodeNode::Kind::module;
+    identity += '@';
+    if (!owner->is_main) identity += owner->file_name();
+    if (owner->origin != ModuleOrigin::runtime && check_ == CodeCheck::callees) {
+      identity += '@' + owner->identity();
+    }
+    if (owner->origin == ModuleOrigin::user && !owner->is_walkable() && note_.empty()) {
+      note_ = std::string(owner->file_name()) +
+              " has no symbol table: its build-id stands for what is used of it";
+    }
+  }
+  const auto [place, is_new] =
+      externals_.try_emplace(identity, static_cast<std::uint32_t>(nodes_.size()));
+  if (!is_new) return place->second;
+  Node& node = nodes_.emplace_back();
+  node.kind = kind;
+  node.module = module;
+  node.name = identity;
+  node.visited = true;
+  ByteStream stream;
+  stream.put(identity);
+  node.digest = stream.digest();
+  return place->second;
+}
+
+void CodeWalk::drain() {
+  std::size_t next = 0;
+  for (;;) {
+    // Unnamed data wait until all that is known by then has been visited: one search for their
+    // bounds serves them all.
+    for (; next < nodes_.size(); ++next) {
+      Node& node = nodes_[next];
+      if (node.visited) continue;
+      if (node.shape == Shape::unnamed || node.shape == Shape::relative) {
+        unbounded_.push_back(static_cast<std::uint32_t>(next));
+        continue;
+      }
+      node.visited = true;
+      if (node.kind == CodeNode::Kind::function) {
+        code_bytes_ += node.end - node.begin;
+        if (code_bytes_ > max_code_bytes || nodes_.size() > max_nodes) {
+          give_up(nodes_.front().module,
+                  "the function reaches too much code: the module's build-id stands for it");
+          return;
+        }
+        visit_function(static_cast<std::uint32_t>(next));
+      } else if (node.shape == Shape::text) {
+        visit_unnamed(static_cast<std::uint32_t>(next));
+      } else {
+        visit_object(static_cast<std::uint32_t>(next));
+      }
+    }
+    if (unbounded_.empty()) return;
+    bound_unnamed();
+  }
+}
+
+void CodeWalk::visit_function(std::uint32_t index) {
+  Node& node = nodes_[index];
+  const DecodedCode code = decode_code(*node.module->image(), node.begin, node.end);
+  node.offsets = code.offsets;
+  node.jumps_indirectly = code.jumps_indirectly;
+  Function function;
+  function.node = index;
+  function.module = node.module;
+  function.code = &code;
+  note_objects(function);
+
+  ByteStream stream;
+  std::vector<Edge> edges;
+  stream.put(code.digest);
+  for (const CodeRef& ref : code.refs) resolve(function, ref, stream, edges);
+  visit_handlers(function, stream, edges);
+  node.edges = std::move(edges);
+  node.digest = stream.digest();
+}
+
+void CodeWalk::visit_handlers(Function& function, ByteStream& stream, std::vector<Edge>& edges) {
+  Module& module = *function.module;
+  const auto frame = find_frame(*module.image(), function.code->begin);
+  if (!frame || frame->handlers == 0) return;
+  for (const CaughtType& type :
+       put_handlers(*module.image(), frame->handlers, *function.code, stream)) {
+    if (type.address == 0) {
+      edges.push_back({});
+    } else if (type.indirect) {
+      edges.push_back(slot_edge(module, type.address));
+    } else {
+      edges.push_back(pointer_edge(module, type.address));
+    }
+  }
+}
+
+void CodeWalk::finish() {
+  ByteStream stream;
+  stream.put(format);
+  for (const Node& node : nodes_) {
+    stream.put8(static_cast<std::uint8_t>(node.kind));
+    stream.put(node.digest);
+    stream.put32(static_cast<std::uint32_t>(node.edges.size()));
+    for (const Edge& edge : node.edges) {
+      stream.put32(edge.node);
+      // A place inside a function is an instruction, whatever the lengths of those before it.
+      const bool code = edge.node != no_node && nodes_[edge.node].kind == CodeNode::Kind::function;
+      stream.put64(code ? nodes_[edge.node].index_of(nodes_[edge.node].begin + edge.offset)
+                        : edge.offset);
+    }
+  }
+  digest_ = stream.digest();
+}
+
+CodeNode CodeWalk::describe(const Node& node) const {
+  CodeNode result;
+  result.kind = node.kind;
+  result.size = node.end - node.begin;
+  result.digest = node.digest;
+  if (node.module != nullptr) {
+    result.module = node.module->is_main ? "(program)" : std::string(node.module->file_name());
+  }
+  switch (node.kind) {
+    case CodeNode::Kind::module: result.name = node.name; break;
+    case CodeNode::Kind::external:
+      result.name = demangled(node.name.substr(0, node.name.find('@')));
+      break;
+    default:
+      if (!node.name.empty()) {
+        result.name = demangled(node.name);
+      } else if (node.kind == CodeNode::Kind::function) {
+        result.name = "(unnamed function)";
+      } else if (node.module != nullptr) {
+        result.name = preview(node.module->image()->bytes(node.begin, node.end - node.begin));
+      }
+  }
+  return result;
+}
+
+CodeReport CodeWalk::report(bool with_nodes) const {
+  CodeReport report;
+  report.digest = digest_;
+  report.exact = exact_;
+  report.note = note_;
+  if (with_nodes) {
+    for (const Node& node : nodes_) report.nodes.push_back(describe(node));
+  }
+  return report;
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/code.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "base/byte_stream.hpp"
+#include "fingerprint/code_decode.hpp"
+#include "program/module_map.hpp"
+
+namespace hoist::detail {
+
+/// Walks everything that a function reaches and digests it.
+///
+/// The walk makes a graph. A node is a function, a piece of data or something known by name only;
+/// it has a digest of its own content, in which every address is blanked, and an edge for each of
+/// these, in order. Nodes are numbered in order of first mention, so that the graph's digest (each
+/// node's digest and the numbers its edges lead to) is independent of where anything lies.
+class CodeWalk {
+ public:
+  CodeWalk(ModuleMap& modules, CodeCheck check) : modules_(modules), check_(check) {}
+
+  /// Walks from the function at `start`. Call once.
+  void run(const void* start);
+
+  /// Without the nodes unless asked for.
+  CodeReport report(bool with_nodes) const;
+
+ private:
+  static constexpr std::uint32_t no_node = 0xffffffff;
+
+  struct Edge {
+    std::uint32_t node = no_node;
+    std::uint64_t offset = 0;
+  };
+
+  /// How the extent and meaning of data are known.
+  enum class Shape : std::uint8_t {
+    symbol,    ///< from the symbol table
+    unnamed,   ///< up to the next reference
+    relative,  ///< likewise, and holds 32-bit distances from its own start
+    text,      ///< up to the first zero byte
+    tls,       ///< from the symbol table; the addresses may be those of something else too
+  };
+
+  struct Node {
+    CodeNode::Kind kind = CodeNode::Kind::function;
+    Shape shape = Shape::symbol;
+    bool visited = false;
+    bool jumps_indirectly = false;
+    Module* module = nullptr;
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    std::string name;               ///< of the symbol, or what identifies an external
+    std::uint32_t owner = no_node;  ///< unnamed data: the function that mentions it
+    Digest digest;
+    std::vector<Edge> edges;
+    std::vector<std::uint32_t> offsets;  ///< function: where instructions start
+
+    std::uint32_t index_of(std::uint64_t address) const;
+    bool starts_instruction(std::uint64_t address) const;
+  };
+
+  struct Key {
+    Module* module = nullptr;
+    std::uint64_t address = 0;
+    Shape shape = Shape::symbol;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+      return (key.address * 8 + static_cast<std::size_t>(key.shape)) * 0x9E3779B97F4A7C15u ^
+             reinterpret_cast<std::size_t>(key.module);
+    }
+  };
+
+  /// What is needed while the references of one function are resolved.
+  struct Function {
+    std::uint32_t node = no_node;
+    Module* module = nullptr;
+    const DecodedCode* code = nullptr;
+    std::unordered_set<std::uint64_t> objects;  ///< data symbols it mentions, by address
+    std::vector<std::uint64_t> unnamed;         ///< other data it takes the address of, sorted
+  };
+
+  // code_walk.cpp: the graph.
+  void drain();
+  void finish();
+  void give_up(Module* module, std::string_view reason);
+  std::uint32_t add_node(const Key& key, CodeNode::Kind kind, std::string_view name,
+                         std::uint64_t end);
+  std::uint32_t external(Module* module, std::string_view name, std::uint64_t address);
+  void visit_function(std::uint32_t index);
+  void visit_handlers(Function& function, ByteStream& stream, std::vector<Edge>& edges);
+  CodeNode describe(const Node& node) const;
+
+  // code_refs.cpp: from an address to a node.
+  bool is_followed(Module& module) const;
+  Edge code_edge(Module& module, std::uint64_t address);
+  Edge slot_edge(Module& module, std::uint64_t slot);
+  Edge target_edge(Module& module, const SlotTarget& target);
+  Edge pointer_edge(Module& module, std::uint64_t address);
+  Edge object_edge(Module& module, const ElfSymbol& symbol, std::uint64_t address);
+  Edge unnamed_edge(Module& module, std::uint64_t address, Shape shape, std::uint32_t owner);
+  Edge tls_edge(Module& module, std::uint64_t offset);
+  void note_objects(Function& function);
+  void resolve(Function& function, const CodeRef& ref, ByteStream& stream,
+               std::vector<Edge>& edges);
+  void resolve_address(Function& function, const CodeRef& ref, ByteStream& stream,
+                       std::vector<Edge>& edges);
+
+  // data_walk.cpp: what data contain.
+  void put_content(Module& module, std::uint64_t begin, std::uint64_t end, ByteStream& stream,
+                   std::vector<Edge>& edges);
+  void visit_object(std::uint32_t index);
+  void bound_unnamed();
+  void visit_unnamed(std::uint32_t index);
+  bool put_jump_table(const Node& node, ByteStream& stream, std::vector<Edge>& edges);
+  void put_relative_table(const Node& node, ByteStream& stream, std::vector<Edge>& edges);
+
+  ModuleMap& modules_;
+  CodeCheck check_;
+  // A deque: nodes stay where they are while others are added.
+  std::deque<Node> nodes_;
+  std::unordered_map<Key, std::uint32_t, KeyHash> numbers_;
+  std::unordered_map<std::string, std::uint32_t> externals_;
+  std::vector<std::uint32_t> unbounded_;  ///< unnamed data, extent not known yet
+  /// Addresses that don't bound unnamed data, per module.
+  std::unordered_map<const Module*, std::unordered_set<std::uint64_t>> not_bounds_;
+  std::string start_name_;
+  std::uint64_t code_bytes_ = 0;
+  Digest digest_;
+  bool exact_ = true;
+  std::string note_;
+};
+
+}  // namespace hoist::detail

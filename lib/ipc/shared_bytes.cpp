@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "ipc/shared_bytes.hpp"
+
+#include <hoist/error.hpp>
+
+#include <sys/mman.h>
+
+#include <utility>
+
+#include "os/descriptors.hpp"
+#include "os/kept_fd.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+class BornShared final : public Storage {
+ public:
+  BornShared(KeptFd fd, Mapping mapping)
+      : Storage(mapping.data(), mapping.bytes(), true),
+        fd_(std::move(fd)),
+        mapping_(std::move(mapping)) {}
+  Backing backing() const override { return {fd_.get(), 0}; }
+  void give_up(std::size_t bytes) override {
+    constexpr std::size_t huge_page = std::size_t{2} << 20;
+    ::madvise(data(), bytes / huge_page * huge_page, MADV_REMOVE);
+  }
+
+ private:
+  KeptFd fd_;
+  Mapping mapping_;
+};
+
+}  // namespace
+
+std::shared_ptr<Storage> allocate_shared(std::size_t bytes) {
+  try {
+    KeptFd fd(memory_file("hoist-array", bytes));
+    if (!fd) return nullptr;
+    Mapping mapping = map_memory(fd.get(), bytes, MapAs::shared);
+    return std::make_shared<BornShared>(std::move(fd), std::move(mapping));
+  } catch (const SystemError&) {
+    return nullptr;
+  }
+}
+
+bool is_born_shared(const Storage& storage) {
+  return dynamic_cast<const BornShared*>(&storage) != nullptr;
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/cpu.hpp"
+
+#include <hoist/cpu_count.hpp>
+#include <hoist/error.hpp>
+
+#include <sched.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <climits>
+#include <cmath>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "os/file.hpp"
+
+namespace hoist {
+
+namespace detail {
+
+namespace {
+
+/// Calls `each` with every line of a file, none where it can't be read. Streams would do, but their first
+/// use in a program takes longer than all that is read here.
+template <class Each>
+void for_each_line(const std::filesystem::path& path, Each&& each) {
+  const std::string text = read_text(path).value_or("");
+  for (std::string_view left = text; !left.empty();) {
+    const std::string_view line = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(line.size() + 1, left.size()));
+    each(line);
+  }
+}
+
+std::optional<std::string> read_line(const std::filesystem::path& path) {
+  std::optional<std::string> first;
+  for_each_line(path, [&](std::string_view line) {
+    if (!first) first = line;
+  });
+  return first;
+}
+
+std::vector<std::string_view> words_of(std::string_view line) {
+  std::vector<std::string_view> words;
+  while (!line.empty()) {
+    const std::string_view word = line.substr(0, line.find(' '));
+    line.remove_prefix(std::min(word.size() + 1, line.size()));
+    if (!word.empty()) words.push_back(word);
+  }
+  return words;
+}
+
+/// Whether a list of names divided by commas has this one.
+bool lists(std::string_view names, std::string_view name) {
+  return ("," + std::string(names) + ",").find("," + std::string(name) + ",") != std::string::npos;
+}
+
+std::optional<double> number(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<int> quota_cpus(std::string_view quota, std::string_view period) {
+  const auto q = number(quota);
+  const auto p = number(period);
+  if (!q || !p || *q <= 0 || *p <= 0) return std::nullopt;
+  return static_cast<int>(std::clamp(std::ceil(*q / *p), 1.0, double{INT_MAX}));
+}
+
+/// A mounted hierarchy of control groups: where it is mounted, and which group is its root there.
+struct CgroupMount {
+  std::filesystem::path mounted;
+  std::string top;
+  bool v2;
+};
+
+/// Of mountinfo: "36 35 98:0 /top /mounted options... - type source superoptions".
+std::vector<CgroupMount> cgroup_mounts(const std::filesystem::path& root) {
+  std::vector<CgroupMount> mounts;
+  for_each_line(root / "proc/self/mountinfo", [&](std::string_view line) {
+    const std::vector<std::string_view> words = words_of(line);
+    const auto dash = std::find(words.begin(), words.end(), "-");
+    if (words.size() < 6 || words.end() - dash < 4) return;
+    const bool v2 = dash[1] == "cgroup2";
+    if (!v2 && !(dash[1] == "cgroup" && lists(dash[3], "cpu"))) return;
+    mounts.push_back({words[4], std::string(words[3]), v2});
+  });
+  return mounts;
+}
+
+/// The process's group in the v2 hierarchy, or in v1's for "cpu".
+std::optional<std::string> own_group(const std::filesystem::path& root, bool v2) {
+  std::optional<std::string> group;
+  for_each_line(root / "proc/self/cgroup", [&](std::string_view line) {
+    const auto first = line.find(':');
+    const auto second = line.find(':', first + 1);
+    if (group || first == line.npos || second == line.npos) return;
+    const std::string_view controllers = line.substr(first + 1, second - first - 1);
+    if (v2 ? controllers.empty() : lists(controllers, "cpu")) group = line.substr(second + 1);
+  });
+  return group;
+}
+
+std::optional<CpuLimit> group_limit(const std::filesystem::path& group, bool v2) {
+  if (v2) {
+    const auto line = read_line(group / "cpu.max");
+    if (!line) return std::nullopt;
+    const std::vector<std::string_view> words = words_of(*line);
+    if (words.empty()) return std::nullopt;
+    const auto cpus = quota_cpus(words[0], words.size() > 1 ? words[1] : "100000");
+    if (!cpus) return std::nullopt;
+    return CpuLimit{*cpus, (group / "cpu.max").string() + ": " + *line};
+  }
+  const auto quota = read_line(group / "cpu.cfs_quota_us");
+  const auto period = read_line(group / "cpu.cfs_period_us");
+  if (!quota || !period) return std::nullopt;
+  const auto cpus = quota_cpus(*quota, *period);
+  if (!cpus) return std::nullopt;
+  return CpuLimit{*cpus, (group / "cpu.cfs_quota_us").string() + ": " + *quota + " of " + *period};
+}
+
+/// A mask of processors. Machines may have more of them than cpu_set_t has bits.
+class CpuMask {
+ public:
+  explicit CpuMask(int cpus)
+      : bits_(CPU_ALLOC(static_cast<std::size_t>(cpus))), bytes_(CPU_ALLOC_SIZE(cpus)) {
+    if (bits_ == nullptr) throw std::bad_alloc();
+    CPU_ZERO_S(bytes_, bits_);
+  }
+  CpuMask(const CpuMask&) = delete;
+  CpuMask& operator=(const CpuMask&) = delete;
+  ~CpuMask() { CPU_FREE(bits_); }
+
+  bool get() { return ::sched_getaffinity(0, bytes_, bits_) == 0; }
+  bool set() const { return ::sched_setaffinity(0, bytes_, bits_) == 0; }
+  void add(int number) { CPU_SET_S(static_cast<std::size_t>(number), bytes_, bits_); }
+  std::vector<int> numbers() const {
+    const auto count = static_cast<std::size_t>(CPU_COUNT_S(bytes_, bits_));
+    std::vector<int> all;
+    all.reserve(count);
+    for (int i = 0; all.size() < count; ++i) {
+      if (CPU_ISSET_S(static_cast<std::size_t>(i), bytes_, bits_)) all.push_back(i);
+    }
+    return all;
+  }
+
+ private:
+  cpu_set_t* bits_;
+  const std::size_t bytes_;
+};
+
+int affinity_cores() { return std::max(1, static_cast<int>(affinity().size())); }
+
+std::optional<CpuLimit> environment_limit() {
+  const char* text = std::getenv("HOIST_MAX_CPU_COUNT");
+  if (text == nullptr || *text == '\0') return std::nullopt;
+  const auto value = number(text);
+  if (!value || *value < 1 || *value > 1e6 || *value != std::floor(*value)) {
+    throw BadArgument("the environment variable HOIST_MAX_CPU_COUNT is \"" + std::string(text) +
+                      "\"; it must be a number of processors, at least 1");
+  }
+  return CpuLimit{static_cast<int>(*value), "HOIST_MAX_CPU_COUNT"};
+}
+
+int cores_without_groups() {
+  const int cpus = affinity_cores();
+  const auto limit = environment_limit();
+  return limit ? std::min(cpus, limit->cpus) : cpus;
+}
+
+/// Distinct cores among the processors of the affinity mask; 0 where the system doesn't tell.
+int physical_cores() {
+  std::set<std::pair<std::string, std::string>> cores;
+  for (const int cpu : affinity()) {
+    const std::filesystem::path topology =
+        "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology";
+    const auto package = read_line(topology / "physical_package_id");
+    const auto core = read_line(topology / "core_id");
+    if (!package || !core) return 0;
+    cores.emplace(*package, *core);
+  }
+  return static_cast<int>(cores.size());
+}
+
+std::vector<CpuLimit> all_limits(bool only_physical) {
+  std::vector<CpuLimit> limits = cgroup_limits();
+  limits.insert(limits.begin(), {affinity_cores(), "affinity mask of the process"});
+  if (auto limit = environment_limit()) limits.push_back(*limit);
+  if (only_physical) {
+    if (const int cores = physical_cores(); cores > 0) limits.push_back({cores, "physical cores"});
+  }
+  return limits;
+}
+
+int least(const std::vector<CpuLimit>& limits) {
+  int cpus = INT_MAX;
+  for (const CpuLimit& limit : limits) cpus = std::min(cpus, limit.cpus);
+  return std::max(1, cpus);
+}
+
+}  // namespace
+
+std::vector<CpuLimit> cgroup_limits(const std::filesystem::path& root) {
+  std::vector<CpuLimit> limits;
+  for (const CgroupMount& mount : cgroup_mounts(root)) {
+    const auto group = own_group(root, mount.v2);
+    if (!group) continue;
+    // Inside a container the mount shows only the part below `top`; a group outside of it
+    // ("/../..") can't be looked up, but the top itself holds for it.
+    std::filesystem::path below = *group;
+    if (mount.top != "/") {
+      const auto relative = below.lexically_relative(mount.top);
+      below = relative.empty() || *relative.begin() == ".." ? std::filesystem::path("/")
+                                                            : "/" / relative;
+    }
+    const std::filesystem::path base = root / mount.mounted.relative_path();
+    below = below.lexically_normal();
+    for (;;) {
+      if (auto limit = group_limit(base / below.relative_path(), mount.v2)) {
+        limits.push_back(*limit);
+      }
+      if (!below.has_relative_path()) break;
+      below = below.parent_path();
+    }
+  }
+  return limits;
+}
+
+std::vector<int> affinity() {
+  for (int cpus = 1024; cpus <= 1 << 20; cpus *= 4) {
+    CpuMask mask(cpus);
+    if (mask.get()) return mask.numbers();
+  }
+  return {};
+}
+
+void move_to_processor(int number) noexcept {
+  const std::vector<int> allowed = affinity();
+  if (allowed.empty() || ::sched_getcpu() == number) return;
+  const int cpus = std::max(number, allowed.back()) + 1;
+  CpuMask one(cpus);
+  one.add(number);
+  CpuMask all(cpus);
+  for (const int each : allowed) all.add(each);
+  if (one.set()) all.set();
+}
+
+int usable_cores() {
+  static std::mutex mutex;
+  static int groups = INT_MAX;
+  static std::optional<std::chrono::steady_clock::time_point> looked;
+  const int cpus = cores_without_groups();
+  const auto now = std::chrono::steady_clock::now();
+  const std::lock_guard lock(mutex);
+  if (!looked || now - *looked > std::chrono::seconds(1)) {
+    groups = least(cgroup_limits());
+    looked = now;
+  }
+  return std::max(1, std::min(cpus, groups));
+}
+
+unsigned usable_cores_each(unsigned shares) {
+  if (static_cast<unsigned>(cores_without_groups()) / shares <= 1) return 1;
+  return std::max(1U, static_cast<unsigned>(usable_cores()) / shares);
+}
+
+}  // namespace detail
+
+int cpu_count(const CpuCountOptions& options) {
+  return detail::least(detail::all_limits(options.only_physical));
+}
+
+std::string explain_cpu_count() {
+  const auto limits = detail::all_limits(false);
+  const int usable = detail::least(limits);
+  std::string text =
+      std::to_string(usable) + (usable == 1 ? " processor" : " processors") + " may be used\n";
+  for (const auto& limit : limits) {
+    text += "  at most " + std::to_string(limit.cpus) + ": " + limit.where + "\n";
+  }
+  const int cores = detail::physical_cores();
+  text += cores > 0 ? "  on " + std::to_string(cores) + " physical cores\n"
+                    : "  physical cores: the system does not tell\n";
+  return text;
+}
+
+}  // namespace hoist

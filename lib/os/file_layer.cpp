@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/file_layer.hpp"
+
+#include <hoist/error.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+namespace hoist::detail {
+
+FileLayer::~FileLayer() = default;
+
+Fd FileLayer::create(const std::string& path) {
+  return Fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+}
+
+void FileLayer::write(int fd, std::span<const std::byte> bytes, const std::string& path) {
+  write_all(fd, bytes, path);
+}
+
+void FileLayer::sync(int fd, const std::string& path) {
+  if (::fsync(fd) != 0) throw SystemError("can't write to \"" + path + "\"", errno);
+}
+
+int FileLayer::rename(const std::string& from, const std::string& to) {
+  return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+int FileLayer::make_directory(const std::string& path) {
+  return ::mkdir(path.c_str(), 0777) == 0 ? 0 : errno;
+}
+
+int FileLayer::sync_directory(const std::string& path) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return fd && ::fsync(fd.get()) == 0 ? 0 : errno;
+}
+
+int FileLayer::remove(const std::string& path) { return ::unlink(path.c_str()) == 0 ? 0 : errno; }
+
+int FileLayer::lock_file(int fd) { return ::flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
+
+int FileLayer::lock_range(int fd, int command, struct flock& range) {
+  while (::fcntl(fd, command, &range) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+FileLayer& system_files() {
+  static FileLayer one;
+  return one;
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/file_mapping.hpp"
+
+#include <hoist/error.hpp>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "os/file.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+class FileMapping final : public Storage {
+ public:
+  FileMapping(std::byte* data, std::size_t bytes, bool writable, void* mapping, std::size_t mapped,
+              Fd fd, std::uint64_t offset)
+      : Storage(data, bytes, writable),
+        fd_(std::move(fd)),
+        offset_(offset),
+        mapping_(mapping),
+        mapped_(mapped) {}
+  ~FileMapping() override { ::munmap(mapping_, mapped_); }
+  Backing backing() const override { return {fd_.get(), offset_}; }
+
+ private:
+  Fd fd_;
+  std::uint64_t offset_;
+  void* mapping_;
+  std::size_t mapped_;
+};
+
+}  // namespace
+
+std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
+                                  std::size_t bytes, MmapMode mode) {
+  const std::string name = "\"" + path.string() + "\"";
+  const auto size = regular_size(fd);
+  if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
+  Fd writing;
+  if (mode == MmapMode::read_write || mode == MmapMode::write) {
+    writing = reopen_for_writing(fd, path);
+    fd = writing.get();
+  }
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint64_t start = offset / page * page;
+  const auto before = static_cast<std::size_t>(offset - start);
+  const bool writable = mode != MmapMode::read;
+  void* mapping = ::mmap(nullptr, bytes + before, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+                         mode == MmapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, fd,
+                         static_cast<off_t>(start));
+  if (mapping == MAP_FAILED) throw SystemError("can't map " + name, errno);
+  // Kept for large arrays, so that worker processes can map them as well; a private mapping may come
+  // to differ from the file.
+  Fd kept;
+  if (bytes >= large_storage && mode != MmapMode::copy_on_write) {
+    kept.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  }
+  return std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,
+                                       mapping, bytes + before, std::move(kept), offset);
+}
+
+}  // namespace hoist::detail

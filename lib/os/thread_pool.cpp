@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/thread_pool.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+
+#include "base/spin.hpp"
+#include "os/own_thread.hpp"
+
+namespace hoist::detail {
+
+namespace {
+
+/// More threads than this only cost memory; what they would have helped with is done without them.
+constexpr unsigned max_threads = 512;
+
+ThreadPool* current = nullptr;
+std::mutex current_mutex;
+std::atomic<int> others{0};
+thread_local bool pool_thread = false;
+
+/// A thread that was just made, or that ends a job, needs no longer than this to come to rest.
+constexpr auto moment = std::chrono::seconds(1);
+
+}  // namespace
+
+ThreadPool& ThreadPool::shared() {
+  const std::lock_guard lock(current_mutex);
+  if (current == nullptr) {
+    // Also where the program forks by itself.
+    static const int registered = ::pthread_atfork(nullptr, nullptr, &ThreadPool::renew_in_child);
+    static_cast<void>(registered);
+    current = new ThreadPool;
+  }
+  return *current;
+}
+
+unsigned ThreadPool::enlist(Job& job, unsigned count) {
+  std::unique_lock lock(mutex_);
+  const auto waiting = static_cast<unsigned>(queue_.size());
+  unsigned soon = idle_ > waiting ? std::min(idle_ - waiting, count) : 0;
+  const unsigned wake = soon;
+  for (unsigned i = 0; i < count; ++i) queue_.push_back(&job);
+  job.queued_ += count;
+  queued_.store(queue_.size(), std::memory_order_relaxed);
+  while (soon < count && threads_ < max_threads) {
+    try {
+      start_own_thread("hoist", [this] { thread(); });
+    } catch (const std::system_error&) {
+      break;
+    }
+    ++threads_;
+    ++soon;
+  }
+  lock.unlock();
+  if (wake == 1) {
+    work_.notify_one();
+  } else if (wake > 1) {
+    work_.notify_all();
+  }
+  return soon;
+}
+
+void ThreadPool::withdraw(Job& job) {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (job.queued_ > 0) {
+      std::erase(queue_, &job);
+      queued_.store(queue_.size(), std::memory_order_relaxed);
+      job.queued_ = 0;
+    }
+    if (job.running_ == 0) return;
+    // A helper at work may ask for more.
+    left_.wait(lock, [&] { return job.running_ == 0; });
+  }
+}
+
+std::size_t ThreadPool::own_threads() {
+  ThreadPool& pool = shared();
+  const std::lock_guard lock(pool.mutex_);
+  return pool.threads_ + static_cast<std::size_t>(others.load());
+}
+
+void ThreadPool::count_own_thread(int change) { others.fetch_add(change); }
+
+bool ThreadPool::in_pool() { return pool_thread; }
+
+void ThreadPool::thread() {
+  pool_thread = true;
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    if (idle_ == threads_) rested_.notify_all();
+    if (queue_.empty()) {
+      // The next loop often follows at once, and waking costs 40 us.
+      lock.unlock();
+      spin_until([this] { return queued_.load(std::memory_order_relaxed) > 0; });
+      lock.lock();
+      work_.wait(lock, [this] { return !queue_.empty(); });
+    }
+    --idle_;
+    Job& job = *queue_.front();
+    queue_.pop_front();
+    queued_.store(queue_.size(), std::memory_order_relaxed);
+    --job.queued_;
+    ++job.running_;
+    lock.unlock();
+    job.help();
+    lock.lock();
+    if (--job.running_ == 0) left_.notify_all();
+  }
+}
+
+bool ThreadPool::hold_for_fork() {
+  std::unique_lock lock(mutex_);
+  const auto at_rest = [this] { return idle_ == threads_ && queue_.empty(); };
+  if (!rested_.wait_for(lock, moment, at_rest)) return false;
+  current_mutex.lock();
+  lock.release();
+  return true;
+}
+
+void ThreadPool::release_in_parent() {
+  current_mutex.unlock();
+  mutex_.unlock();
+}
+
+ThreadPool& ThreadPool::shared_held() { return *current; }
+
+void ThreadPool::renew_in_child() {
+  current = nullptr;
+  others.store(0);
+  pool_thread = false;
+  // Held by the forking thread, unless that was forced.
+  if (!current_mutex.try_lock()) {
+  }
+  current_mutex.unlock();
+}
+
+}  // namespace hoist::detail

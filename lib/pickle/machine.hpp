@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/value.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "dynamic/conversion.hpp"
+#include "dynamic/value_node.hpp"
+#include "formats/input.hpp"
+#include "pickle/pickle.hpp"
+
+namespace hoist::detail {
+
+/// The constructors that a pickle may name. Each is known to the reader and none is Python's.
+enum class Token : unsigned char {
+  array_wrapper,    // joblib.numpy_pickle.NumpyArrayWrapper
+  sidecar_wrapper,  // the wrappers of joblib before 0.10, whose arrays lie in other files
+  dtype,
+  ndarray,
+  matrix,
+  reconstruct,
+  scalar,
+  frombuffer,
+  encode,
+  bytes,
+  bytearray,
+  set,
+  frozenset,
+  complex,
+  slice,
+  range,
+  object,
+  reconstructor,
+  ordered_dict,
+  default_dict,
+  deque,
+  counter,
+  date,
+  time,
+  datetime,
+  timedelta,
+  timezone,
+  factory,  // list, int, ...: what a defaultdict makes, nothing else
+};
+
+/// Things on the machine's stack that are no values: they may only be consumed.
+struct TokenNode final : Value::Node {
+  explicit TokenNode(Token t) : Node(Kind::internal), token(t) {}
+  Token token;
+};
+struct WrapperNode final : Value::Node {
+  explicit WrapperNode(bool in_companion) : Node(Kind::internal), companion(in_companion) {}
+  bool companion;  // the array lies in another file
+};
+struct TimezoneNode final : Value::Node {
+  explicit TimezoneNode(std::int64_t us) : Node(Kind::internal), offset_us(us) {}
+  std::int64_t offset_us;
+};
+
+/// An array between REDUCE and BUILD, which makes it an array or an array of objects.
+inline bool is_unbuilt(const ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
+
+/// Where a machine keeps what the pickle stores under a number.
+class PickleMemo {
+ public:
+  virtual ~PickleMemo();
+  /// Whether it is kept.
+  virtual bool store(std::uint64_t index, const Value& value) = 0;
+  /// How many numbers have been stored.
+  virtual std::uint64_t size() const = 0;
+  /// Nothing for a number that has not been.
+  virtual std::optional<Value> fetch(std::uint64_t index) = 0;
+};
+
+/// A memo that keeps all, or what will be fetched if that is known.
+class KeepingMemo final : public PickleMemo {
+ public:
+  explicit KeepingMemo(const std::vector<bool>* fetched = nullptr) : fetched_(fetched) {}
+  bool store(std::uint64_t index, const Value& value) override;
+  std::uint64_t size() const override { return fetched_ != nullptr ? stored_ : kept_.size(); }
+  std::optional<Value> fetch(std::uint64_t index) override;
+
+ private:
+  const std::vector<bool>* fetched_;
+  std::uint64_t stored_ = 0;
+  std::unordered_map<std::uint64_t, Value> kept_;
+};
+
+/// What a pickle and those nested in it share: how much of what a hostile stream could have too much
+/// of is left, and which containers have been made so far, as they could have been filled with
+/// themselves.
+class PickleContext {
+ public:
+  explicit PickleContext(const Limits& limits)
+      : steps(limits.max_nodes), memory(limits.max_memory) {}
+  PickleContext(const PickleContext&) = delete;
+  PickleContext& operator=(const PickleContext&) = delete;
+  /// Takes cycles apart, which would never be freed.
+  ~PickleContext();
+  void add_container(const Value& value);
+
+  std::uint64_t steps;
+  std::uint64_t memory;
+  std::uint64_t copied = 0;
+  std::uint64_t expanded = 0;  // values that have been given, written out without sharing
+  std::vector<std::weak_ptr<Value::Node>> containers;
+  std::set<std::string> companions;  // whose names have been seen
+
+ private:
+  std::size_t many_ = 4096;  // containers, of which some may be gone
+};
+
+/// Runs one pickle.
+class PickleMachine {
+ public:
+  /// `nested`: how many pickles are around this one; inside, joblib's wrappers are refused.
+  PickleMachine(Input& in, PickleContext& context, PickleMemo& memo, int nested)
+      : in_(in), context_(context), memo_(memo), nested_(nested) {}
+
+  /// Up to and with STOP. The value may still share parts in ways that `check_value` refuses.
+  Value run();
+  /// The same part by part; each is checked.
+  void give(const PickleOutline& outline, PartsTaker& to);
+  /// What a constructor makes that has just been named, up to and with its BUILD.
+  Value construct(Token token);
+  /// How many containers have begun.
+  std::size_t containers() const { return containers_; }
+
+ private:
+  using Items = std::vector<Value>;
+
+  // The stream: every byte of it passes here, so that frames are kept to.
+  unsigned char byte();
+  template <class T>
+  T number();
+  void expect(std::uint64_t n);
+  std::string text(std::uint64_t n);
+  Value bytes(std::uint64_t n);
+  Value utf8(std::uint64_t n);
+  Value old_string(std::uint64_t n);
+  std::string line();
+
+  // The stack.
+  void push(Value value);
+  Value pop();
+  const Value& top();
+  Items pop_mark();
+  void push_container(Value value);
+  void begin_container(Kind kind);
+  void charge(std::size_t bytes);
+  void charge_copy(const Value& value);
+  void count_steps(std::uint64_t n);
+  bool all_hashable(const Items& items);
+  void store(std::uint64_t index);
+  void fetch(std::uint64_t index);
+
+  void step(unsigned char op);
+  bool step_text(unsigned char op);
+  bool step_container(unsigned char op);
+  void frame();
+  bool stops();
+  void global(std::string_view module, std::string_view name);
+  void set_items(const Value& target, Items items);
+  void append(const Value& target, Items items);
+  void add_items();
+  void reduce();
+  void new_object();
+  void build();
+  Value call(Token token, Items arguments);
+  Value build_wrapper(const Value& state);
+  Value build_companion(const Value& state);
+  Value nested_array(const Shape& shape);
+
+  // Part by part.
+  /// A container that is given part by part. On the stack a marker stands for it.
+  struct Open {
+    std::size_t number;
+    std::size_t at;  // on the stack
+    Kind kind;
+    std::uint64_t left;  // parts that are still to come: keys and values of a dict
+    bool wants_hashable() const {
+      return kind == Kind::set || (kind == Kind::dict && left % 2 == 0);
+    }
+  };
+  static bool is_given(const Value& value);
+  bool begin_giving(std::size_t number, Kind kind);
+  void give_items(Items items);
+  void give_part(Value value);
+  void end_full();
+  void count_expanded(std::uint64_t n);
+
+  [[noreturn]] void damaged(const std::string& what) const { in_.damaged(what); }
+  [[noreturn]] void unsafe(const std::string& what) const;
+
+  Input& in_;
+  PickleContext& context_;
+  PickleMemo& memo_;
+  int nested_;
+  std::uint64_t begin_ = 0;
+  std::uint64_t frame_end_ = 0;  // 0: between frames
+  Items stack_;
+  std::vector<std::size_t> marks_;
+  std::size_t containers_ = 0;
+  const PickleOutline* outline_ = nullptr;  // with `taker_`
+  PartsTaker* taker_ = nullptr;
+  std::vector<Open> open_;
+  std::uint64_t memory_then_ = 0;  // that was left when nothing was here but what the memo keeps
+};
+
+/// The token of a global name; nothing for names that are not on the list.
+std::optional<Token> token_of(std::string_view module, std::string_view name);
+/// The token that a value is, if it is one.
+std::optional<Token> as_token(const Value& value);
+
+/// Constructors with plain arguments; `fail` throws naming the file. Nothing for tokens that are
+/// no such constructors.
+using Fail = const std::function<void(const std::string&)>&;
+std::optional<Value> call_plain(Token token, std::vector<Value>& arguments, Fail fail);
+std::optional<Value> call_time(Token token, const std::vector<Value>& arguments, Fail fail);
+std::optional<Value> call_numpy(Token token, std::vector<Value>& arguments, Fail fail);
+void set_dtype_state(DTypeNode& node, const Value& state, Fail fail);
+void set_array_state(ArrayNode& node, const Value& state, Fail fail);
+Shape shape_argument(const Value& value, Fail fail);
+/// Whether text is read for an array, which can take it over.
+bool is_latin1(const Value& value);
+/// Bytes, or text of Python 2 that stands for them.
+Value bytes_value(const Value& value, Fail fail);
+std::string bytes_argument(const Value& value, Fail fail);
+
+/// Texts of protocol 0, whose lines may be as long as arrays are: `next` yields the bytes of the line, then
+/// -1.
+using NextByte = const std::function<int()>&;
+Value raw_unicode(NextByte next, Fail fail);
+Value quoted_string(NextByte next, Fail fail);
+/// Other arguments of protocol 0.
+Value decimal_integer(std::string_view line, bool is_long, Fail fail);
+double decimal_real(std::string_view line, Fail fail);
+
+/// Refuses values that contain themselves, nest deeper or expand further than the limits, or hold
+/// tokens; removes keys that stand in a dict twice. Returns how many values it is, written out without
+/// sharing.
+std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
+                          const std::function<void(const std::string&)>& over);
+
+}  // namespace hoist::detail

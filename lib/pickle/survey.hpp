@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory_resource>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pickle/machine.hpp"
+#include "pickle/pickle.hpp"
+
+// A first pass over a pickle: how many parts its containers have, which shows at the end of each, and what of
+// the memo will be needed. It follows the stack with values of 8 bytes, and has a real machine make the
+// descriptions of arrays, as it has to know how long those are. Nothing relies on what it finds: the second
+// pass checks everything.
+
+namespace hoist::detail {
+
+/// Thrown where a pickle is none whose outline can be known.
+struct NoOutline {};
+
+/// A value as far as a survey knows it.
+struct Slot {
+  enum class Kind : unsigned char {
+    other,      // complete, of no interest
+    hashed,     // number, text or a tuple of those, which can be a key: its hash
+    text,       // in the memo: number of its text
+    container,  // list, dict or set that may be given part by part: its number
+    made,       // what a constructor made, which may be filled or built
+    token,      // constructor: its token
+    kept,       // in the memo: number of the machine's value
+  };
+  Slot() = default;
+  Slot(Kind k, std::uint64_t n) : kind(k), number(n & most) {}
+  static constexpr std::uint64_t most = (std::uint64_t{1} << 56) - 1;
+  Kind kind : 8 = Kind::other;
+  std::uint64_t number : 56 = 0;
+};
+static_assert(sizeof(Slot) == 8);
+
+/// Short texts, one after the other.
+class Texts {
+ public:
+  static constexpr std::size_t longest = 64;
+
+  explicit Texts(std::pmr::memory_resource* memory) : bytes_(memory) {}
+  std::uint64_t add(std::string_view text) {
+    const std::uint64_t at = bytes_.size();
+    bytes_.push_back(static_cast<char>(text.size()));
+    bytes_.insert(bytes_.end(), text.begin(), text.end());
+    return at;
+  }
+  std::size_t bytes() const { return bytes_.size(); }
+  std::string operator[](std::uint64_t at) const {
+    const auto from = bytes_.begin() + static_cast<std::ptrdiff_t>(at);
+    return {from + 1, from + 1 + static_cast<unsigned char>(*from)};
+  }
+
+ private:
+  std::pmr::deque<char> bytes_;  // grows without copying
+};
+
+/// The machine that surveys a pickle; its opcodes are those of PickleMachine.
+class Survey final : private PickleMemo {
+ public:
+  explicit Survey(Input& in)
+      : in_(in),
+        steps_(in.options().limits.max_nodes),
+        most_(in.options().limits.max_memory / sizeof(Slot)),
+        context_(in.options().limits),
+        machine_(in, context_, *this, 0) {}
+
+  PickleOutline run();
+
+ private:
+  using Kind = Slot::Kind;
+  using Container = PickleOutline::Container;
+
+  // The stack.
+  void push(Kind kind, std::uint64_t number = 0);
+  void push_text(std::size_t n);
+  void push_integer(std::int64_t value) { push(Kind::hashed, static_cast<std::uint64_t>(value)); }
+  void push_real(double value);
+  Slot pop();
+  std::size_t pop_mark();
+  /// The last `n` values.
+  std::size_t last(std::size_t n) const;
+  /// What happens to the values from `first` on; containers among them are given as a whole.
+  void drop(std::size_t first);
+  void make_tuple(std::size_t first);
+  void fill(std::size_t first, bool pairs);
+
+  // Containers.
+  void begin_container();
+  void end_container(const Slot& slot, std::uint32_t parent);
+  void add_key(std::uint64_t container, const Slot& key);
+  void give_whole(std::uint64_t container) {
+    outline_.containers[container].size = Container::none;
+  }
+
+  // The memo, which is the machine's as well.
+  bool store(std::uint64_t index, const Value& value) override;
+  std::uint64_t size() const override { return memo_.size() - gap_; }
+  std::optional<Value> fetch(std::uint64_t index) override;
+  void store_slot(std::uint64_t index, Slot slot);
+  void store_top(std::uint64_t index);
+  Slot look_up(std::uint64_t index);
+  void push_fetched(std::uint64_t index);
+
+  // Opcodes.
+  void step(unsigned char op);
+  bool step_number(unsigned char op);
+  bool step_text(unsigned char op);
+  bool step_container(unsigned char op);
+  std::string line();
+  std::uint64_t line_index();
+  void skip_line();
+  void skip_bytes(std::uint64_t n);
+  void name(std::string_view module, std::string_view name);
+  void push_token(Token token);
+
+  std::string& text() { return recent_[newest_]; }
+
+  Input& in_;
+  std::uint64_t steps_;
+  std::uint64_t most_;  // values on the stack, in the memo, and containers
+  PickleContext context_;
+  PickleMachine machine_;
+  std::vector<Slot> stack_;
+  std::vector<std::size_t> marks_;
+  // Given back at once, before the second pass takes memory.
+  std::pmr::monotonic_buffer_resource pool_{std::size_t{1} << 18};
+  std::pmr::deque<Slot> memo_{&pool_};
+  std::size_t gap_ = 0;
+  Texts texts_{&pool_};
+  std::vector<Value> kept_;
+  std::string recent_[2];  // the last two texts that came to the top of the stack
+  unsigned newest_ = 0;
+  bool text_on_top_ = false;  // just read
+  PickleOutline outline_;
+  /// The keys of dicts on the stack: the last one's at the end.
+  struct Keys {
+    std::uint64_t container;
+    std::size_t first;
+  };
+  std::vector<Keys> keyed_;
+  std::vector<std::uint64_t> keys_;
+};
+
+inline std::uint64_t hash_of(std::string_view text) {
+  return std::hash<std::string_view>()(text) & Slot::most;
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "ipc/link.hpp"
+
+using namespace hoist::detail;
+
+namespace {
+
+/// No byte is 0, so that all of it would pass for the beginning of a frame.
+void fill(std::vector<std::byte>& content, std::size_t bytes, std::uint32_t number) {
+  content.resize(bytes);
+  for (std::size_t i = 0; i < bytes; ++i) content[i] = std::byte(1 + (number * 31 + i * 7) % 255);
+}
+
+/// Sizes mostly of a line or two, some up to the largest that fits.
+std::size_t random_size(std::mt19937& random) {
+  const std::size_t most = random() % 16 == 0 ? max_frame - sizeof(FrameHeader) : 200;
+  return random() % (most + 1);
+}
+
+}  // namespace
+
+TEST_CASE("frames of all sizes arrive whole and in order, many times round the ring") {
+  const ChannelMemory memory = ChannelMemory::create_for_child();
+  Bell unused;
+  Link worker(memory, -1, true);
+  Link parent(memory, -1, false);
+  worker.set_peer_bell(&unused);
+  parent.set_peer_bell(&memory.state().worker_bell);
+  constexpr std::uint32_t frames = 20000;
+  bool all_sent = true;
+  std::thread sender([&] {
+    std::mt19937 random(1);
+    std::vector<std::byte> content;
+    for (std::uint32_t i = 0; i < frames; ++i) {
+      fill(content, random_size(random), i);
+      all_sent = worker.send(Kind::results, content, -1, memory.state().worker_bell, [] {
+        return false;
+      }) && all_sent;
+    }
+  });
+  std::mt19937 random(1);
+  std::vector<std::byte> expected;
+  std::uint32_t received = 0;
+  std::uint32_t wrong = 0;
+  while (received < frames) {
+    parent.receive(
+        [&](Kind kind, std::span<const std::byte> content) {
+          fill(expected, random_size(random), received++);
+          wrong += kind != Kind::results || !std::ranges::equal(content, expected);
+        },
+        // Now and then the ring runs full, and is emptied at once.
+        received % 1000 == 0 ? 1000 : 1);
+    parent.ring();
+    if (received % 5000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  sender.join();
+  CHECK(all_sent);
+  CHECK(wrong == 0);
+  CHECK(parent.received() == worker.sent());
+  CHECK_FALSE(parent.has_input());
+}
+
+TEST_CASE("a ring that is full takes nothing, and all again once it has been read") {
+  const ChannelMemory memory = ChannelMemory::create_for_child();
+  Bell unused;
+  Link worker(memory, -1, true);
+  Link parent(memory, -1, false);
+  worker.set_peer_bell(&unused);
+  parent.set_peer_bell(&unused);
+  const std::vector<std::byte> content(56, std::byte{0xff});
+  for (int round = 0; round < 3; ++round) {
+    std::size_t sent = 0;
+    for (; worker.has_room(64); ++sent) {
+      worker.send(Kind::results, content, -1, memory.state().worker_bell, [] { return false; });
+    }
+    CHECK(sent == ring_bytes / 64 - 1);
+    std::size_t right = 0;
+    const std::size_t received = parent.receive(
+        [&](Kind, std::span<const std::byte> got) { right += std::ranges::equal(got, content); },
+        static_cast<std::size_t>(-1));
+    CHECK(received == sent);
+    CHECK(right == sent);
+  }
+}
