@@ -167,7 +167,8 @@ class CachedFunction<F, R(Ps...)> {
     std::tuple<Ps&&...> args;
   };
 
-  CachedFunction(std::shared_ptr<detail::MemoryCore> memory, F f, const CacheOptions& options)
+  CachedFunction(std::shared_ptr<detail::memory::MemoryCore> memory, F f,
+                 const CacheOptions& options)
       : memory_(std::move(memory)),
         function_(std::move(f)),
         cache_(detail::open_function(memory_, info(), options)),
@@ -225,9 +226,9 @@ class CachedFunction<F, R(Ps...)> {
     }
   }
 
-  std::shared_ptr<detail::MemoryCore> memory_;
+  std::shared_ptr<detail::memory::MemoryCore> memory_;
   F function_{};
-  std::shared_ptr<detail::FunctionCache> cache_;
+  std::shared_ptr<detail::memory::FunctionCache> cache_;
   std::uint64_t ignored_ = 0;
 };
 

@@ -140,7 +140,7 @@ class Memory {
     detail::serialize_core(ar, core_);
   }
 
-  std::shared_ptr<detail::MemoryCore> core_;
+  std::shared_ptr<detail::memory::MemoryCore> core_;
 };
 
 }  // namespace hoist

@@ -66,7 +66,7 @@ class Shelved {
   friend class CachedFunction;
   friend struct Access;
 
-  Shelved(std::shared_ptr<detail::MemoryCore> memory, detail::EntryAddress address)
+  Shelved(std::shared_ptr<detail::memory::MemoryCore> memory, detail::EntryAddress address)
       : memory_(std::move(memory)), address_(std::move(address)) {}
 
   template <class Ar>
@@ -75,7 +75,7 @@ class Shelved {
     ar(address_);
   }
 
-  std::shared_ptr<detail::MemoryCore> memory_;
+  std::shared_ptr<detail::memory::MemoryCore> memory_;
   detail::EntryAddress address_;
 };
 

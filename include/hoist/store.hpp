@@ -13,7 +13,7 @@
 
 namespace hoist {
 
-namespace detail {
+namespace detail::os {
 class FileSource;
 }
 
@@ -39,7 +39,7 @@ class StoredEntry {
   virtual ByteSource& bytes() = 0;
   virtual std::uint64_t size() = 0;
   /// The plain local file that `bytes` reads, if arrays can be mapped from it; null otherwise.
-  virtual detail::FileSource* file() { return nullptr; }
+  virtual detail::os::FileSource* file() { return nullptr; }
 };
 
 /// A lock on one entry's name, held while the object lives.

@@ -36,13 +36,13 @@ class PageStorage final : public Storage {
 
   Backing backing() const override {
     const std::lock_guard lock(mutex_);
-    if (fd_ && any_page_is_private(data(), bytes())) fd_.reset();
+    if (fd_ && os::any_page_is_private(data(), bytes())) fd_.reset();
     return {fd_.get(), 0};
   }
 
   bool move_to_copy(int fd) override {
     const std::lock_guard lock(mutex_);
-    KeptFd kept{Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0))};
+    os::KeptFd kept{os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0))};
     if (fd_ || !kept || !map_copy(fd, 0, bytes())) return false;
     fd_ = std::move(kept);
     return true;
@@ -72,7 +72,7 @@ class PageStorage final : public Storage {
   std::size_t mapped_;
   std::size_t given_up_ = 0;
   mutable std::mutex mutex_;
-  mutable KeptFd fd_;
+  mutable os::KeptFd fd_;
 };
 
 class WrappedStorage final : public Storage {

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 std::shared_ptr<Backend> make_sequential_backend();
 std::shared_ptr<Backend> make_spawn_backend();
@@ -35,4 +35,4 @@ inline std::vector<BuiltinBackend> builtin_backends() {
   };
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

@@ -18,7 +18,7 @@
 #include "backends/fork_worker.hpp"
 #include "os/cpu.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
@@ -40,7 +40,7 @@ class ForkSession final : public Session {
 
   void wake(std::size_t tasks) override { fresh_ += tasks; }
 
-  void work(unsigned seen, Clock::time_point deadline) override {
+  void work(unsigned seen, ipc::Clock::time_point deadline) override {
     if (forked_for_ != loop_.known()) start_wave();
     if (settle_what_came()) return;
     if (loop_.epoch() != seen) return;
@@ -68,11 +68,11 @@ class ForkSession final : public Session {
     const std::size_t wanted =
         std::min<std::size_t>(std::max<std::size_t>(fresh_, 1), loop_.n_jobs());
     fresh_ = 0;
-    watched_until_ = Clock::now();
+    watched_until_ = ipc::Clock::now();
     if (tasks <= std::size_t{2} * loop_.n_jobs()) watched_until_ += first_answers;
     // The scheduler may leave two new children on one processor for some ms: where they take all, each begins
     // on its own, the last on this one, which will be free.
-    std::vector<int> processors = affinity();
+    std::vector<int> processors = os::affinity();
     if (processors.size() < 2 || wanted < processors.size()) processors.clear();
     const auto after = std::ranges::upper_bound(processors, ::sched_getcpu()) - processors.begin();
     const ForkHold hold(loop_.options().force_fork);
@@ -107,9 +107,9 @@ class ForkSession final : public Session {
     return any;
   }
 
-  void sleep(Clock::time_point deadline) {
+  void sleep(ipc::Clock::time_point deadline) {
     // Children that were just forked answer in less time than it would take them to wake this process.
-    while (Clock::now() < watched_until_) {
+    while (ipc::Clock::now() < watched_until_) {
       ::sched_yield();
       if (news(false)) return;
     }
@@ -123,9 +123,10 @@ class ForkSession final : public Session {
     }
     timespec left{};
     timespec* timeout = nullptr;
-    if (deadline != Clock::time_point::max()) {
+    if (deadline != ipc::Clock::time_point::max()) {
       const auto ns = std::max<std::int64_t>(
-          0, std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - Clock::now()).count());
+          0, std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - ipc::Clock::now())
+                 .count());
       left = {static_cast<time_t>(ns / 1'000'000'000), static_cast<long>(ns % 1'000'000'000)};
       timeout = &left;
     }
@@ -152,7 +153,7 @@ class ForkSession final : public Session {
       Worker none;
       while (loop_.take(tasks, none)) {
         for (std::size_t i = tasks.first; i < tasks.last; ++i) {
-          loop_.failed(i, none, worker->death("between tasks"), Clock::now(), 0);
+          loop_.failed(i, none, worker->death("between tasks"), ipc::Clock::now(), 0);
         }
       }
     }
@@ -168,12 +169,12 @@ class ForkSession final : public Session {
   }
 
   Loop& loop_;
-  Fd event_;
+  os::Fd event_;
   std::vector<std::unique_ptr<ForkWorker>> workers_;
   std::size_t forked_for_ = 0;
   std::size_t fresh_ = 0;
   unsigned idle_deaths_ = 0;
-  Clock::time_point watched_until_;
+  ipc::Clock::time_point watched_until_;
 };
 
 class ForkBackend final : public Backend {
@@ -189,4 +190,4 @@ class ForkBackend final : public Backend {
 
 std::shared_ptr<Backend> make_fork_backend() { return std::make_shared<ForkBackend>(); }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

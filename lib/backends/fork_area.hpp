@@ -9,7 +9,7 @@
 
 #include "ipc/channel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 /// What a forked child shares with its parent, beside the state of the channel by which results come.
 struct ForkArea {
@@ -37,7 +37,7 @@ struct ForkArea {
   /// The parent has to be woken to look here. The child that does so clears it.
   std::atomic<bool> parent_sleeps{false};
 };
-static_assert(sizeof(ForkArea) + sizeof(ChannelState) <= 2048, "they are to share a page");
+static_assert(sizeof(ForkArea) + sizeof(ipc::ChannelState) <= 2048, "they are to share a page");
 
 /// What a forked child has of its parent's descriptors.
 struct ForkEnds {
@@ -47,7 +47,7 @@ struct ForkEnds {
 };
 
 /// The life of a forked child; never returns.
-[[noreturn]] void run_forked_child(Loop& loop, ForkArea& area, const ChannelMemory& channel,
+[[noreturn]] void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel,
                                    ForkEnds ends, int parent);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

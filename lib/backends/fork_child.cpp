@@ -19,7 +19,7 @@
 #include "workers/result_frames.hpp"
 #include "workers/tell_timer.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
@@ -51,7 +51,7 @@ void die_with_parent(int parent) {
 
 class Child final : public TaskRun {
  public:
-  Child(Loop& loop, ForkArea& area, const ChannelMemory& channel, ForkEnds ends)
+  Child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel, ForkEnds ends)
       : loop_(loop),
         area_(area),
         bell_(channel.state().worker_bell),
@@ -62,14 +62,14 @@ class Child final : public TaskRun {
     attention = &area.attention;
     each = true;
     link_.set_wake_peer([this] { tell(); });
-    allocate_large.store(&allocate_shared);
-    set_temp_folder(loop.options().temp_folder);
+    allocate_large.store(&ipc::allocate_shared);
+    os::set_temp_folder(loop.options().temp_folder);
   }
 
   void serve() {
     for (;;) {
       const std::uint32_t next = area_.commands_read.load(std::memory_order_relaxed);
-      bell_.wait(Clock::time_point::max(), [&] {
+      bell_.wait(ipc::Clock::time_point::max(), [&] {
         return area_.commands_written.load(std::memory_order_acquire) != next ||
                area_.leave.load(std::memory_order_acquire) != 0;
       });
@@ -85,13 +85,13 @@ class Child final : public TaskRun {
     if (!command.state.compare_exchange_strong(state, ForkArea::Command::begun)) return;
     const TaskRange tasks{command.first, command.last};
     results_.start(true);
-    timer_ = TellTimer(loop_.watches_tasks(), results_.now());
+    timer_ = workers::TellTimer(loop_.watches_tasks(), results_.now());
     const std::size_t end = loop_.tasks().run(tasks, *this);
     results_.close();
     if (end == tasks.last) return;
-    FieldWriter rest;
+    ipc::FieldWriter rest;
     rest.put(static_cast<std::uint64_t>(end));
-    if (!link_.send(Kind::unbegun, rest.bytes(), -1, bell_, [] { return false; })) ::_exit(1);
+    if (!link_.send(ipc::Kind::unbegun, rest.bytes(), -1, bell_, [] { return false; })) ::_exit(1);
     if (area_.leave.load() == 0) area_.attention.store(false);
   }
 
@@ -133,18 +133,18 @@ class Child final : public TaskRun {
 
   Loop& loop_;
   ForkArea& area_;
-  Bell& bell_;
+  ipc::Bell& bell_;
   const int event_;
   const std::size_t shared_from_;
-  Link link_;
-  ResultFrames results_;
-  TellTimer timer_{false, {}};
+  ipc::Link link_;
+  workers::ResultFrames results_;
+  workers::TellTimer timer_{false, {}};
   Encoder encoder_;
 };
 
 }  // namespace
 
-void run_forked_child(Loop& loop, ForkArea& area, const ChannelMemory& channel, ForkEnds ends,
+void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel, ForkEnds ends,
                       int parent) {
   die_with_parent(parent);
   // The parent decides about interrupts; its handlers for crashes are about its own crashes. The
@@ -161,11 +161,11 @@ void run_forked_child(Loop& loop, ForkArea& area, const ChannelMemory& channel, 
   }
   ::on_exit(leave_at_once, nullptr);
   loop.enter_tasks();
-  const RecordThrows record;
+  const program::RecordThrows record;
   Child(loop, area, channel, ends).serve();
   std::cout.flush();
   leave_at_once(0, nullptr);
   ::_exit(0);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

@@ -9,7 +9,7 @@
 #include "backends/fork_worker.hpp"
 #include "os/thread_pool.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
@@ -32,7 +32,7 @@ constexpr const char* remedy =
 
 void check_fork_is_safe(bool force) {
   if (force) return;
-  if (ThreadPool::in_pool()) {
+  if (os::ThreadPool::in_pool()) {
     throw BadArgument(std::string("backend fork can't be used in a task of backend threads, whose "
                                   "other threads would leave locks behind in the children") +
                       remedy);
@@ -41,7 +41,7 @@ void check_fork_is_safe(bool force) {
   const auto tasks = std::filesystem::directory_iterator("/proc/self/task", error);
   if (error) return;
   const auto all = static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
-  const std::size_t own = 1 + ThreadPool::own_threads() + sanitizer_threads;
+  const std::size_t own = 1 + os::ThreadPool::own_threads() + sanitizer_threads;
   if (all > own) {
     throw BadArgument("backend fork can't be used while other threads of the program run (" +
                       std::to_string(all - own) +
@@ -51,7 +51,7 @@ void check_fork_is_safe(bool force) {
   }
 }
 
-ForkHold::ForkHold(bool force) : held_(ThreadPool::shared().hold_for_fork()) {
+ForkHold::ForkHold(bool force) : held_(os::ThreadPool::shared().hold_for_fork()) {
   if (!held_ && !force) {
     throw BadArgument(std::string("backend fork can't be used while other loops of this process "
                                   "run on backend threads") +
@@ -60,7 +60,7 @@ ForkHold::ForkHold(bool force) : held_(ThreadPool::shared().hold_for_fork()) {
 }
 
 ForkHold::~ForkHold() {
-  if (held_) ThreadPool::shared_held().release_in_parent();
+  if (held_) os::ThreadPool::shared_held().release_in_parent();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

@@ -28,7 +28,7 @@
 #include "os/thread_pool.hpp"
 #include "workers/result_frames.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
@@ -39,17 +39,17 @@ constexpr std::size_t kept_stderr = 2000;
 ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor)
     : loop_(loop) {
   worker_.number = number;
-  channel_ = ChannelMemory::create_for_child();
+  channel_ = ipc::ChannelMemory::create_for_child();
   area_ = new (channel_.beside_state().data()) ForkArea;
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
     throw SystemError("backend fork: pipe", errno);
   }
   stderr_.reset(ends[0]);
-  Fd child_end(ends[1]);
-  Fd child_socket;
-  std::tie(socket_, child_socket) = socket_pair();
-  link_ = Link(channel_, socket_.get(), false);
+  os::Fd child_end(ends[1]);
+  os::Fd child_socket;
+  std::tie(socket_, child_socket) = os::socket_pair();
+  link_ = ipc::Link(channel_, socket_.get(), false);
   // The child writes as to any stderr: it waits where the pipe is full.
   ::fcntl(child_end.get(), F_SETFL, 0);
   // What is in buffers would come out twice.
@@ -58,8 +58,8 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
   const int parent = ::getpid();
   const int pid = ::fork();
   if (pid == 0) {
-    if (processor) move_to_processor(*processor);
-    ThreadPool::renew_in_child();
+    if (processor) os::move_to_processor(*processor);
+    os::ThreadPool::renew_in_child();
     socket_.reset();
     run_forked_child(loop, *area_, channel_, {event_fd, child_socket.get(), child_end.get()},
                      parent);
@@ -164,15 +164,15 @@ bool ForkWorker::has_news(bool sleeping) {
 }
 
 bool ForkWorker::receive() {
-  const auto take = [this](Kind kind, std::span<const std::byte> content) {
+  const auto take = [this](ipc::Kind kind, std::span<const std::byte> content) {
     take_frame(kind, content);
   };
   bool any = false;
   try {
     any = link_.receive(take, static_cast<std::size_t>(-1)) > 0;
     if (reaped_) {
-      const auto unsent = take_unsent(link_, channel_.state());
-      if (!unsent.empty()) take_frame(Kind::results, unsent);
+      const auto unsent = workers::take_unsent(link_, channel_.state());
+      if (!unsent.empty()) take_frame(ipc::Kind::results, unsent);
     }
   } catch (const DamagedData&) {
     any = true;
@@ -182,35 +182,35 @@ bool ForkWorker::receive() {
   return any;
 }
 
-void ForkWorker::take_frame(Kind kind, std::span<const std::byte> content) {
-  FieldReader frame(content);
+void ForkWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
+  ipc::FieldReader frame(content);
   switch (kind) {
-    case Kind::segment: {
+    case ipc::Kind::segment: {
       const auto number = frame.get<std::uint32_t>();
       frame.get<std::uint32_t>();
       return segments_.add(number, link_.take_descriptor(), frame.get<std::uint64_t>());
     }
-    case Kind::results: take_results(frame); break;
-    case Kind::error: take_error(frame); break;
-    case Kind::unbegun: take_rest(frame); break;
+    case ipc::Kind::results: take_results(frame); break;
+    case ipc::Kind::error: take_error(frame); break;
+    case ipc::Kind::unbegun: take_rest(frame); break;
     default: Decoder::throw_damaged();
   }
   segments_.clear();  // whoever wants to keep a mapping has it
 }
 
-void ForkWorker::take_results(FieldReader frame) {
+void ForkWorker::take_results(ipc::FieldReader frame) {
   ResultReader results(frame, segments_);
   results.report(loop_, worker_, [this](std::size_t most) { return pop_given(most); });
 }
 
-void ForkWorker::take_error(FieldReader frame) {
+void ForkWorker::take_error(ipc::FieldReader frame) {
   const FrameTimes times(frame);
   // First: a task that is no longer among those given would never be settled if this threw.
   std::exception_ptr error = unpack_error(frame.left());
   loop_.failed(pop_given().first, worker_, std::move(error), times.began, times.seconds());
 }
 
-void ForkWorker::take_rest(FieldReader frame) {
+void ForkWorker::take_rest(ipc::FieldReader frame) {
   if (given_.empty() || given_.front().first != frame.get<std::uint64_t>()) {
     Decoder::throw_damaged();
   }
@@ -247,22 +247,22 @@ void ForkWorker::pass_stderr_on() {
   }
 }
 
-Clock::time_point ForkWorker::task_deadline() const {
+ipc::Clock::time_point ForkWorker::task_deadline() const {
   const TimeLimit& limit = loop_.options().task_timeout;
   if (!limit.is_set() || given_.empty() || overdue_ != ForkArea::none) {
-    return Clock::time_point::max();
+    return ipc::Clock::time_point::max();
   }
   // Where it hasn't begun yet, the limit can't pass before it would from now on.
   const bool runs = area_->running.load() != 0;
-  const Clock::time_point began =
-      runs ? Clock::time_point(Clock::duration(area_->began.load())) : Clock::now();
-  return began + std::chrono::duration_cast<Clock::duration>(
+  const ipc::Clock::time_point began =
+      runs ? ipc::Clock::time_point(ipc::Clock::duration(area_->began.load())) : ipc::Clock::now();
+  return began + std::chrono::duration_cast<ipc::Clock::duration>(
                      std::chrono::duration<double>(limit.seconds()));
 }
 
 void ForkWorker::end_overdue_task() {
   const std::uint64_t running = area_->running.load();
-  if (running == 0 || Clock::now() < task_deadline()) return;
+  if (running == 0 || ipc::Clock::now() < task_deadline()) return;
   overdue_ = static_cast<std::size_t>(running - 1);
   kill();
 }
@@ -275,8 +275,8 @@ bool ForkWorker::bury() {
   const bool at_work = running != 0 && !given_.empty() && given_.front().first == running - 1;
   if (at_work) {
     const auto task = static_cast<std::size_t>(running - 1);
-    const Clock::time_point began{Clock::duration(area_->began.load())};
-    const double seconds = std::chrono::duration<double>(Clock::now() - began).count();
+    const ipc::Clock::time_point began{ipc::Clock::duration(area_->began.load())};
+    const double seconds = std::chrono::duration<double>(ipc::Clock::now() - began).count();
     pop_given();
     std::exception_ptr error =
         overdue_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
@@ -295,11 +295,11 @@ std::string ForkWorker::last_words() const {
 }
 
 std::exception_ptr ForkWorker::death(const std::string& when) const {
-  WorkerEnd end;
+  workers::WorkerEnd end;
   end.signal = WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
   end.exit_code = WIFEXITED(status_) ? WEXITSTATUS(status_) : 0;
   end.last_lines = last_words();
   return worker_died(worker_.pid, end, when);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

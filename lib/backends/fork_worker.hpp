@@ -15,7 +15,7 @@
 #include "os/file.hpp"
 #include "workers/payload.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 /// Throws BadArgument, with the reason, where a fork would be unsafe: other threads of the program run.
 void check_fork_is_safe(bool force);
@@ -55,7 +55,7 @@ class ForkWorker {
   /// Takes the results that came; true if there were any.
   bool receive();
   void pass_stderr_on();
-  Clock::time_point task_deadline() const;
+  ipc::Clock::time_point task_deadline() const;
   void end_overdue_task();
   void kill();
   void ask_to_leave();
@@ -66,10 +66,10 @@ class ForkWorker {
   std::exception_ptr death(const std::string& when) const;
 
  private:
-  void take_frame(Kind kind, std::span<const std::byte> content);
-  void take_results(FieldReader frame);
-  void take_error(FieldReader frame);
-  void take_rest(FieldReader frame);
+  void take_frame(ipc::Kind kind, std::span<const std::byte> content);
+  void take_results(ipc::FieldReader frame);
+  void take_error(ipc::FieldReader frame);
+  void take_rest(ipc::FieldReader frame);
   void reap();
   /// The next of the tasks given, at most `most` in a row. Throws DamagedData where there are none.
   TaskRange pop_given(std::size_t most = 1);
@@ -78,10 +78,10 @@ class ForkWorker {
   Loop& loop_;
   Worker worker_;
   ForkArea* area_ = nullptr;
-  ChannelMemory channel_;
-  Fd pidfd_;
-  Fd stderr_;
-  Fd socket_;
+  ipc::ChannelMemory channel_;
+  os::Fd pidfd_;
+  os::Fd stderr_;
+  os::Fd socket_;
   std::string stderr_tail_;
   bool reaped_ = false;
   bool leaving_ = false;
@@ -89,8 +89,8 @@ class ForkWorker {
   std::size_t overdue_ = ForkArea::none;  // the task it was killed for
   std::deque<TaskRange> given_;           // what it has not settled
 
-  Link link_;
-  SegmentTable segments_;  // of the result that is coming in
+  ipc::Link link_;
+  workers::SegmentTable segments_;  // of the result that is coming in
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

@@ -26,7 +26,7 @@ Registry& registry() {
   // Never destroyed: loops may run in destructors of static objects.
   static Registry& all = *[] {
     auto* made = new Registry;
-    for (const auto& builtin : detail::builtin_backends()) {
+    for (const auto& builtin : detail::backends::builtin_backends()) {
       made->entries[std::string(builtin.name)].factory = builtin.make;
     }
     return made;

@@ -7,22 +7,22 @@
 
 #include "workers/payload.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 /// When the tasks of a frame of results, or the one of an error, began, and how long they took in all.
 struct FrameTimes {
-  explicit FrameTimes(FieldReader& frame)
-      : began(Clock::duration(frame.get<std::int64_t>())), took(frame.get<std::int64_t>()) {}
+  explicit FrameTimes(ipc::FieldReader& frame)
+      : began(ipc::Clock::duration(frame.get<std::int64_t>())), took(frame.get<std::int64_t>()) {}
   double seconds() const { return std::chrono::duration<double>(took).count(); }
 
-  Clock::time_point began;
-  Clock::duration took;
+  ipc::Clock::time_point began;
+  ipc::Clock::duration took;
 };
 
 /// The results in a frame, of `count` tasks in a row, as ResultFrames wrote them.
 class ResultReader final : public TaskResults {
  public:
-  ResultReader(FieldReader frame, SegmentTable& segments)
+  ResultReader(ipc::FieldReader frame, workers::SegmentTable& segments)
       : times(frame),
         count(frame.get<std::uint32_t>()),
         frame_(frame),
@@ -53,9 +53,9 @@ class ResultReader final : public TaskResults {
   const std::size_t count;
 
  private:
-  FieldReader frame_;
-  PayloadSource source_;
+  ipc::FieldReader frame_;
+  workers::PayloadSource source_;
   Decoder decoder_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

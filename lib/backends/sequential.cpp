@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "backends/builtin.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
@@ -32,4 +32,4 @@ class SequentialBackend final : public Backend {
 
 std::shared_ptr<Backend> make_sequential_backend() { return std::make_shared<SequentialBackend>(); }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

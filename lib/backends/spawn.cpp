@@ -11,13 +11,13 @@
 #include "workers/launch.hpp"
 #include "workers/pool.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
 std::size_t next_bell() {
   static std::atomic<std::size_t> next{0};
-  return next.fetch_add(1) % BellBoard::count;
+  return next.fetch_add(1) % ipc::BellBoard::count;
 }
 
 /// A loop on worker processes, moved along by the thread that owns it.
@@ -29,11 +29,11 @@ class SpawnSession final : public Session {
         segments_(shared_from(loop.options()), loop.options().temp_folder,
                   loop.options().mmap_mode >= MmapMode::read_write),
         options_(loop.options().workers),
-        threads_(usable_cores_each(loop.n_jobs())) {
+        threads_(os::usable_cores_each(loop.n_jobs())) {
     if (const unsigned wanted = loop.options().inner_max_num_threads; wanted != 0) {
       // What was asked for in so many words comes before what this process's environment says.
       threads_ = wanted;
-      for (const char* name : thread_variables) {
+      for (const char* name : workers::thread_variables) {
         options_.env.emplace(name, std::to_string(wanted));
       }
     }
@@ -51,14 +51,14 @@ class SpawnSession final : public Session {
     if (!moving_) move();
   }
 
-  void work(unsigned seen, Clock::time_point deadline) override {
+  void work(unsigned seen, ipc::Clock::time_point deadline) override {
     if (move()) return;
     bool soon = false;
     for (const auto& worker : workers_) {
       deadline = std::min(deadline, worker->deadline());
       soon = soon || worker->answers_soon();
     }
-    BellBoard::here().bell(bell_).wait(
+    ipc::BellBoard::here().bell(bell_).wait(
         deadline,
         [&] {
           return loop_.epoch() != seen ||
@@ -69,7 +69,7 @@ class SpawnSession final : public Session {
     move();
   }
 
-  void interrupt() noexcept override { BellBoard::here().bell(bell_).wake(); }
+  void interrupt() noexcept override { ipc::BellBoard::here().bell(bell_).wake(); }
 
   void stop() override {
     if (stopped_) return;
@@ -82,13 +82,13 @@ class SpawnSession final : public Session {
     for (const auto& worker : workers_) {
       if (!worker->has_process()) continue;
       if (worker->busy()) {
-        BellBoard::here().bell(bell_).wait(Clock::time_point::max(),
-                                           [&] { return worker->process()->dead(); });
+        ipc::BellBoard::here().bell(bell_).wait(ipc::Clock::time_point::max(),
+                                                [&] { return worker->process()->dead(); });
         continue;
       }
       worker->process()->output().move();
       worker->process()->errors().move();
-      WorkerPool::here().give_back(worker->release(), options_, threads_, workers_.size());
+      workers::WorkerPool::here().give_back(worker->release(), options_, threads_, workers_.size());
     }
   }
 
@@ -125,7 +125,7 @@ class SpawnSession final : public Session {
       if (idle >= wanted_) break;
       if (worker->has_process()) continue;
       try {
-        worker->set_process(WorkerPool::here().lease(options_, threads_));
+        worker->set_process(workers::WorkerPool::here().lease(options_, threads_));
       } catch (const SystemError&) {
         // Fewer than asked for will do, as long as there are any.
         if (std::none_of(workers_.begin(), workers_.end(),
@@ -143,14 +143,14 @@ class SpawnSession final : public Session {
 
   void sweep() {
     if (segments_.empty()) return;
-    std::vector<std::shared_ptr<WorkerProcess>> processes;
+    std::vector<std::shared_ptr<workers::WorkerProcess>> processes;
     for (const auto& worker : workers_) processes.push_back(worker->process());
     segments_.sweep(processes);
   }
 
   Loop& loop_;
   std::size_t bell_;
-  LoopSegments segments_;
+  workers::LoopSegments segments_;
   WorkerOptions options_;
   unsigned threads_;
   std::vector<std::unique_ptr<SpawnWorker>> workers_;
@@ -177,4 +177,4 @@ class SpawnBackend final : public Backend {
 
 std::shared_ptr<Backend> make_spawn_backend() { return std::make_shared<SpawnBackend>(); }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

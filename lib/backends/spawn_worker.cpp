@@ -15,26 +15,27 @@
 #include "backends/result_reader.hpp"
 #include "backends/worker_end.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
 /// A program that does not become a worker is given up after this; one that ends is noticed at once.
 constexpr auto start_limit = std::chrono::seconds(60);
 /// Frames of tasks are closed at this size: several fit into the ring.
-constexpr std::size_t frame_full = max_frame / 2;
+constexpr std::size_t frame_full = ipc::max_frame / 2;
 /// A worker with batches shorter than this gets the next one before it is done with the last.
 constexpr double short_batch = 5e-3;
 /// About what it takes to wake a process.
 constexpr double wake_seconds = 100e-6;
 
-double seconds_between(Clock::time_point a, Clock::time_point b) {
+double seconds_between(ipc::Clock::time_point a, ipc::Clock::time_point b) {
   return std::chrono::duration<double>(b - a).count();
 }
 
 }  // namespace
 
-SpawnWorker::SpawnWorker(Loop& loop, LoopSegments& segments, unsigned number, std::size_t bell)
+SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned number,
+                         std::size_t bell)
     : loop_(loop),
       segments_(segments),
       bell_(bell),
@@ -42,7 +43,7 @@ SpawnWorker::SpawnWorker(Loop& loop, LoopSegments& segments, unsigned number, st
   info_.number = number;
 }
 
-void SpawnWorker::set_process(std::shared_ptr<WorkerProcess> process) {
+void SpawnWorker::set_process(std::shared_ptr<workers::WorkerProcess> process) {
   process_ = std::move(process);
   process_->use_bell(bell_);
   info_.pid = process_->pid();
@@ -57,27 +58,27 @@ void SpawnWorker::send_context() {
   encoder_.clear();
   loop_.encode_context(encoder_);
   payload_.clear();
-  write_payload(payload_, encoder_.meta(), encoder_.segments(), nullptr);
+  workers::write_payload(payload_, encoder_.meta(), encoder_.segments(), nullptr);
   if (std::ranges::equal(process_->context, payload_.bytes())) return;
   process_->context.assign(payload_.bytes().begin(), payload_.bytes().end());
   const Initialize enter = [](Decoder& from, WorkerState&) { enter_context(from); };
-  FieldWriter frame;
+  ipc::FieldWriter frame;
   frame.put(process_->function_number(reinterpret_cast<const void*>(enter)));
   frame.put(std::uint32_t{0});
   frame.append(process_->context.data(), process_->context.size());
-  process_->send(Kind::initializer, frame.bytes());
+  process_->send(ipc::Kind::initializer, frame.bytes());
 }
 
-std::shared_ptr<WorkerProcess> SpawnWorker::release() {
+std::shared_ptr<workers::WorkerProcess> SpawnWorker::release() {
   if (process_ == nullptr) return nullptr;
   if (callable_ != 0) {
-    FieldWriter frame;
+    ipc::FieldWriter frame;
     frame.put(callable_);
-    process_->send(Kind::forget_callable, frame.bytes());
+    process_->send(ipc::Kind::forget_callable, frame.bytes());
     process_->ring();
     callable_ = 0;
   }
-  LoopSegments::forget_all(*process_);
+  workers::LoopSegments::forget_all(*process_);
   return std::exchange(process_, nullptr);
 }
 
@@ -110,7 +111,7 @@ void SpawnWorker::ring() {
 
 bool SpawnWorker::send_tasks() {
   const std::size_t before = unsent_.size();
-  while (unsent_.size() > 0 && !segments_.full() && process_->has_room(2 * max_frame) &&
+  while (unsent_.size() > 0 && !segments_.full() && process_->has_room(2 * ipc::max_frame) &&
          send_frame()) {
   }
   return unsent_.size() < before;
@@ -145,20 +146,20 @@ bool SpawnWorker::send_frame() {
       ++count;
     } catch (...) {
       ++unsent_.first;
-      loop_.failed(task, info_, std::current_exception(), Clock::now(), 0);
+      loop_.failed(task, info_, std::current_exception(), ipc::Clock::now(), 0);
       if (loop_.stopping()) break;
     }
   }
   if (count == 0) return false;
   const bool together = loop_.times_tasks() || count > 1;
-  const Times times = loop_.watches_tasks() ? Times::each
-                      : together            ? Times::together
-                                            : Times::none;
+  const ipc::Times times = loop_.watches_tasks() ? ipc::Times::each
+                           : together            ? ipc::Times::together
+                                                 : ipc::Times::none;
   frame_.patch(0, count);
   frame_.patch(4, times);
   // Modules that the arguments mention for the first time.
   process_->announce_modules();
-  if (!process_->send(Kind::tasks, frame_.bytes())) return false;  // bury() sees to it
+  if (!process_->send(ipc::Kind::tasks, frame_.bytes())) return false;  // bury() sees to it
   process_->ring();
   rings_ = false;
   return true;
@@ -170,8 +171,8 @@ void SpawnWorker::append_task(std::size_t task) {
   const std::size_t at = frame_.size();
   frame_.put(std::uint32_t{0});  // patched below: bytes of the payload
   try {
-    WorkerSegments sender(segments_, *process_);
-    write_payload(frame_, encoder_.meta(), encoder_.segments(), &sender);
+    workers::WorkerSegments sender(segments_, *process_);
+    workers::write_payload(frame_, encoder_.meta(), encoder_.segments(), &sender);
     if (frame_.size() - at > std::numeric_limits<std::uint32_t>::max()) {
       throw LimitExceeded("the arguments of task " + std::to_string(task) +
                           " take 4 GiB or more in one message: let max_nbytes share large ones");
@@ -181,7 +182,7 @@ void SpawnWorker::append_task(std::size_t task) {
     throw;
   }
   frame_.patch(at, static_cast<std::uint32_t>(frame_.size() - at - sizeof(std::uint32_t)));
-  if (in_flight_++ == 0 && loop_.times_tasks()) front_since_ = Clock::now();
+  if (in_flight_++ == 0 && loop_.times_tasks()) front_since_ = ipc::Clock::now();
   if (!sent_.empty() && sent_.back().last == task) {
     ++sent_.back().last;
   } else {
@@ -196,10 +197,10 @@ std::uint32_t SpawnWorker::open_callable(OpenCallable open) {
   payload_.clear();
   payload_.put(number);
   payload_.put(process_->function_number(reinterpret_cast<const void*>(open)));
-  WorkerSegments sender(segments_, *process_);
-  write_payload(payload_, encoder_.meta(), encoder_.segments(), &sender);
+  workers::WorkerSegments sender(segments_, *process_);
+  workers::write_payload(payload_, encoder_.meta(), encoder_.segments(), &sender);
   process_->announce_modules();
-  process_->send(Kind::callable, payload_.bytes());
+  process_->send(ipc::Kind::callable, payload_.bytes());
   return number;
 }
 
@@ -218,31 +219,31 @@ bool SpawnWorker::receive() {
   rings_ = true;  // it may be waiting for room
   const bool was_ready = process_->ready;
   process_->receive(
-      [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); }, 1);
-  if (!was_ready && process_->ready) front_since_ = Clock::now();
+      [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); }, 1);
+  if (!was_ready && process_->ready) front_since_ = ipc::Clock::now();
   return true;
 }
 
-void SpawnWorker::take_frame(Kind kind, std::span<const std::byte> content) {
-  if (kind == Kind::left) return take_left(content);
-  if (kind != Kind::results && kind != Kind::error) return;
+void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
+  if (kind == ipc::Kind::left) return take_left(content);
+  if (kind != ipc::Kind::results && kind != ipc::Kind::error) return;
   idle_deaths_ = 0;
-  if (kind == Kind::results) {
-    take_results(FieldReader(content));
+  if (kind == ipc::Kind::results) {
+    take_results(ipc::FieldReader(content));
   } else {
-    take_error(FieldReader(content));
+    take_error(ipc::FieldReader(content));
   }
   process_->segments().clear();  // whoever wants to keep a mapping has it
 }
 
-void SpawnWorker::take_results(FieldReader frame) {
+void SpawnWorker::take_results(ipc::FieldReader frame) {
   ResultReader results(frame, process_->segments());
   front_since_ = results.times.began + results.times.took;
   process_->received += results.count;
   results.report(loop_, info_, [this](std::size_t most) { return pop_sent(most); });
 }
 
-void SpawnWorker::take_error(FieldReader frame) {
+void SpawnWorker::take_error(ipc::FieldReader frame) {
   const FrameTimes times(frame);
   front_since_ = times.began + times.took;
   ++process_->received;
@@ -281,14 +282,15 @@ bool SpawnWorker::bury() {
     while (receive()) {  // what it still said
     }
     process_->receive_unsent(
-        [this](Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
+        [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
     const bool ran = process_->begun() > process_->received;
     const bool hopeless = !process_->ready || ++idle_deaths_ >= 3 || timed_out_;
     if (in_flight_ > 0 && (ran || (hopeless && !leaving_))) {
       const std::size_t task = sent_.front().first;
       const auto error = death(task, ran);
       pop_sent();
-      loop_.failed(task, info_, error, front_since_, seconds_between(front_since_, Clock::now()));
+      loop_.failed(task, info_, error, front_since_,
+                   seconds_between(front_since_, ipc::Clock::now()));
       idle_deaths_ = 0;
     }
   }
@@ -310,20 +312,20 @@ void SpawnWorker::drop_unsent() {
   if (unsent_.size() > 0) loop_.give_back(std::exchange(unsent_, {}));
 }
 
-Clock::time_point SpawnWorker::deadline() const {
-  if (process_ == nullptr || in_flight_ == 0 || timed_out_) return Clock::time_point::max();
+ipc::Clock::time_point SpawnWorker::deadline() const {
+  if (process_ == nullptr || in_flight_ == 0 || timed_out_) return ipc::Clock::time_point::max();
   if (!process_->ready) return process_->started + start_limit;
   const TimeLimit& limit = loop_.options().task_timeout;
-  if (!limit.is_set()) return Clock::time_point::max();
-  return front_since_ + std::chrono::duration_cast<Clock::duration>(
+  if (!limit.is_set()) return ipc::Clock::time_point::max();
+  return front_since_ + std::chrono::duration_cast<ipc::Clock::duration>(
                             std::chrono::duration<double>(limit.seconds()));
 }
 
 void SpawnWorker::check_deadline() {
-  const Clock::time_point limit = deadline();
-  if (limit == Clock::time_point::max() || Clock::now() < limit) return;
+  const ipc::Clock::time_point limit = deadline();
+  if (limit == ipc::Clock::time_point::max() || ipc::Clock::now() < limit) return;
   timed_out_ = true;
   process_->kill();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

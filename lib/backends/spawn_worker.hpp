@@ -11,19 +11,19 @@
 #include "workers/loop_segments.hpp"
 #include "workers/worker_process.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 /// One worker's part of a loop: the tasks it has been given, in order, and what came of them. When its
 /// process dies it can go on with another.
 class SpawnWorker {
  public:
-  SpawnWorker(Loop& loop, LoopSegments& segments, unsigned number, std::size_t bell);
+  SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned number, std::size_t bell);
 
   bool has_process() const { return process_ != nullptr; }
-  const std::shared_ptr<WorkerProcess>& process() const { return process_; }
-  void set_process(std::shared_ptr<WorkerProcess> process);
+  const std::shared_ptr<workers::WorkerProcess>& process() const { return process_; }
+  void set_process(std::shared_ptr<workers::WorkerProcess> process);
   /// Gives up the process, telling it to forget this loop.
-  std::shared_ptr<WorkerProcess> release();
+  std::shared_ptr<workers::WorkerProcess> release();
 
   /// Something to be looked at: frames, or the process's death.
   bool has_news() const { return process_ && (process_->has_input() || process_->dead()); }
@@ -44,7 +44,7 @@ class SpawnWorker {
   void drop_unsent();
 
   /// When to look whether a task has run too long.
-  Clock::time_point deadline() const;
+  ipc::Clock::time_point deadline() const;
   /// Kills a process that is over that time.
   void check_deadline();
 
@@ -55,9 +55,9 @@ class SpawnWorker {
   bool send_frame();
   void append_task(std::size_t task);
   std::uint32_t open_callable(OpenCallable open);
-  void take_frame(Kind kind, std::span<const std::byte> content);
-  void take_results(FieldReader frame);
-  void take_error(FieldReader frame);
+  void take_frame(ipc::Kind kind, std::span<const std::byte> content);
+  void take_results(ipc::FieldReader frame);
+  void take_error(ipc::FieldReader frame);
   void take_left(std::span<const std::byte> content);
   /// The next of the tasks in flight, at most `most` in a row.
   TaskRange pop_sent(std::size_t most = 1);
@@ -65,24 +65,24 @@ class SpawnWorker {
   void give_back_all();
 
   Loop& loop_;
-  LoopSegments& segments_;
+  workers::LoopSegments& segments_;
   Worker info_;
   std::size_t bell_;
   std::size_t share_results_from_;
-  std::shared_ptr<WorkerProcess> process_;
+  std::shared_ptr<workers::WorkerProcess> process_;
   TaskRange unsent_;
   std::deque<TaskRange> sent_;
   std::size_t in_flight_ = 0;  // in sent_
   std::size_t last_batch_ = 1;
-  Clock::time_point front_since_{};  // since when the first of sent_ can have been running
+  ipc::Clock::time_point front_since_{};  // since when the first of sent_ can have been running
   std::uint32_t callable_ = 0;
   bool timed_out_ = false;
   bool leaving_ = false;
   bool rings_ = false;  // the process is to be woken: to wake it takes a fence, so once is enough
   unsigned idle_deaths_ = 0;
   Encoder encoder_;
-  FieldWriter frame_;
-  FieldWriter payload_;
+  ipc::FieldWriter frame_;
+  ipc::FieldWriter payload_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

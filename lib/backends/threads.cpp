@@ -8,14 +8,14 @@
 #include "base/spin.hpp"
 #include "os/thread_pool.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
 /// Threads of the pool and the thread that owns the loop fetch batches until there are none. The
 /// owner works too; where it reads input it does so only if the pool has no thread left, since a long
 /// task would keep it from reading.
-class ThreadsSession final : public Session, public ThreadPool::Job {
+class ThreadsSession final : public Session, public os::ThreadPool::Job {
  public:
   explicit ThreadsSession(Loop& loop)
       : loop_(loop),
@@ -34,7 +34,7 @@ class ThreadsSession final : public Session, public ThreadPool::Job {
       missing = static_cast<unsigned>(std::min<std::size_t>(tasks, max_helpers_ - helpers_));
       helpers_ += missing;
     }
-    if (missing > 0 && ThreadPool::shared().enlist(*this, missing) < missing) {
+    if (missing > 0 && os::ThreadPool::shared().enlist(*this, missing) < missing) {
       short_of_threads_.store(true);
     }
   }
@@ -47,7 +47,7 @@ class ThreadsSession final : public Session, public ThreadPool::Job {
         return;
       }
     }
-    if (spin_until([&] { return loop_.epoch() != seen; })) return;
+    if (base::spin_until([&] { return loop_.epoch() != seen; })) return;
     if (owner_works_) loop_.hungry();
     loop_.wait(seen, deadline);
   }
@@ -57,7 +57,7 @@ class ThreadsSession final : public Session, public ThreadPool::Job {
       const std::lock_guard lock(mutex_);
       stopped_ = true;
     }
-    ThreadPool::shared().withdraw(*this);
+    os::ThreadPool::shared().withdraw(*this);
   }
 
   void help() noexcept override {
@@ -70,7 +70,7 @@ class ThreadsSession final : public Session, public ThreadPool::Job {
       do {
         while (loop_.take(tasks, workers_[mine])) loop_.run(tasks, workers_[mine]);
         if (loop_.stopping()) break;
-      } while (spin_until([&] { return loop_.available() || loop_.stopping(); }));
+      } while (base::spin_until([&] { return loop_.available() || loop_.stopping(); }));
       loop_.hungry();
       lock.lock();
       // Whoever released tasks since then may have counted on this helper.
@@ -104,4 +104,4 @@ class ThreadsBackend final : public Backend {
 
 std::shared_ptr<Backend> make_threads_backend() { return std::make_shared<ThreadsBackend>(); }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

@@ -8,11 +8,11 @@
 
 #include "base/seconds_text.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::backends {
 
 namespace {
 
-std::string how_it_ended(const WorkerEnd& end) {
+std::string how_it_ended(const workers::WorkerEnd& end) {
   if (end.signal == 0) return "exited with code " + std::to_string(end.exit_code);
   std::string text = "was killed by signal " + std::to_string(end.signal);
   if (const char* name = ::sigabbrev_np(end.signal)) text += std::string(" (SIG") + name + ")";
@@ -22,17 +22,17 @@ std::string how_it_ended(const WorkerEnd& end) {
 
 }  // namespace
 
-std::exception_ptr worker_died(int pid, const WorkerEnd& end, const std::string& when) {
+std::exception_ptr worker_died(int pid, const workers::WorkerEnd& end, const std::string& when) {
   std::string what = "worker process " + std::to_string(pid) + " " + how_it_ended(end) + " " + when;
   if (!end.last_lines.empty()) what += "; the last it said on stderr:\n" + end.last_lines;
   return std::make_exception_ptr(WorkerDied(what, pid, end.signal, end.exit_code));
 }
 
 std::exception_ptr killed_for_task(int pid, std::size_t task, const TimeLimit& limit) {
-  return std::make_exception_ptr(TimedOut("task " + std::to_string(task) +
-                                          " was still running after its task_timeout of " +
-                                          seconds_text(limit.seconds()) + ": its worker process " +
-                                          std::to_string(pid) + " was killed"));
+  return std::make_exception_ptr(
+      TimedOut("task " + std::to_string(task) + " was still running after its task_timeout of " +
+               base::seconds_text(limit.seconds()) + ": its worker process " + std::to_string(pid) +
+               " was killed"));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::backends

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 /// XXH3-128 of some bytes.
 Digest digest_of(std::span<const std::byte> bytes);
@@ -50,4 +50,4 @@ class ByteStream {
   std::vector<std::byte> bytes_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

@@ -9,7 +9,7 @@
 #include <xxhash.h>
 #endif
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 std::uint64_t checksum(const void* data, std::size_t n) {
   const std::uint64_t sum = XXH3_64bits(data, n);
@@ -17,4 +17,4 @@ std::uint64_t checksum(const void* data, std::size_t n) {
   return sum;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

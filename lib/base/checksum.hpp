@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 /// XXH3-64 of `n` bytes.
 std::uint64_t checksum(const void* data, std::size_t n);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

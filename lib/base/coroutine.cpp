@@ -27,7 +27,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 namespace {
 
@@ -170,4 +170,4 @@ void Coroutine::suspend() {
 bool Coroutine::done() const noexcept { return state_->done; }
 bool Coroutine::inside() const noexcept { return state_->inside; }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

@@ -4,7 +4,7 @@
 #include <functional>
 #include <memory>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 /// A function with a stack of its own, which takes turns with whoever resumes it. It is for two halves
 /// that each want to be the caller of the other: one of them goes into the coroutine, and both stay
@@ -34,4 +34,4 @@ class Coroutine {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

@@ -9,7 +9,7 @@
 #include <istream>
 #include <ostream>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 void OstreamSink::write(std::span<const std::byte> bytes) {
   errno = 0;
@@ -50,4 +50,4 @@ std::size_t IstreamSource::read(std::byte* to, std::size_t n) {
   return before + fetch(to + before, n - before);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

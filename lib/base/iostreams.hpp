@@ -8,7 +8,7 @@
 #include <iosfwd>
 #include <span>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 /// Writes to a standard stream; SystemError where it goes bad.
 class OstreamSink final : public ByteSink {
@@ -38,4 +38,4 @@ class IstreamSource final : public ByteSource {
   std::size_t end_ = 0;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

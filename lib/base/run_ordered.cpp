@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 namespace {
 
@@ -109,4 +109,4 @@ class Ordered {
 
 void run_ordered(unsigned threads, const OrderedWork& work) { Ordered(threads, work).run(); }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 /// A row of jobs whose middle part may run on any thread. `start` and `finish` run on the calling
 /// thread, in order; each job has a slot, reused once it is finished.
@@ -26,4 +26,4 @@ constexpr std::size_t ordered_slots(unsigned threads) {
 /// Rethrows the first exception after all have stopped; jobs already started may then be dropped.
 void run_ordered(unsigned threads, const OrderedWork& work);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

@@ -3,7 +3,7 @@
 
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 /// "0.25 s", for messages.
 inline std::string seconds_text(double seconds) {
@@ -13,4 +13,4 @@ inline std::string seconds_text(double seconds) {
   return text + " s";
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

@@ -3,7 +3,7 @@
 
 #include <chrono>
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 inline void cpu_relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -27,4 +27,4 @@ bool spin_until(Condition&& condition,
   return condition();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

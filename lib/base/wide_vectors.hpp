@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-namespace hoist::detail {
+namespace hoist::detail::base {
 
 /// To be called behind code that uses vectors of more than 16 bytes and does not tidy up, as xxHash's: where the
 /// upper halves of the vector registers are not zero, SSE code can be several times slower from then on.
@@ -17,4 +17,4 @@ inline void zero_upper_halves() {
 #endif
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::base

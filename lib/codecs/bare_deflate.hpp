@@ -7,10 +7,10 @@
 
 // Deflate data with nothing around them, as a zip archive has them, on several threads.
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 std::unique_ptr<ByteSink> bare_deflater(ByteSink& out, int level, unsigned threads);
 /// Throws DamagedData where the data end before `in` does, or after it.
 std::unique_ptr<ByteSource> bare_inflater(ByteSource& in, unsigned threads);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

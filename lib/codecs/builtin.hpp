@@ -3,7 +3,7 @@
 
 #include <hoist/codec.hpp>
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 const Codec& zlib_codec();
 const Codec& gzip_codec();
@@ -13,4 +13,4 @@ const Codec& xz_codec();
 const Codec& lz4_codec();
 const Codec& zstd_codec();
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -11,7 +11,7 @@
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -252,4 +252,4 @@ const Codec& bz2_codec() {
   return codec;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -6,7 +6,7 @@
 
 #include "base/run_ordered.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -34,8 +34,8 @@ void ChunkedSink::run(std::span<const std::byte> first, std::span<const std::byt
     std::vector<std::byte> out;
     std::uint32_t result = 0;
   };
-  std::vector<Slot> slots(ordered_slots(threads_));
-  run_ordered(
+  std::vector<Slot> slots(base::ordered_slots(threads_));
+  base::run_ordered(
       threads_,
       {
           .start =
@@ -89,7 +89,7 @@ void ChunkedSink::finish() {
 }
 
 ChunkedSource::ChunkedSource(ByteSource& in, unsigned threads)
-    : input_(in), threads_(threads), units_(ordered_slots(threads)) {}
+    : input_(in), threads_(threads), units_(base::ordered_slots(threads)) {}
 
 std::size_t ChunkedSource::read(std::byte* to, std::size_t n) {
   std::size_t done = 0;
@@ -155,7 +155,7 @@ std::size_t ChunkedSource::run(std::byte* to, std::size_t n) {
       done += bytes.size();
     }
   };
-  run_ordered(
+  base::run_ordered(
       threads_,
       {.start = start, .work = [&](std::size_t i) { decompress(units_[i]); }, .finish = finish});
   if (misdivided) {
@@ -166,4 +166,4 @@ std::size_t ChunkedSource::run(std::byte* to, std::size_t n) {
   return done;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

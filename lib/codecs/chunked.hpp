@@ -11,7 +11,7 @@
 
 #include "codecs/input.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 /// Compresses in chunks that don't depend on each other, on several threads. Large writes are
 /// compressed from where they lie; small ones are gathered.
@@ -93,4 +93,4 @@ class ChunkedSource : public ByteSource {
   std::unique_ptr<ByteSource> sequential_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

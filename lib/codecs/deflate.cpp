@@ -20,7 +20,7 @@
 // a mark of empty stored blocks that other readers pass over. A mark right behind the header tells
 // hoist that the stream is made so (docs/formats/compression.md).
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -299,4 +299,4 @@ const Codec& zlib_codec() {
   return codec;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -10,7 +10,7 @@
 #include <span>
 #include <stdexcept>
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -217,4 +217,4 @@ void open_deflate_end(std::vector<std::byte>& stream) {
   for (const unsigned char byte : empty_blocks) stream.push_back(std::byte{byte});
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 /// Turns a whole raw deflate stream into the beginning of a longer one: its last block is no longer
 /// marked as the last, and empty stored blocks bring it to a byte's end. Where that block begins is
@@ -12,4 +12,4 @@ namespace hoist::detail {
 /// sound and `out.size()` its exact length.
 void open_deflate_end(std::vector<std::byte>& stream);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -168,4 +168,4 @@ std::unique_ptr<ByteSource> sequential_inflate(Input& input, Wrapper wrapper,
   return std::make_unique<SequentialInflate>(input, wrapper, inside);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

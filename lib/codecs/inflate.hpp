@@ -11,7 +11,7 @@
 
 #include "codecs/input.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 /// What deflate data are wrapped in: headers and checksums differ.
 enum class Wrapper { zlib, gzip, none };
@@ -42,4 +42,4 @@ std::uint32_t wrapper_checksum(Wrapper wrapper, std::span<const std::byte> bytes
 std::unique_ptr<ByteSource> sequential_inflate(Input& input, Wrapper wrapper,
                                                const InflateState* inside);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 /// Compressed input that can be looked at before it is taken. However few bytes the source yields
 /// at a time, what is asked for is there unless the input ends.
@@ -55,4 +55,4 @@ class Input {
   std::size_t end_ = 0;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

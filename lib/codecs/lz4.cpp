@@ -13,7 +13,7 @@
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -235,4 +235,4 @@ const Codec& lz4_codec() {
   return codec;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -10,7 +10,7 @@
 #include "codecs/builtin.hpp"
 #include "codecs/input.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -250,4 +250,4 @@ const Codec& xz_codec() {
   return codec;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -9,7 +9,7 @@
 
 #include "os/run_parallel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -60,7 +60,8 @@ class LimitedSource final : public ByteSource {
 std::unique_ptr<ByteSource> open_compressed(const Codec& codec, ByteSource& in,
                                             const Limits& limits, unsigned threads) {
   const std::uint64_t most = most_bytes(codec, in, limits);
-  return std::make_unique<LimitedSource>(codec.decompressor(in, transfer_threads(threads)), most);
+  return std::make_unique<LimitedSource>(codec.decompressor(in, os::transfer_threads(threads)),
+                                         most);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -6,7 +6,7 @@
 
 #include <memory>
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 /// Decompresses `in`, within limits: LimitExceeded once more comes out than `limits.max_bytes` and
 /// than the size of `in` (where it is known) justifies. `left()` of the result says how much may
@@ -14,4 +14,4 @@ namespace hoist::detail {
 std::unique_ptr<ByteSource> open_compressed(const Codec& codec, ByteSource& in,
                                             const Limits& limits, unsigned threads);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -29,13 +29,13 @@ struct Registry {
     const auto add = [&](const char* name, const Codec& codec) {
       entries.push_back({name, std::shared_ptr<const Codec>(&codec, [](const Codec*) {})});
     };
-    add("zlib", detail::zlib_codec());
-    add("gzip", detail::gzip_codec());
-    add("bz2", detail::bz2_codec());
-    add("lzma", detail::lzma_codec());
-    add("xz", detail::xz_codec());
-    add("lz4", detail::lz4_codec());
-    add("zstd", detail::zstd_codec());
+    add("zlib", detail::codecs::zlib_codec());
+    add("gzip", detail::codecs::gzip_codec());
+    add("bz2", detail::codecs::bz2_codec());
+    add("lzma", detail::codecs::lzma_codec());
+    add("xz", detail::codecs::xz_codec());
+    add("lz4", detail::codecs::lz4_codec());
+    add("zstd", detail::codecs::zstd_codec());
   }
 };
 
@@ -178,11 +178,11 @@ const Codec* codec_for_content(std::span<const std::byte> first_bytes) {
 }
 
 std::string read_file(const std::filesystem::path& path) {
-  detail::FileSource file(path);
+  detail::os::FileSource file(path);
   ByteSource* source = &file;
   std::unique_ptr<ByteSource> decompressed;
   if (const Codec* codec = codec_for_content(file.peek(64))) {
-    decompressed = detail::open_compressed(*codec, file, {}, 0);
+    decompressed = detail::codecs::open_compressed(*codec, file, {}, 0);
     source = decompressed.get();
   }
   constexpr std::size_t step = std::size_t{256} << 10;

@@ -9,7 +9,7 @@
 #include <immintrin.h>
 #endif
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -202,4 +202,4 @@ bool looks_random(std::span<const std::byte> bytes) {
   return squares < even + samples + even / 16;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <span>
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 inline constexpr std::size_t max_shuffle_width = 8;
 
@@ -21,4 +21,4 @@ void unshuffle(const Planes& planes, std::size_t n, std::size_t width, std::byte
 /// at 4 KiB of them.
 bool looks_random(std::span<const std::byte> bytes);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

@@ -11,7 +11,7 @@
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::codecs {
 
 namespace {
 
@@ -226,4 +226,4 @@ const Codec& zstd_codec() {
   return codec;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::codecs

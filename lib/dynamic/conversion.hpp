@@ -15,7 +15,7 @@
 
 // Between encoded values and dynamic ones, as docs/formats/schema.md lists it.
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 /// Is told of a value part by part, so that the whole is nowhere.
 class ValueVisitor {
@@ -93,4 +93,4 @@ class SharingSource : public DecodeSource {
   std::shared_ptr<const void> keep_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

@@ -43,8 +43,8 @@ Float16::operator float() const {
 }
 
 DType DType::of_schema(const std::string& schema) {
-  const detail::ParsedSchema parsed(schema);
-  const auto layout = detail::element_layout(parsed.root());
+  const detail::dynamic::ParsedSchema parsed(schema);
+  const auto layout = detail::dynamic::element_layout(parsed.root());
   if (!layout) throw BadArgument("no array can have elements of type " + schema);
   return layout->dtype;
 }

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <unordered_set>
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -79,4 +79,4 @@ std::size_t checked_bytes(const DType& dtype, const Shape& shape) {
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

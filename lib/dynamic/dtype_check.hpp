@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 inline constexpr int max_dtype_depth = 16;
 inline constexpr std::size_t max_dtype_fields = 4096;
@@ -20,4 +20,4 @@ void check_dtype(const DType& dtype);
 /// the array has too many axes, or too many elements of no size.
 std::size_t checked_bytes(const DType& dtype, const Shape& shape);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

@@ -10,7 +10,7 @@
 #include "dynamic/schema_types.hpp"
 #include "dynamic/value_node.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -362,16 +362,20 @@ Value::Elements row_of(const Value::Elements& elements, std::size_t index, bool 
   return row;
 }
 
+}  // namespace hoist::detail::dynamic
+
+namespace hoist::detail {
+
 std::shared_ptr<Storage> check_elements(const Value::Elements& elements, const DType& dtype,
                                         bool writable) {
-  if (!same_layout(elements.dtype, dtype)) {
+  if (!dynamic::same_layout(elements.dtype, dtype)) {
     throw WrongType("the array's elements are " + elements.dtype.text() + ", not " + dtype.text());
   }
   if (elements.storage == nullptr) return nullptr;
   if (writable && !elements.storage->writable()) {
     throw WrongType("the array is mapped read-only: ask for Array<const T>");
   }
-  if (has_bad_bools(elements)) throw DamagedData("a bool in the data is neither 0 nor 1");
+  if (dynamic::has_bad_bools(elements)) throw DamagedData("a bool in the data is neither 0 nor 1");
   return elements.storage;
 }
 

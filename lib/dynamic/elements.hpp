@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 /// A number read off a Value of whatever kind: Python's own, a NumPy scalar, a 0-d array.
 struct Number {
@@ -69,4 +69,4 @@ std::shared_ptr<Storage> widened(const std::shared_ptr<Storage>& text, std::size
                                  std::size_t room = 0);
 std::size_t widened_bytes(const std::byte* text, std::size_t n);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

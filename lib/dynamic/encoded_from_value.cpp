@@ -8,7 +8,7 @@
 #include "dynamic/schema_types.hpp"
 #include "dynamic/value_writer.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 std::string ValueWriter::cut(std::string_view schema) {
   return schema.size() <= 60 ? std::string(schema) : std::string(schema.substr(0, 57)) + "...";
@@ -359,11 +359,15 @@ void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& t
   writer.finish();
 }
 
+}  // namespace hoist::detail::dynamic
+
+namespace hoist::detail {
+
 void decode_from_value(const Value& value, const std::string& schema, void* to,
                        void (*run)(void* to, DecodeSource& source)) {
-  const ParsedSchema parsed(schema);
-  Encoded encoded = encode_as(parsed.root(), value, false);
-  SharingSource source(encoded, nullptr);
+  const dynamic::ParsedSchema parsed(schema);
+  Encoded encoded = dynamic::encode_as(parsed.root(), value, false);
+  dynamic::SharingSource source(encoded, nullptr);
   run(to, source);
 }
 

@@ -8,7 +8,7 @@
 
 #include "base/coroutine.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -50,7 +50,7 @@ class EncodedStream final : public EncodeSink, public SharingSource {
 
   std::function<void()> half_;
   std::vector<Segment> segments_;
-  std::optional<Coroutine> coroutine_;
+  std::optional<base::Coroutine> coroutine_;
   std::exception_ptr failure_;
 };
 
@@ -76,4 +76,4 @@ void encode_while_reading(const std::function<void(EncodeSink&)>& encode,
   read(stream);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

@@ -5,7 +5,7 @@
 
 #include "dynamic/conversion.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 /// Encodes a value and has it read as it is encoded, a stretch of about a MiB at a time, so that the
 /// whole of it is nowhere. `read` must read all; it runs inside a coroutine, unless all is one stretch.
@@ -15,4 +15,4 @@ void read_while_encoding(const std::function<void(Encoder&)>& encode,
 void encode_while_reading(const std::function<void(EncodeSink&)>& encode,
                           const std::function<void(DecodeSource&)>& read);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

@@ -11,7 +11,7 @@
 #include "dynamic/schema_types.hpp"
 #include "dynamic/value_writer.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -246,4 +246,4 @@ void encode_parts_as(const SchemaNode& schema, bool mapped, EncodeSink& to,
   writer.finish();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

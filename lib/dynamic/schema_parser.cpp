@@ -5,7 +5,7 @@
 
 #include <charconv>
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -184,4 +184,4 @@ class Parser {
 ParsedSchema::ParsedSchema(std::string text)
     : text_(std::make_unique<const std::string>(std::move(text))), root_(Parser(*text_).parse()) {}
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

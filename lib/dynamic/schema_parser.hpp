@@ -9,7 +9,7 @@
 
 // The grammar of schemas: docs/formats/schema.md.
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 /// A type as its schema describes it.
 struct SchemaNode {
@@ -65,4 +65,4 @@ class ParsedSchema {
   std::unique_ptr<SchemaNode> root_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

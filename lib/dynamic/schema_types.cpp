@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <limits>
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -78,4 +78,4 @@ std::pair<DType, Shape> flattened(const DType& dtype) {
   return {base, shape};
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

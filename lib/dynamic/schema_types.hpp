@@ -8,7 +8,7 @@
 
 #include "dynamic/schema_parser.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 /// How elements of a type lie in an array, as the C++ ABI lays them out.
 struct ElementLayout {
@@ -23,4 +23,4 @@ std::optional<ElementLayout> element_layout(const SchemaNode& node, int depth = 
 /// A sub-array at the top of an element type becomes axes of the array: {base, further extents}.
 std::pair<DType, Shape> flattened(const DType& dtype);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

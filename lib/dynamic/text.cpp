@@ -8,7 +8,7 @@
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -154,4 +154,4 @@ std::string text_of(const DType& dtype, const std::byte* bytes) {
   return text;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

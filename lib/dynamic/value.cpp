@@ -12,7 +12,7 @@ namespace hoist {
 
 using namespace detail;
 
-namespace detail {
+namespace detail::dynamic {
 
 namespace {
 
@@ -54,16 +54,18 @@ void throw_kind(const Value& value, const char* wanted) {
   throw WrongType(std::string("the value is ") + value.kind_name() + ", not " + wanted);
 }
 
-}  // namespace detail
+}  // namespace detail::dynamic
 
 std::size_t Value::Elements::size() const { return checked_elements(shape, 1); }
 
-Value::Value(std::complex<double> value) : node_(std::make_shared<ComplexNode>(value)) {}
-Value::Value(std::string text) : node_(std::make_shared<TextNode>(Kind::text, std::move(text))) {}
-Value::Value(Elements elements) : node_(std::make_shared<ArrayNode>(std::move(elements))) {}
+Value::Value(std::complex<double> value) : node_(std::make_shared<dynamic::ComplexNode>(value)) {}
+Value::Value(std::string text)
+    : node_(std::make_shared<dynamic::TextNode>(Kind::text, std::move(text))) {}
+Value::Value(Elements elements)
+    : node_(std::make_shared<dynamic::ArrayNode>(std::move(elements))) {}
 
 Value Value::bytes(std::string bytes) {
-  return Value(std::make_shared<TextNode>(Kind::bytes, std::move(bytes)));
+  return Value(std::make_shared<dynamic::TextNode>(Kind::bytes, std::move(bytes)));
 }
 
 Value Value::integer(std::string_view bytes) {
@@ -75,7 +77,7 @@ Value Value::integer(std::string_view bytes) {
     bytes.remove_suffix(1);
   }
   if (bytes.size() > 9 || (bytes.size() == 9 && at(8) != 0)) {
-    return Value(std::make_shared<TextNode>(Kind::big_integer, std::string(bytes)));
+    return Value(std::make_shared<dynamic::TextNode>(Kind::big_integer, std::string(bytes)));
   }
   std::uint64_t bits = 0;
   for (std::size_t i = 0; i < bytes.size() && i < 8; ++i) bits |= std::uint64_t{at(i)} << (8 * i);
@@ -87,13 +89,13 @@ Value Value::integer(std::string_view bytes) {
 }
 
 Value Value::sequence(Kind kind, std::vector<Value> items) {
-  return Value(std::make_shared<ItemsNode>(kind, std::move(items)));
+  return Value(std::make_shared<dynamic::ItemsNode>(kind, std::move(items)));
 }
 Value Value::list(std::vector<Value> items) { return sequence(Kind::list, std::move(items)); }
 Value Value::tuple(std::vector<Value> items) { return sequence(Kind::tuple, std::move(items)); }
 Value Value::set(std::vector<Value> items) { return sequence(Kind::set, std::move(items)); }
 Value Value::dict(std::vector<Entry> entries) {
-  return Value(std::make_shared<DictNode>(std::move(entries)));
+  return Value(std::make_shared<dynamic::DictNode>(std::move(entries)));
 }
 
 Value Value::objects(Shape shape, Order order, std::vector<Value> items) {
@@ -101,7 +103,7 @@ Value Value::objects(Shape shape, Order order, std::vector<Value> items) {
     throw BadArgument("Value::objects: the shape holds another number of elements than " +
                       std::to_string(items.size()));
   }
-  auto node = std::make_shared<ArrayNode>(
+  auto node = std::make_shared<dynamic::ArrayNode>(
       Elements{DType{.kind = 'O', .itemsize = 8}, std::move(shape), order, nullptr, nullptr});
   node->kind = Kind::objects;
   node->items = std::move(items);
@@ -110,44 +112,46 @@ Value Value::objects(Shape shape, Order order, std::vector<Value> items) {
 
 Value Value::scalar(DType dtype, std::string bytes) {
   if (dtype.itemsize != bytes.size()) throw BadArgument("Value::scalar: wrong number of bytes");
-  return Value(std::make_shared<ScalarNode>(std::move(dtype), std::move(bytes)));
+  return Value(std::make_shared<dynamic::ScalarNode>(std::move(dtype), std::move(bytes)));
 }
 Value Value::moment(Kind kind, DateTime when) {
-  return Value(std::make_shared<MomentNode>(kind, when));
+  return Value(std::make_shared<dynamic::MomentNode>(kind, when));
 }
-Value Value::type(DType dtype) { return Value(std::make_shared<DTypeNode>(std::move(dtype))); }
+Value Value::type(DType dtype) {
+  return Value(std::make_shared<dynamic::DTypeNode>(std::move(dtype)));
+}
 
 Value::Kind Value::kind() const noexcept { return node_ ? node_->kind : kind_; }
 
 bool Value::as_bool() const {
   if (kind() == Kind::boolean) return plain_.integer != 0;
-  if (const auto number = number_of(*this); number && number->kind == Kind::boolean) {
+  if (const auto number = dynamic::number_of(*this); number && number->kind == Kind::boolean) {
     return number->integer != 0;
   }
-  throw_kind(*this, "a bool");
+  dynamic::throw_kind(*this, "a bool");
 }
 
 std::int64_t Value::as_int() const {
   if (kind() == Kind::integer) return plain_.integer;
-  if (const auto number = number_of(*this); number && number->kind == Kind::integer) {
+  if (const auto number = dynamic::number_of(*this); number && number->kind == Kind::integer) {
     return number->integer;
   }
-  throw_kind(*this, "an integer of 64 bits");
+  dynamic::throw_kind(*this, "an integer of 64 bits");
 }
 
 std::uint64_t Value::as_uint() const {
   if (kind() == Kind::natural) return static_cast<std::uint64_t>(plain_.integer);
-  if (const auto number = number_of(*this)) {
+  if (const auto number = dynamic::number_of(*this)) {
     const bool fits =
         number->kind == Kind::natural || (number->kind == Kind::integer && number->integer >= 0);
     if (fits) return static_cast<std::uint64_t>(number->integer);
   }
-  throw_kind(*this, "an unsigned integer of 64 bits");
+  dynamic::throw_kind(*this, "an unsigned integer of 64 bits");
 }
 
 double Value::as_double() const {
   if (kind() == Kind::real) return plain_.real;
-  if (const auto number = number_of(*this)) {
+  if (const auto number = dynamic::number_of(*this)) {
     switch (number->kind) {
       case Kind::integer: return static_cast<double>(number->integer);
       case Kind::natural: return static_cast<double>(static_cast<std::uint64_t>(number->integer));
@@ -155,26 +159,26 @@ double Value::as_double() const {
       default: break;
     }
   }
-  throw_kind(*this, "a real number");
+  dynamic::throw_kind(*this, "a real number");
 }
 
 std::complex<double> Value::as_complex() const {
-  if (kind() == Kind::complex) return node_as<ComplexNode>(*this).value;
-  if (const auto number = number_of(*this); number && number->kind == Kind::complex) {
+  if (kind() == Kind::complex) return dynamic::node_as<dynamic::ComplexNode>(*this).value;
+  if (const auto number = dynamic::number_of(*this); number && number->kind == Kind::complex) {
     return {number->real, number->imaginary};
   }
   return as_double();
 }
 
 std::string_view Value::as_text() const {
-  if (kind() != Kind::text) throw_kind(*this, "text");
-  return node_as<TextNode>(*this).bytes();
+  if (kind() != Kind::text) dynamic::throw_kind(*this, "text");
+  return dynamic::node_as<dynamic::TextNode>(*this).bytes();
 }
 
 std::string_view Value::as_bytes() const {
-  if (kind() == Kind::scalar) return node_as<ScalarNode>(*this).bytes;
-  if (kind() != Kind::bytes && kind() != Kind::big_integer) throw_kind(*this, "bytes");
-  return node_as<TextNode>(*this).bytes();
+  if (kind() == Kind::scalar) return dynamic::node_as<dynamic::ScalarNode>(*this).bytes;
+  if (kind() != Kind::bytes && kind() != Kind::big_integer) dynamic::throw_kind(*this, "bytes");
+  return dynamic::node_as<dynamic::TextNode>(*this).bytes();
 }
 
 const std::vector<Value>& Value::items() const {
@@ -186,52 +190,52 @@ const std::vector<Value>& Value::items() const {
     case Kind::slice:
     case Kind::range:
     case Kind::timedelta:
-    case Kind::objects: return node_as<ItemsNode>(*this).items;
-    default: throw_kind(*this, "a list or the like");
+    case Kind::objects: return dynamic::node_as<dynamic::ItemsNode>(*this).items;
+    default: dynamic::throw_kind(*this, "a list or the like");
   }
 }
 
 const std::vector<Value::Entry>& Value::entries() const {
-  if (kind() != Kind::dict) throw_kind(*this, "a dict");
-  return node_as<DictNode>(*this).entries;
+  if (kind() != Kind::dict) dynamic::throw_kind(*this, "a dict");
+  return dynamic::node_as<dynamic::DictNode>(*this).entries;
 }
 
 const Value::Elements& Value::elements() const {
-  if (kind() != Kind::array) throw_kind(*this, "an array of numbers, text or structures");
-  return node_as<ArrayNode>(*this).elements;
+  if (kind() != Kind::array) dynamic::throw_kind(*this, "an array of numbers, text or structures");
+  return dynamic::node_as<dynamic::ArrayNode>(*this).elements;
 }
 
 const DType& Value::dtype() const {
   switch (kind()) {
     case Kind::array:
-    case Kind::objects: return node_as<ArrayNode>(*this).elements.dtype;
-    case Kind::scalar: return node_as<ScalarNode>(*this).dtype;
-    case Kind::dtype: return node_as<DTypeNode>(*this).dtype;
-    default: throw_kind(*this, "an array");
+    case Kind::objects: return dynamic::node_as<dynamic::ArrayNode>(*this).elements.dtype;
+    case Kind::scalar: return dynamic::node_as<dynamic::ScalarNode>(*this).dtype;
+    case Kind::dtype: return dynamic::node_as<dynamic::DTypeNode>(*this).dtype;
+    default: dynamic::throw_kind(*this, "an array");
   }
 }
 
 const Shape& Value::shape() const {
-  if (kind() != Kind::array && kind() != Kind::objects) throw_kind(*this, "an array");
-  return node_as<ArrayNode>(*this).elements.shape;
+  if (kind() != Kind::array && kind() != Kind::objects) dynamic::throw_kind(*this, "an array");
+  return dynamic::node_as<dynamic::ArrayNode>(*this).elements.shape;
 }
 
 Order Value::order() const {
-  if (kind() != Kind::array && kind() != Kind::objects) throw_kind(*this, "an array");
-  return node_as<ArrayNode>(*this).elements.order;
+  if (kind() != Kind::array && kind() != Kind::objects) dynamic::throw_kind(*this, "an array");
+  return dynamic::node_as<dynamic::ArrayNode>(*this).elements.order;
 }
 
 const Value::DateTime& Value::as_moment() const {
   if (kind() != Kind::date && kind() != Kind::time && kind() != Kind::datetime) {
-    throw_kind(*this, "a date or time");
+    dynamic::throw_kind(*this, "a date or time");
   }
-  return node_as<MomentNode>(*this).when;
+  return dynamic::node_as<dynamic::MomentNode>(*this).when;
 }
 
 std::size_t Value::size() const {
   switch (kind()) {
     case Kind::text:
-    case Kind::bytes: return node_as<TextNode>(*this).bytes().size();
+    case Kind::bytes: return dynamic::node_as<dynamic::TextNode>(*this).bytes().size();
     case Kind::dict: return entries().size();
     case Kind::array: return elements().size();
     default: return items().size();

@@ -59,7 +59,7 @@ void encode_dtype(Encoder& encoder, const DType& dtype) {
 }
 
 DType decode_dtype(Decoder& decoder, int depth = 0) {
-  if (depth > max_dtype_depth) throw LimitExceeded("a dtype nests too deep");
+  if (depth > dynamic::max_dtype_depth) throw LimitExceeded("a dtype nests too deep");
   DType dtype;
   unsigned char flags = 0;
   decoder.scalar(dtype.kind);
@@ -71,7 +71,8 @@ DType decode_dtype(Decoder& decoder, int depth = 0) {
   if ((flags & has_fields) != 0) {
     auto fields = std::make_shared<std::vector<DType::Field>>();
     for (std::size_t n = decoder.length(); n > 0; --n) {
-      if (fields->size() >= max_dtype_fields) throw LimitExceeded("a dtype has too many fields");
+      if (fields->size() >= dynamic::max_dtype_fields)
+        throw LimitExceeded("a dtype has too many fields");
       auto& field = fields->emplace_back();
       field.name = decode_text(decoder);
       field.title = decode_text(decoder);
@@ -83,10 +84,10 @@ DType decode_dtype(Decoder& decoder, int depth = 0) {
   if ((flags & has_base) != 0) {
     dtype.base = std::make_shared<DType>(decode_dtype(decoder, depth + 1));
     const std::size_t ndim = decoder.length();
-    if (ndim > max_dimensions) Decoder::throw_damaged();
+    if (ndim > dynamic::max_dimensions) Decoder::throw_damaged();
     for (std::size_t i = 0; i < ndim; ++i) dtype.shape.push_back(decoder.length());
   }
-  check_dtype(dtype);
+  dynamic::check_dtype(dtype);
   return dtype;
 }
 
@@ -113,7 +114,7 @@ Value::Elements decode_elements(Decoder& decoder) {
   Value::Elements elements;
   elements.dtype = decode_dtype(decoder);
   traverse_extents(decoder, elements.shape, elements.order);
-  const std::size_t bytes = checked_bytes(elements.dtype, elements.shape);
+  const std::size_t bytes = dynamic::checked_bytes(elements.dtype, elements.shape);
   if (bytes > 0) {
     elements.storage = decoder.array_block(bytes, false);
     elements.data = elements.storage->data();
@@ -154,7 +155,7 @@ std::vector<Value> decode_items(Decoder& decoder, std::size_t n) {
   return items;
 }
 
-Value decode_integers(Decoder& decoder, Kind kind) {
+Value decode_integers(Decoder& decoder, dynamic::Kind kind) {
   const std::size_t n = decoder.length();
   if (n != 3) Decoder::throw_damaged();
   return Value::sequence(kind, decode_items(decoder, n));
@@ -163,7 +164,7 @@ Value decode_integers(Decoder& decoder, Kind kind) {
 }  // namespace
 
 void encode_text_of(Encoder& encoder, const Value& value) {
-  const auto& node = node_as<TextNode>(value);
+  const auto& node = dynamic::node_as<dynamic::TextNode>(value);
   const std::string_view bytes = node.bytes();
   if (bytes.size() < segment_threshold) return encode_text(encoder, bytes);
   auto owner = node.storage;
@@ -175,13 +176,13 @@ void encode_text_of(Encoder& encoder, const Value& value) {
   encoder.array_block(bytes.data(), bytes.size(), owner);
 }
 
-Value read_text(Decoder& decoder, Kind kind) {
+Value read_text(Decoder& decoder, dynamic::Kind kind) {
   const std::size_t n = decoder.length();
   decoder.expect_block<char>(n);
   if (n < segment_threshold) {
     std::string text(n, '\0');
     decoder.block(text.data(), n);
-    return Value(std::make_shared<TextNode>(kind, std::move(text)));
+    return Value(std::make_shared<dynamic::TextNode>(kind, std::move(text)));
   }
   std::shared_ptr<Storage> storage;
   if (decoder.lends()) {
@@ -190,50 +191,50 @@ Value read_text(Decoder& decoder, Kind kind) {
     storage = allocate_storage(n, Fill::none);  // never mapped: text has to stay what it is
     decoder.block(storage->data(), n);
   }
-  return Value(std::make_shared<TextNode>(kind, std::move(storage), n));
+  return Value(std::make_shared<dynamic::TextNode>(kind, std::move(storage), n));
 }
 
 void encode_value(Encoder& encoder, const Value& value) {
   const Encoder::Depth depth(encoder);
-  const Kind kind = value.kind();
+  const dynamic::Kind kind = value.kind();
   encoder.scalar(static_cast<unsigned char>(kind));
   switch (kind) {
-    case Kind::none: break;
-    case Kind::boolean: encoder.scalar(static_cast<unsigned char>(value.as_bool())); break;
-    case Kind::integer: encoder.scalar(value.as_int()); break;
-    case Kind::natural: encoder.scalar(value.as_uint()); break;
-    case Kind::real: encoder.scalar(value.as_double()); break;
-    case Kind::complex:
+    case dynamic::Kind::none: break;
+    case dynamic::Kind::boolean: encoder.scalar(static_cast<unsigned char>(value.as_bool())); break;
+    case dynamic::Kind::integer: encoder.scalar(value.as_int()); break;
+    case dynamic::Kind::natural: encoder.scalar(value.as_uint()); break;
+    case dynamic::Kind::real: encoder.scalar(value.as_double()); break;
+    case dynamic::Kind::complex:
       encoder.scalar(value.as_complex().real());
       encoder.scalar(value.as_complex().imag());
       break;
-    case Kind::text:
-    case Kind::bytes:
-    case Kind::big_integer: encode_text_of(encoder, value); break;
-    case Kind::dict:
+    case dynamic::Kind::text:
+    case dynamic::Kind::bytes:
+    case dynamic::Kind::big_integer: encode_text_of(encoder, value); break;
+    case dynamic::Kind::dict:
       encoder.length(value.entries().size());
       for (const auto& [key, part] : value.entries()) {
         encode_value(encoder, key);
         encode_value(encoder, part);
       }
       break;
-    case Kind::array: encode_elements(encoder, value.elements()); break;
-    case Kind::objects: {
+    case dynamic::Kind::array: encode_elements(encoder, value.elements()); break;
+    case dynamic::Kind::objects: {
       Shape shape = value.shape();
       Order order = value.order();
       traverse_extents(encoder, shape, order);
       for (const Value& item : value.items()) encode_value(encoder, item);
       break;
     }
-    case Kind::scalar:
+    case dynamic::Kind::scalar:
       encode_dtype(encoder, value.dtype());
       encode_text(encoder, value.as_bytes());
       break;
-    case Kind::dtype: encode_dtype(encoder, value.dtype()); break;
-    case Kind::date:
-    case Kind::time:
-    case Kind::datetime: encode_moment(encoder, value.as_moment()); break;
-    case Kind::internal: Decoder::throw_damaged();
+    case dynamic::Kind::dtype: encode_dtype(encoder, value.dtype()); break;
+    case dynamic::Kind::date:
+    case dynamic::Kind::time:
+    case dynamic::Kind::datetime: encode_moment(encoder, value.as_moment()); break;
+    case dynamic::Kind::internal: Decoder::throw_damaged();
     default:
       encoder.length(value.items().size());
       for (const Value& item : value.items()) encode_value(encoder, item);
@@ -244,33 +245,33 @@ void decode_value(Decoder& decoder, Value& value) {
   const Decoder::Depth depth(decoder);
   unsigned char tag = 0;
   decoder.scalar(tag);
-  if (tag >= static_cast<unsigned char>(Kind::internal)) Decoder::throw_damaged();
-  const auto kind = static_cast<Kind>(tag);
+  if (tag >= static_cast<unsigned char>(dynamic::Kind::internal)) Decoder::throw_damaged();
+  const auto kind = static_cast<dynamic::Kind>(tag);
   const auto scalar = [&]<class T>(T) {
     T number{};
     decoder.scalar(number);
     return number;
   };
   switch (kind) {
-    case Kind::none: value = {}; break;
-    case Kind::boolean: {
+    case dynamic::Kind::none: value = {}; break;
+    case dynamic::Kind::boolean: {
       const auto byte = scalar(static_cast<unsigned char>(0));
       if (byte > 1) Decoder::throw_damaged();
       value = Value(byte == 1);
       break;
     }
-    case Kind::integer: value = Value(scalar(std::int64_t{})); break;
-    case Kind::natural: value = Value(scalar(std::uint64_t{})); break;
-    case Kind::real: value = Value(scalar(double{})); break;
-    case Kind::complex: {
+    case dynamic::Kind::integer: value = Value(scalar(std::int64_t{})); break;
+    case dynamic::Kind::natural: value = Value(scalar(std::uint64_t{})); break;
+    case dynamic::Kind::real: value = Value(scalar(double{})); break;
+    case dynamic::Kind::complex: {
       const double real = scalar(double{});
       value = Value(std::complex<double>(real, scalar(double{})));
       break;
     }
-    case Kind::text:
-    case Kind::bytes: value = read_text(decoder, kind); break;
-    case Kind::big_integer: value = Value::integer(decode_text(decoder)); break;
-    case Kind::dict: {
+    case dynamic::Kind::text:
+    case dynamic::Kind::bytes: value = read_text(decoder, kind); break;
+    case dynamic::Kind::big_integer: value = Value::integer(decode_text(decoder)); break;
+    case dynamic::Kind::dict: {
       const std::size_t n = decoder.length();
       std::vector<Value::Entry> entries;
       entries.reserve(decoder.plausible<Value::Entry>(n));
@@ -282,29 +283,29 @@ void decode_value(Decoder& decoder, Value& value) {
       value = Value::dict(std::move(entries));
       break;
     }
-    case Kind::array: value = Value(decode_elements(decoder)); break;
-    case Kind::objects: {
+    case dynamic::Kind::array: value = Value(decode_elements(decoder)); break;
+    case dynamic::Kind::objects: {
       Shape shape;
       Order order{};
       traverse_extents(decoder, shape, order);
-      const std::size_t n = checked_bytes(DType{.kind = 'O', .itemsize = 8}, shape) / 8;
+      const std::size_t n = dynamic::checked_bytes(DType{.kind = 'O', .itemsize = 8}, shape) / 8;
       value = Value::objects(std::move(shape), order, decode_items(decoder, n));
       break;
     }
-    case Kind::scalar: {
+    case dynamic::Kind::scalar: {
       DType dtype = decode_dtype(decoder);
       std::string bytes = decode_text(decoder);
       if (bytes.size() != dtype.itemsize) Decoder::throw_damaged();
       value = Value::scalar(std::move(dtype), std::move(bytes));
       break;
     }
-    case Kind::dtype: value = Value::type(decode_dtype(decoder)); break;
-    case Kind::date:
-    case Kind::time:
-    case Kind::datetime: value = Value::moment(kind, decode_moment(decoder)); break;
-    case Kind::slice:
-    case Kind::range:
-    case Kind::timedelta: value = decode_integers(decoder, kind); break;
+    case dynamic::Kind::dtype: value = Value::type(decode_dtype(decoder)); break;
+    case dynamic::Kind::date:
+    case dynamic::Kind::time:
+    case dynamic::Kind::datetime: value = Value::moment(kind, decode_moment(decoder)); break;
+    case dynamic::Kind::slice:
+    case dynamic::Kind::range:
+    case dynamic::Kind::timedelta: value = decode_integers(decoder, kind); break;
     default: value = Value::sequence(kind, decode_items(decoder, decoder.length()));
   }
 }
@@ -317,8 +318,8 @@ void hash_bytes_of(Hasher& hasher, std::string_view text) {
 }
 
 void hash_elements(Hasher& hasher, const Value::Elements& given) {
-  const DType dtype = packed(given.dtype);
-  const Value::Elements elements = converted(given, dtype, true);
+  const DType dtype = dynamic::packed(given.dtype);
+  const Value::Elements elements = dynamic::converted(given, dtype, true);
   hash_bytes_of(hasher, dtype.text());
   hasher.length(elements.shape.size());
   for (std::size_t extent : elements.shape) hasher.length(extent);
@@ -338,44 +339,44 @@ void hash_elements(Hasher& hasher, const Value::Elements& given) {
 
 void hash_value(Hasher& hasher, const Value& value) {
   const Hasher::Depth depth(hasher);
-  const Kind kind = value.kind();
+  const dynamic::Kind kind = value.kind();
   hasher.scalar(static_cast<unsigned char>(kind));
   switch (kind) {
-    case Kind::none: break;
-    case Kind::boolean: hasher.scalar(value.as_bool()); break;
-    case Kind::integer: hasher.scalar(value.as_int()); break;
-    case Kind::natural: hasher.scalar(value.as_uint()); break;
-    case Kind::real: hasher.scalar(value.as_double()); break;
-    case Kind::complex:
+    case dynamic::Kind::none: break;
+    case dynamic::Kind::boolean: hasher.scalar(value.as_bool()); break;
+    case dynamic::Kind::integer: hasher.scalar(value.as_int()); break;
+    case dynamic::Kind::natural: hasher.scalar(value.as_uint()); break;
+    case dynamic::Kind::real: hasher.scalar(value.as_double()); break;
+    case dynamic::Kind::complex:
       hasher.scalar(value.as_complex().real());
       hasher.scalar(value.as_complex().imag());
       break;
-    case Kind::text: hash_bytes_of(hasher, value.as_text()); break;
-    case Kind::bytes:
-    case Kind::big_integer: hash_bytes_of(hasher, value.as_bytes()); break;
-    case Kind::dict:
+    case dynamic::Kind::text: hash_bytes_of(hasher, value.as_text()); break;
+    case dynamic::Kind::bytes:
+    case dynamic::Kind::big_integer: hash_bytes_of(hasher, value.as_bytes()); break;
+    case dynamic::Kind::dict:
       hasher.length(value.entries().size());
       hasher.unordered(value.entries(), [](Hasher& one, const Value::Entry& entry) {
         hash_value(one, entry.first);
         hash_value(one, entry.second);
       });
       break;
-    case Kind::set:
-    case Kind::frozen_set:
+    case dynamic::Kind::set:
+    case dynamic::Kind::frozen_set:
       hasher.length(value.items().size());
       hasher.unordered(value.items(), hash_value);
       break;
-    case Kind::array: hash_elements(hasher, value.elements()); break;
-    case Kind::scalar:
+    case dynamic::Kind::array: hash_elements(hasher, value.elements()); break;
+    case dynamic::Kind::scalar:
       hash_bytes_of(hasher, value.dtype().text());
       hash_bytes_of(hasher, value.as_bytes());
       break;
-    case Kind::dtype: hash_bytes_of(hasher, value.dtype().text()); break;
-    case Kind::date:
-    case Kind::time:
-    case Kind::datetime: hash_bytes_of(hasher, value.to_string()); break;
+    case dynamic::Kind::dtype: hash_bytes_of(hasher, value.dtype().text()); break;
+    case dynamic::Kind::date:
+    case dynamic::Kind::time:
+    case dynamic::Kind::datetime: hash_bytes_of(hasher, value.to_string()); break;
     default:
-      if (kind == Kind::objects) {
+      if (kind == dynamic::Kind::objects) {
         hasher.length(value.shape().size());
         for (std::size_t extent : value.shape()) hasher.length(extent);
       }

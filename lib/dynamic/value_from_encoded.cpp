@@ -10,7 +10,7 @@
 #include "dynamic/schema_types.hpp"
 #include "dynamic/value_node.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 namespace {
 
@@ -343,6 +343,10 @@ Value read_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_n
   return builder.take();
 }
 
+}  // namespace hoist::detail::dynamic
+
+namespace hoist::detail {
+
 Value value_from_encoded(const std::string& schema, std::shared_ptr<const Encoded> encoded) {
   // What the encoder borrowed from the value must outlive it.
   auto own = std::make_shared<Encoded>(*encoded);
@@ -352,13 +356,17 @@ Value value_from_encoded(const std::string& schema, std::shared_ptr<const Encode
     std::memcpy(segment.owner->data(), segment.data, segment.bytes);
     segment.data = segment.owner->data();
   }
-  SharingSource source(*own, nullptr);
+  dynamic::SharingSource source(*own, nullptr);
   Decoder decoder(source);
-  const ParsedSchema parsed(schema);
-  Value value = read_value(parsed.root(), decoder, ~std::uint64_t{0});
+  const dynamic::ParsedSchema parsed(schema);
+  Value value = dynamic::read_value(parsed.root(), decoder, ~std::uint64_t{0});
   decoder.finish();
   return value;
 }
+
+}  // namespace hoist::detail
+
+namespace hoist::detail::dynamic {
 
 std::span<const std::byte> SharingSource::next_meta() {
   if (meta_.empty()) used_up();
@@ -392,4 +400,4 @@ std::shared_ptr<Storage> SharingSource::take_segment(std::size_t bytes, bool wri
                       segment.owner);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

@@ -21,7 +21,7 @@ struct Value::Node {
   Kind kind;
 };
 
-namespace detail {
+namespace detail::dynamic {
 
 using Kind = Value::Kind;
 
@@ -101,5 +101,5 @@ N& mutable_node(const Value& value) {
   return const_cast<N&>(node_as<N>(value));
 }
 
-}  // namespace detail
+}  // namespace detail::dynamic
 }  // namespace hoist

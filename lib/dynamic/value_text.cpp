@@ -14,7 +14,7 @@ namespace hoist {
 
 using namespace detail;
 
-namespace detail {
+namespace detail::dynamic {
 
 /// Decimal digits of a two's complement number, least significant byte first.
 std::string decimal(std::string_view bytes) {
@@ -249,10 +249,10 @@ bool same_unordered(const Range& a, const Range& b, Key key) {
 }
 
 }  // namespace
-}  // namespace detail
+}  // namespace detail::dynamic
 
 std::string Value::to_string(std::size_t most) const {
-  Printer printer(most);
+  dynamic::Printer printer(most);
   printer.print(*this);
   return printer.take();
 }
@@ -306,13 +306,14 @@ bool operator==(const Value& a, const Value& b) {
     case Value::Kind::dict:
       return a.size() == b.size() &&
              (a.entries() == b.entries() ||
-              same_unordered(a.entries(), b.entries(), [](const auto& e) { return e.first; }));
+              dynamic::same_unordered(a.entries(), b.entries(),
+                                      [](const auto& e) { return e.first; }));
     case Value::Kind::set:
     case frozen_set:
-      return a.size() == b.size() &&
-             (a.items() == b.items() ||
-              same_unordered(a.items(), b.items(), [](const Value& v) { return v; }));
-    case array: return same_elements(a.elements(), b.elements());
+      return a.size() == b.size() && (a.items() == b.items() ||
+                                      detail::dynamic::same_unordered(
+                                          a.items(), b.items(), [](const Value& v) { return v; }));
+    case array: return dynamic::same_elements(a.elements(), b.elements());
     case Value::Kind::scalar: return a.dtype() == b.dtype() && a.as_bytes() == b.as_bytes();
     case Value::Kind::dtype: return a.dtype() == b.dtype();
     case date:

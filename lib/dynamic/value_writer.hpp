@@ -16,7 +16,7 @@
 #include "dynamic/schema_parser.hpp"
 #include "dynamic/value_node.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 /// Encodes a Value as one of a given schema; what `encode_as` does.
 class ValueWriter {
@@ -133,4 +133,4 @@ class ValueWriter {
   std::map<std::pair<const Value::Node*, std::string_view>, Object> objects_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

@@ -9,7 +9,7 @@
 
 // Numbers and text: what a single C++ scalar, string or time is made of.
 
-namespace hoist::detail {
+namespace hoist::detail::dynamic {
 
 template <class T>
 void ValueWriter::put_integer(const Node& node, const Value& value, const Number& number) {
@@ -167,4 +167,4 @@ Value ValueWriter::time_count(const Value& value) {
   return Value(std::move(elements));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::dynamic

@@ -39,16 +39,17 @@ Plan plan_for(const std::filesystem::path& path, const Compression& compress) {
 }
 
 /// Other formats are compressed as a whole. A .npz deflates its members itself.
-void plan_foreign(Format format, const Compression& compress, Plan& plan) {
+void plan_foreign(files::Format format, const Compression& compress, Plan& plan) {
   plan.blocks = nullptr;
-  if (format == Format::npz && plan.stream == nullptr) {
+  if (format == files::Format::npz && plan.stream == nullptr) {
     if (!compress.codec().empty() && compress.codec() != "zlib") {
       throw BadArgument("members of a .npz can only be compressed with \"zlib\", not \"" +
                         compress.codec() + "\"");
     }
     if (!compress.is_set() || compress.is_off()) plan.level = 0;
   } else if (compress.is_set() && !compress.is_off() && plan.stream == nullptr) {
-    plan.stream = &find_codec(compress.codec().empty() ? default_codec(format) : compress.codec());
+    plan.stream =
+        &find_codec(compress.codec().empty() ? files::default_codec(format) : compress.codec());
   }
 }
 
@@ -78,18 +79,19 @@ std::string difference(const std::string& file, const std::string& asked) {
 void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call) {
   Plan plan = plan_for(path, options.compress);
-  const auto format = format_for_name(path);
+  const auto format = files::format_for_name(path);
   if (format) plan_foreign(*format, options.compress, plan);
-  AtomicFile file(path);
+  os::AtomicFile file(path);
   std::unique_ptr<ByteSink> stream;
   if (plan.stream != nullptr)
-    stream = plan.stream->compressor(file, plan.level, transfer_threads(options.threads));
+    stream = plan.stream->compressor(file, plan.level, os::transfer_threads(options.threads));
   ByteSink& out = stream ? *stream : file;
   if (format) {
-    dump_foreign(*format, out, stream != nullptr, plan.level, transfer_threads(options.threads),
-                 schema, call);
+    files::dump_foreign(*format, out, stream != nullptr, plan.level,
+                        os::transfer_threads(options.threads), schema, call);
   } else {
-    ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter, options.threads);
+    formats::ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter,
+                                    options.threads);
     Encoder encoder(&writer);
     call.run(call.value, encoder);
     encoder.finish();
@@ -102,8 +104,9 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
 void dump_value(std::ostream& out, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call) {
   const Plan plan = plan_for({}, options.compress);
-  OstreamSink sink(out);
-  ContainerWriter writer(sink, schema, plan.blocks, plan.level, options.filter, options.threads);
+  base::OstreamSink sink(out);
+  formats::ContainerWriter writer(sink, schema, plan.blocks, plan.level, options.filter,
+                                  options.threads);
   Encoder encoder(&writer);
   call.run(call.value, encoder);
   encoder.finish();
@@ -112,9 +115,9 @@ void dump_value(std::ostream& out, const DumpOptions& options, const Schema& sch
 
 namespace {
 
-void read_container(ContainerReader& reader, const std::string& name, const LoadOptions& options,
-                    const Schema& schema, const DecodeCall& call) {
-  const bool untyped = schema.text == untyped_schema && reader.schema() != schema.text;
+void read_container(formats::ContainerReader& reader, const std::string& name,
+                    const LoadOptions& options, const Schema& schema, const DecodeCall& call) {
+  const bool untyped = schema.text == files::untyped_schema && reader.schema() != schema.text;
   if (!untyped && reader.schema() != schema.text) {
     throw WrongType(
         name + " holds a value of type " + reader.schema() +
@@ -122,7 +125,7 @@ void read_container(ContainerReader& reader, const std::string& name, const Load
   }
   try {
     if (untyped) {
-      load_untyped(reader, options, call);
+      files::load_untyped(reader, options, call);
     } else {
       call.run(call.value, reader);
     }
@@ -141,30 +144,30 @@ void read_container(ContainerReader& reader, const std::string& name, const Load
 
 void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
                 const DecodeCall& call) {
-  FileSource file(path);
+  os::FileSource file(path);
   ByteSource* source = &file;
   const auto file_bytes = file.left();
-  FileSource* direct = file_bytes ? &file : nullptr;
+  os::FileSource* direct = file_bytes ? &file : nullptr;
   std::unique_ptr<ByteSource> decompressed;
-  std::optional<PeekedSource> peeked;
-  const auto first = file.peek(PeekedSource::size);
-  if (is_old_joblib(first)) {
-    decompressed = open_old_joblib(file, options.limits, options.threads);
+  std::optional<files::PeekedSource> peeked;
+  const auto first = file.peek(files::PeekedSource::size);
+  if (pickle::is_old_joblib(first)) {
+    decompressed = pickle::open_old_joblib(file, options.limits, options.threads);
   } else if (const Codec* codec = codec_for_content(first)) {
-    decompressed = open_compressed(*codec, file, options.limits, options.threads);
+    decompressed = codecs::open_compressed(*codec, file, options.limits, options.threads);
   }
   if (decompressed) {
     source = &peeked.emplace(*decompressed);
     direct = nullptr;
   }
-  if (const auto format =
-          format_of_content(peeked ? peeked->first() : file.peek(PeekedSource::size))) {
-    load_foreign(*format,
-                 {*source, direct, most_bytes(options, file_bytes), path, quoted(path), options},
-                 schema, call);
+  if (const auto format = files::format_of_content(peeked ? peeked->first()
+                                                          : file.peek(files::PeekedSource::size))) {
+    files::load_foreign(
+        *format, {*source, direct, most_bytes(options, file_bytes), path, quoted(path), options},
+        schema, call);
     return;
   }
-  ContainerReader reader(*source, direct, quoted(path), options);
+  formats::ContainerReader reader(*source, direct, quoted(path), options);
   read_container(reader, quoted(path), options, schema, call);
   reader.expect_end();
 }
@@ -175,28 +178,28 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
   if (options.mmap != MmapMode::none) {
     throw BadArgument("a stream can't be mapped: load without mmap, or from a file by its path");
   }
-  IstreamSource source(in);
-  const auto first = source.peek(PeekedSource::size);
+  base::IstreamSource source(in);
+  const auto first = source.peek(files::PeekedSource::size);
   if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
   const Codec* codec = codec_for_content(first);
-  if (codec != nullptr || is_old_joblib(first)) {
-    const auto decompressed = codec != nullptr
-                                  ? open_compressed(*codec, source, options.limits, options.threads)
-                                  : open_old_joblib(source, options.limits, options.threads);
-    PeekedSource peeked(*decompressed);
-    if (const auto format = format_of_content(peeked.first())) {
-      load_foreign(*format, {peeked, nullptr, options.limits.max_bytes, {}, name, options}, schema,
-                   call);
+  if (codec != nullptr || pickle::is_old_joblib(first)) {
+    const auto decompressed =
+        codec != nullptr ? codecs::open_compressed(*codec, source, options.limits, options.threads)
+                         : pickle::open_old_joblib(source, options.limits, options.threads);
+    files::PeekedSource peeked(*decompressed);
+    if (const auto format = files::format_of_content(peeked.first())) {
+      files::load_foreign(*format, {peeked, nullptr, options.limits.max_bytes, {}, name, options},
+                          schema, call);
       return;
     }
-    ContainerReader reader(peeked, nullptr, name, options);
+    formats::ContainerReader reader(peeked, nullptr, name, options);
     read_container(reader, name, options, schema, call);
     reader.expect_end();
-  } else if (const auto format = format_of_content(first)) {
-    load_foreign(*format, {source, nullptr, options.limits.max_bytes, {}, name, options}, schema,
-                 call);
+  } else if (const auto format = files::format_of_content(first)) {
+    files::load_foreign(*format, {source, nullptr, options.limits.max_bytes, {}, name, options},
+                        schema, call);
   } else {
-    ContainerReader reader(source, nullptr, name, options);
+    formats::ContainerReader reader(source, nullptr, name, options);
     read_container(reader, name, options, schema, call);
   }
 }

@@ -15,7 +15,7 @@
 #include "formats/spool.hpp"
 #include "pickle/pickle.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::files {
 
 namespace {
 
@@ -28,52 +28,54 @@ Value value_of(const Schema& schema, const EncodeCall& call, Encoded& encoded) {
   Encoder encoder;
   call.run(call.value, encoder);
   encoded = encoder.take();
-  SharingSource source(encoded, nullptr);
+  dynamic::SharingSource source(encoded, nullptr);
   Decoder decoder(source);
-  const ParsedSchema parsed(schema.text);
-  Value value = read_value(parsed.root(), decoder, ~std::uint64_t{0});
+  const dynamic::ParsedSchema parsed(schema.text);
+  Value value = dynamic::read_value(parsed.root(), decoder, ~std::uint64_t{0});
   decoder.finish();
   return value;
 }
 
-Value read_archive(const ForeignSource& from, const SchemaNode* wanted) {
+Value read_archive(const ForeignSource& from, const dynamic::SchemaNode* wanted) {
   if (from.options.mmap != MmapMode::none) {
     throw BadArgument(from.name +
                       " is an .npz archive, whose members can't be mapped: load it without "
                       "mmap, or dump each array to a .npy file");
   }
-  if (from.file != nullptr) return read_npz(*from.file, from.name, from.options, wanted);
-  Spool spool(from.in, from.most, from.name);
-  return spool.file() != nullptr ? read_npz(*spool.file(), from.name, from.options, wanted)
-                                 : read_npz(spool.bytes(), from.name, from.options, wanted);
+  if (from.file != nullptr) return formats::read_npz(*from.file, from.name, from.options, wanted);
+  formats::Spool spool(from.in, from.most, from.name);
+  return spool.file() != nullptr
+             ? formats::read_npz(*spool.file(), from.name, from.options, wanted)
+             : formats::read_npz(spool.bytes(), from.name, from.options, wanted);
 }
 
-Input input_of(const ForeignSource& from) {
+formats::Input input_of(const ForeignSource& from) {
   if (from.options.mmap != MmapMode::none && from.file == nullptr) {
     throw BadArgument(from.name +
                       " is compressed (or no regular file) and can't be mapped: load it "
                       "without mmap, or dump it with compress = false");
   }
-  Input input(from.in, from.file, from.name, from.options, from.most);
+  formats::Input input(from.in, from.file, from.name, from.options, from.most);
   input.set_path(from.path);
   return input;
 }
 
-void check_end(Input& input) {
+void check_end(formats::Input& input) {
   if (!input.at_end()) input.damaged("there are bytes behind the end of the value");
 }
 
-Value read_foreign(Format format, const ForeignSource& from, const SchemaNode* wanted) {
+Value read_foreign(Format format, const ForeignSource& from, const dynamic::SchemaNode* wanted) {
   if (format == Format::npz) return read_archive(from, wanted);
-  Input input = input_of(from);
-  Value value = format == Format::npy ? read_npy(input, wanted) : read_pickle(input);
+  formats::Input input = input_of(from);
+  Value value =
+      format == Format::npy ? formats::read_npy(input, wanted) : pickle::read_pickle(input);
   check_end(input);
   return value;
 }
 
 /// What NumPy calls arr_0, arr_1, ... had no names when it was dumped.
-Value without_names(Value value, const SchemaNode& schema) {
-  using SchemaKind = SchemaNode::Kind;
+Value without_names(Value value, const dynamic::SchemaNode& schema) {
+  using SchemaKind = dynamic::SchemaNode::Kind;
   if (schema.kind == SchemaKind::map || schema.kind == SchemaKind::structure) return value;
   std::vector<Value> items;
   for (const auto& [key, part] : value.entries()) {
@@ -83,46 +85,48 @@ Value without_names(Value value, const SchemaNode& schema) {
   const bool several =
       schema.kind == SchemaKind::tuple || schema.kind == SchemaKind::object ||
       ((schema.kind == SchemaKind::list || schema.kind == SchemaKind::fixed_list) &&
-       !element_layout(schema.part(0)));
+       !dynamic::element_layout(schema.part(0)));
   if (several) return Value::tuple(std::move(items));
   return items.size() == 1 ? items[0] : value;
 }
 
 /// Decodes a value, which is given up. `little`: what takes less time, but two times the memory.
-void decode(const SchemaNode& schema, Value value, bool mapped, bool little,
+void decode(const dynamic::SchemaNode& schema, Value value, bool mapped, bool little,
             const DecodeCall& call) {
   if (!little) {
-    return encode_while_reading(
-        [&](EncodeSink& to) { encode_as(schema, std::move(value), mapped, to); },
+    return dynamic::encode_while_reading(
+        [&](EncodeSink& to) { dynamic::encode_as(schema, std::move(value), mapped, to); },
         [&](DecodeSource& from) { call.run(call.value, from); });
   }
-  Encoded encoded = encode_as(schema, value, mapped);
+  Encoded encoded = dynamic::encode_as(schema, value, mapped);
   value = {};  // so that what is copied next has no other owner
-  SharingSource source(encoded, nullptr);
+  dynamic::SharingSource source(encoded, nullptr);
   call.run(call.value, source);
 }
 
 /// In two passes, so that its parts need not be there all at once. `schema`: null for a Value.
-void load_pickle(const ForeignSource& from, const SchemaNode* schema, const DecodeCall& call) {
+void load_pickle(const ForeignSource& from, const dynamic::SchemaNode* schema,
+                 const DecodeCall& call) {
   const bool mapped = from.options.mmap != MmapMode::none;
-  Input input = input_of(from);
+  formats::Input input = input_of(from);
   input.begin_first_pass();
-  auto outline = survey_pickle(input);
+  auto outline = pickle::survey_pickle(input);
   // Here and not in the second pass: what comes out of a source is read by users' code, perhaps.
   if (outline && !input.at_end()) outline.reset();
   const bool little = outline && input.position() < little_bytes;
   input.rewind();
   if (schema == nullptr || !outline || little) {
-    Value value = read_pickle(input, outline ? &*outline : nullptr);
+    Value value = pickle::read_pickle(input, outline ? &*outline : nullptr);
     check_end(input);
     if (schema != nullptr) return decode(*schema, std::move(value), mapped, little, call);
     *static_cast<Value*>(call.value) = std::move(value);
     return;
   }
-  encode_while_reading(
+  dynamic::encode_while_reading(
       [&](EncodeSink& to) {
-        encode_parts_as(*schema, mapped, to,
-                        [&](PartsTaker& taker) { give_pickle(input, *outline, taker); });
+        dynamic::encode_parts_as(*schema, mapped, to, [&](dynamic::PartsTaker& taker) {
+          pickle::give_pickle(input, *outline, taker);
+        });
       },
       [&](DecodeSource& source) { call.run(call.value, source); });
 }
@@ -157,20 +161,21 @@ const char* default_codec(Format format) { return format == Format::pickle ? "zl
 void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsigned threads,
                   const Schema& schema, const EncodeCall& call) {
   if (format == Format::pickle && schema.text != untyped_schema) {
-    const ParsedSchema parsed(schema.text);
-    return read_while_encoding([&](Encoder& encoder) { call.run(call.value, encoder); },
-                               [&](DecodeSource& source) {
-                                 Decoder decoder(source);
-                                 write_pickle(out, parsed.root(), decoder, compressed);
-                                 decoder.finish();
-                               });
+    const dynamic::ParsedSchema parsed(schema.text);
+    return dynamic::read_while_encoding([&](Encoder& encoder) { call.run(call.value, encoder); },
+                                        [&](DecodeSource& source) {
+                                          Decoder decoder(source);
+                                          pickle::write_pickle(out, parsed.root(), decoder,
+                                                               compressed);
+                                          decoder.finish();
+                                        });
   }
   Encoded encoded;
   const Value value = value_of(schema, call, encoded);
   switch (format) {
-    case Format::npy: write_npy(out, value); break;
-    case Format::npz: write_npz(out, value, compressed ? 0 : level, threads); break;
-    case Format::pickle: write_pickle(out, value, compressed); break;
+    case Format::npy: formats::write_npy(out, value); break;
+    case Format::npz: formats::write_npz(out, value, compressed ? 0 : level, threads); break;
+    case Format::pickle: pickle::write_pickle(out, value, compressed); break;
   }
 }
 
@@ -190,7 +195,7 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
       *static_cast<Value*>(call.value) = read_foreign(format, from, nullptr);
       return;
     }
-    const ParsedSchema parsed(schema.text);
+    const dynamic::ParsedSchema parsed(schema.text);
     if (twice) return load_pickle(from, &parsed.root(), call);
     Value value = read_foreign(format, from, &parsed.root());
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
@@ -206,10 +211,11 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
   }
 }
 
-void load_untyped(ContainerReader& reader, const LoadOptions& options, const DecodeCall& call) {
-  const ParsedSchema parsed(reader.schema());
+void load_untyped(formats::ContainerReader& reader, const LoadOptions& options,
+                  const DecodeCall& call) {
+  const dynamic::ParsedSchema parsed(reader.schema());
   Decoder decoder(reader);
-  Value value = read_value(parsed.root(), decoder, options.limits.max_nodes);
+  Value value = dynamic::read_value(parsed.root(), decoder, options.limits.max_nodes);
   decoder.finish();
   *static_cast<Value*>(call.value) = std::move(value);
 }
@@ -226,4 +232,4 @@ std::optional<std::uint64_t> PeekedSource::left() const {
   return more ? std::optional(*more + (end_ - at_)) : std::nullopt;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::files

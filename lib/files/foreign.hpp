@@ -15,7 +15,7 @@
 
 // The formats that are not hoist's own. A value goes to and from them through a Value.
 
-namespace hoist::detail {
+namespace hoist::detail::files {
 
 enum class Format { npy, npz, pickle };
 
@@ -34,8 +34,8 @@ void dump_foreign(Format format, ByteSink& out, bool compressed, int level, unsi
 
 struct ForeignSource {
   ByteSource& in;
-  FileSource* file;    // `in` itself where that is an uncompressed file, else null
-  std::uint64_t most;  // bytes that may come out of a source that does not know its length
+  os::FileSource* file;  // `in` itself where that is an uncompressed file, else null
+  std::uint64_t most;    // bytes that may come out of a source that does not know its length
   const std::filesystem::path& path;
   const std::string& name;
   const LoadOptions& options;
@@ -46,7 +46,8 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
                   const DecodeCall& call);
 
 /// Reads whatever a container holds as a Value, for a caller who knows no type.
-void load_untyped(ContainerReader& reader, const LoadOptions& options, const DecodeCall& call);
+void load_untyped(formats::ContainerReader& reader, const LoadOptions& options,
+                  const DecodeCall& call);
 inline constexpr std::string_view untyped_schema = "value";
 
 /// A source whose first bytes can be looked at.
@@ -67,4 +68,4 @@ class PeekedSource final : public ByteSource {
   std::size_t end_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::files

@@ -23,9 +23,9 @@ std::string text_of(const Shape& shape) {
   return text + ")";
 }
 
-void write_container(AtomicFile& file, const Schema& schema, Shape shape, Order order,
+void write_container(os::AtomicFile& file, const Schema& schema, Shape shape, Order order,
                      std::uint64_t bytes, std::size_t element_bytes) {
-  ContainerWriter writer(file, schema, nullptr, 0);
+  formats::ContainerWriter writer(file, schema, nullptr, 0);
   Encoder encoder;
   traverse_extents(encoder, shape, order);
   writer.emit(encoder.meta(), {});
@@ -40,15 +40,15 @@ void create_array_file(const std::filesystem::path& path, const DType& dtype, co
   const bool replace = mode == MmapMode::write;
   if (!replace && std::filesystem::exists(path)) return;
   if (order == Order::strided) throw BadArgument("open_array: the order must be C or Fortran");
-  auto [base, inner] = flattened(dtype);
+  auto [base, inner] = dynamic::flattened(dtype);
   Shape all = shape;
   all.insert(all.end(), inner.begin(), inner.end());
-  const std::size_t bytes = checked_bytes(base, all);
-  AtomicFile file(path);
+  const std::size_t bytes = dynamic::checked_bytes(base, all);
+  os::AtomicFile file(path);
   if (path.extension() == ".hoist") {
     write_container(file, schema, shape, order, bytes, dtype.itemsize);
   } else {
-    const std::string head = npy_preamble({std::move(base), std::move(all), order});
+    const std::string head = formats::npy_preamble({std::move(base), std::move(all), order});
     file.write(std::as_bytes(std::span(head)));
     file.extend(bytes);
   }

@@ -9,7 +9,7 @@
 #include <Zydis/Zydis.h>
 #endif
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 std::uint32_t DecodedCode::index_of(std::uint64_t address) const {
   const auto found = std::lower_bound(offsets.begin(), offsets.end(), address - begin);
@@ -107,7 +107,7 @@ Branch plain_branch(std::span<const std::byte> bytes) {
 
 class CodeReader {
  public:
-  CodeReader(ElfImage& image, std::uint64_t begin, std::span<const std::byte> bytes)
+  CodeReader(program::ElfImage& image, std::uint64_t begin, std::span<const std::byte> bytes)
       : image_(image), bytes_(bytes) {
     code_.begin = begin;
     code_.end = begin + bytes.size();
@@ -342,33 +342,34 @@ class CodeReader {
   }
 
   bool is_data_address(std::uint64_t value) const {
-    const ElfSection* section = image_.section_at(value);
-    return section != nullptr && section->kind != SectionKind::code;
+    const program::ElfSection* section = image_.section_at(value);
+    return section != nullptr && section->kind != program::SectionKind::code;
   }
 
   /// Whether a number in code linked to a fixed address is one: the start of a function, or data
   /// that is known to be there. Other numbers in the range count as numbers.
   bool is_pointer(std::uint64_t value) {
-    const ElfSection* section = image_.section_at(value);
+    const program::ElfSection* section = image_.section_at(value);
     if (section == nullptr) return image_.object_ending_at(value) != nullptr;
-    if (section->kind == SectionKind::code) {
-      const ElfSymbol* function = image_.function_at(value);
+    if (section->kind == program::SectionKind::code) {
+      const program::ElfSymbol* function = image_.function_at(value);
       return function != nullptr ? function->address == value : plt_slot(image_, value) != 0;
     }
-    if (section->kind == SectionKind::constant || section->kind == SectionKind::metadata)
+    if (section->kind == program::SectionKind::constant ||
+        section->kind == program::SectionKind::metadata)
       return true;
-    const ElfSymbol* object = image_.object_at(value);
-    return (object != nullptr && value - object->address <= max_pointer_offset) ||
+    const program::ElfSymbol* object = image_.object_at(value);
+    return (object != nullptr && value - object->address <= program::max_pointer_offset) ||
            image_.object_ending_at(value) != nullptr;
   }
 
-  ElfImage& image_;
+  program::ElfImage& image_;
   std::span<const std::byte> bytes_;
   ZydisDecoder decoder_;
   ZydisDecoder full_;
   ZydisDecodedInstruction instruction_;
   DecodedCode code_;
-  ByteStream stream_;
+  base::ByteStream stream_;
   std::vector<Jump> jumps_;
   std::size_t at_ = 0;
   std::size_t start_ = 0;
@@ -381,16 +382,16 @@ class CodeReader {
 
 bool can_decode() { return true; }
 
-DecodedCode decode_code(ElfImage& image, std::uint64_t begin, std::uint64_t end) {
+DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end) {
   const auto bytes = image.bytes(begin, end - begin);
   return CodeReader(image, begin, bytes).read();
 }
 
-std::uint64_t plt_slot(const ElfImage& image, std::uint64_t address) {
+std::uint64_t plt_slot(const program::ElfImage& image, std::uint64_t address) {
   ZydisDecoder decoder;
   ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-  const ElfSection* section = image.section_at(address);
-  if (section == nullptr || section->kind != SectionKind::code) return 0;
+  const program::ElfSection* section = image.section_at(address);
+  if (section == nullptr || section->kind != program::SectionKind::code) return 0;
   auto bytes = image.bytes(address, std::min<std::uint64_t>(16, section->end() - address));
   while (!bytes.empty()) {
     ZydisDecoderContext context;
@@ -422,4 +423,4 @@ std::uint64_t plt_slot(const ElfImage& /*image*/, std::uint64_t /*address*/) { r
 
 #endif
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

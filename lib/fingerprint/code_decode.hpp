@@ -9,7 +9,7 @@
 #include "base/byte_stream.hpp"
 #include "program/elf_image.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 /// How an instruction uses an address it contains.
 enum class RefUse : std::uint8_t {
@@ -56,9 +56,9 @@ bool can_decode();
 
 /// Decodes [begin, end) of the image; what can't be decoded is taken as plain bytes up to the end.
 /// Empty code if the range isn't in the file.
-DecodedCode decode_code(ElfImage& image, std::uint64_t begin, std::uint64_t end);
+DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end);
 
 /// If there is a PLT entry at address: the GOT slot it jumps through; otherwise 0.
-std::uint64_t plt_slot(const ElfImage& image, std::uint64_t address);
+std::uint64_t plt_slot(const program::ElfImage& image, std::uint64_t address);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

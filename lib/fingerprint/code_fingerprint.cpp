@@ -14,7 +14,7 @@
 
 namespace hoist {
 
-namespace detail {
+namespace detail::fingerprint {
 
 namespace {
 
@@ -35,7 +35,7 @@ struct Fingerprints {
   // again can't keep a fork out.
   std::mutex turn;
   std::mutex mutex;
-  ModuleMap modules;
+  program::ModuleMap modules;
   std::unordered_map<Key, CodeFingerprint, KeyHash> known;
   std::unordered_map<const void*, CodeSymbol> symbols;
 
@@ -91,15 +91,23 @@ CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
   return place->second;
 }
 
+}  // namespace detail::fingerprint
+
+namespace detail {
+
 CodeReport explain_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
-  Fingerprints& all = fingerprints();
+  fingerprint::Fingerprints& all = fingerprint::fingerprints();
   const auto lock = all.lock();
   all.refresh();
-  CodeWalk walk(all.modules, check);
+  fingerprint::CodeWalk walk(all.modules, check);
   walk.run(function);
   return walk.report(true);
 }
+
+}  // namespace detail
+
+namespace detail::fingerprint {
 
 CodeSymbol code_symbol(const void* function) {
   Fingerprints& all = fingerprints();
@@ -107,13 +115,13 @@ CodeSymbol code_symbol(const void* function) {
   all.refresh();
   const auto [place, is_new] = all.symbols.try_emplace(function);
   CodeSymbol& symbol = place->second;
-  const Location location = is_new ? all.modules.locate(function) : Location{};
+  const program::Location location = is_new ? all.modules.locate(function) : program::Location{};
   if (location.module == nullptr) return symbol;
-  Module& module = *location.module;
+  program::Module& module = *location.module;
   symbol.module = module.file_name();
-  ElfImage* const image = module.image();
+  program::ElfImage* const image = module.image();
   if (image != nullptr) {
-    const ElfSymbol* const found = image->function_at(location.address);
+    const program::ElfSymbol* const found = image->function_at(location.address);
     if (found != nullptr && found->address == location.address)
       symbol.name = image->name_of(*found);
     symbol.scope = symbol_scope(module.path, location.address, symbol.name);
@@ -128,7 +136,7 @@ CodeSymbol code_symbol(const void* function) {
   return symbol;
 }
 
-}  // namespace detail
+}  // namespace detail::fingerprint
 
 std::string CodeReport::text() const {
   const auto word = [](CodeNode::Kind kind) {

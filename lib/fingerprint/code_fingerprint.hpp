@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 /// What stands for a function's code in a cache key.
 struct CodeFingerprint {
@@ -20,6 +20,10 @@ struct CodeFingerprint {
 /// Thread-safe; computed once per process, function and check (about 5 us per function reached, and
 /// once per module about 0.1 us per symbol).
 CodeFingerprint fingerprint_code(const void* function, CodeCheck check);
+
+}  // namespace hoist::detail::fingerprint
+
+namespace hoist::detail {
 
 /// The same digest with the list of what it covers. Not cached.
 CodeReport explain_code(const void* function, CodeCheck check);

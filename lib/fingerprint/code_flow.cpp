@@ -8,7 +8,7 @@
 #include <Zydis/Zydis.h>
 #endif
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 #if defined(__x86_64__)
 
@@ -74,7 +74,7 @@ Place slot_of(const ZydisDecodedOperand& operand) {
 
 class Tracer {
  public:
-  Tracer(const ElfImage& image, const DecodedCode& code) : image_(image), code_(code) {
+  Tracer(const program::ElfImage& image, const DecodedCode& code) : image_(image), code_(code) {
     ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
   }
 
@@ -225,7 +225,7 @@ class Tracer {
     return false;
   }
 
-  const ElfImage& image_;
+  const program::ElfImage& image_;
   const DecodedCode& code_;
   ZydisDecoder decoder_;
   std::set<std::pair<std::size_t, Place>> seen_;
@@ -234,13 +234,14 @@ class Tracer {
 
 }  // namespace
 
-bool is_only_compared(const ElfImage& image, const DecodedCode& code, const CodeRef& ref) {
+bool is_only_compared(const program::ElfImage& image, const DecodedCode& code, const CodeRef& ref) {
   if (ref.use == RefUse::compare) return true;
   if (ref.use != RefUse::address) return false;
   return Tracer(image, code).only_compared(ref.instruction);
 }
 
-bool is_relative_table(const ElfImage& image, const DecodedCode& code, const CodeRef& ref) {
+bool is_relative_table(const program::ElfImage& image, const DecodedCode& code,
+                       const CodeRef& ref) {
   if (ref.use != RefUse::address) return false;
   const Tracer tracer(image, code);
   Decoded decoded;
@@ -287,4 +288,4 @@ bool is_relative_table(const ElfImage&, const DecodedCode&, const CodeRef&) { re
 
 #endif
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

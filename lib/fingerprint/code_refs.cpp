@@ -8,16 +8,17 @@
 #include "fingerprint/unwind_tables.hpp"
 #include "program/symbol_names.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 namespace {
 
-bool is_data(const ElfSection* section) {
-  return section != nullptr && section->kind != SectionKind::code;
+bool is_data(const program::ElfSection* section) {
+  return section != nullptr && section->kind != program::SectionKind::code;
 }
 
-bool is_writable(const ElfSection& section) {
-  return section.kind == SectionKind::variable || section.kind == SectionKind::zero;
+bool is_writable(const program::ElfSection& section) {
+  return section.kind == program::SectionKind::variable ||
+         section.kind == program::SectionKind::zero;
 }
 
 /// Compilers fold a constant index into the address of a table, so that an address somewhat before
@@ -28,17 +29,17 @@ constexpr std::uint64_t reach_of_address = 16;
 
 }  // namespace
 
-bool CodeWalk::is_followed(Module& module) const {
-  return module.origin == ModuleOrigin::user && module.is_walkable();
+bool CodeWalk::is_followed(program::Module& module) const {
+  return module.origin == program::ModuleOrigin::user && module.is_walkable();
 }
 
-CodeWalk::Edge CodeWalk::code_edge(Module& module, std::uint64_t address) {
+CodeWalk::Edge CodeWalk::code_edge(program::Module& module, std::uint64_t address) {
   if (!is_followed(module)) return {external(&module, {}, address), 0};
-  ElfImage& image = *module.image();
-  const ElfSection* section = image.section_at(address);
+  program::ElfImage& image = *module.image();
+  const program::ElfSection* section = image.section_at(address);
   // A weak function that nobody defines is called at address zero.
-  if (section == nullptr || section->kind != SectionKind::code) return {};
-  const ElfSymbol* symbol = image.function_at(address);
+  if (section == nullptr || section->kind != program::SectionKind::code) return {};
+  const program::ElfSymbol* symbol = image.function_at(address);
   if (symbol == nullptr) {
     if (const std::uint64_t slot = plt_slot(image, address)) return slot_edge(module, slot);
   }
@@ -57,7 +58,7 @@ CodeWalk::Edge CodeWalk::code_edge(Module& module, std::uint64_t address) {
       end = frame->end;
     } else if (symbol != nullptr) {
       end = section->end();
-      const ElfSymbol* after = image.function_after(begin);
+      const program::ElfSymbol* after = image.function_after(begin);
       if (after != nullptr) end = std::min(end, after->address);
     } else {
       return {external(&module, {}, address), 0};
@@ -68,9 +69,11 @@ CodeWalk::Edge CodeWalk::code_edge(Module& module, std::uint64_t address) {
   }
   // The function asked about is always entered.
   if (!nodes_.empty()) {
-    const bool own_part = is_split_part(name) && base_name(name) == base_name(start_name_);
+    const bool own_part =
+        program::is_split_part(name) && program::base_name(name) == program::base_name(start_name_);
     const bool by_name = check_ == CodeCheck::function && name != start_name_ && !own_part;
-    if (!name.empty() && (by_name || (is_hoist_entity(name) && name != start_name_ && !own_part))) {
+    if (!name.empty() &&
+        (by_name || (program::is_hoist_entity(name) && name != start_name_ && !own_part))) {
       return {external(&module, name, address), 0};
     }
   }
@@ -79,30 +82,31 @@ CodeWalk::Edge CodeWalk::code_edge(Module& module, std::uint64_t address) {
   return {node, address - begin};
 }
 
-CodeWalk::Edge CodeWalk::slot_edge(Module& module, std::uint64_t slot) {
+CodeWalk::Edge CodeWalk::slot_edge(program::Module& module, std::uint64_t slot) {
   return target_edge(module, modules_.slot(module, slot));
 }
 
-CodeWalk::Edge CodeWalk::target_edge(Module& /*module*/, const SlotTarget& target) {
+CodeWalk::Edge CodeWalk::target_edge(program::Module& /*module*/,
+                                     const program::SlotTarget& target) {
   switch (target.kind) {
-    case SlotTarget::Kind::location: break;
-    case SlotTarget::Kind::tls:
+    case program::SlotTarget::Kind::location: break;
+    case program::SlotTarget::Kind::tls:
       if (target.location.module == nullptr) return {external(nullptr, target.name, 0), 0};
       return tls_edge(*target.location.module, target.location.address);
-    case SlotTarget::Kind::undefined: return {external(nullptr, target.name, 0), 0};
-    case SlotTarget::Kind::none: return {};
+    case program::SlotTarget::Kind::undefined: return {external(nullptr, target.name, 0), 0};
+    case program::SlotTarget::Kind::none: return {};
   }
-  Module& owner = *target.location.module;
-  if (!target.name.empty() && (!is_followed(owner) || is_hoist_entity(target.name))) {
+  program::Module& owner = *target.location.module;
+  if (!target.name.empty() && (!is_followed(owner) || program::is_hoist_entity(target.name))) {
     return {external(&owner, target.name, target.location.address), 0};
   }
   return pointer_edge(owner, target.location.address);
 }
 
-CodeWalk::Edge CodeWalk::tls_edge(Module& module, std::uint64_t offset) {
+CodeWalk::Edge CodeWalk::tls_edge(program::Module& module, std::uint64_t offset) {
   if (!is_followed(module)) return {external(&module, {}, offset), 0};
-  ElfImage& image = *module.image();
-  const ElfSymbol* symbol = image.tls_at(offset);
+  program::ElfImage& image = *module.image();
+  const program::ElfSymbol* symbol = image.tls_at(offset);
   if (symbol == nullptr) return {external(nullptr, "(thread-local)", 0), 0};
   const std::uint64_t base = image.tls_image_address();
   const std::uint32_t node =
@@ -112,54 +116,56 @@ CodeWalk::Edge CodeWalk::tls_edge(Module& module, std::uint64_t offset) {
 }
 
 /// Where a pointer found in data leads.
-CodeWalk::Edge CodeWalk::pointer_edge(Module& module, std::uint64_t address) {
+CodeWalk::Edge CodeWalk::pointer_edge(program::Module& module, std::uint64_t address) {
   if (!is_followed(module)) return {external(&module, {}, address), 0};
-  ElfImage& image = *module.image();
-  const ElfSection* section = image.section_at(address);
-  if (section != nullptr && section->kind == SectionKind::code) return code_edge(module, address);
-  if (section != nullptr && section->kind == SectionKind::metadata) {
+  program::ElfImage& image = *module.image();
+  const program::ElfSection* section = image.section_at(address);
+  if (section != nullptr && section->kind == program::SectionKind::code)
+    return code_edge(module, address);
+  if (section != nullptr && section->kind == program::SectionKind::metadata) {
     return {external(nullptr, section->name, 0), 0};
   }
-  if (const ElfSymbol* symbol = image.object_at(address)) {
+  if (const program::ElfSymbol* symbol = image.object_at(address)) {
     return object_edge(module, *symbol, address);
   }
-  if (section != nullptr && section->kind == SectionKind::constant && section->has_content) {
+  if (section != nullptr && section->kind == program::SectionKind::constant &&
+      section->has_content) {
     return unnamed_edge(module, address, Shape::unnamed, no_node);
   }
-  if (const ElfSymbol* symbol = image.object_ending_at(address)) {
+  if (const program::ElfSymbol* symbol = image.object_ending_at(address)) {
     return object_edge(module, *symbol, address);
   }
   return {external(nullptr, "(unnamed variable)", 0), 0};
 }
 
-CodeWalk::Edge CodeWalk::object_edge(Module& module, const ElfSymbol& symbol,
+CodeWalk::Edge CodeWalk::object_edge(program::Module& module, const program::ElfSymbol& symbol,
                                      std::uint64_t address) {
-  ElfImage& image = *module.image();
+  program::ElfImage& image = *module.image();
   const std::string_view name = image.name_of(symbol);
   const std::uint64_t offset = address - symbol.address;
-  const bool vtable = is_vtable(name);
-  if (is_hoist_entity(name) || (vtable && check_ == CodeCheck::function)) {
+  const bool vtable = program::is_vtable(name);
+  if (program::is_hoist_entity(name) || (vtable && check_ == CodeCheck::function)) {
     return {external(&module, name, address), offset};
   }
   const auto relocations = image.relocations(symbol.address, symbol.address + 1);
   // A variable of a shared object that the linker gave a place in the program (R_X86_64_COPY).
   if (!relocations.empty() && relocations.front().symbol != 0 &&
-      modules_.target(module, relocations.front()).kind == SlotTarget::Kind::none) {
+      modules_.target(module, relocations.front()).kind == program::SlotTarget::Kind::none) {
     const std::string_view copied = image.dynamic_symbol(relocations.front().symbol).name;
-    const Location source = modules_.copy_source(module, copied);
+    const program::Location source = modules_.copy_source(module, copied);
     if (source.module == nullptr || !is_followed(*source.module)) {
       return {external(source.module, copied, source.address), offset};
     }
     return pointer_edge(*source.module, source.address + offset);
   }
-  const ElfSection* section = image.section_at(symbol.address);
+  const program::ElfSection* section = image.section_at(symbol.address);
   CodeNode::Kind kind = CodeNode::Kind::constant;
   if (vtable) kind = CodeNode::Kind::vtable;
   if (section != nullptr && is_writable(*section)) kind = CodeNode::Kind::variable;
   return {add_node({&module, symbol.address, Shape::symbol}, kind, name, symbol.end()), offset};
 }
 
-CodeWalk::Edge CodeWalk::unnamed_edge(Module& module, std::uint64_t address, Shape shape,
+CodeWalk::Edge CodeWalk::unnamed_edge(program::Module& module, std::uint64_t address, Shape shape,
                                       std::uint32_t owner) {
   const std::size_t known = nodes_.size();
   const std::uint32_t node =
@@ -171,16 +177,17 @@ CodeWalk::Edge CodeWalk::unnamed_edge(Module& module, std::uint64_t address, Sha
 /// Collects what the function mentions before any of it is resolved: whether an address is the end
 /// of an array can't be told without knowing the others.
 void CodeWalk::note_objects(Function& function) {
-  ElfImage& image = *function.module->image();
+  program::ElfImage& image = *function.module->image();
   for (const CodeRef& ref : function.code->refs) {
     if (ref.use == RefUse::branch || ref.use == RefUse::tls) continue;
-    const ElfSymbol* symbol = image.object_at(ref.target);
+    const program::ElfSymbol* symbol = image.object_at(ref.target);
     if (symbol != nullptr) {
       function.objects.insert(symbol->address);
       continue;
     }
-    const ElfSection* section = image.section_at(ref.target);
-    if (ref.use == RefUse::access || section == nullptr || section->kind != SectionKind::constant) {
+    const program::ElfSection* section = image.section_at(ref.target);
+    if (ref.use == RefUse::access || section == nullptr ||
+        section->kind != program::SectionKind::constant) {
       continue;
     }
     if (is_only_compared(image, *function.code, ref)) {
@@ -192,10 +199,10 @@ void CodeWalk::note_objects(Function& function) {
   std::sort(function.unnamed.begin(), function.unnamed.end());
 }
 
-void CodeWalk::resolve(Function& function, const CodeRef& ref, ByteStream& stream,
+void CodeWalk::resolve(Function& function, const CodeRef& ref, base::ByteStream& stream,
                        std::vector<Edge>& edges) {
-  Module& module = *function.module;
-  ElfImage& image = *module.image();
+  program::Module& module = *function.module;
+  program::ElfImage& image = *module.image();
   if (ref.use == RefUse::branch) {
     edges.push_back(code_edge(module, ref.target));
     return;
@@ -204,13 +211,13 @@ void CodeWalk::resolve(Function& function, const CodeRef& ref, ByteStream& strea
     edges.push_back(tls_edge(module, ref.target));
     return;
   }
-  const ElfSection* section = image.section_at(ref.target);
-  if (section != nullptr && section->kind == SectionKind::got) {
+  const program::ElfSection* section = image.section_at(ref.target);
+  if (section != nullptr && section->kind == program::SectionKind::got) {
     edges.push_back(slot_edge(module, ref.target));
-  } else if (section != nullptr && section->kind == SectionKind::code) {
+  } else if (section != nullptr && section->kind == program::SectionKind::code) {
     edges.push_back(code_edge(module, ref.target));
   } else if (ref.use == RefUse::access && section != nullptr &&
-             section->kind == SectionKind::constant && section->has_content &&
+             section->kind == program::SectionKind::constant && section->has_content &&
              ref.size <= section->end() - ref.target) {
     // Just these bytes count, not what else is in the table.
     put_content(module, ref.target, ref.target + ref.size, stream, edges);
@@ -220,14 +227,14 @@ void CodeWalk::resolve(Function& function, const CodeRef& ref, ByteStream& strea
 }
 
 /// An address of data that is taken, or used with an index: any of what lies there may be meant.
-void CodeWalk::resolve_address(Function& function, const CodeRef& ref, ByteStream& stream,
+void CodeWalk::resolve_address(Function& function, const CodeRef& ref, base::ByteStream& stream,
                                std::vector<Edge>& edges) {
-  Module& module = *function.module;
-  ElfImage& image = *module.image();
+  program::Module& module = *function.module;
+  program::ElfImage& image = *module.image();
   const std::uint64_t address = ref.target;
-  const ElfSection* section = image.section_at(address);
-  const ElfSymbol* symbol = image.object_at(address);
-  const ElfSymbol* before = image.object_ending_at(address);
+  const program::ElfSection* section = image.section_at(address);
+  const program::ElfSymbol* symbol = image.object_at(address);
+  const program::ElfSymbol* before = image.object_ending_at(address);
 
   // One past the last element of an array is where something unrelated starts.
   if (before != nullptr && function.objects.contains(before->address) &&
@@ -240,12 +247,12 @@ void CodeWalk::resolve_address(Function& function, const CodeRef& ref, ByteStrea
   if (before != nullptr && count != 0 && count <= before->size) {
     edges.push_back(object_edge(module, *before, address));
   }
-  if (symbol == nullptr &&
-      (section == nullptr || section->kind != SectionKind::constant || !section->has_content)) {
+  if (symbol == nullptr && (section == nullptr || section->kind != program::SectionKind::constant ||
+                            !section->has_content)) {
     edges.push_back(pointer_edge(module, address));
     return;
   }
-  const bool relative = section->kind == SectionKind::constant && address % 4 == 0 &&
+  const bool relative = section->kind == program::SectionKind::constant && address % 4 == 0 &&
                         is_relative_table(image, *function.code, ref);
   if (relative) {
     edges.push_back(unnamed_edge(module, address, Shape::relative, function.node));
@@ -263,11 +270,11 @@ void CodeWalk::resolve_address(Function& function, const CodeRef& ref, ByteStrea
     edges.push_back(unnamed_edge(module, address, Shape::unnamed, function.node));
   }
 
-  const bool interior =
-      symbol != nullptr && address != symbol->address && !is_vtable(image.name_of(*symbol));
+  const bool interior = symbol != nullptr && address != symbol->address &&
+                        !program::is_vtable(image.name_of(*symbol));
   const bool padding = symbol == nullptr && is_data(section);
   if (!interior && !padding) return;
-  const ElfSymbol* after = image.object_after(address);
+  const program::ElfSymbol* after = image.object_after(address);
   if (after == nullptr || after->address >= section->end()) return;
   const std::uint64_t distance = after->address - address;
   const std::uint64_t reach =
@@ -283,4 +290,4 @@ void CodeWalk::resolve_address(Function& function, const CodeRef& ref, ByteStrea
   edges.push_back(object_edge(module, *after, after->address));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

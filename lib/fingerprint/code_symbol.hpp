@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 /// What the symbol table says of a function.
 struct CodeSymbol {
@@ -24,4 +24,4 @@ CodeSymbol code_symbol(const void* function);
 /// `name` is empty.
 std::string symbol_scope(const std::string& path, std::uint64_t address, std::string& name);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

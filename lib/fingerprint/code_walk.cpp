@@ -7,7 +7,7 @@
 #include "fingerprint/unwind_tables.hpp"
 #include "program/symbol_names.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 namespace {
 
@@ -53,25 +53,25 @@ bool CodeWalk::Node::starts_instruction(std::uint64_t address) const {
 }
 
 void CodeWalk::run(const void* start) {
-  const Location location = modules_.locate(start);
+  const program::Location location = modules_.locate(start);
   if (location.module == nullptr) {
     give_up(nullptr, "the function's code belongs to no file");
     return;
   }
-  Module& module = *location.module;
+  program::Module& module = *location.module;
   const std::string file(module.is_main ? "the program" : module.file_name());
   if (!can_decode()) {
     give_up(&module, "this processor's code can't be read: the build-id of " + file +
                          " stands for the function");
     return;
   }
-  if (module.origin != ModuleOrigin::user) {
+  if (module.origin != program::ModuleOrigin::user) {
     note_ = "the function belongs to the system library " + file + ": it counts by name";
   } else if (!module.is_walkable()) {
     give_up(&module, file + " has no symbol table (stripped?) or its file has changed: its " +
                          "build-id stands for the function");
     return;
-  } else if (const ElfSymbol* symbol = module.image()->function_at(location.address)) {
+  } else if (const program::ElfSymbol* symbol = module.image()->function_at(location.address)) {
     start_name_ = module.image()->name_of(*symbol);
   }
   const Edge edge = code_edge(module, location.address);
@@ -84,11 +84,11 @@ void CodeWalk::run(const void* start) {
   if (exact_) finish();
 }
 
-void CodeWalk::give_up(Module* module, std::string_view reason) {
+void CodeWalk::give_up(program::Module* module, std::string_view reason) {
   exact_ = false;
   note_ = reason;
   nodes_.clear();
-  ByteStream stream;
+  base::ByteStream stream;
   stream.put(format);
   stream.put(module != nullptr ? module->identity() : std::string());
   digest_ = stream.digest();
@@ -116,9 +116,10 @@ std::uint32_t CodeWalk::add_node(const Key& key, CodeNode::Kind kind, std::strin
 
 /// A node for what isn't followed. Its name is all there is to it, with the file it comes from and,
 /// unless that is the run time or hoist itself, which build of that.
-std::uint32_t CodeWalk::external(Module* module, std::string_view name, std::uint64_t address) {
-  std::string identity(base_name(name));
-  Module* owner = is_hoist_entity(name) ? nullptr : module;
+std::uint32_t CodeWalk::external(program::Module* module, std::string_view name,
+                                 std::uint64_t address) {
+  std::string identity(program::base_name(name));
+  program::Module* owner = program::is_hoist_entity(name) ? nullptr : module;
   CodeNode::Kind kind = CodeNode::Kind::external;
   if (owner != nullptr) {
     if (identity.empty() && owner->image() != nullptr) {
@@ -127,10 +128,10 @@ std::uint32_t CodeWalk::external(Module* module, std::string_view name, std::uin
     if (identity.empty()) kind = CodeNode::Kind::module;
     identity += '@';
     if (!owner->is_main) identity += owner->file_name();
-    if (owner->origin != ModuleOrigin::runtime && check_ == CodeCheck::callees) {
+    if (owner->origin != program::ModuleOrigin::runtime && check_ == CodeCheck::callees) {
       identity += '@' + owner->identity();
     }
-    if (owner->origin == ModuleOrigin::user && !owner->is_walkable() && note_.empty()) {
+    if (owner->origin == program::ModuleOrigin::user && !owner->is_walkable() && note_.empty()) {
       note_ = std::string(owner->file_name()) +
               " has no symbol table: its build-id stands for what is used of it";
     }
@@ -143,7 +144,7 @@ std::uint32_t CodeWalk::external(Module* module, std::string_view name, std::uin
   node.module = module;
   node.name = identity;
   node.visited = true;
-  ByteStream stream;
+  base::ByteStream stream;
   stream.put(identity);
   node.digest = stream.digest();
   return place->second;
@@ -192,7 +193,7 @@ void CodeWalk::visit_function(std::uint32_t index) {
   function.code = &code;
   note_objects(function);
 
-  ByteStream stream;
+  base::ByteStream stream;
   std::vector<Edge> edges;
   stream.put(code.digest);
   for (const CodeRef& ref : code.refs) resolve(function, ref, stream, edges);
@@ -201,8 +202,9 @@ void CodeWalk::visit_function(std::uint32_t index) {
   node.digest = stream.digest();
 }
 
-void CodeWalk::visit_handlers(Function& function, ByteStream& stream, std::vector<Edge>& edges) {
-  Module& module = *function.module;
+void CodeWalk::visit_handlers(Function& function, base::ByteStream& stream,
+                              std::vector<Edge>& edges) {
+  program::Module& module = *function.module;
   const auto frame = find_frame(*module.image(), function.code->begin);
   if (!frame || frame->handlers == 0) return;
   for (const CaughtType& type :
@@ -218,7 +220,7 @@ void CodeWalk::visit_handlers(Function& function, ByteStream& stream, std::vecto
 }
 
 void CodeWalk::finish() {
-  ByteStream stream;
+  base::ByteStream stream;
   stream.put(format);
   for (const Node& node : nodes_) {
     stream.put8(static_cast<std::uint8_t>(node.kind));
@@ -246,11 +248,11 @@ CodeNode CodeWalk::describe(const Node& node) const {
   switch (node.kind) {
     case CodeNode::Kind::module: result.name = node.name; break;
     case CodeNode::Kind::external:
-      result.name = demangled(node.name.substr(0, node.name.find('@')));
+      result.name = program::demangled(node.name.substr(0, node.name.find('@')));
       break;
     default:
       if (!node.name.empty()) {
-        result.name = demangled(node.name);
+        result.name = program::demangled(node.name);
       } else if (node.kind == CodeNode::Kind::function) {
         result.name = "(unnamed function)";
       } else if (node.module != nullptr) {
@@ -271,4 +273,4 @@ CodeReport CodeWalk::report(bool with_nodes) const {
   return report;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

@@ -16,7 +16,7 @@
 #include "fingerprint/code_decode.hpp"
 #include "program/module_map.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 /// Walks everything that a function reaches and digests it.
 ///
@@ -26,7 +26,7 @@ namespace hoist::detail {
 /// node's digest and the numbers its edges lead to) is independent of where anything lies.
 class CodeWalk {
  public:
-  CodeWalk(ModuleMap& modules, CodeCheck check) : modules_(modules), check_(check) {}
+  CodeWalk(program::ModuleMap& modules, CodeCheck check) : modules_(modules), check_(check) {}
 
   /// Walks from the function at `start`. Call once.
   void run(const void* start);
@@ -56,7 +56,7 @@ class CodeWalk {
     Shape shape = Shape::symbol;
     bool visited = false;
     bool jumps_indirectly = false;
-    Module* module = nullptr;
+    program::Module* module = nullptr;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
     std::string name;               ///< of the symbol, or what identifies an external
@@ -70,7 +70,7 @@ class CodeWalk {
   };
 
   struct Key {
-    Module* module = nullptr;
+    program::Module* module = nullptr;
     std::uint64_t address = 0;
     Shape shape = Shape::symbol;
     friend bool operator==(const Key&, const Key&) = default;
@@ -85,7 +85,7 @@ class CodeWalk {
   /// What is needed while the references of one function are resolved.
   struct Function {
     std::uint32_t node = no_node;
-    Module* module = nullptr;
+    program::Module* module = nullptr;
     const DecodedCode* code = nullptr;
     std::unordered_set<std::uint64_t> objects;  ///< data symbols it mentions, by address
     std::vector<std::uint64_t> unnamed;         ///< other data it takes the address of, sorted
@@ -94,39 +94,41 @@ class CodeWalk {
   // code_walk.cpp: the graph.
   void drain();
   void finish();
-  void give_up(Module* module, std::string_view reason);
+  void give_up(program::Module* module, std::string_view reason);
   std::uint32_t add_node(const Key& key, CodeNode::Kind kind, std::string_view name,
                          std::uint64_t end);
-  std::uint32_t external(Module* module, std::string_view name, std::uint64_t address);
+  std::uint32_t external(program::Module* module, std::string_view name, std::uint64_t address);
   void visit_function(std::uint32_t index);
-  void visit_handlers(Function& function, ByteStream& stream, std::vector<Edge>& edges);
+  void visit_handlers(Function& function, base::ByteStream& stream, std::vector<Edge>& edges);
   CodeNode describe(const Node& node) const;
 
   // code_refs.cpp: from an address to a node.
-  bool is_followed(Module& module) const;
-  Edge code_edge(Module& module, std::uint64_t address);
-  Edge slot_edge(Module& module, std::uint64_t slot);
-  Edge target_edge(Module& module, const SlotTarget& target);
-  Edge pointer_edge(Module& module, std::uint64_t address);
-  Edge object_edge(Module& module, const ElfSymbol& symbol, std::uint64_t address);
-  Edge unnamed_edge(Module& module, std::uint64_t address, Shape shape, std::uint32_t owner);
-  Edge tls_edge(Module& module, std::uint64_t offset);
+  bool is_followed(program::Module& module) const;
+  Edge code_edge(program::Module& module, std::uint64_t address);
+  Edge slot_edge(program::Module& module, std::uint64_t slot);
+  Edge target_edge(program::Module& module, const program::SlotTarget& target);
+  Edge pointer_edge(program::Module& module, std::uint64_t address);
+  Edge object_edge(program::Module& module, const program::ElfSymbol& symbol,
+                   std::uint64_t address);
+  Edge unnamed_edge(program::Module& module, std::uint64_t address, Shape shape,
+                    std::uint32_t owner);
+  Edge tls_edge(program::Module& module, std::uint64_t offset);
   void note_objects(Function& function);
-  void resolve(Function& function, const CodeRef& ref, ByteStream& stream,
+  void resolve(Function& function, const CodeRef& ref, base::ByteStream& stream,
                std::vector<Edge>& edges);
-  void resolve_address(Function& function, const CodeRef& ref, ByteStream& stream,
+  void resolve_address(Function& function, const CodeRef& ref, base::ByteStream& stream,
                        std::vector<Edge>& edges);
 
   // data_walk.cpp: what data contain.
-  void put_content(Module& module, std::uint64_t begin, std::uint64_t end, ByteStream& stream,
-                   std::vector<Edge>& edges);
+  void put_content(program::Module& module, std::uint64_t begin, std::uint64_t end,
+                   base::ByteStream& stream, std::vector<Edge>& edges);
   void visit_object(std::uint32_t index);
   void bound_unnamed();
   void visit_unnamed(std::uint32_t index);
-  bool put_jump_table(const Node& node, ByteStream& stream, std::vector<Edge>& edges);
-  void put_relative_table(const Node& node, ByteStream& stream, std::vector<Edge>& edges);
+  bool put_jump_table(const Node& node, base::ByteStream& stream, std::vector<Edge>& edges);
+  void put_relative_table(const Node& node, base::ByteStream& stream, std::vector<Edge>& edges);
 
-  ModuleMap& modules_;
+  program::ModuleMap& modules_;
   CodeCheck check_;
   // A deque: nodes stay where they are while others are added.
   std::deque<Node> nodes_;
@@ -134,7 +136,7 @@ class CodeWalk {
   std::unordered_map<std::string, std::uint32_t> externals_;
   std::vector<std::uint32_t> unbounded_;  ///< unnamed data, extent not known yet
   /// Addresses that don't bound unnamed data, per module.
-  std::unordered_map<const Module*, std::unordered_set<std::uint64_t>> not_bounds_;
+  std::unordered_map<const program::Module*, std::unordered_set<std::uint64_t>> not_bounds_;
   std::string start_name_;
   std::uint64_t code_bytes_ = 0;
   Digest digest_;
@@ -142,4 +144,4 @@ class CodeWalk {
   std::string note_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

@@ -8,23 +8,23 @@
 #include "fingerprint/text_bytes.hpp"
 #include "program/symbol_names.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 namespace {
 
 /// Whether a number in data linked to a fixed address is an address: of a place in a function (a
 /// jump table's), of constants, or in a variable. Other numbers count as they are.
-bool is_pointer(ElfImage& image, std::uint64_t value) {
-  const ElfSection* section = image.section_at(value);
+bool is_pointer(program::ElfImage& image, std::uint64_t value) {
+  const program::ElfSection* section = image.section_at(value);
   if (section == nullptr) return false;
   switch (section->kind) {
-    case SectionKind::code:
+    case program::SectionKind::code:
       return image.function_at(value) != nullptr || plt_slot(image, value) != 0;
-    case SectionKind::constant:
-    case SectionKind::metadata: return true;
+    case program::SectionKind::constant:
+    case program::SectionKind::metadata: return true;
     default: {
-      const ElfSymbol* symbol = image.object_at(value);
-      return symbol != nullptr && value - symbol->address <= max_pointer_offset;
+      const program::ElfSymbol* symbol = image.object_at(value);
+      return symbol != nullptr && value - symbol->address <= program::max_pointer_offset;
     }
   }
 }
@@ -32,19 +32,19 @@ bool is_pointer(ElfImage& image, std::uint64_t value) {
 }  // namespace
 
 /// Puts the content of [begin, end) with its pointers blanked, and an edge for each of these.
-void CodeWalk::put_content(Module& module, std::uint64_t begin, std::uint64_t end,
-                           ByteStream& stream, std::vector<Edge>& edges) {
-  ElfImage& image = *module.image();
+void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::uint64_t end,
+                           base::ByteStream& stream, std::vector<Edge>& edges) {
+  program::ElfImage& image = *module.image();
   const auto bytes = image.bytes(begin, end - begin);
   if (bytes.empty()) return;
   const auto relocations = image.relocations(begin, end);
   if (relocations.empty() && image.is_relocatable()) {
-    stream.put(digest_of(bytes));
+    stream.put(base::digest_of(bytes));
     return;
   }
   const std::size_t start = stream.size();
   stream.put(bytes);
-  for (const ElfRelocation& relocation : relocations) {
+  for (const program::ElfRelocation& relocation : relocations) {
     const std::uint64_t at = relocation.offset - begin;
     stream.blank(start + at, std::min<std::uint64_t>(8, bytes.size() - at));
     stream.put64(at);
@@ -65,16 +65,16 @@ void CodeWalk::put_content(Module& module, std::uint64_t begin, std::uint64_t en
 
 void CodeWalk::visit_object(std::uint32_t index) {
   Node& node = nodes_[index];
-  ByteStream stream;
+  base::ByteStream stream;
   std::vector<Edge> edges;
   if (node.kind == CodeNode::Kind::variable) {
     // Which variable it is counts, and what it starts with; what it holds now depends on the run.
-    stream.put(base_name(node.name));
+    stream.put(program::base_name(node.name));
     stream.put64(node.end - node.begin);
   }
   // Thread-local variables that start as zero have no place of their own.
-  const ElfSection* section = node.module->image()->section_at(node.begin);
-  const bool in_image = section != nullptr && section->kind == SectionKind::tls;
+  const program::ElfSection* section = node.module->image()->section_at(node.begin);
+  const bool in_image = section != nullptr && section->kind == program::SectionKind::tls;
   if (node.shape != Shape::tls || in_image) {
     put_content(*node.module, node.begin, node.end, stream, edges);
   }
@@ -86,22 +86,22 @@ void CodeWalk::visit_object(std::uint32_t index) {
 void CodeWalk::bound_unnamed() {
   std::vector<std::uint32_t> batch;
   batch.swap(unbounded_);
-  std::vector<Module*> modules;
+  std::vector<program::Module*> modules;
   for (const std::uint32_t index : batch) {
-    Module* module = nodes_[index].module;
+    program::Module* module = nodes_[index].module;
     if (std::find(modules.begin(), modules.end(), module) == modules.end()) {
       modules.push_back(module);
     }
   }
-  for (Module* module : modules) {
-    ElfImage& image = *module->image();
+  for (program::Module* module : modules) {
+    program::ElfImage& image = *module->image();
     std::vector<DataWindow> windows;
     for (const std::uint32_t index : batch) {
       const Node& node = nodes_[index];
       if (node.module != module) continue;
       std::uint64_t end = image.section_at(node.begin)->end();
-      const ElfSymbol* covering = image.object_at(node.begin);
-      const ElfSymbol* after = image.object_after(node.begin);
+      const program::ElfSymbol* covering = image.object_at(node.begin);
+      const program::ElfSymbol* after = image.object_after(node.begin);
       if (covering != nullptr) {
         end = std::min(end, covering->end());
       } else if (after != nullptr) {
@@ -130,12 +130,12 @@ void CodeWalk::bound_unnamed() {
 void CodeWalk::visit_unnamed(std::uint32_t index) {
   Node& node = nodes_[index];
   node.visited = true;
-  ElfImage& image = *node.module->image();
-  ByteStream stream;
+  program::ElfImage& image = *node.module->image();
+  base::ByteStream stream;
   std::vector<Edge> edges;
   stream.put8(static_cast<std::uint8_t>(node.shape));
   if (node.shape == Shape::text) {
-    const ElfSection* section = image.section_at(node.begin);
+    const program::ElfSection* section = image.section_at(node.begin);
     node.end = end_of_text(image, node.begin, section->end());
   }
   if (node.shape == Shape::relative) {
@@ -164,12 +164,13 @@ void CodeWalk::visit_unnamed(std::uint32_t index) {
 
 /// If the data are a table of 32-bit distances to places in the function that mentions it: puts
 /// these as edges. The distances themselves depend on where code and data lie.
-bool CodeWalk::put_jump_table(const Node& node, ByteStream& stream, std::vector<Edge>& edges) {
+bool CodeWalk::put_jump_table(const Node& node, base::ByteStream& stream,
+                              std::vector<Edge>& edges) {
   if (node.owner == no_node || node.begin % 4 != 0) return false;
   const Node& owner = nodes_[node.owner];
   if (!owner.jumps_indirectly) return false;
-  Module& module = *node.module;
-  ElfImage& image = *module.image();
+  program::Module& module = *node.module;
+  program::ElfImage& image = *module.image();
   std::uint32_t count = 0;
   for (std::uint64_t at = node.begin; at + 4 <= node.end; at += 4) {
     const auto entry = image.int32(at);
@@ -177,9 +178,9 @@ bool CodeWalk::put_jump_table(const Node& node, ByteStream& stream, std::vector<
     const std::uint64_t target = node.begin + static_cast<std::uint64_t>(std::int64_t{*entry});
     if (!owner.starts_instruction(target)) {
       // A case that is never expected may be in the function's cold part.
-      const ElfSymbol* symbol = image.function_at(target);
-      if (symbol == nullptr || !is_split_part(image.name_of(*symbol)) ||
-          base_name(image.name_of(*symbol)) != base_name(owner.name)) {
+      const program::ElfSymbol* symbol = image.function_at(target);
+      if (symbol == nullptr || !program::is_split_part(image.name_of(*symbol)) ||
+          program::base_name(image.name_of(*symbol)) != program::base_name(owner.name)) {
         break;
       }
     }
@@ -193,19 +194,20 @@ bool CodeWalk::put_jump_table(const Node& node, ByteStream& stream, std::vector<
 
 /// A table of 32-bit distances to anything: jump targets, or strings and functions that clang puts
 /// instead of pointers.
-void CodeWalk::put_relative_table(const Node& node, ByteStream& stream, std::vector<Edge>& edges) {
+void CodeWalk::put_relative_table(const Node& node, base::ByteStream& stream,
+                                  std::vector<Edge>& edges) {
   if (put_jump_table(node, stream, edges)) return;
-  Module& module = *node.module;
-  ElfImage& image = *module.image();
+  program::Module& module = *node.module;
+  program::ElfImage& image = *module.image();
   std::uint32_t count = 0;
   for (std::uint64_t at = node.begin; at + 4 <= node.end; at += 4) {
     const auto entry = image.int32(at);
     // Zero would be the table itself: padding.
     if (!entry || *entry == 0) break;
     const std::uint64_t target = node.begin + static_cast<std::uint64_t>(std::int64_t{*entry});
-    const ElfSection* section = image.section_at(target);
+    const program::ElfSection* section = image.section_at(target);
     if (section == nullptr) break;
-    if (section->kind == SectionKind::constant && image.object_at(target) == nullptr) {
+    if (section->kind == program::SectionKind::constant && image.object_at(target) == nullptr) {
       // Nothing else need refer to what is next to a text, so that its own end has to do.
       const bool text = end_of_text(image, target, section->end()) != target;
       edges.push_back(unnamed_edge(module, target, text ? Shape::text : Shape::unnamed, no_node));
@@ -217,4 +219,4 @@ void CodeWalk::put_relative_table(const Node& node, ByteStream& stream, std::vec
   stream.put32(count);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

@@ -11,7 +11,7 @@
 #include "fingerprint/code_decode.hpp"
 #include "fingerprint/text_bytes.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 namespace {
 
@@ -26,7 +26,7 @@ std::uint32_t load32(const std::byte* at) {
 
 class Scan {
  public:
-  Scan(ElfImage& image, std::span<DataWindow> windows,
+  Scan(program::ElfImage& image, std::span<DataWindow> windows,
        const std::unordered_set<std::uint64_t>& ignored)
       : image_(image), windows_(windows), ignored_(ignored) {}
 
@@ -36,15 +36,15 @@ class Scan {
     }
     low_ = windows_.front().begin;
     for (const DataWindow& window : windows_) high_ = std::max(high_, window.end);
-    for (const ElfSection& section : image_.sections()) {
-      if (section.kind == SectionKind::code) {
+    for (const program::ElfSection& section : image_.sections()) {
+      if (section.kind == program::SectionKind::code) {
         scan_code(section);
         scan_relative_tables(section);
       } else if (!image_.is_relocatable() && section.has_content) {
         scan_pointers(section);
       }
     }
-    for (const ElfRelocation& relocation : image_.relocations()) {
+    for (const program::ElfRelocation& relocation : image_.relocations()) {
       if (relocation.type == R_X86_64_RELATIVE) cut(static_cast<std::uint64_t>(relocation.addend));
     }
   }
@@ -72,7 +72,7 @@ class Scan {
 
   /// Looks at every position for a number that, as distance from there or as absolute address, is
   /// in a window. Blocks without one, nearly all, are passed over a few instructions per byte.
-  void scan_code(const ElfSection& section) {
+  void scan_code(const program::ElfSection& section) {
     const auto bytes = image_.bytes(section.address, section.size);
     constexpr std::size_t lanes = 16;
     constexpr std::size_t block = lanes * sizeof(std::uint32_t);
@@ -101,7 +101,8 @@ class Scan {
     for (; at + 4 <= bytes.size(); ++at) consider(section, bytes, at);
   }
 
-  void consider(const ElfSection& section, std::span<const std::byte> bytes, std::size_t at) {
+  void consider(const program::ElfSection& section, std::span<const std::byte> bytes,
+                std::size_t at) {
     const std::uint32_t value = load32(bytes.data() + at);
     const auto byte_before = [&](std::size_t distance) {
       return at >= distance ? std::to_integer<unsigned>(bytes[at - distance]) : 0u;
@@ -130,7 +131,7 @@ class Scan {
   /// clang makes tables of pointers to texts into tables of distances, so that only these refer to
   /// the texts. Wherever the address of something is taken that looks like such a table, its texts
   /// are bounds.
-  void scan_relative_tables(const ElfSection& section) {
+  void scan_relative_tables(const program::ElfSection& section) {
     const auto bytes = image_.bytes(section.address, section.size);
     std::size_t at = 1;
     while (at + 6 <= bytes.size()) {
@@ -157,7 +158,7 @@ class Scan {
       const std::uint64_t text = table + static_cast<std::uint64_t>(std::int64_t{*entry});
       // A text starts where another thing ends, and isn't empty: a table of small numbers would
       // seem to refer to what is in or after it.
-      const ElfSection* section = image_.section_at(text);
+      const program::ElfSection* section = image_.section_at(text);
       const auto around = image_.bytes(text - 1, 2);
       if (section == nullptr || around.empty() || around[0] != std::byte{} ||
           around[1] == std::byte{} || end_of_text(image_, text, section->end()) == text) {
@@ -175,7 +176,7 @@ class Scan {
 
   /// Takes all references of the function that covers address.
   void read_function_at(std::uint64_t address) {
-    const ElfSymbol* function = image_.function_at(address);
+    const program::ElfSymbol* function = image_.function_at(address);
     if (function == nullptr || function->size == 0) return;
     if (!read_.insert(function->address).second) return;
     for (const CodeRef& ref : decode_code(image_, function->address, function->end()).refs) {
@@ -183,7 +184,7 @@ class Scan {
     }
   }
 
-  void scan_pointers(const ElfSection& section) {
+  void scan_pointers(const program::ElfSection& section) {
     const auto bytes = image_.bytes(section.address, section.size);
     for (std::size_t at = (8 - section.address % 8) % 8; at + 8 <= bytes.size(); at += 8) {
       std::uint64_t value;
@@ -192,7 +193,7 @@ class Scan {
     }
   }
 
-  ElfImage& image_;
+  program::ElfImage& image_;
   std::span<DataWindow> windows_;
   const std::unordered_set<std::uint64_t>& ignored_;
   std::uint64_t low_ = 0;
@@ -204,9 +205,9 @@ class Scan {
 
 }  // namespace
 
-void narrow_windows(ElfImage& image, std::span<DataWindow> windows,
+void narrow_windows(program::ElfImage& image, std::span<DataWindow> windows,
                     const std::unordered_set<std::uint64_t>& ignored) {
   if (!windows.empty()) Scan(image, windows, ignored).run();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

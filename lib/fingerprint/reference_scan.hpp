@@ -7,7 +7,7 @@
 
 #include "program/elf_image.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 /// Where data without a symbol may extend: from `begin`, which something refers to, up to `end`.
 struct DataWindow {
@@ -22,7 +22,7 @@ struct DataWindow {
 /// `windows` are sorted by begin. Addresses in `ignored` don't bound anything (they are known to be
 /// ends of arrays, or to lie inside them). Cost: one pass over the module's code, about 0.3 ms per
 /// MiB, whatever the number of windows.
-void narrow_windows(ElfImage& image, std::span<DataWindow> windows,
+void narrow_windows(program::ElfImage& image, std::span<DataWindow> windows,
                     const std::unordered_set<std::uint64_t>& ignored);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

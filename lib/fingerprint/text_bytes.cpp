@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 namespace {
 
@@ -23,7 +23,8 @@ std::size_t character(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-std::uint64_t end_of_text(const ElfImage& image, std::uint64_t address, std::uint64_t limit) {
+std::uint64_t end_of_text(const program::ElfImage& image, std::uint64_t address,
+                          std::uint64_t limit) {
   const auto bytes = image.bytes(address, limit - address);
   for (std::size_t i = 0; i < bytes.size();) {
     if (bytes[i] == std::byte{}) return address + i + 1;
@@ -44,4 +45,4 @@ bool is_text(std::span<const std::byte> bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{}; });
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 namespace {
 
@@ -20,7 +20,7 @@ constexpr std::uint8_t relative_to_index = 0x30;
 /// everything is zero and ok() false.
 class Cursor {
  public:
-  Cursor(const ElfImage& image, std::uint64_t at) : image_(image), at_(at) {}
+  Cursor(const program::ElfImage& image, std::uint64_t at) : image_(image), at_(at) {}
 
   std::uint64_t at() const { return at_; }
   bool ok() const { return ok_; }
@@ -94,7 +94,7 @@ class Cursor {
   }
 
  private:
-  const ElfImage& image_;
+  const program::ElfImage& image_;
   std::uint64_t at_;
   bool ok_ = true;
 };
@@ -116,7 +116,7 @@ struct CommonEntry {
   bool augmented = false;
 };
 
-std::optional<CommonEntry> read_common(const ElfImage& image, std::uint64_t address) {
+std::optional<CommonEntry> read_common(const program::ElfImage& image, std::uint64_t address) {
   Cursor cursor(image, address);
   const auto length = cursor.fixed<std::uint32_t>();
   if (length == 0 || length == 0xffffffff || cursor.fixed<std::uint32_t>() != 0)
@@ -149,7 +149,7 @@ std::optional<CommonEntry> read_common(const ElfImage& image, std::uint64_t addr
   return cursor.ok() ? std::optional(common) : std::nullopt;
 }
 
-std::optional<FrameEntry> read_frame(const ElfImage& image, std::uint64_t address) {
+std::optional<FrameEntry> read_frame(const program::ElfImage& image, std::uint64_t address) {
   Cursor cursor(image, address);
   const auto length = cursor.fixed<std::uint32_t>();
   if (length == 0 || length == 0xffffffff) return std::nullopt;
@@ -171,8 +171,8 @@ std::optional<FrameEntry> read_frame(const ElfImage& image, std::uint64_t addres
 }
 
 /// Where the entry for address is, by the linker's index; 0 for none, nothing without an index.
-std::optional<std::uint64_t> find_by_header(const ElfImage& image, std::uint64_t address) {
-  const ElfSection* index = image.frame_header();
+std::optional<std::uint64_t> find_by_header(const program::ElfImage& image, std::uint64_t address) {
+  const program::ElfSection* index = image.frame_header();
   if (index == nullptr) return std::nullopt;
   Cursor cursor(image, index->address);
   const auto version = cursor.fixed<std::uint8_t>();
@@ -200,11 +200,11 @@ std::optional<std::uint64_t> find_by_header(const ElfImage& image, std::uint64_t
 }
 
 /// The same by reading all of .eh_frame, once.
-std::uint64_t find_by_reading(ElfImage& image, std::uint64_t address) {
+std::uint64_t find_by_reading(program::ElfImage& image, std::uint64_t address) {
   auto& index = image.frame_index();
   if (!index) {
     index.emplace();
-    const ElfSection* section = image.section_named(".eh_frame");
+    const program::ElfSection* section = image.section_named(".eh_frame");
     if (section != nullptr && section->has_content) {
       for (std::uint64_t at = section->address; at < section->end();) {
         const auto length = static_cast<std::uint32_t>(image.int32(at).value_or(0));
@@ -224,7 +224,7 @@ std::uint64_t find_by_reading(ElfImage& image, std::uint64_t address) {
 
 }  // namespace
 
-std::optional<FrameEntry> find_frame(ElfImage& image, std::uint64_t address) {
+std::optional<FrameEntry> find_frame(program::ElfImage& image, std::uint64_t address) {
   auto place = find_by_header(image, address);
   if (!place) place = find_by_reading(image, address);
   if (*place == 0) return std::nullopt;
@@ -233,8 +233,8 @@ std::optional<FrameEntry> find_frame(ElfImage& image, std::uint64_t address) {
   return frame;
 }
 
-std::vector<CaughtType> put_handlers(const ElfImage& image, std::uint64_t handlers,
-                                     const DecodedCode& code, ByteStream& stream) {
+std::vector<CaughtType> put_handlers(const program::ElfImage& image, std::uint64_t handlers,
+                                     const DecodedCode& code, base::ByteStream& stream) {
   Cursor cursor(image, handlers);
   const auto start_encoding = cursor.fixed<std::uint8_t>();
   const std::uint64_t start =
@@ -286,4 +286,4 @@ std::vector<CaughtType> put_handlers(const ElfImage& image, std::uint64_t handle
   return caught;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

@@ -9,7 +9,7 @@
 #include "fingerprint/code_decode.hpp"
 #include "program/elf_image.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::fingerprint {
 
 /// What the exception tables (.eh_frame) say about a function.
 struct FrameEntry {
@@ -20,7 +20,7 @@ struct FrameEntry {
 
 /// The entry whose range contains address. Found through the index that linkers write
 /// (.eh_frame_hdr), or, where there is none (static executables), one made on first use.
-std::optional<FrameEntry> find_frame(ElfImage& image, std::uint64_t address);
+std::optional<FrameEntry> find_frame(program::ElfImage& image, std::uint64_t address);
 
 /// A type that a handler catches: the address of its type information, or of a slot with that.
 struct CaughtType {
@@ -31,7 +31,7 @@ struct CaughtType {
 /// Puts the function's handler table into the stream: which instructions are covered by which
 /// handler, and for which of the types returned, in order of mention. Addresses become instruction
 /// numbers; the types are left to the caller. Nothing is put for a table that can't be read.
-std::vector<CaughtType> put_handlers(const ElfImage& image, std::uint64_t handlers,
-                                     const DecodedCode& code, ByteStream& stream);
+std::vector<CaughtType> put_handlers(const program::ElfImage& image, std::uint64_t handlers,
+                                     const DecodedCode& code, base::ByteStream& stream);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::fingerprint

@@ -9,7 +9,7 @@
 #include "base/checksum.hpp"
 #include "codecs/shuffle.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -51,13 +51,13 @@ void add_piece(PackedBlock& out, std::span<const std::byte> piece) {
 void pack_shuffled(const BlockMethod& method, std::span<const std::byte> block, PackedBlock& out) {
   const std::size_t n = block.size() / method.width;
   out.planes.resize(n * method.width);
-  shuffle(block.data(), n, method.width, out.planes.data());
+  codecs::shuffle(block.data(), n, method.width, out.planes.data());
   const auto plane = [&](std::size_t k) {
     return std::span<const std::byte>(out.planes).subspan(k * n, n);
   };
   unsigned raw = 0;
   for (std::size_t k = 0; k < method.width; ++k) {
-    if (method.level <= max_guessing_level && looks_random(plane(k))) {
+    if (method.level <= max_guessing_level && codecs::looks_random(plane(k))) {
       raw |= 1U << k;
       add_piece(out, plane(k));
     }
@@ -95,7 +95,7 @@ void unpack_shuffled(const BlockMethod& method, std::span<const std::byte> store
   const auto raw = std::to_integer<unsigned>(stored.front());
   stored = stored.subspan(1);
   std::size_t raw_planes = 0;
-  for (std::size_t k = 0; k < max_shuffle_width; ++k) {
+  for (std::size_t k = 0; k < codecs::max_shuffle_width; ++k) {
     if ((raw >> k & 1) == 0) continue;
     if (k >= method.width) throw DamagedData("a block names planes that it can't have");
     ++raw_planes;
@@ -111,7 +111,7 @@ void unpack_shuffled(const BlockMethod& method, std::span<const std::byte> store
   } else if (!packed.empty()) {
     throw DamagedData("a block is too long");
   }
-  Planes planes{};
+  codecs::Planes planes{};
   const std::byte* next_raw = stored.data() + packed.size();
   const std::byte* next_packed = mine.planes.data();
   for (std::size_t k = 0; k < method.width; ++k) {
@@ -119,7 +119,7 @@ void unpack_shuffled(const BlockMethod& method, std::span<const std::byte> store
     planes[k] = next;
     next += n;
   }
-  unshuffle(planes, n, method.width, block.data());
+  codecs::unshuffle(planes, n, method.width, block.data());
   if (tail > 0) std::memcpy(block.data() + n * method.width, next_raw, tail);
 }
 
@@ -136,7 +136,7 @@ std::size_t choose_width(const BlockMethod& method, Filter filter, std::size_t e
   if (filter == Filter::none) return 0;
   // Complex numbers of doubles, and pairs of them: the parts count.
   const std::size_t width = element_bytes == 16 ? 8 : element_bytes;
-  if (width < 2 || width > max_shuffle_width || data.size() < 16 * width) return 0;
+  if (width < 2 || width > codecs::max_shuffle_width || data.size() < 16 * width) return 0;
   if (filter == Filter::shuffle) return width;
   BlockMethod plain = method;
   plain.width = 0;
@@ -164,7 +164,7 @@ std::size_t PackedBlock::size() const {
 void pack_block(const BlockMethod& method, std::span<const std::byte> block, PackedBlock& out) {
   BlockHead head{};
   head.bytes = static_cast<std::uint32_t>(block.size());
-  head.checksum = checksum(block.data(), block.size());
+  head.checksum = base::checksum(block.data(), block.size());
   out.front.resize(sizeof head);
   out.pieces.clear();
   if (method.width != 0) {
@@ -193,9 +193,9 @@ void unpack_block(const BlockMethod& method, const BlockHead& head,
   } else {
     method.codec->decompress_block(stored, block);
   }
-  if (head.checksum != checksum(block.data(), block.size())) {
+  if (head.checksum != base::checksum(block.data(), block.size())) {
     throw DamagedData("the content of a block is changed");
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 inline constexpr std::size_t block_bytes = std::size_t{1} << 20;
 
@@ -50,4 +50,4 @@ void pack_block(const BlockMethod& method, std::span<const std::byte> block, Pac
 void unpack_block(const BlockMethod& method, const BlockHead& head,
                   std::span<const std::byte> stored, std::span<std::byte> block);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

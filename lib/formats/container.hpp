@@ -17,7 +17,7 @@
 
 // The hoist container, byte by byte: docs/formats/container.md.
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 inline constexpr std::string_view container_magic = "\x89HOIST\r\n";
 inline constexpr std::size_t container_align = 64;
@@ -58,7 +58,7 @@ class ContainerWriter final : public EncodeSink {
 
   void emit(std::span<const std::byte> meta, std::span<Segment> segments) override;
   /// An open segment of zeros that take no room on the disk yet; `file` is what is written to.
-  void emit_open(AtomicFile& file, std::uint64_t bytes, std::uint32_t element_bytes);
+  void emit_open(os::AtomicFile& file, std::uint64_t bytes, std::uint32_t element_bytes);
   void finish();
 
  private:
@@ -81,8 +81,9 @@ class ContainerWriter final : public EncodeSink {
 class ContainerReader final : public DecodeSource {
  public:
   /// `file` is the source itself where that is an uncompressed file, else null.
-  ContainerReader(ByteSource& in, FileSource* file, std::string name, const LoadOptions& options);
-  ContainerReader(ByteSource& in, FileSource* file, std::string name, MmapMode mmap)
+  ContainerReader(ByteSource& in, os::FileSource* file, std::string name,
+                  const LoadOptions& options);
+  ContainerReader(ByteSource& in, os::FileSource* file, std::string name, MmapMode mmap)
       : ContainerReader(in, file, std::move(name), LoadOptions{.mmap = mmap}) {}
 
   const std::string& schema() const noexcept { return schema_; }
@@ -111,7 +112,7 @@ class ContainerReader final : public DecodeSource {
   [[noreturn]] void damaged(const std::string& what) const;
 
   ByteSource& in_;
-  FileSource* file_;
+  os::FileSource* file_;
   std::string name_;
   LoadOptions options_;
   const Codec* codec_ = nullptr;
@@ -125,4 +126,4 @@ class ContainerReader final : public DecodeSource {
   std::vector<std::byte> meta_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -12,7 +12,7 @@
 #include "os/file_mapping.hpp"
 #include "os/run_parallel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -31,7 +31,7 @@ constexpr std::uint64_t granted_ratio = 1100;
 
 }  // namespace
 
-ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string name,
+ContainerReader::ContainerReader(ByteSource& in, os::FileSource* file, std::string name,
                                  const LoadOptions& options)
     : in_(in), file_(file), name_(std::move(name)), options_(options) {
   ContainerHeader header{};
@@ -39,7 +39,7 @@ ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string n
   if (std::string_view(header.magic, sizeof header.magic) != container_magic) {
     damaged("it does not begin as one");
   }
-  if (header.checksum != checksum(&header, offsetof(ContainerHeader, checksum))) {
+  if (header.checksum != base::checksum(&header, offsetof(ContainerHeader, checksum))) {
     damaged("its header is changed");
   }
   if (header.version != 1) {
@@ -51,7 +51,7 @@ ContainerReader::ContainerReader(ByteSource& in, FileSource* file, std::string n
   if (header.schema_bytes > max_schema_bytes) damaged("its schema has an impossible size");
   schema_.resize(header.schema_bytes);
   get(schema_.data(), schema_.size());
-  if (header.schema_checksum != checksum(schema_.data(), schema_.size())) {
+  if (header.schema_checksum != base::checksum(schema_.data(), schema_.size())) {
     damaged("its schema is changed");
   }
   if (options_.mmap != MmapMode::none && (codec_ != nullptr || file_ == nullptr)) {
@@ -82,10 +82,11 @@ const RecordHead& ContainerReader::head() {
     get(&head_, sizeof head_);
     open_ = head_.kind == RecordKind::open_segment && codec_ == nullptr;
     if (open_) head_.kind = RecordKind::segment;
-    if (head_.checksum != checksum(&head_, offsetof(RecordHead, checksum))) {
+    if (head_.checksum != base::checksum(&head_, offsetof(RecordHead, checksum))) {
       damaged("a record's head is changed");
     }
-    if (head_.width > max_shuffle_width || head_.width == 1) damaged("a record's head is wrong");
+    if (head_.width > codecs::max_shuffle_width || head_.width == 1)
+      damaged("a record's head is wrong");
     if (head_.kind != RecordKind::end) ++records_;
     has_head_ = true;
   }
@@ -150,8 +151,8 @@ std::shared_ptr<Storage> ContainerReader::take_segment(std::size_t bytes, bool w
 /// whoever loads it after that, even after the death of this process, knows.
 void ContainerReader::open_segment() {
   if (open_) return;
-  const Fd writing = reopen_for_writing(file_->fd(), file_->path());
-  write_at(writing.get(), std::as_bytes(std::span(&open_mark, 1)), head_at_, file_->path());
+  const os::Fd writing = os::reopen_for_writing(file_->fd(), file_->path());
+  os::write_at(writing.get(), std::as_bytes(std::span(&open_mark, 1)), head_at_, file_->path());
   open_ = true;
 }
 
@@ -159,7 +160,7 @@ void ContainerReader::open_segment() {
 bool ContainerReader::is_open() const {
   if (open_ || file_ == nullptr) return open_;
   std::byte kind{};
-  return read_at(file_->fd(), &kind, 1, head_at_, file_->path()) == 1 &&
+  return os::read_at(file_->fd(), &kind, 1, head_at_, file_->path()) == 1 &&
          kind == std::byte{static_cast<std::uint8_t>(RecordKind::open_segment)};
 }
 
@@ -172,7 +173,7 @@ std::shared_ptr<Storage> ContainerReader::map(std::size_t bytes, bool writable) 
   if (options_.mmap == MmapMode::read_write || options_.mmap == MmapMode::write) open_segment();
   has_head_ = false;
   skip_padding();
-  auto storage = map_file(file_->path(), file_->fd(), position_, bytes, options_.mmap);
+  auto storage = os::map_file(file_->path(), file_->fd(), position_, bytes, options_.mmap);
   const std::uint64_t passed = bytes + sizeof(std::uint64_t);  // the checksum is not looked at
   file_->skip(passed);
   position_ += passed;
@@ -196,30 +197,30 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
   if (file_ != nullptr && n >= parallel_from) {
     const std::uint64_t start = file_->position();
     // Several blocks in a row for a thread: no two are then at one huge page, which is zero at first.
-    run_parallel((blocks + run_blocks - 1) / run_blocks, transfer_threads(options_.threads),
-                 [&](std::size_t run) {
-                   const std::size_t end = std::min(blocks, (run + 1) * run_blocks);
-                   for (std::size_t i = run * run_blocks; i < end; ++i) {
-                     const auto block = block_at(i);
-                     if (read_at(file_->fd(), block.data(), block.size(), start + i * block_bytes,
-                                 file_->path()) != block.size()) {
-                       damaged("it is cut short");
-                     }
-                     sums[i] = checksum(block.data(), block.size());
-                   }
-                 });
+    os::run_parallel((blocks + run_blocks - 1) / run_blocks, os::transfer_threads(options_.threads),
+                     [&](std::size_t run) {
+                       const std::size_t end = std::min(blocks, (run + 1) * run_blocks);
+                       for (std::size_t i = run * run_blocks; i < end; ++i) {
+                         const auto block = block_at(i);
+                         if (os::read_at(file_->fd(), block.data(), block.size(),
+                                         start + i * block_bytes, file_->path()) != block.size()) {
+                           damaged("it is cut short");
+                         }
+                         sums[i] = base::checksum(block.data(), block.size());
+                       }
+                     });
     file_->skip(n);
     position_ += n;
   } else {
     for (std::size_t i = 0; i < blocks; ++i) {
       const auto block = block_at(i);
       get(block.data(), block.size());
-      sums[i] = checksum(block.data(), block.size());
+      sums[i] = base::checksum(block.data(), block.size());
     }
   }
   std::uint64_t stored = 0;
   get(&stored, sizeof stored);
-  if (stored != checksum(sums.data(), sums.size() * sizeof(std::uint64_t)) && !is_open()) {
+  if (stored != base::checksum(sums.data(), sums.size() * sizeof(std::uint64_t)) && !is_open()) {
     damaged("its content is changed");
   }
 }
@@ -231,8 +232,8 @@ void ContainerReader::compressed(std::byte* to, std::size_t n, std::size_t width
     std::vector<std::byte> stored;
     std::span<std::byte> block;
   };
-  const unsigned threads = n <= block_bytes ? 1 : transfer_threads(options_.threads);
-  std::vector<Slot> slots(n <= block_bytes ? 1 : ordered_slots(threads));
+  const unsigned threads = n <= block_bytes ? 1 : os::transfer_threads(options_.threads);
+  std::vector<Slot> slots(n <= block_bytes ? 1 : base::ordered_slots(threads));
   std::span<std::byte> left(to, n);
   const auto start = [&](std::size_t i) {
     if (left.empty()) return false;
@@ -248,12 +249,13 @@ void ContainerReader::compressed(std::byte* to, std::size_t n, std::size_t width
     get(slot.stored.data(), slot.stored.size());
     return true;
   };
-  run_ordered(threads, {.start = start,
-                        .work =
-                            [&](std::size_t i) {
-                              unpack_block(method, slots[i].head, slots[i].stored, slots[i].block);
-                            },
-                        .finish = [](std::size_t) {}});
+  base::run_ordered(threads, {.start = start,
+                              .work =
+                                  [&](std::size_t i) {
+                                    unpack_block(method, slots[i].head, slots[i].stored,
+                                                 slots[i].block);
+                                  },
+                              .finish = [](std::size_t) {}});
 }
 
 void ContainerReader::finish() {
@@ -265,4 +267,4 @@ void ContainerReader::expect_end() {
   if (in_.read(&beyond, 1) != 0) damaged("there are bytes behind its end");
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -12,7 +12,7 @@
 #include "formats/container.hpp"
 #include "os/run_parallel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -36,8 +36,8 @@ ContainerWriter::ContainerWriter(ByteSink& out, const Schema& schema, const Code
     std::memcpy(header.codec, name.data(), name.size());
   }
   header.schema_bytes = schema.text.size();
-  header.schema_checksum = checksum(schema.text.data(), schema.text.size());
-  header.checksum = checksum(&header, offsetof(ContainerHeader, checksum));
+  header.schema_checksum = base::checksum(schema.text.data(), schema.text.size());
+  header.checksum = base::checksum(&header, offsetof(ContainerHeader, checksum));
   put(&header, sizeof header);
   put(schema.text.data(), schema.text.size());
 }
@@ -70,7 +70,7 @@ void ContainerWriter::record(RecordKind kind, std::span<const std::byte> payload
     width = choose_width({.codec = codec_, .level = level_}, filter_, element_bytes, payload);
   }
   head.width = static_cast<std::uint8_t>(width);
-  head.checksum = checksum(&head, offsetof(RecordHead, checksum));
+  head.checksum = base::checksum(&head, offsetof(RecordHead, checksum));
   put(&head, sizeof head);
   ++records_;
   if (codec_ != nullptr) {
@@ -87,19 +87,20 @@ void ContainerWriter::plain(std::span<const std::byte> payload) {
   const auto sum = [&] {
     for (std::size_t i = 0; i < blocks; ++i) {
       const auto block = payload.subspan(i * block_bytes);
-      checksums[i] = checksum(block.data(), std::min(block.size(), block_bytes));
+      checksums[i] = base::checksum(block.data(), std::min(block.size(), block_bytes));
     }
   };
   {
     std::jthread beside;
-    if (payload.size() >= overlap_from && transfer_threads(threads_) > 1) {
+    if (payload.size() >= overlap_from && os::transfer_threads(threads_) > 1) {
       beside = std::jthread(sum);
     } else {
       sum();
     }
     put(payload.data(), payload.size());
   }
-  const std::uint64_t total = checksum(checksums.data(), checksums.size() * sizeof(std::uint64_t));
+  const std::uint64_t total =
+      base::checksum(checksums.data(), checksums.size() * sizeof(std::uint64_t));
   put(&total, sizeof total);
 }
 
@@ -110,31 +111,31 @@ void ContainerWriter::compressed(std::span<const std::byte> payload, std::size_t
     PackedBlock out;
   };
   const bool one = payload.size() <= block_bytes;
-  const unsigned threads = one ? 1 : transfer_threads(threads_);
-  std::vector<Slot> slots(one ? 1 : ordered_slots(threads));
-  run_ordered(threads,
-              {.start =
-                   [&](std::size_t i) {
-                     if (payload.empty()) return false;
-                     slots[i].block = payload.first(std::min(payload.size(), block_bytes));
-                     payload = payload.subspan(slots[i].block.size());
-                     return true;
-                   },
-               .work = [&](std::size_t i) { pack_block(method, slots[i].block, slots[i].out); },
-               .finish =
-                   [&](std::size_t i) {
-                     put(slots[i].out.front.data(), slots[i].out.front.size());
-                     for (const auto& piece : slots[i].out.pieces) put(piece.data(), piece.size());
-                   }});
+  const unsigned threads = one ? 1 : os::transfer_threads(threads_);
+  std::vector<Slot> slots(one ? 1 : base::ordered_slots(threads));
+  base::run_ordered(
+      threads, {.start =
+                    [&](std::size_t i) {
+                      if (payload.empty()) return false;
+                      slots[i].block = payload.first(std::min(payload.size(), block_bytes));
+                      payload = payload.subspan(slots[i].block.size());
+                      return true;
+                    },
+                .work = [&](std::size_t i) { pack_block(method, slots[i].block, slots[i].out); },
+                .finish =
+                    [&](std::size_t i) {
+                      put(slots[i].out.front.data(), slots[i].out.front.size());
+                      for (const auto& piece : slots[i].out.pieces) put(piece.data(), piece.size());
+                    }});
 }
 
-void ContainerWriter::emit_open(AtomicFile& file, std::uint64_t bytes,
+void ContainerWriter::emit_open(os::AtomicFile& file, std::uint64_t bytes,
                                 std::uint32_t element_bytes) {
   RecordHead head{};
   head.kind = RecordKind::segment;
   head.element_bytes = element_bytes;
   head.bytes = bytes;
-  head.checksum = checksum(&head, offsetof(RecordHead, checksum));
+  head.checksum = base::checksum(&head, offsetof(RecordHead, checksum));
   head.kind = RecordKind::open_segment;
   put(&head, sizeof head);
   ++records_;
@@ -149,8 +150,8 @@ void ContainerWriter::finish() {
   RecordHead head{};
   head.kind = RecordKind::end;
   head.bytes = records_;
-  head.checksum = checksum(&head, offsetof(RecordHead, checksum));
+  head.checksum = base::checksum(&head, offsetof(RecordHead, checksum));
   put(&head, sizeof head);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -7,7 +7,7 @@
 
 #include "dynamic/dtype_check.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -61,8 +61,8 @@ DType simple_dtype(std::string_view text) {
   if (flexible || dtype.kind == 'O' || dtype.itemsize == 1) {
     if (dtype.kind != 'U') dtype.big_endian = false;
   }
-  check_dtype(dtype);
+  dynamic::check_dtype(dtype);
   return dtype;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -8,7 +8,7 @@
 #include "os/file_mapping.hpp"
 #include "os/run_parallel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -22,7 +22,7 @@ constexpr std::size_t apart_bytes = std::size_t{64} << 10;
 
 }  // namespace
 
-Input::Input(ByteSource& in, FileSource* file, std::string name, const LoadOptions& options,
+Input::Input(ByteSource& in, os::FileSource* file, std::string name, const LoadOptions& options,
              std::uint64_t most)
     : in_(in),
       file_(file),
@@ -104,7 +104,7 @@ std::shared_ptr<Storage> Input::elements(std::size_t bytes) {
   }
   if (!maps()) return this->bytes(bytes);
   expect(bytes);
-  auto storage = map_file(file_->path(), file_->fd(), position(), bytes, options_.mmap);
+  auto storage = os::map_file(file_->path(), file_->fd(), position(), bytes, options_.mmap);
   skip_buffered(bytes);
   return storage;
 }
@@ -217,24 +217,25 @@ std::size_t Input::read_more(std::byte* to, std::size_t n) {
 std::optional<std::uint64_t> Input::left() const {
   const auto more = in_.left();
   if (!more || pass_ != Pass::second || !kept_) return more;
-  const FileSource* file = kept_->file();
+  const os::FileSource* file = kept_->file();
   return *more + passed_bytes_ + (file != nullptr ? *file->left() : kept_bytes_.size());
 }
 
-void read_large(FileSource& file, std::byte* to, std::size_t n, unsigned threads) {
+void read_large(os::FileSource& file, std::byte* to, std::size_t n, unsigned threads) {
   if (n < 2 * piece_bytes) {
     if (file.read(to, n) != n) throw DamagedData("\"" + file.path().string() + "\" is cut short");
     return;
   }
   const std::uint64_t start = file.position();
-  run_parallel((n + piece_bytes - 1) / piece_bytes, transfer_threads(threads), [&](std::size_t i) {
-    const std::size_t from = i * piece_bytes;
-    const std::size_t size = std::min(piece_bytes, n - from);
-    if (read_at(file.fd(), to + from, size, start + from, file.path()) != size) {
-      throw DamagedData("\"" + file.path().string() + "\" is cut short");
-    }
-  });
+  os::run_parallel(
+      (n + piece_bytes - 1) / piece_bytes, os::transfer_threads(threads), [&](std::size_t i) {
+        const std::size_t from = i * piece_bytes;
+        const std::size_t size = std::min(piece_bytes, n - from);
+        if (os::read_at(file.fd(), to + from, size, start + from, file.path()) != size) {
+          throw DamagedData("\"" + file.path().string() + "\" is cut short");
+        }
+      });
   file.skip(n);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

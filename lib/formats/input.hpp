@@ -17,7 +17,7 @@
 #include "formats/spool.hpp"
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 /// The bytes of a file in a foreign format, read from front to back, once or twice. Knows how much there is or
 /// may be, so that nothing is allocated for bytes that can't come.
@@ -25,7 +25,7 @@ class Input {
  public:
   /// `file` is the source itself where that is an uncompressed file, else null. `most`: how many
   /// bytes may come out of a source that does not know its length.
-  Input(ByteSource& in, FileSource* file, std::string name, const LoadOptions& options,
+  Input(ByteSource& in, os::FileSource* file, std::string name, const LoadOptions& options,
         std::uint64_t most);
 
   const std::string& name() const noexcept { return name_; }
@@ -94,7 +94,7 @@ class Input {
   void keep_read();
 
   ByteSource& in_;
-  FileSource* file_;
+  os::FileSource* file_;
   std::string name_;
   std::filesystem::path path_;
   const LoadOptions& options_;
@@ -117,6 +117,6 @@ class Input {
 
 /// Reads `n` bytes at the file's position, by several threads where there are many, and moves behind
 /// them. Throws DamagedData if they are not there.
-void read_large(FileSource& file, std::byte* to, std::size_t n, unsigned threads);
+void read_large(os::FileSource& file, std::byte* to, std::size_t n, unsigned threads);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

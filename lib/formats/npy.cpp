@@ -11,7 +11,7 @@
 #include "pickle/pickle.hpp"
 #include "pickle/text_builder.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -31,7 +31,7 @@ Value::Elements as_elements(const Value& value, const std::string& what);
 std::optional<Value::Elements> list_elements(const Value& value) {
   std::vector<Value::Elements> parts;
   for (const Value& item : value.items()) {
-    const auto number = number_of(item);
+    const auto number = dynamic::number_of(item);
     if (!number) return std::nullopt;
     parts.push_back(as_elements(item, "item"));
     if (!(parts.back().dtype == parts.front().dtype) || !parts.back().shape.empty()) {
@@ -50,26 +50,26 @@ std::optional<Value::Elements> list_elements(const Value& value) {
 
 Value::Elements as_elements(const Value& value, const std::string& what) {
   switch (value.kind()) {
-    case Kind::array: return value.elements();
-    case Kind::boolean: return one('b', static_cast<unsigned char>(value.as_bool()));
-    case Kind::integer: return one('i', value.as_int());
-    case Kind::natural: return one('u', value.as_uint());
-    case Kind::real: return one('f', value.as_double());
-    case Kind::complex: return one('c', value.as_complex());
-    case Kind::bytes:
-    case Kind::scalar: {
+    case dynamic::Kind::array: return value.elements();
+    case dynamic::Kind::boolean: return one('b', static_cast<unsigned char>(value.as_bool()));
+    case dynamic::Kind::integer: return one('i', value.as_int());
+    case dynamic::Kind::natural: return one('u', value.as_uint());
+    case dynamic::Kind::real: return one('f', value.as_double());
+    case dynamic::Kind::complex: return one('c', value.as_complex());
+    case dynamic::Kind::bytes:
+    case dynamic::Kind::scalar: {
       static constexpr std::byte none{};
       const std::string_view bytes = value.as_bytes();
       const std::size_t size = std::max<std::size_t>(bytes.size(), 1);
       const auto* data = bytes.empty() ? &none : reinterpret_cast<const std::byte*>(bytes.data());
-      DType dtype =
-          value.kind() == Kind::scalar ? value.dtype() : DType{.kind = 'S', .itemsize = size};
+      DType dtype = value.kind() == dynamic::Kind::scalar ? value.dtype()
+                                                          : DType{.kind = 'S', .itemsize = size};
       auto storage =
           wrap_storage(const_cast<std::byte*>(data), size, false, std::make_shared<Value>(value));
       return {std::move(dtype), {}, Order::c, std::move(storage), data};
     }
-    case Kind::list:
-    case Kind::tuple:
+    case dynamic::Kind::list:
+    case dynamic::Kind::tuple:
       if (auto elements = list_elements(value)) return *elements;
       break;
     default: break;
@@ -82,9 +82,9 @@ Value::Elements as_elements(const Value& value, const std::string& what) {
 }  // namespace
 
 NpyArray::NpyArray(const Value& value, const std::string& what) {
-  if (value.kind() == Kind::text) {
+  if (value.kind() == dynamic::Kind::text) {
     text_ = value;
-    const std::size_t n = std::max<std::size_t>(count_code_points(value.as_text()), 1);
+    const std::size_t n = std::max<std::size_t>(dynamic::count_code_points(value.as_text()), 1);
     elements_.dtype = {.kind = 'U', .itemsize = 4 * n};
   } else {
     elements_ = as_elements(value, what);
@@ -97,7 +97,7 @@ void NpyArray::each_piece(const std::function<void(std::span<const std::byte>)>&
   std::vector<char32_t> piece(std::min(elements_.dtype.itemsize / 4, std::size_t{16} << 10));
   if (text.empty()) return take(std::as_bytes(std::span(piece)));
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t n = decode_utf8(text, at, piece);
+    const std::size_t n = dynamic::decode_utf8(text, at, piece);
     take(std::as_bytes(std::span(piece).first(n)));
   }
 }
@@ -111,18 +111,18 @@ void write_npy(ByteSink& out, const Value& value) {
 
 namespace {
 
-bool is_text(const SchemaNode* wanted) {
-  while (wanted != nullptr &&
-         (wanted->kind == SchemaNode::Kind::maybe || wanted->kind == SchemaNode::Kind::shared)) {
+bool is_text(const dynamic::SchemaNode* wanted) {
+  while (wanted != nullptr && (wanted->kind == dynamic::SchemaNode::Kind::maybe ||
+                               wanted->kind == dynamic::SchemaNode::Kind::shared)) {
     wanted = &wanted->part(0);
   }
-  return wanted != nullptr && wanted->kind == SchemaNode::Kind::text;
+  return wanted != nullptr && wanted->kind == dynamic::SchemaNode::Kind::text;
 }
 
 /// An element takes four bytes for each character, so only some of it is in memory at a time.
 Value read_text_element(Input& in, const DType& dtype) {
   in.expect(dtype.itemsize);
-  TextBuilder text;
+  pickle::TextBuilder text;
   std::vector<std::uint32_t> piece(std::min(dtype.itemsize / 4, std::size_t{16} << 10));
   std::size_t zeros = 0;  // those at the end are filling
   for (std::size_t left = dtype.itemsize / 4; left > 0;) {
@@ -141,13 +141,14 @@ Value read_text_element(Input& in, const DType& dtype) {
     }
   }
   Value value = text.text();
-  if (node_as<TextNode>(value).latin1) node_as<TextNode>(value).widen();
+  if (dynamic::node_as<dynamic::TextNode>(value).latin1)
+    dynamic::node_as<dynamic::TextNode>(value).widen();
   return value;
 }
 
 }  // namespace
 
-Value read_npy(Input& in, const SchemaNode* wanted) {
+Value read_npy(Input& in, const dynamic::SchemaNode* wanted) {
   const std::string magic = in.text(npy_magic.size());
   if (magic != npy_magic) in.damaged("it does not begin as a .npy file");
   const auto major = in.number<std::uint8_t>();
@@ -163,13 +164,13 @@ Value read_npy(Input& in, const SchemaNode* wanted) {
   std::size_t size = 0;
   try {
     header = parse_npy_header(text, major == 3);
-    size = checked_bytes(header.dtype, header.shape);
+    size = dynamic::checked_bytes(header.dtype, header.shape);
   } catch (const LimitExceeded& error) {
     in.limit(error.what());
   } catch (const DamagedData& error) {
     in.damaged(error.what());
   }
-  if (header.dtype.has_objects()) return read_object_array(in, header.shape);
+  if (header.dtype.has_objects()) return pickle::read_object_array(in, header.shape);
   const bool one_text = header.dtype.kind == 'U' && header.shape.empty();
   if (one_text && is_text(wanted)) return read_text_element(in, header.dtype);
   Value::Elements elements{std::move(header.dtype), std::move(header.shape), header.order,
@@ -178,4 +179,4 @@ Value read_npy(Input& in, const SchemaNode* wanted) {
   return Value(std::move(elements));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -15,7 +15,7 @@
 
 // NumPy's .npy and .npz; what hoist takes and writes of them: docs/formats/npy.md.
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 inline constexpr std::string_view npy_magic = "\x93NUMPY";
 
@@ -53,14 +53,14 @@ class NpyArray {
 void write_npy(ByteSink& out, const Value& value);
 /// `wanted`: the type that the value is for, where that is known. Where it is text, a single element of
 /// dtype U is read as that.
-Value read_npy(Input& in, const SchemaNode* wanted = nullptr);
+Value read_npy(Input& in, const dynamic::SchemaNode* wanted = nullptr);
 
 /// Members, deflated at that level (0: stored) by so many threads.
 void write_npz(ByteSink& out, const Value& value, int level, unsigned threads);
 /// Needs the whole file: `file` where it lies uncompressed on disk, else `bytes`.
-Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options,
-               const SchemaNode* wanted = nullptr);
+Value read_npz(os::FileSource& file, const std::string& name, const LoadOptions& options,
+               const dynamic::SchemaNode* wanted = nullptr);
 Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options,
-               const SchemaNode* wanted = nullptr);
+               const dynamic::SchemaNode* wanted = nullptr);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

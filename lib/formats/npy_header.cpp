@@ -9,7 +9,7 @@
 #include "formats/dtype_names.hpp"
 #include "formats/npy.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -126,10 +126,10 @@ class Literals {
       } else if (utf8_ || static_cast<unsigned char>(c) < 0x80) {
         result += c;
       } else {
-        append_code_point(result, static_cast<unsigned char>(c));  // Latin-1
+        dynamic::append_code_point(result, static_cast<unsigned char>(c));  // Latin-1
       }
     }
-    if (!is_utf8(result)) fail("a text is not UTF-8");
+    if (!dynamic::is_utf8(result)) fail("a text is not UTF-8");
     return Value(std::move(result));
   }
 
@@ -151,7 +151,7 @@ class Literals {
         fail("an unknown escape in a text");
       }
       at_ += digits;
-      append_code_point(result, code);
+      dynamic::append_code_point(result, code);
     }
   }
 
@@ -176,14 +176,14 @@ DType with_shape(DType base, const Value& shape) {
   DType result{.kind = 'V'};
   result.shape =
       shape.kind() == Value::Kind::integer ? shape_of(Value::tuple({shape})) : shape_of(shape);
-  result.itemsize = checked_bytes(base, result.shape);
+  result.itemsize = dynamic::checked_bytes(base, result.shape);
   result.base = std::make_shared<DType>(std::move(base));
-  check_dtype(result);
+  dynamic::check_dtype(result);
   return result;
 }
 
 DType dtype_from(const Value& descr, int depth) {
-  if (depth > max_dtype_depth) throw LimitExceeded("a dtype nests too deep");
+  if (depth > dynamic::max_dtype_depth) throw LimitExceeded("a dtype nests too deep");
   if (descr.kind() == Value::Kind::text) return simple_dtype(descr.as_text());
   if (descr.kind() == Value::Kind::tuple) {
     if (descr.size() != 2) throw DamagedData("no dtype in the npy header");
@@ -216,7 +216,7 @@ DType dtype_from(const Value& descr, int depth) {
     }
   }
   all.fields = std::move(fields);
-  check_dtype(all);
+  dynamic::check_dtype(all);
   return all;
 }
 
@@ -305,4 +305,4 @@ std::string npy_preamble(const NpyHeader& header) {
   return all + text;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -12,7 +12,7 @@
 #include "formats/zip.hpp"
 #include "os/run_parallel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -62,7 +62,7 @@ class MemberSource final : public ByteSource {
  public:
   MemberSource(const ZipBytes& zip, const ZipMember& member, unsigned threads)
       : zip_(zip), member_(member), stored_(zip, member) {
-    if (member.deflated) inflated_ = bare_inflater(stored_, threads);
+    if (member.deflated) inflated_ = codecs::bare_inflater(stored_, threads);
   }
 
   std::size_t read(std::byte* to, std::size_t n) override {
@@ -122,19 +122,19 @@ std::vector<std::pair<std::string, NpyArray>> members_of(const Value& value) {
 }
 
 /// The type that a member is for; null where that is not known.
-const SchemaNode* wanted_for(const SchemaNode* all, const std::string& name) {
+const dynamic::SchemaNode* wanted_for(const dynamic::SchemaNode* all, const std::string& name) {
   if (all == nullptr) return nullptr;
   switch (all->kind) {
-    case SchemaNode::Kind::structure:
+    case dynamic::SchemaNode::Kind::structure:
       for (std::size_t i = 0; i < all->names.size(); ++i) {
         if (all->names[i] == name) return &all->part(i);
       }
       return nullptr;
-    case SchemaNode::Kind::map: return &all->part(1);
-    case SchemaNode::Kind::list:
-    case SchemaNode::Kind::fixed_list: return &all->part(0);
-    case SchemaNode::Kind::tuple:
-    case SchemaNode::Kind::object:
+    case dynamic::SchemaNode::Kind::map: return &all->part(1);
+    case dynamic::SchemaNode::Kind::list:
+    case dynamic::SchemaNode::Kind::fixed_list: return &all->part(0);
+    case dynamic::SchemaNode::Kind::tuple:
+    case dynamic::SchemaNode::Kind::object:
       for (std::size_t i = 0; i < all->parts.size(); ++i) {
         if ("arr_" + std::to_string(i) == name) return &all->part(i);
       }
@@ -143,11 +143,12 @@ const SchemaNode* wanted_for(const SchemaNode* all, const std::string& name) {
   }
 }
 
-Value read_members(const ZipBytes& zip, const LoadOptions& options, const SchemaNode* wanted) {
+Value read_members(const ZipBytes& zip, const LoadOptions& options,
+                   const dynamic::SchemaNode* wanted) {
   std::vector<Value::Entry> entries;
   std::uint64_t total = 0;
   const std::uint64_t most = std::max(options.limits.max_bytes, zip.size() * 1100);
-  const unsigned threads = transfer_threads(options.threads);
+  const unsigned threads = os::transfer_threads(options.threads);
   for (const ZipMember& member : zip_members(zip, options.limits.max_nodes)) {
     if (!member.name.ends_with(".npy")) {
       zip.damaged("its member " + Value(member.name).to_string(80) + " is no .npy file");
@@ -185,7 +186,7 @@ void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
         [&](std::span<const std::byte> piece) { member.crc = crc_of(piece, member.crc); });
     zip.begin(member);
     CountingSink sink(out);
-    const auto packed = member.deflated ? bare_deflater(sink, level, threads) : nullptr;
+    const auto packed = member.deflated ? codecs::bare_deflater(sink, level, threads) : nullptr;
     ByteSink& to = packed ? *packed : sink;
     to.write(head);
     array.each_piece([&](std::span<const std::byte> piece) { to.write(piece); });
@@ -195,13 +196,13 @@ void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
   zip.finish();
 }
 
-Value read_npz(FileSource& file, const std::string& name, const LoadOptions& options,
-               const SchemaNode* wanted) {
+Value read_npz(os::FileSource& file, const std::string& name, const LoadOptions& options,
+               const dynamic::SchemaNode* wanted) {
   return read_members(ZipBytes(file, name), options, wanted);
 }
 Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options,
-               const SchemaNode* wanted) {
+               const dynamic::SchemaNode* wanted) {
   return read_members(ZipBytes(bytes, name), options, wanted);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

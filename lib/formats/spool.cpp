@@ -10,7 +10,7 @@
 
 #include "os/temp_file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -19,10 +19,10 @@ constexpr std::size_t step_bytes = std::size_t{1} << 20;
 constexpr std::size_t memory_bytes = 8 * step_bytes;
 
 /// The first folder that takes files without names.
-std::pair<Fd, std::filesystem::path> spool_file(const std::string& name) {
+std::pair<os::Fd, std::filesystem::path> spool_file(const std::string& name) {
   std::string tried;
-  for (const std::filesystem::path& folder : temp_folders()) {
-    if (Fd fd = unnamed_file(folder)) return {std::move(fd), folder};
+  for (const std::filesystem::path& folder : os::temp_folders()) {
+    if (os::Fd fd = os::unnamed_file(folder)) return {std::move(fd), folder};
     tried += (tried.empty() ? "\"" : ", \"") + folder.string() + "\"";
   }
   throw SystemError(name + ": can't make a file to hold what comes out of it (in " + tried +
@@ -61,7 +61,7 @@ void Spool::write(std::span<const std::byte> bytes) {
 void Spool::store() {
   if (!fd_) std::tie(fd_, folder_) = spool_file(name_);
   try {
-    write_all(fd_.get(), std::as_bytes(std::span(bytes_)), folder_);
+    os::write_all(fd_.get(), std::as_bytes(std::span(bytes_)), folder_);
   } catch (const SystemError& error) {
     throw SystemError(name_ + ": can't hold what comes out of it in \"" + folder_.string() +
                           "\"; name a folder with more space as HOIST_TEMP_FOLDER",
@@ -77,4 +77,4 @@ void Spool::end() {
   file_.emplace(folder_, std::move(fd_));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -14,7 +14,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 /// Bytes that are kept to be read later: in memory where they are few, else in a file without a name
 /// (see `temp_folders`).
@@ -33,8 +33,8 @@ class Spool {
 
   // After the end.
   /// Null where all is in memory.
-  FileSource* file() { return file_ ? &*file_ : nullptr; }
-  const FileSource* file() const { return file_ ? &*file_ : nullptr; }
+  os::FileSource* file() { return file_ ? &*file_ : nullptr; }
+  const os::FileSource* file() const { return file_ ? &*file_ : nullptr; }
   std::string_view bytes() const { return bytes_; }
 
  private:
@@ -42,9 +42,9 @@ class Spool {
 
   std::string name_;
   std::string bytes_;  // what is not in the file
-  Fd fd_;
+  os::Fd fd_;
   std::filesystem::path folder_;
-  std::optional<FileSource> file_;
+  std::optional<os::FileSource> file_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -9,7 +9,7 @@
 
 #include "dynamic/elements.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -96,8 +96,8 @@ void apply_zip64(const std::string& extra, ZipMember& member) {
 
 }  // namespace
 
-ZipBytes::ZipBytes(FileSource& file, std::string name)
-    : file_(&file), size_(*regular_size(file.fd())), name_(std::move(name)) {}
+ZipBytes::ZipBytes(os::FileSource& file, std::string name)
+    : file_(&file), size_(*os::regular_size(file.fd())), name_(std::move(name)) {}
 
 void ZipBytes::damaged(const std::string& what) const { throw DamagedData(name_ + ": " + what); }
 
@@ -105,7 +105,7 @@ void ZipBytes::read(std::uint64_t from, std::byte* to, std::size_t n) const {
   if (from > size_ || n > size_ - from) damaged("a part of the zip archive lies outside it");
   if (file_ == nullptr) {
     std::memcpy(to, bytes_.data() + from, n);
-  } else if (read_at(file_->fd(), to, n, from, file_->path()) != n) {
+  } else if (os::read_at(file_->fd(), to, n, from, file_->path()) != n) {
     damaged("it is cut short");
   }
 }
@@ -157,7 +157,7 @@ std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most) {
       zip.damaged("a member is compressed by method " + std::to_string(method) +
                   "; only stored and deflated ones can be read");
     }
-    if (!is_utf8(member.name)) zip.damaged("a member's name is not UTF-8");
+    if (!dynamic::is_utf8(member.name)) zip.damaged("a member's name is not UTF-8");
     if (!names.insert(member.name).second) zip.damaged("two members have one name");
     if (member.offset > all.offset || all.offset - member.offset < local_bytes) {
       zip.damaged("a member lies outside it");
@@ -302,4 +302,4 @@ void ZipWriter::finish() {
   put(end);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -13,7 +13,7 @@
 
 // As much of the zip format as .npz files use.
 
-namespace hoist::detail {
+namespace hoist::detail::formats {
 
 struct ZipMember {
   std::string name;  // a key, never a path
@@ -27,7 +27,7 @@ struct ZipMember {
 /// The bytes of a whole archive, in a file or in memory; `name` is for messages.
 class ZipBytes {
  public:
-  ZipBytes(FileSource& file, std::string name);
+  ZipBytes(os::FileSource& file, std::string name);
   ZipBytes(std::string_view bytes, std::string name)
       : bytes_(bytes), size_(bytes.size()), name_(std::move(name)) {}
 
@@ -39,7 +39,7 @@ class ZipBytes {
   [[noreturn]] void damaged(const std::string& what) const;
 
  private:
-  const FileSource* file_ = nullptr;
+  const os::FileSource* file_ = nullptr;
   std::string_view bytes_;
   std::uint64_t size_ = 0;
   std::string name_;
@@ -67,4 +67,4 @@ class ZipWriter {
   std::vector<ZipMember> members_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::formats

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <new>
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 namespace {
 
@@ -18,10 +18,10 @@ static_assert(ring_bytes % 4096 == 0);
 
 /// A ring, mapped twice in a row by `map`, which maps it once at a fixed address.
 template <class Map>
-Mapping map_twice(const Map& map) {
+os::Mapping map_twice(const Map& map) {
   void* space = ::mmap(nullptr, 2 * ring_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (space == MAP_FAILED) throw SystemError("can't map a worker's channel", errno);
-  Mapping mapping(space, 2 * ring_bytes);
+  os::Mapping mapping(space, 2 * ring_bytes);
   for (std::size_t i = 0; i < 2; ++i) {
     if (map(mapping.data() + i * ring_bytes) == MAP_FAILED) {
       throw SystemError("can't map a worker's channel", errno);
@@ -30,7 +30,7 @@ Mapping map_twice(const Map& map) {
   return mapping;
 }
 
-Mapping map_twice(int fd, std::size_t offset) {
+os::Mapping map_twice(int fd, std::size_t offset) {
   return map_twice([&](void* at) {
     return ::mmap(at, ring_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
                   static_cast<off_t>(offset));
@@ -40,7 +40,7 @@ Mapping map_twice(int fd, std::size_t offset) {
 }  // namespace
 
 ChannelMemory::ChannelMemory(int fd)
-    : state_(map_memory(fd, state_bytes, MapAs::shared)),
+    : state_(os::map_memory(fd, state_bytes, os::MapAs::shared)),
       tasks_(map_twice(fd, state_bytes)),
       results_(map_twice(fd, state_bytes + ring_bytes)) {}
 
@@ -48,8 +48,8 @@ std::span<std::byte> ChannelMemory::beside_state() const {
   return {state_.data() + sizeof(ChannelState), state_bytes - sizeof(ChannelState)};
 }
 
-ChannelMemory ChannelMemory::create(Fd& fd) {
-  fd = memory_file("hoist-channel", state_bytes + 2 * ring_bytes);
+ChannelMemory ChannelMemory::create(os::Fd& fd) {
+  fd = os::memory_file("hoist-channel", state_bytes + 2 * ring_bytes);
   ChannelMemory memory(fd.get());
   ::new (static_cast<void*>(memory.state_.data())) ChannelState;
   return memory;
@@ -61,7 +61,7 @@ ChannelMemory ChannelMemory::create_for_child() {
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) throw SystemError("can't map a worker's channel", errno);
   ChannelMemory memory;
-  memory.state_ = Mapping(shared, bytes);
+  memory.state_ = os::Mapping(shared, bytes);
   ::new (static_cast<void*>(memory.state_.data())) ChannelState;
   std::byte* const ring = memory.state_.data() + state_bytes;
   // Of a length of 0, shared memory is not moved but mapped once more.
@@ -71,7 +71,7 @@ ChannelMemory ChannelMemory::create_for_child() {
 }
 
 ChannelMemory ChannelMemory::open(int fd) {
-  if (regular_size(fd) != state_bytes + 2 * ring_bytes) {
+  if (os::regular_size(fd) != state_bytes + 2 * ring_bytes) {
     throw DamagedData("a worker's channel has another size than this version of hoist gives it");
   }
   return ChannelMemory(fd);
@@ -80,8 +80,8 @@ ChannelMemory ChannelMemory::open(int fd) {
 BellBoard& BellBoard::here() {
   static auto* const board = [] {
     auto* made = new BellBoard;
-    made->fd_ = memory_file("hoist-bells", count * sizeof(Bell));
-    made->memory_ = map_memory(made->fd_.get(), count * sizeof(Bell), MapAs::shared);
+    made->fd_ = os::memory_file("hoist-bells", count * sizeof(Bell));
+    made->memory_ = os::map_memory(made->fd_.get(), count * sizeof(Bell), os::MapAs::shared);
     for (std::size_t i = 0; i < count; ++i) {
       ::new (static_cast<void*>(made->memory_.data() + i * sizeof(Bell))) Bell;
     }
@@ -92,8 +92,8 @@ BellBoard& BellBoard::here() {
 
 BellBoard BellBoard::open(int fd) {
   BellBoard board;
-  board.memory_ = map_memory(fd, count * sizeof(Bell), MapAs::shared);
+  board.memory_ = os::map_memory(fd, count * sizeof(Bell), os::MapAs::shared);
   return board;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

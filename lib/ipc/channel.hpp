@@ -18,7 +18,7 @@
 // The shared memory and the frames between a process and one of its workers; docs/formats/channel.md
 // has the layout byte by byte.
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 inline constexpr std::uint32_t channel_version = 3;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
@@ -79,7 +79,7 @@ class ChannelMemory {
  public:
   ChannelMemory() = default;
   /// Makes the memory; `fd` is what the worker opens.
-  static ChannelMemory create(Fd& fd);
+  static ChannelMemory create(os::Fd& fd);
   /// Likewise for a child to be forked, which sends but gets nothing by it. Takes no more memory than is
   /// used.
   static ChannelMemory create_for_child();
@@ -93,9 +93,9 @@ class ChannelMemory {
 
  private:
   explicit ChannelMemory(int fd);
-  Mapping state_;
-  Mapping tasks_;
-  Mapping results_;
+  os::Mapping state_;
+  os::Mapping tasks_;
+  os::Mapping results_;
 };
 
 /// Reads little-endian fields of a frame; throws DamagedData where they end early.
@@ -169,8 +169,8 @@ class BellBoard {
   int fd() const { return fd_.get(); }
 
  private:
-  Fd fd_;
-  Mapping memory_;
+  os::Fd fd_;
+  os::Mapping memory_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

@@ -7,7 +7,7 @@
 #include <bit>
 #include <cstring>
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 namespace {
 
@@ -33,7 +33,7 @@ Link::Link(const ChannelMemory& memory, int socket, bool worker_end) : socket_(s
 bool Link::send(Kind kind, std::span<const std::byte> content, int fd, Bell& own_bell,
                 const std::function<bool()>& peer_is_gone) {
   const std::byte one{1};
-  if (fd >= 0 && !send_message(socket_, {&one, 1}, {&fd, 1})) return false;
+  if (fd >= 0 && !os::send_message(socket_, {&one, 1}, {&fd, 1})) return false;
   if (frame_bytes(content.size()) <= max_frame) {
     std::byte* to = reserve(content.size(), own_bell, peer_is_gone);
     if (to == nullptr) return false;
@@ -41,9 +41,9 @@ bool Link::send(Kind kind, std::span<const std::byte> content, int fd, Bell& own
     commit(kind, content.size());
     return true;
   }
-  const Fd file = memory_copy("hoist-frame", content);
+  const os::Fd file = os::memory_copy("hoist-frame", content);
   const int number = file.get();
-  if (!send_message(socket_, {&one, 1}, {&number, 1})) return false;
+  if (!os::send_message(socket_, {&one, 1}, {&number, 1})) return false;
   FieldWriter large;
   large.put(static_cast<std::uint32_t>(kind));
   large.put(std::uint32_t{0});
@@ -95,9 +95,9 @@ std::size_t Link::receive(const std::function<void(Kind, std::span<const std::by
       const auto kind = static_cast<Kind>(fields.get<std::uint32_t>());
       fields.get<std::uint32_t>();
       const auto size = static_cast<std::size_t>(fields.get<std::uint64_t>());
-      const Fd file = take_descriptor();
-      if (regular_size(file.get()) != size) Decoder::throw_damaged();
-      const Mapping mapping = map_memory(file.get(), size, MapAs::read_only);
+      const os::Fd file = take_descriptor();
+      if (os::regular_size(file.get()) != size) Decoder::throw_damaged();
+      const os::Mapping mapping = os::map_memory(file.get(), size, os::MapAs::read_only);
       handle(kind, {mapping.data(), size});
     } else {
       handle(header.kind, content);
@@ -106,13 +106,13 @@ std::size_t Link::receive(const std::function<void(Kind, std::span<const std::by
   return count;
 }
 
-Fd Link::take_descriptor() {
+os::Fd Link::take_descriptor() {
   std::vector<std::byte> bytes;
-  std::vector<Fd> fds;
-  if (!receive_message(socket_, 16, bytes, fds) || fds.size() != 1) {
+  std::vector<os::Fd> fds;
+  if (!os::receive_message(socket_, 16, bytes, fds) || fds.size() != 1) {
     throw DamagedData("a descriptor that should have come with a message didn't");
   }
   return std::move(fds.front());
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

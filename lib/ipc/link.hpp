@@ -7,7 +7,7 @@
 
 #include "ipc/channel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 /// One end of a channel: frames out and in, descriptors beside them. Used by one thread at a time.
 class Link {
@@ -43,7 +43,7 @@ class Link {
   std::span<std::byte> behind_input() const;
   std::uint64_t received() const { return in_.position(); }
   /// The descriptor that came before the frame at hand. Throws DamagedData where there is none.
-  Fd take_descriptor();
+  os::Fd take_descriptor();
 
  private:
   RingWriter out_;
@@ -53,4 +53,4 @@ class Link {
   std::function<void()> wake_peer_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

@@ -9,7 +9,7 @@
 #include <climits>
 #include <ctime>
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 void Bell::wake() noexcept {
   count.fetch_add(1, std::memory_order_release);
@@ -41,4 +41,4 @@ void Bell::pause() noexcept {
 
 void Bell::yield() noexcept { ::sched_yield(); }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

@@ -10,7 +10,7 @@
 #include <functional>
 #include <span>
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 using Clock = std::chrono::steady_clock;
 
@@ -150,4 +150,4 @@ class RingReader : public Ring {
   }
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

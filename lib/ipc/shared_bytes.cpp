@@ -10,13 +10,13 @@
 #include "os/descriptors.hpp"
 #include "os/kept_fd.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 namespace {
 
 class BornShared final : public Storage {
  public:
-  BornShared(KeptFd fd, Mapping mapping)
+  BornShared(os::KeptFd fd, os::Mapping mapping)
       : Storage(mapping.data(), mapping.bytes(), true),
         fd_(std::move(fd)),
         mapping_(std::move(mapping)) {}
@@ -27,17 +27,17 @@ class BornShared final : public Storage {
   }
 
  private:
-  KeptFd fd_;
-  Mapping mapping_;
+  os::KeptFd fd_;
+  os::Mapping mapping_;
 };
 
 }  // namespace
 
 std::shared_ptr<Storage> allocate_shared(std::size_t bytes) {
   try {
-    KeptFd fd(memory_file("hoist-array", bytes));
+    os::KeptFd fd(os::memory_file("hoist-array", bytes));
     if (!fd) return nullptr;
-    Mapping mapping = map_memory(fd.get(), bytes, MapAs::shared);
+    os::Mapping mapping = os::map_memory(fd.get(), bytes, os::MapAs::shared);
     return std::make_shared<BornShared>(std::move(fd), std::move(mapping));
   } catch (const SystemError&) {
     return nullptr;
@@ -48,4 +48,4 @@ bool is_born_shared(const Storage& storage) {
   return dynamic_cast<const BornShared*>(&storage) != nullptr;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

@@ -5,11 +5,11 @@
 
 #include <memory>
 
-namespace hoist::detail {
+namespace hoist::detail::ipc {
 
 /// For `allocate_large`: storage in a memory file; null where there is no memory for it.
 std::shared_ptr<Storage> allocate_shared(std::size_t bytes);
 /// Whether allocate_shared made it.
 bool is_born_shared(const Storage& storage);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::ipc

@@ -19,7 +19,7 @@ Validation expires_after(std::chrono::nanoseconds duration) {
   };
 }
 
-namespace detail {
+namespace detail::memory {
 
 namespace {
 
@@ -32,7 +32,7 @@ bool is_equal(const std::vector<unsigned char>& stored, std::span<const std::byt
 
 void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetadata& metadata,
                  const Call& call) {
-  ContainerWriter writer(out, call.ops->entry_schema(), codec, level);
+  formats::ContainerWriter writer(out, call.ops->entry_schema(), codec, level);
   Encoder encoder(&writer);
   Form<EntryMetadata>::traverse(encoder, metadata);
   encoder.length(call.content.size());
@@ -44,14 +44,14 @@ void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetada
 
 EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQuery& query,
                       EntryMetadata& metadata) {
-  FileSource* file = query.mmap == MmapMode::none ? nullptr : entry.file();
+  os::FileSource* file = query.mmap == MmapMode::none ? nullptr : entry.file();
   ByteSource& bytes = file != nullptr ? static_cast<ByteSource&>(*file) : entry.bytes();
   // Large arrays are read from a plain file by several threads.
-  if (file == nullptr) file = dynamic_cast<FileSource*>(&bytes);
+  if (file == nullptr) file = dynamic_cast<os::FileSource*>(&bytes);
   // Entries are as large as results are: what a file of another origin could claim, these may hold.
   const LoadOptions options{.mmap = file != nullptr ? query.mmap : MmapMode::none,
                             .limits = {.max_bytes = std::numeric_limits<std::uint64_t>::max()}};
-  ContainerReader reader(bytes, file, name, options);
+  formats::ContainerReader reader(bytes, file, name, options);
   if (query.ops != nullptr && reader.schema() != query.ops->entry_schema().text) {
     return EntryState::other_type;
   }
@@ -73,5 +73,5 @@ EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQu
   return EntryState::sound;
 }
 
-}  // namespace detail
+}  // namespace detail::memory
 }  // namespace hoist

@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 /// Writes a call's entry: its metadata, its short arguments, and the result in its frame.
 void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetadata& metadata,
@@ -38,4 +38,4 @@ struct EntryQuery {
 EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQuery& query,
                       EntryMetadata& metadata);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

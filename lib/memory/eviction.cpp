@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
@@ -92,4 +92,4 @@ void Evictor::stored(StoreBackend& store) {
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -9,7 +9,7 @@
 
 #include "os/fork_guard.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 /// Throws BadArgument for a negative age.
 void check_limits(const SizeLimits& limits);
@@ -19,7 +19,7 @@ void reduce_store(StoreBackend& store, const SizeLimits& limits);
 
 /// Keeps a store within limits. A cleaning goes a tenth below them, so that its look at every entry
 /// is paid by a tenth of all entries; whoever finds the store too large meanwhile waits for it.
-class Evictor final : private ForkGuard {
+class Evictor final : private os::ForkGuard {
  public:
   explicit Evictor(const SizeLimits& limits) : limits_(limits) {}
 
@@ -39,4 +39,4 @@ class Evictor final : private ForkGuard {
   Clock::time_point next_age_check_ = {};
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

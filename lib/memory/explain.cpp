@@ -5,7 +5,7 @@
 
 #include "memory/function_cache.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
@@ -85,4 +85,4 @@ std::string FunctionCache::explain(const Call& call) {
          "a miss: no result of this function is stored (it may have been evicted or cleared)";
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -10,7 +10,7 @@
 
 #include "os/fork_guard.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
@@ -39,7 +39,7 @@ struct Flight {
 
 namespace {
 
-class FlightTable final : private ForkGuard {
+class FlightTable final : private os::ForkGuard {
  public:
   static FlightTable& all() {
     static auto* one = new FlightTable;  // calls may be under way while the process ends
@@ -188,4 +188,4 @@ void FlightLease::end() {
   flight_.reset();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 struct Flight;
 
@@ -52,4 +52,4 @@ class FlightLease {
   std::unique_ptr<StoreLock> lock_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

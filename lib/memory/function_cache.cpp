@@ -13,7 +13,7 @@
 #include "fingerprint/code_fingerprint.hpp"
 #include "memory/flights.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
@@ -105,7 +105,8 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
   if (!options.version.empty()) {
     version = directory_name(options.version, "version " + options.version);
   } else if (options.code != CodeCheck::none) {
-    const CodeFingerprint fingerprint = fingerprint_code(info.code, options.code);
+    const fingerprint::CodeFingerprint fingerprint =
+        fingerprint::fingerprint_code(info.code, options.code);
     version = fingerprint.digest.hex();
     if (!fingerprint.exact && verbose_ >= 1) {
       memory_->note_once("the code of " + name() + " can't be looked into (" + fingerprint.note +
@@ -296,4 +297,4 @@ void FunctionCache::clear() {
   if (HotResults* hot = memory_->hot()) hot->clear();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -12,7 +12,7 @@
 #include "memory/function_name.hpp"
 #include "memory/memory_core.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 /// One function in front of one Memory.
 class FunctionCache {
@@ -61,4 +61,4 @@ class FunctionCache {
   std::shared_ptr<Counters> counters_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

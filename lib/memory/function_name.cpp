@@ -8,7 +8,7 @@
 #include "fingerprint/code_symbol.hpp"
 #include "program/symbol_names.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
@@ -56,15 +56,17 @@ std::string readable_name(std::string name) {
 }  // namespace
 
 FunctionName name_of(const FunctionInfo& info) {
-  const CodeSymbol symbol = info.code == nullptr ? CodeSymbol() : code_symbol(info.code);
+  const fingerprint::CodeSymbol symbol =
+      info.code == nullptr ? fingerprint::CodeSymbol() : fingerprint::code_symbol(info.code);
   FunctionName name;
   if (symbol.name.empty()) {
-    name.readable = demangled(info.type->name());
+    name.readable = program::demangled(info.type->name());
     name.identity = std::string(info.type->name()) + "@" + symbol.module + "@" + symbol.build;
   } else {
-    const std::string full = demangled(base_name(symbol.name));
+    const std::string full = program::demangled(program::base_name(symbol.name));
     name.readable = readable_name(without_parameters(full));
-    name.identity = std::string(base_name(symbol.name)) + "@" + symbol.module + "@" + symbol.scope;
+    name.identity =
+        std::string(program::base_name(symbol.name)) + "@" + symbol.module + "@" + symbol.scope;
   }
   return name;
 }
@@ -87,4 +89,4 @@ std::string directory_name(std::string_view text, std::string_view identity) {
   return name + hash_bytes(identity.data(), identity.size()).hex().substr(0, 16);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 /// What tells one function from another.
 struct FunctionName {
@@ -18,4 +18,4 @@ FunctionName name_of(const FunctionInfo& info);
 /// A directory name of bounded length: the text's plain characters, then a hash of `identity`.
 std::string directory_name(std::string_view text, std::string_view identity);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 bool HotResults::get(const Digest& key, const Call& call, const Validation& validate) {
   std::shared_ptr<const Item> item;
@@ -70,4 +70,4 @@ void HotResults::forget(const Digest& key) {
   places_.erase(found);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -12,13 +12,13 @@
 
 #include "os/fork_guard.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 /// Results kept in this process's memory, least recently used out first.
 ///
 /// They are kept encoded: what a hit returns is independent of what other hits returned, and a
 /// caller that changes it changes nothing here. Read-only arrays share their elements.
-class HotResults final : private ForkGuard {
+class HotResults final : private os::ForkGuard {
  public:
   explicit HotResults(std::uint64_t limit) : limit_(limit) {}
 
@@ -51,4 +51,4 @@ class HotResults final : private ForkGuard {
   std::uint64_t bytes_ = 0;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -14,27 +14,27 @@
 #include "os/file.hpp"
 #include "os/fork_guard.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
 /// The descriptors of all locks this process holds or waits for. A forked child shares the
 /// descriptions: would it keep them open, the locks would outlive their holder.
-class OpenLocks final : private ForkGuard {
+class OpenLocks final : private os::ForkGuard {
  public:
   static OpenLocks& all() {
     static auto* one = new OpenLocks;  // locks are held while the process ends, too
     return *one;
   }
 
-  Fd open(const std::string& path) {
+  os::Fd open(const std::string& path) {
     const std::lock_guard lock(mutex_);
-    Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+    os::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (fd) fds_.push_back(fd.get());
     return fd;
   }
 
-  void close(Fd fd) {
+  void close(os::Fd fd) {
     const std::lock_guard lock(mutex_);
     // In a forked child the number may be another file's by now.
     const auto found = std::find(fds_.begin(), fds_.end(), fd.get());
@@ -62,21 +62,21 @@ class OpenLocks final : private ForkGuard {
 
 class KeyLock final : public StoreLock {
  public:
-  explicit KeyLock(Fd fd) : fd_(std::move(fd)) {}
+  explicit KeyLock(os::Fd fd) : fd_(std::move(fd)) {}
   ~KeyLock() override { OpenLocks::all().close(std::move(fd_)); }
 
  private:
-  Fd fd_;
+  os::Fd fd_;
 };
 
 class KeyWait final : public StoreWait {
  public:
-  explicit KeyWait(Fd fd) : fd_(std::move(fd)) {}
+  explicit KeyWait(os::Fd fd) : fd_(std::move(fd)) {}
   ~KeyWait() override { OpenLocks::all().close(std::move(fd_)); }
   int fd() const { return fd_.get(); }
 
  private:
-  Fd fd_;
+  os::Fd fd_;
 };
 
 struct flock range_of(short type, off_t begin, off_t length) {
@@ -97,7 +97,7 @@ off_t half_of(std::uint64_t number) {
 
 /// What the holder of `key` has announced to wait for, apart from what the caller itself has.
 /// False if the file can't tell.
-bool read_waits(FileLayer& files, int fd, off_t key, std::vector<off_t>& waits) {
+bool read_waits(os::FileLayer& files, int fd, off_t key, std::vector<off_t>& waits) {
   std::vector<std::pair<off_t, off_t>> unread{{key * half_size, (key + 1) * half_size}};
   while (!unread.empty()) {
     const auto [begin, end] = unread.back();
@@ -118,9 +118,9 @@ bool read_waits(FileLayer& files, int fd, off_t key, std::vector<off_t>& waits) 
 
 }  // namespace
 
-std::unique_ptr<StoreLock> lock_key(FileLayer& files, const std::string& path, std::uint64_t number,
-                                    bool wait) {
-  Fd fd = OpenLocks::all().open(path);
+std::unique_ptr<StoreLock> lock_key(os::FileLayer& files, const std::string& path,
+                                    std::uint64_t number, bool wait) {
+  os::Fd fd = OpenLocks::all().open(path);
   if (!fd) return nullptr;
   struct flock range = range_of(F_WRLCK, static_cast<off_t>(number >> 2), 1);
   const int error = files.lock_range(fd.get(), wait ? F_OFD_SETLKW : F_OFD_SETLK, range);
@@ -132,10 +132,10 @@ std::unique_ptr<StoreLock> lock_key(FileLayer& files, const std::string& path, s
   return std::make_unique<KeyLock>(std::move(fd));
 }
 
-std::unique_ptr<StoreWait> announce_key_wait(FileLayer& files, const std::string& path,
+std::unique_ptr<StoreWait> announce_key_wait(os::FileLayer& files, const std::string& path,
                                              const std::vector<std::uint64_t>& held,
                                              std::uint64_t wanted) {
-  Fd fd = OpenLocks::all().open(path);
+  os::Fd fd = OpenLocks::all().open(path);
   if (!fd) return nullptr;
   auto notice = std::make_unique<KeyWait>(std::move(fd));
   for (const std::uint64_t key : held) {
@@ -156,4 +156,4 @@ std::unique_ptr<StoreWait> announce_key_wait(FileLayer& files, const std::string
   return notice;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -20,19 +20,19 @@
 #include "os/file.hpp"
 #include "os/staging.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
 constexpr std::string_view extension = ".hoist";
 
-std::uint64_t tag_of(const std::string& name) { return checksum(name.data(), name.size()); }
+std::uint64_t tag_of(const std::string& name) { return base::checksum(name.data(), name.size()); }
 
 /// An entry file. Its first part is read at once, which is all of a small one.
 class LocalEntry final : public StoredEntry, private ByteSource {
  public:
-  LocalEntry(std::string path, Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {
-    filled_ = read_at(fd_.get(), first_.data(), first_.size(), 0, path_);
+  LocalEntry(std::string path, os::Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {
+    filled_ = os::read_at(fd_.get(), first_.data(), first_.size(), 0, path_);
   }
 
   ByteSource& bytes() override {
@@ -41,9 +41,9 @@ class LocalEntry final : public StoredEntry, private ByteSource {
   }
   std::uint64_t size() override {
     if (filled_ < first_.size()) return filled_;
-    return regular_size(file()->fd()).value_or(0);
+    return os::regular_size(file()->fd()).value_or(0);
   }
-  FileSource* file() override {
+  os::FileSource* file() override {
     if (!file_) file_.emplace(path_, std::move(fd_));
     return &*file_;
   }
@@ -58,8 +58,8 @@ class LocalEntry final : public StoredEntry, private ByteSource {
   std::optional<std::uint64_t> left() const override { return filled_ - at_; }
 
   std::string path_;
-  Fd fd_;
-  std::optional<FileSource> file_;
+  os::Fd fd_;
+  std::optional<os::FileSource> file_;
   std::size_t filled_ = 0;
   std::size_t at_ = 0;
   std::array<std::byte, 4096> first_;
@@ -70,7 +70,7 @@ using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 /// Entries as files: docs/formats/entry.md has the layout of the directory.
 class LocalStore final : public StoreBackend {
  public:
-  LocalStore(const StoreConfig& config, FileLayer& files)
+  LocalStore(const StoreConfig& config, os::FileLayer& files)
       : root_(config.location.string() + "/"),
         files_(files),
         staging_(root_, files, config.fsync),
@@ -81,7 +81,7 @@ class LocalStore final : public StoreBackend {
 
   std::unique_ptr<StoredEntry> get(const std::string& name) override {
     std::string path = path_of(name);
-    Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) {
       if (errno == ENOENT || errno == ENOTDIR) return nullptr;
       throw SystemError("can't open \"" + path + "\"", errno);
@@ -92,7 +92,7 @@ class LocalStore final : public StoreBackend {
 
   void put(const std::string& name, const std::function<void(ByteSink&)>& write) override {
     const std::string path = path_of(name);
-    StagedFile file(staging_);
+    os::StagedFile file(staging_);
     write(file);
     struct stat old{};
     const bool replaces = ::stat(path.c_str(), &old) == 0;
@@ -236,19 +236,19 @@ class LocalStore final : public StoreBackend {
   }
 
   std::string root_;
-  FileLayer& files_;
-  Staging staging_;
+  os::FileLayer& files_;
+  os::Staging staging_;
   UseTable uses_;
 };
 
 }  // namespace
 
-std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config, FileLayer& files) {
+std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config, os::FileLayer& files) {
   return std::make_unique<LocalStore>(config, files);
 }
 
 std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config) {
-  return make_local_store(config, system_files());
+  return make_local_store(config, os::system_files());
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

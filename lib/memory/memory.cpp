@@ -16,26 +16,30 @@ namespace hoist {
 
 namespace detail {
 
-std::shared_ptr<FunctionCache> open_function(const std::shared_ptr<MemoryCore>& memory,
-                                             const FunctionInfo& info,
-                                             const CacheOptions& options) {
-  return std::make_shared<FunctionCache>(memory, info, options);
+std::shared_ptr<memory::FunctionCache> open_function(
+    const std::shared_ptr<memory::MemoryCore>& memory, const FunctionInfo& info,
+    const CacheOptions& options) {
+  return std::make_shared<memory::FunctionCache>(memory, info, options);
 }
 
-std::uint64_t ignored_parameters(const FunctionCache& function) { return function.ignored(); }
-void run_call(FunctionCache& function, const Call& call) { function.run(call); }
-EntryMetadata recompute_call(FunctionCache& function, const Call& call) {
+std::uint64_t ignored_parameters(const memory::FunctionCache& function) {
+  return function.ignored();
+}
+void run_call(memory::FunctionCache& function, const Call& call) { function.run(call); }
+EntryMetadata recompute_call(memory::FunctionCache& function, const Call& call) {
   return function.recompute(call);
 }
-bool is_cached(FunctionCache& function, const Call& call) { return function.is_cached(call); }
-EntryAddress shelve_call(FunctionCache& function, const Call& call) {
+bool is_cached(memory::FunctionCache& function, const Call& call) {
+  return function.is_cached(call);
+}
+EntryAddress shelve_call(memory::FunctionCache& function, const Call& call) {
   return function.shelve(call);
 }
-std::string explain_call(FunctionCache& function, const Call& call) {
+std::string explain_call(memory::FunctionCache& function, const Call& call) {
   return function.explain(call);
 }
-void clear_function(FunctionCache& function) { function.clear(); }
-const std::string& function_name(const FunctionCache& function) { return function.name(); }
+void clear_function(memory::FunctionCache& function) { function.clear(); }
+const std::string& function_name(const memory::FunctionCache& function) { return function.name(); }
 
 namespace {
 
@@ -60,8 +64,8 @@ class CarriedEntry final : public StoredEntry, private ByteSource {
 
 }  // namespace
 
-EntryMetadata read_shelved(const std::shared_ptr<MemoryCore>& memory, const EntryAddress& address,
-                           const CallOps* ops, void* frame) {
+EntryMetadata read_shelved(const std::shared_ptr<memory::MemoryCore>& memory,
+                           const EntryAddress& address, const CallOps* ops, void* frame) {
   std::unique_ptr<StoredEntry> entry;
   if (!address.value.empty()) {
     entry = std::make_unique<CarriedEntry>(address.value);
@@ -75,21 +79,21 @@ EntryMetadata read_shelved(const std::shared_ptr<MemoryCore>& memory, const Entr
   const bool maps = asked == MmapMode::read || asked == MmapMode::copy_on_write;
   const MmapMode mmap = maps ? asked : MmapMode::none;
   EntryMetadata metadata;
-  const EntryQuery query{.ops = ops, .frame = frame, .mmap = mmap};
-  if (read_entry(*entry, address.name, query, metadata) != EntryState::sound) {
+  const memory::EntryQuery query{.ops = ops, .frame = frame, .mmap = mmap};
+  if (memory::read_entry(*entry, address.name, query, metadata) != memory::EntryState::sound) {
     throw WrongType("the shelved result " + address.name + " has another type");
   }
   return metadata;
 }
 
-void clear_shelved(const std::shared_ptr<MemoryCore>& memory, EntryAddress& address) {
+void clear_shelved(const std::shared_ptr<memory::MemoryCore>& memory, EntryAddress& address) {
   address.value.clear();
   if (memory != nullptr && memory->store() != nullptr && !address.name.empty()) {
     memory->store()->remove(address.name);
   }
 }
 
-CacheParts parts_of(const std::shared_ptr<FunctionCache>& function) {
+CacheParts parts_of(const std::shared_ptr<memory::FunctionCache>& function) {
   if (function == nullptr) return {};
   const CacheOptions& options = function->options();
   if (options.validate) {
@@ -121,7 +125,7 @@ CacheOptions options_of(const CacheParts& parts) {
   return options;
 }
 
-MemoryParts parts_of(const std::shared_ptr<MemoryCore>& memory) {
+MemoryParts parts_of(const std::shared_ptr<memory::MemoryCore>& memory) {
   if (memory == nullptr) return {};
   const MemoryOptions& options = memory->options();
   MemoryParts parts{.location = memory->location().string(), .backend = options.backend};
@@ -140,7 +144,7 @@ MemoryParts parts_of(const std::shared_ptr<MemoryCore>& memory) {
   return parts;
 }
 
-std::shared_ptr<MemoryCore> open_memory(const MemoryParts& parts) {
+std::shared_ptr<memory::MemoryCore> open_memory(const MemoryParts& parts) {
   MemoryOptions options{.verbose = parts.verbose,
                         .items_limit = parts.items_limit,
                         .single_flight = parts.single_flight,
@@ -155,12 +159,12 @@ std::shared_ptr<MemoryCore> open_memory(const MemoryParts& parts) {
   // A worker that is sent a Memory with each of its tasks keeps one, with its mapped record of uses
   // and its counts.
   static auto* mutex = new std::mutex;
-  static auto* opened = new std::map<Digest, std::weak_ptr<MemoryCore>>;
+  static auto* opened = new std::map<Digest, std::weak_ptr<memory::MemoryCore>>;
   const std::lock_guard lock(*mutex);
   auto& known = (*opened)[hash(parts)];
   auto core = known.lock();
   if (core == nullptr) {
-    known = core = std::make_shared<MemoryCore>(parts.location, std::move(options));
+    known = core = std::make_shared<memory::MemoryCore>(parts.location, std::move(options));
   }
   return core;
 }
@@ -168,7 +172,7 @@ std::shared_ptr<MemoryCore> open_memory(const MemoryParts& parts) {
 }  // namespace detail
 
 Memory::Memory(const std::filesystem::path& location, const MemoryOptions& options)
-    : core_(std::make_shared<detail::MemoryCore>(location, options)) {}
+    : core_(std::make_shared<detail::memory::MemoryCore>(location, options)) {}
 
 void Memory::clear() const {
   if (core_->store() == nullptr) return;
@@ -177,8 +181,8 @@ void Memory::clear() const {
 }
 
 void Memory::reduce_size(const SizeLimits& limits) const {
-  detail::check_limits(limits);
-  if (core_->store() != nullptr) detail::reduce_store(*core_->store(), limits);
+  detail::memory::check_limits(limits);
+  if (core_->store() != nullptr) detail::memory::reduce_store(*core_->store(), limits);
 }
 
 MemoryStats Memory::stats() const { return core_->stats(); }

@@ -9,7 +9,7 @@
 
 #include "memory/store.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 CacheStats Counters::read() const {
   return {.hits = hits.load(),
@@ -116,4 +116,4 @@ void log_line(const std::string& text) {
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -16,7 +16,7 @@
 #include "memory/hot_results.hpp"
 #include "os/fork_guard.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 /// Counts of one function, or of all.
 struct Counters {
@@ -30,7 +30,7 @@ struct Counters {
 };
 
 /// What the handles of one Memory share.
-class MemoryCore final : private ForkGuard {
+class MemoryCore final : private os::ForkGuard {
  public:
   MemoryCore(std::filesystem::path location, MemoryOptions options);
 
@@ -75,4 +75,4 @@ void log_line(const std::string& text);
 /// The codec that new entries are compressed with, or null. Throws BadArgument.
 const Codec* entry_codec(const Compression& compress, MmapMode mmap);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -11,7 +11,7 @@
 
 #include "memory/store.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
@@ -176,4 +176,4 @@ std::unique_ptr<StoreBackend> make_memory_store(const StoreConfig& config) {
   return std::make_unique<MemoryStore>(table_of(config.location.string()));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

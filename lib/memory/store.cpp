@@ -40,8 +40,8 @@ namespace {
 struct Registry {
   std::mutex mutex;
   std::map<std::string, StoreFactory> factories{
-      {"local", [](const StoreConfig& config) { return detail::make_local_store(config); }},
-      {"memory", detail::make_memory_store}};
+      {"local", [](const StoreConfig& config) { return detail::memory::make_local_store(config); }},
+      {"memory", detail::memory::make_memory_store}};
 };
 
 Registry& registry() {
@@ -59,7 +59,7 @@ void register_store_backend(std::string name, StoreFactory factory) {
   registry().factories[std::move(name)] = std::move(factory);
 }
 
-namespace detail {
+namespace detail::memory {
 
 std::unique_ptr<StoreBackend> make_store(const std::string& name, const StoreConfig& config) {
   StoreFactory factory;
@@ -81,5 +81,5 @@ std::unique_ptr<StoreBackend> make_store(const std::string& name, const StoreCon
   return store;
 }
 
-}  // namespace detail
+}  // namespace detail::memory
 }  // namespace hoist

@@ -6,18 +6,20 @@
 #include <memory>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
+class FileLayer;
+}
+
+namespace hoist::detail::memory {
 
 /// A store of the backend registered under that name. Throws BadArgument if there is none.
 std::unique_ptr<StoreBackend> make_store(const std::string& name, const StoreConfig& config);
 
-class FileLayer;
-
 /// The store of entries as files.
 std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config);
-std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config, FileLayer& files);
+std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config, os::FileLayer& files);
 
 /// The store of entries in this process's memory, one for each location.
 std::unique_ptr<StoreBackend> make_memory_store(const StoreConfig& config);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

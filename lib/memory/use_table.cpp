@@ -13,7 +13,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 namespace {
 
@@ -54,7 +54,7 @@ std::uint64_t now() {
 }  // namespace
 
 struct UseTable::Mapping {
-  Mapping(Fd file, void* address, std::uint64_t count)
+  Mapping(os::Fd file, void* address, std::uint64_t count)
       : fd(std::move(file)), head(static_cast<Head*>(address)), slots(count) {}
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
@@ -89,7 +89,7 @@ struct UseTable::Mapping {
     at->used.store(time, std::memory_order_relaxed);
   }
 
-  Fd fd;
+  os::Fd fd;
   Head* head;
   std::uint64_t slots;  // as checked: the file's own count may be changed under our eyes
 };
@@ -98,7 +98,7 @@ UseTable::UseTable(std::string path) : path_(std::move(path)) {}
 UseTable::~UseTable() = default;
 
 std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
-  Fd fd(raw);
+  os::Fd fd(raw);
   struct stat status{};
   Head head{};
   if (!fd || ::fstat(fd.get(), &status) != 0 ||
@@ -119,7 +119,7 @@ std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
 
 std::unique_ptr<UseTable::Mapping> UseTable::make(std::uint64_t slots,
                                                   const std::string& path) const {
-  Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  os::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
   Head head{};
   std::memcpy(head.magic, magic, sizeof magic);
   head.slots = slots;
@@ -252,4 +252,4 @@ void UseTable::maintain() {
   ::flock(mapping->fd.get(), LOCK_UN);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

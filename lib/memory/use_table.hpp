@@ -12,7 +12,7 @@
 
 #include "os/fork_guard.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::memory {
 
 /// When each entry of a local store was last used, and how much there is in all: a file mapped by
 /// all processes that use the store, so that a hit records its use without a system call.
@@ -20,7 +20,7 @@ namespace hoist::detail {
 /// Only a record: the entries' files are the truth. A use that is lost (a collision, a race, a table
 /// just replaced by a larger one) makes an entry look as old as its file. Where the table can't be
 /// made, the store does without. Its layout: docs/formats/entry.md.
-class UseTable final : private ForkGuard {
+class UseTable final : private os::ForkGuard {
  public:
   explicit UseTable(std::string path);
   UseTable(const UseTable&) = delete;
@@ -62,4 +62,4 @@ class UseTable final : private ForkGuard {
   std::vector<std::unique_ptr<Mapping>> mappings_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::memory

@@ -25,7 +25,7 @@
 
 namespace hoist {
 
-namespace detail {
+namespace detail::os {
 
 namespace {
 
@@ -275,21 +275,21 @@ unsigned usable_cores_each(unsigned shares) {
   return std::max(1U, static_cast<unsigned>(usable_cores()) / shares);
 }
 
-}  // namespace detail
+}  // namespace detail::os
 
 int cpu_count(const CpuCountOptions& options) {
-  return detail::least(detail::all_limits(options.only_physical));
+  return detail::os::least(detail::os::all_limits(options.only_physical));
 }
 
 std::string explain_cpu_count() {
-  const auto limits = detail::all_limits(false);
-  const int usable = detail::least(limits);
+  const auto limits = detail::os::all_limits(false);
+  const int usable = detail::os::least(limits);
   std::string text =
       std::to_string(usable) + (usable == 1 ? " processor" : " processors") + " may be used\n";
   for (const auto& limit : limits) {
     text += "  at most " + std::to_string(limit.cpus) + ": " + limit.where + "\n";
   }
-  const int cores = detail::physical_cores();
+  const int cores = detail::os::physical_cores();
   text += cores > 0 ? "  on " + std::to_string(cores) + " physical cores\n"
                     : "  physical cores: the system does not tell\n";
   return text;

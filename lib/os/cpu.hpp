@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// What hoist::cpu_count() says, but with the limits that are found in files (control groups) looked
 /// up once a second at most: 1 us.
@@ -32,4 +32,4 @@ struct CpuLimit {
 /// for tests. What can't be understood limits nothing.
 std::vector<CpuLimit> cgroup_limits(const std::filesystem::path& root = "/");
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

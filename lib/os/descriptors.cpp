@@ -21,7 +21,7 @@
 #include "os/run_parallel.hpp"
 #include "os/temp_file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -238,4 +238,4 @@ Mapping map_memory(int fd, std::size_t bytes, MapAs as, std::uint64_t offset) {
   return {data, bytes};
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -12,7 +12,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// A connected pair of sockets that keep message boundaries and pass descriptors.
 std::pair<Fd, Fd> socket_pair();
@@ -65,4 +65,4 @@ enum class MapAs { shared, private_copy, read_only };
 /// Maps `bytes` of a file from `offset` on, a multiple of the page size. Throws SystemError.
 Mapping map_memory(int fd, std::size_t bytes, MapAs as, std::uint64_t offset = 0);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -16,7 +16,7 @@
 #include <map>
 #include <mutex>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -309,4 +309,4 @@ void AtomicFile::commit(bool sync) {
   fd_.reset();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

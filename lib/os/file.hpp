@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// Owns a file descriptor.
 class Fd {
@@ -120,4 +120,4 @@ class AtomicFile final : public ByteSink {
   std::vector<std::byte> buffer_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

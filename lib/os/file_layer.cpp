@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 FileLayer::~FileLayer() = default;
 
@@ -56,4 +56,4 @@ FileLayer& system_files() {
   return one;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -9,7 +9,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// The operations by which a local store changes its directory. Tests put a layer in between that
 /// fails, or that forgets what was not synced.
@@ -33,4 +33,4 @@ class FileLayer {
 
 FileLayer& system_files();
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

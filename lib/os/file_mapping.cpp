@@ -13,7 +13,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -66,4 +66,4 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
                                        mapping, bytes + before, std::move(kept), offset);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -54,4 +54,4 @@ ForkGuard::~ForkGuard() {
   std::erase(guards().all, this);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// Something that has to be put in order around fork(): its mutexes held while it happens, its
 /// descriptors closed in the child. Registered from construction to destruction, which must not
@@ -19,4 +19,4 @@ class ForkGuard {
   ~ForkGuard();
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -233,4 +233,4 @@ void limit_inner_threads(ThreadLimit limit) {
   own = new InnerThreads(limit);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

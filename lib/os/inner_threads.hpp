@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 // Numeric libraries start as many threads as there are cores, each time they are called: from tasks
 // that run beside each other, far too many. Those that are loaded are told so by their own functions:
@@ -53,4 +53,4 @@ class ProcessThreads {
 /// Both, for the rest of this process's life: for processes that only run tasks.
 void limit_inner_threads(ThreadLimit limit);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -23,4 +23,4 @@ bool KeptFd::count_in() noexcept {
 
 void KeptFd::count_out() noexcept { kept.fetch_sub(1); }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -5,7 +5,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// A descriptor kept for as long as an array lives. A process may have any number of arrays but only so
 /// many descriptors: no more than a quarter of those are kept so, and one that would be beyond is closed.
@@ -36,4 +36,4 @@ class KeptFd {
   Fd fd_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

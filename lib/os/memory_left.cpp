@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -66,4 +66,4 @@ std::uint64_t memory_left(const std::filesystem::path& root) {
   return left;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

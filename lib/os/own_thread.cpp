@@ -6,7 +6,7 @@
 #include <thread>
 #include <utility>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 BlockSignals::BlockSignals() {
   sigset_t all;
@@ -24,4 +24,4 @@ void start_own_thread(const char* name, std::function<void()> body) {
   }).detach();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

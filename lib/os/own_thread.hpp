@@ -4,7 +4,7 @@
 #include <csignal>
 #include <functional>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// Blocks all signals in the calling thread, for a scope. What is started in it begins like that.
 class BlockSignals {
@@ -23,4 +23,4 @@ class BlockSignals {
 /// can be no more threads.
 void start_own_thread(const char* name, std::function<void()> body);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

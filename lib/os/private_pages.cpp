@@ -12,7 +12,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -96,4 +96,4 @@ bool any_page_is_private(const std::byte* data, std::size_t bytes) {
   return any_word_tells(pagemap.get(), first, last);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

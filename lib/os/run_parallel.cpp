@@ -9,7 +9,7 @@
 #include "os/cpu.hpp"
 #include "os/thread_pool.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -57,4 +57,4 @@ unsigned transfer_threads(unsigned asked) {
   return asked != 0 ? asked : static_cast<unsigned>(usable_cores());
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <functional>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// Calls `work(i)` for each i < count on up to `threads` threads, the caller's among them, in
 /// roughly ascending order. Rethrows the first exception after all have stopped.
@@ -15,4 +15,4 @@ void run_parallel(std::size_t count, unsigned threads,
 /// cores. That takes a system call, as long as a small value does to be dumped.
 unsigned transfer_threads(unsigned asked = 0);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <memory>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -122,4 +122,4 @@ void StagedFile::commit(const std::string& path) {
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -8,7 +8,7 @@
 
 #include "os/file_layer.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// The directory in which entries grow before they are renamed to their names. One for the whole
 /// store, so that what killed writers left can be found without a walk through all of it.
@@ -56,4 +56,4 @@ class StagedFile final : public ByteSink {
   std::vector<std::byte> buffer_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

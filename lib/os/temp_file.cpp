@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <mutex>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -41,4 +41,4 @@ Fd unnamed_file(const std::filesystem::path& folder) {
   return Fd(::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -6,7 +6,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// Where files without names may lie, best first: `first`, the folder of set_temp_folder,
 /// HOIST_TEMP_FOLDER, TMPDIR, /tmp; without those that are not named.
@@ -19,4 +19,4 @@ void set_temp_folder(const std::filesystem::path& folder);
 /// have one; errno tells why.
 Fd unnamed_file(const std::filesystem::path& folder);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

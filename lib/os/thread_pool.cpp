@@ -10,7 +10,7 @@
 #include "base/spin.hpp"
 #include "os/own_thread.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 namespace {
 
@@ -97,7 +97,7 @@ void ThreadPool::thread() {
     if (queue_.empty()) {
       // The next loop often follows at once, and waking costs 40 us.
       lock.unlock();
-      spin_until([this] { return queued_.load(std::memory_order_relaxed) > 0; });
+      base::spin_until([this] { return queued_.load(std::memory_order_relaxed) > 0; });
       lock.lock();
       work_.wait(lock, [this] { return !queue_.empty(); });
     }
@@ -140,4 +140,4 @@ void ThreadPool::renew_in_child() {
   current_mutex.unlock();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -7,7 +7,7 @@
 #include <deque>
 #include <mutex>
 
-namespace hoist::detail {
+namespace hoist::detail::os {
 
 /// Threads kept for the whole process, made as they are needed. Work is offered as helpers' calls:
 /// whoever offers it can do it alone and withdraws what no thread has begun, so that nothing waits
@@ -65,4 +65,4 @@ class ThreadPool {
   unsigned threads_ = 0;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::os

@@ -17,7 +17,7 @@
 
 namespace hoist {
 
-namespace detail {
+namespace detail::parallel {
 
 LoopContext& loop_context() noexcept {
   thread_local LoopContext context;
@@ -28,10 +28,14 @@ void send_context(const TravellingContext& context, Encoder& to) {
   Form<TravellingContext>::traverse(to, context);
 }
 
+}  // namespace detail::parallel
+
+namespace detail {
+
 void enter_context(Decoder& from) {
-  TravellingContext received;
-  Form<TravellingContext>::traverse(from, received);
-  LoopContext& context = loop_context();
+  parallel::TravellingContext received;
+  Form<parallel::TravellingContext>::traverse(from, received);
+  parallel::LoopContext& context = parallel::loop_context();
   context.level = received.level;
   context.jobs = received.jobs;
   context.config = nullptr;
@@ -42,20 +46,24 @@ void enter_context(Decoder& from) {
     context.config = std::make_shared<const ParallelOptions>(std::move(defaults));
   }
   // The environment has told those that ask it; this is for the others.
-  limit_inner_threads({received.inner_threads, false});
-  map_arguments(static_cast<MmapMode>(received.mmap_mode));
-  set_temp_folder(received.temp_folder);
+  os::limit_inner_threads({received.inner_threads, false});
+  workers::map_arguments(static_cast<MmapMode>(received.mmap_mode));
+  os::set_temp_folder(received.temp_folder);
 }
+
+}  // namespace detail
+
+namespace detail::parallel {
 
 ContextScope::ContextScope(const LoopContext& context)
     : before_(std::exchange(loop_context(), context)) {}
 
 ContextScope::~ContextScope() { loop_context() = std::move(before_); }
 
-}  // namespace detail
+}  // namespace detail::parallel
 
 bool stop_requested() noexcept {
-  const detail::LoopContext& context = detail::loop_context();
+  const detail::parallel::LoopContext& context = detail::parallel::loop_context();
   if (context.stop != nullptr && context.stop->requested()) return true;
   return context.clock != nullptr && Clock::now() >= context.clock->overdue_at();
 }
@@ -81,13 +89,15 @@ void refuse_own_options(const ParallelOptions& options) {
 
 }  // namespace
 
-ParallelConfig::ParallelConfig(ParallelOptions options) : before_(detail::loop_context().config) {
+ParallelConfig::ParallelConfig(ParallelOptions options)
+    : before_(detail::parallel::loop_context().config) {
   refuse_own_options(options);
-  if (before_) detail::inherit(options, *before_);
+  if (before_) detail::parallel::inherit(options, *before_);
   detail::check_options(options);
-  detail::loop_context().config = std::make_shared<const ParallelOptions>(std::move(options));
+  detail::parallel::loop_context().config =
+      std::make_shared<const ParallelOptions>(std::move(options));
 }
 
-ParallelConfig::~ParallelConfig() { detail::loop_context().config = std::move(before_); }
+ParallelConfig::~ParallelConfig() { detail::parallel::loop_context().config = std::move(before_); }
 
 }  // namespace hoist

@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 /// Whether a loop has been told to start nothing more. Loops inside of its tasks hear it too.
 struct StopFlag {
@@ -78,4 +78,4 @@ class ContextScope {
   LoopContext before_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

@@ -23,10 +23,10 @@ namespace {
 /// size: starting workers costs half a millisecond.
 constexpr double short_wave = 20e-3;
 
-std::optional<Trace> make_trace(const Settings& settings) {
+std::optional<parallel::Trace> make_trace(const parallel::Settings& settings) {
   if (settings.options.trace.empty()) return std::nullopt;
-  return std::optional<Trace>(std::in_place, settings.options.trace, settings.backend_name,
-                              settings.n_jobs);
+  return std::optional<parallel::Trace>(std::in_place, settings.options.trace,
+                                        settings.backend_name, settings.n_jobs);
 }
 
 }  // namespace
@@ -34,7 +34,7 @@ std::optional<Trace> make_trace(const Settings& settings) {
 class LoopDriver::Impl {
  public:
   Impl(const ParallelOptions& options, LoopTasks& tasks, std::size_t count, Deliver deliver)
-      : settings_(settle(options)),
+      : settings_(parallel::settle(options)),
         tasks_(tasks),
         reads_(count == unread),
         deliver_(deliver),
@@ -124,7 +124,7 @@ class LoopDriver::Impl {
   }
 
   std::size_t tasks() const { return read_; }
-  LoopState& loop() { return loop_; }
+  parallel::LoopState& loop() { return loop_; }
 
  private:
   bool generates() const {
@@ -224,16 +224,16 @@ class LoopDriver::Impl {
     process_threads_.reset();
   }
 
-  Settings settings_;
+  parallel::Settings settings_;
   LoopTasks& tasks_;
   const bool reads_;
   const Deliver deliver_;
-  std::optional<Trace> trace_;
-  LoopState loop_;
-  Reporter reporter_;
+  std::optional<parallel::Trace> trace_;
+  parallel::LoopState loop_;
+  parallel::Reporter reporter_;
   std::unique_ptr<Session> session_;
-  std::optional<Interruptible> interruptible_;
-  std::optional<ProcessThreads> process_threads_;
+  std::optional<parallel::Interruptible> interruptible_;
+  std::optional<os::ProcessThreads> process_threads_;
   Clock::time_point deadline_ = Clock::time_point::max();
   std::size_t window_ = 1;
   bool scales_ = false;

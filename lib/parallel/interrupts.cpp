@@ -20,7 +20,7 @@
 
 namespace hoist {
 
-namespace detail {
+namespace detail::parallel {
 
 namespace {
 
@@ -87,8 +87,8 @@ class Watch {
 
   Watch() {
     ::sem_init(&news_, 0, 0);
-    start_own_thread("hoist-ctrl-c", [this] { run(); });
-    ThreadPool::count_own_thread(1);
+    os::start_own_thread("hoist-ctrl-c", [this] { run(); });
+    os::ThreadPool::count_own_thread(1);
   }
 
   [[noreturn]] void run() {
@@ -161,10 +161,11 @@ Interruptible::Interruptible(LoopState& loop) : loop_(loop) { Watch::here().add(
 
 Interruptible::~Interruptible() { Watch::here().remove(loop_); }
 
-}  // namespace detail
+}  // namespace detail::parallel
 
 void interrupt_loops() noexcept {
-  if (auto* const watch = detail::Watch::instance.load(std::memory_order_acquire)) watch->ask();
+  if (auto* const watch = detail::parallel::Watch::instance.load(std::memory_order_acquire))
+    watch->ask();
 }
 
 }  // namespace hoist

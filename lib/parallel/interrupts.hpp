@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 class LoopState;
 
@@ -19,4 +19,4 @@ class Interruptible {
   LoopState& loop_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

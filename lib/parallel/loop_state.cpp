@@ -32,7 +32,7 @@ void Loop::arrived(std::size_t task, Worker& worker, detail::Decoder& result,
   arrived({task, task + 1}, worker, one, began, seconds);
 }
 
-namespace detail {
+namespace detail::parallel {
 
 namespace {
 
@@ -85,8 +85,8 @@ class LoopState::Run final : public TaskRun {
     if (loop_.deadline_) loop_.check_deadline();
     if (const TimeLimit& limit = loop_.options().task_timeout;
         limit.is_set() && seconds > limit.seconds()) {
-      throw TimedOut("task " + std::to_string(task) + " took " + seconds_text(seconds) +
-                     ", more than the task_timeout of " + seconds_text(limit.seconds()));
+      throw TimedOut("task " + std::to_string(task) + " took " + base::seconds_text(seconds) +
+                     ", more than the task_timeout of " + base::seconds_text(limit.seconds()));
     }
     ++done;
     if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, false);
@@ -123,7 +123,7 @@ LoopState::LoopState(const Settings& settings, LoopTasks& tasks, Deliver deliver
 
 void LoopState::enter_tasks() {
   loop_context() = settings_.inner;
-  limit_inner_threads(settings_.inner_threads);
+  os::limit_inner_threads(settings_.inner_threads);
 }
 
 void LoopState::encode_context(Encoder& to) const {
@@ -215,7 +215,7 @@ void LoopState::hungry() {
 
 void LoopState::run(TaskRange tasks, Worker& worker) {
   const ContextScope scope(settings_.inner);
-  const InnerThreads inner(settings_.inner_threads);
+  const os::InnerThreads inner(settings_.inner_threads);
   Run run(*this, worker);
   if (settings_.options.task_timeout.is_set()) loop_context().clock = &run.clock;
   const bool divisible = tasks.size() > 1;
@@ -352,9 +352,10 @@ void LoopState::check_deadline() {
   if (Clock::now() < *deadline_) return;
   const std::lock_guard lock(mutex_);
   if (stopping()) return;
-  end_with(std::make_exception_ptr(TimedOut("the loop was not done within its timeout of " +
-                                            seconds_text(settings_.options.timeout.seconds()) +
-                                            " (tasks done: " + std::to_string(finished()) + ")")));
+  end_with(
+      std::make_exception_ptr(TimedOut("the loop was not done within its timeout of " +
+                                       base::seconds_text(settings_.options.timeout.seconds()) +
+                                       " (tasks done: " + std::to_string(finished()) + ")")));
 }
 
 /// Threads can't be ended, but what comes after them can be spared: where a task's failure is the
@@ -371,7 +372,7 @@ void LoopState::check_overdue() {
     if ((before != attempts_.end() ? before->second : 0) < settings_.options.retries) continue;
     end_with(std::make_exception_ptr(
         TimedOut("task " + std::to_string(task) + " was still running after its task_timeout of " +
-                 seconds_text(settings_.options.task_timeout.seconds()))));
+                 base::seconds_text(settings_.options.task_timeout.seconds()))));
   }
 }
 
@@ -465,5 +466,5 @@ std::optional<std::size_t> LoopState::pop_completed() {
   }
 }
 
-}  // namespace detail
+}  // namespace detail::parallel
 }  // namespace hoist

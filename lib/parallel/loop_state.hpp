@@ -17,7 +17,7 @@
 #include "parallel/settings.hpp"
 #include "parallel/trace.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 /// The state of a running loop: which tasks are to be had, are out, are done or have failed.
 ///
@@ -144,4 +144,4 @@ class LoopState final : public Loop {
   std::size_t next_in_order_ = 0;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

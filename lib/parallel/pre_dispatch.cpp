@@ -8,7 +8,7 @@
 
 #include "parallel/settings.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 namespace {
 
@@ -125,4 +125,4 @@ std::size_t evaluate_pre_dispatch(const std::string& text, unsigned n_jobs) {
   return value < 1 ? 0 : static_cast<std::size_t>(value);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

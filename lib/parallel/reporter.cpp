@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 namespace {
 
@@ -131,4 +131,4 @@ void Reporter::bar(std::size_t done, std::size_t failed, std::optional<std::size
   std::fflush(stderr);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

@@ -8,7 +8,7 @@
 
 #include "parallel/settings.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 /// Tells of a loop's progress: joblib's lines, a bar, a callback. Used by the thread that owns the
 /// loop.
@@ -36,4 +36,4 @@ class Reporter {
   double told_at_ = 0;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

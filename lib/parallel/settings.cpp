@@ -15,7 +15,7 @@
 
 namespace hoist {
 
-namespace detail {
+namespace detail::parallel {
 
 namespace {
 
@@ -41,7 +41,7 @@ unsigned count_jobs(int n_jobs) {
         "n_jobs is 0; it must be a number of workers, or -1 for all usable cores, -2 "
         "for all but one, and so on");
   }
-  return static_cast<unsigned>(n_jobs > 0 ? n_jobs : std::max(1, usable_cores() + 1 + n_jobs));
+  return static_cast<unsigned>(n_jobs > 0 ? n_jobs : std::max(1, os::usable_cores() + 1 + n_jobs));
 }
 
 unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context) {
@@ -57,7 +57,7 @@ unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context
 
 /// Whether the user has said how many threads libraries may start: that stays.
 bool threads_are_set() {
-  return std::any_of(std::begin(thread_variables), std::end(thread_variables),
+  return std::any_of(std::begin(workers::thread_variables), std::end(workers::thread_variables),
                      [](const char* name) { return std::getenv(name) != nullptr; });
 }
 
@@ -110,8 +110,12 @@ void inherit(ParallelOptions& options, const ParallelOptions& from) {
   }
 }
 
+}  // namespace detail::parallel
+
+namespace detail {
+
 void check_options(const ParallelOptions& options) {
-  if (options.n_jobs) count_jobs(*options.n_jobs);
+  if (options.n_jobs) parallel::count_jobs(*options.n_jobs);
   if (!options.backend.empty()) find_backend(options.backend);
   if (options.prefer == Prefer::processes && options.require == Require::shared_memory) {
     throw BadArgument(
@@ -141,6 +145,10 @@ void check_options(const ParallelOptions& options) {
     }
   }
 }
+
+}  // namespace detail
+
+namespace detail::parallel {
 
 Settings settle(const ParallelOptions& given) {
   const LoopContext& context = loop_context();
@@ -174,7 +182,7 @@ Settings settle(const ParallelOptions& given) {
   }
   settings.inner_threads = {settings.options.inner_max_num_threads, true};
   if (settings.inner_threads.threads == 0 && settings.n_jobs > 1 && !threads_are_set()) {
-    settings.inner_threads = {usable_cores_each(context.jobs * settings.n_jobs), false};
+    settings.inner_threads = {os::usable_cores_each(context.jobs * settings.n_jobs), false};
   }
   settings.inner = {context.level + 1, context.jobs * settings.n_jobs, context.config,
                     std::make_shared<StopFlag>(), nullptr};
@@ -182,14 +190,14 @@ Settings settle(const ParallelOptions& given) {
   return settings;
 }
 
-}  // namespace detail
+}  // namespace detail::parallel
 
 int effective_n_jobs(std::optional<int> n_jobs) {
   ParallelOptions options;
   options.n_jobs = n_jobs;
-  const detail::LoopContext& context = detail::loop_context();
-  const unsigned jobs = detail::resolve_jobs(options, context);
-  const std::string backend = detail::resolve_backend(options, context);
+  const detail::parallel::LoopContext& context = detail::parallel::loop_context();
+  const unsigned jobs = detail::parallel::resolve_jobs(options, context);
+  const std::string backend = detail::parallel::resolve_backend(options, context);
   return find_backend(backend)->traits().sequential ? 1 : static_cast<int>(jobs);
 }
 

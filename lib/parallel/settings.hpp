@@ -12,7 +12,7 @@
 #include "os/inner_threads.hpp"
 #include "parallel/context.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 /// What a loop is run with, once options, surroundings and environment have been heard.
 struct Settings {
@@ -26,7 +26,7 @@ struct Settings {
   /// 0: automatic.
   std::size_t batch = 0;
   /// Threads that libraries may start inside a task.
-  ThreadLimit inner_threads;
+  os::ThreadLimit inner_threads;
   /// In which its tasks run.
   LoopContext inner;
 };
@@ -39,4 +39,4 @@ Settings settle(const ParallelOptions& options);
 /// beyond a million.
 std::size_t evaluate_pre_dispatch(const std::string& text, unsigned n_jobs);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

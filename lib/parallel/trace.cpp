@@ -10,7 +10,7 @@
 
 #include <fmt/format.h>
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 Trace::Trace(std::filesystem::path path, std::string backend, unsigned n_jobs)
     : file_(std::move(path)), backend_(std::move(backend)), n_jobs_(n_jobs) {}
@@ -68,4 +68,4 @@ void Trace::write() {
   file_.commit();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

@@ -11,7 +11,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::parallel {
 
 /// Notes the life of every task, and writes it in the Chrome trace format.
 class Trace {
@@ -38,7 +38,7 @@ class Trace {
   void note(const Event& event);
   double micros(Clock::time_point at) const;
 
-  AtomicFile file_;
+  os::AtomicFile file_;
   std::string backend_;
   unsigned n_jobs_;
   Clock::time_point start_ = Clock::now();
@@ -46,4 +46,4 @@ class Trace {
   std::vector<Event> events_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::parallel

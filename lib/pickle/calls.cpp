@@ -10,7 +10,7 @@
 
 // The constructors that a pickle may call, as functions from plain values to plain values.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
@@ -73,19 +73,20 @@ constexpr Name allowed[] = {
 };
 
 bool is_sequence(const Value& value) {
-  return value.kind() == Kind::list || value.kind() == Kind::tuple;
+  return value.kind() == dynamic::Kind::list || value.kind() == dynamic::Kind::tuple;
 }
 
 bool is_latin1_name(const Value& value) {
-  return value.kind() == Kind::text &&
+  return value.kind() == dynamic::Kind::text &&
          (value.as_text() == "latin1" || value.as_text() == "latin-1");
 }
 
 /// The bytes that Python 3 writes as text up to protocol 2.
 Value latin1_bytes(const Value& value, Fail fail) {
   if (is_latin1(value)) {
-    const auto& node = node_as<TextNode>(value);
-    return Value(std::make_shared<TextNode>(Kind::bytes, node.storage, node.size));
+    const auto& node = dynamic::node_as<dynamic::TextNode>(value);
+    return Value(
+        std::make_shared<dynamic::TextNode>(dynamic::Kind::bytes, node.storage, node.size));
   }
   const std::string_view text = value.as_text();
   const auto begins_one = [](char c) { return (c & 0xC0) != 0x80; };
@@ -100,15 +101,15 @@ Value latin1_bytes(const Value& value, Fail fail) {
     const auto low = lead < 0x80 ? lead : (lead << 6 | (text[++i] & 0x3F));
     *next++ = static_cast<std::byte>(low);
   }
-  return Value(std::make_shared<TextNode>(Kind::bytes, std::move(storage), size));
+  return Value(std::make_shared<dynamic::TextNode>(dynamic::Kind::bytes, std::move(storage), size));
 }
 
 std::int64_t small_integer(const Value& value, Fail fail) {
-  if (value.kind() != Kind::integer) fail("an argument is no integer");
+  if (value.kind() != dynamic::Kind::integer) fail("an argument is no integer");
   return value.as_int();
 }
 
-Value sequence_of(Kind kind, std::vector<Value>& arguments, Fail fail) {
+Value sequence_of(dynamic::Kind kind, std::vector<Value>& arguments, Fail fail) {
   if (arguments.empty()) return Value::sequence(kind, {});
   if (arguments.size() != 1 || !is_sequence(arguments[0])) fail("a set is made of what is no list");
   return Value::sequence(kind, arguments[0].items());
@@ -120,8 +121,9 @@ Value ordered_dict(const std::vector<Value>& arguments, Fail fail) {
   if (arguments.size() == 1) {
     if (!is_sequence(arguments[0])) fail("an OrderedDict is made of what is no list");
     for (const Value& pair : arguments[0].items()) {
-      const bool good = is_sequence(pair) && pair.items().size() == 2 &&
-                        (pair.items()[0].node() == nullptr || pair.items()[0].kind() == Kind::text);
+      const bool good =
+          is_sequence(pair) && pair.items().size() == 2 &&
+          (pair.items()[0].node() == nullptr || pair.items()[0].kind() == dynamic::Kind::text);
       if (!good) fail("an OrderedDict is made of what are no pairs");
       entries.emplace_back(pair.items()[0], pair.items()[1]);
     }
@@ -149,7 +151,7 @@ std::optional<Token> as_token(const Value& value) {
 }
 
 Shape shape_argument(const Value& value, Fail fail) {
-  if (value.kind() != Kind::tuple) fail("a shape is no tuple");
+  if (value.kind() != dynamic::Kind::tuple) fail("a shape is no tuple");
   Shape shape;
   for (const Value& extent : value.items()) {
     const std::int64_t n = small_integer(extent, fail);
@@ -160,12 +162,12 @@ Shape shape_argument(const Value& value, Fail fail) {
 }
 
 bool is_latin1(const Value& value) {
-  return value.kind() == Kind::text && node_as<TextNode>(value).latin1;
+  return value.kind() == dynamic::Kind::text && dynamic::node_as<dynamic::TextNode>(value).latin1;
 }
 
 Value bytes_value(const Value& value, Fail fail) {
-  if (value.kind() == Kind::text) return latin1_bytes(value, fail);
-  if (value.kind() != Kind::bytes) fail("an argument is no bytes");
+  if (value.kind() == dynamic::Kind::text) return latin1_bytes(value, fail);
+  if (value.kind() != dynamic::Kind::bytes) fail("an argument is no bytes");
   return value;
 }
 
@@ -177,7 +179,7 @@ std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
   const std::size_t n = a.size();
   switch (token) {
     case Token::encode:
-      if (n != 2 || a[0].kind() != Kind::text || !is_latin1_name(a[1])) {
+      if (n != 2 || a[0].kind() != dynamic::Kind::text || !is_latin1_name(a[1])) {
         fail("_codecs.encode is called otherwise than for bytes");
       }
       return latin1_bytes(a[0], fail);
@@ -186,16 +188,16 @@ std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
       return Value::bytes({});
     case Token::bytearray:
       if (n == 0) return Value::bytes({});
-      if (n == 1 && a[0].kind() == Kind::bytes) return a[0];
-      if (n != 2 || a[0].kind() != Kind::text || !is_latin1_name(a[1])) {
+      if (n == 1 && a[0].kind() == dynamic::Kind::bytes) return a[0];
+      if (n != 2 || a[0].kind() != dynamic::Kind::text || !is_latin1_name(a[1])) {
         fail("bytearray is called otherwise than for bytes");
       }
       return latin1_bytes(a[0], fail);
-    case Token::set: return sequence_of(Kind::set, a, fail);
-    case Token::frozenset: return sequence_of(Kind::frozen_set, a, fail);
+    case Token::set: return sequence_of(dynamic::Kind::set, a, fail);
+    case Token::frozenset: return sequence_of(dynamic::Kind::frozen_set, a, fail);
     case Token::complex: {
       const auto part = [&](std::size_t i) {
-        if (a[i].kind() != Kind::real && a[i].kind() != Kind::integer)
+        if (a[i].kind() != dynamic::Kind::real && a[i].kind() != dynamic::Kind::integer)
           fail("complex of no numbers");
         return a[i].as_double();
       };
@@ -204,12 +206,12 @@ std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
     }
     case Token::slice:
       if (n != 3) fail("slice is called with another number of arguments than 3");
-      return Value::sequence(Kind::slice, std::move(a));
+      return Value::sequence(dynamic::Kind::slice, std::move(a));
     case Token::range:
       if (n != 3 || small_integer(a[2], fail) == 0) fail("no sound range");
       small_integer(a[0], fail);
       small_integer(a[1], fail);
-      return Value::sequence(Kind::range, std::move(a));
+      return Value::sequence(dynamic::Kind::range, std::move(a));
     case Token::ordered_dict: return ordered_dict(a, fail);
     case Token::default_dict:
       if (n > 1 || (n == 1 && !a[0].is_none() && !as_token(a[0]))) fail("no sound defaultdict");
@@ -218,7 +220,7 @@ std::optional<Value> call_plain(Token token, std::vector<Value>& a, Fail fail) {
       if (n > 2 || (n > 0 && !(is_sequence(a[0]) && a[0].items().empty()))) fail("no sound deque");
       return Value::list({});
     case Token::counter:
-      if (n > 1 || (n == 1 && a[0].kind() != Kind::dict)) fail("no sound Counter");
+      if (n > 1 || (n == 1 && a[0].kind() != dynamic::Kind::dict)) fail("no sound Counter");
       return n == 0 ? Value::dict({}) : Value::dict(a[0].entries());
     default: return std::nullopt;
   }
@@ -228,10 +230,11 @@ std::optional<Value> call_time(Token token, const std::vector<Value>& a, Fail fa
   if (token == Token::timedelta) {
     if (a.size() != 3) fail("no sound timedelta");
     for (const Value& part : a) small_integer(part, fail);
-    return Value::sequence(Kind::timedelta, a);
+    return Value::sequence(dynamic::Kind::timedelta, a);
   }
   if (token == Token::timezone) {
-    if (a.empty() || a.size() > 2 || a[0].kind() != Kind::timedelta) fail("no sound timezone");
+    if (a.empty() || a.size() > 2 || a[0].kind() != dynamic::Kind::timedelta)
+      fail("no sound timezone");
     std::int64_t us = 0;
     const auto& part = a[0].items();
     if (__builtin_mul_overflow(part[0].as_int(), 86400, &us) ||
@@ -282,10 +285,10 @@ std::optional<Value> call_time(Token token, const std::vector<Value>& a, Fail fa
     if (zone == nullptr) fail("a time zone of an unknown kind");
     when.utc_offset_us = zone->offset_us;
   }
-  return Value::moment(token == Token::date   ? Kind::date
-                       : token == Token::time ? Kind::time
-                                              : Kind::datetime,
+  return Value::moment(token == Token::date   ? dynamic::Kind::date
+                       : token == Token::time ? dynamic::Kind::time
+                                              : dynamic::Kind::datetime,
                        when);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -6,7 +6,7 @@
 #include "pickle/machine.hpp"
 #include "pickle/pickle.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
@@ -17,26 +17,26 @@ struct Seen {
 };
 
 std::size_t count_of(const Value& value) {
-  if (value.kind() == Kind::dict) return 2 * value.entries().size();
+  if (value.kind() == dynamic::Kind::dict) return 2 * value.entries().size();
   return value.items().size();
 }
 
 const Value& part_of(const Value& value, std::size_t i) {
-  if (value.kind() != Kind::dict) return value.items()[i];
+  if (value.kind() != dynamic::Kind::dict) return value.items()[i];
   const auto& entry = value.entries()[i / 2];
   return i % 2 == 0 ? entry.first : entry.second;
 }
 
 bool has_parts(const Value& value) {
   switch (value.kind()) {
-    case Kind::list:
-    case Kind::tuple:
-    case Kind::set:
-    case Kind::frozen_set:
-    case Kind::dict:
-    case Kind::slice:
-    case Kind::range:
-    case Kind::objects: return true;
+    case dynamic::Kind::list:
+    case dynamic::Kind::tuple:
+    case dynamic::Kind::set:
+    case dynamic::Kind::frozen_set:
+    case dynamic::Kind::dict:
+    case dynamic::Kind::slice:
+    case dynamic::Kind::range:
+    case dynamic::Kind::objects: return true;
     default: return false;
   }
 }
@@ -45,10 +45,10 @@ bool has_parts(const Value& value) {
 std::string key_text(const Value& key) {
   const auto integer = [](std::int64_t n) { return "i" + std::to_string(n); };
   switch (key.kind()) {
-    case Kind::text: return "t" + std::string(key.as_text());
-    case Kind::integer: return integer(key.as_int());
-    case Kind::boolean: return integer(key.as_bool() ? 1 : 0);
-    case Kind::real: {
+    case dynamic::Kind::text: return "t" + std::string(key.as_text());
+    case dynamic::Kind::integer: return integer(key.as_int());
+    case dynamic::Kind::boolean: return integer(key.as_bool() ? 1 : 0);
+    case dynamic::Kind::real: {
       const double number = key.as_double();
       const bool whole = number >= -0x1p63 && number < 0x1p63 &&
                          static_cast<double>(static_cast<std::int64_t>(number)) == number;
@@ -67,7 +67,7 @@ bool are_few_names(const std::vector<Value::Entry>& entries) {
   constexpr std::size_t few = 16;
   if (entries.size() > few) return false;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (entries[i].first.kind() != Kind::text) return entries.size() == 1;
+    if (entries[i].first.kind() != dynamic::Kind::text) return entries.size() == 1;
     for (std::size_t k = 0; k < i; ++k) {
       if (entries[k].first.as_text() == entries[i].first.as_text()) return false;
     }
@@ -77,7 +77,7 @@ bool are_few_names(const std::vector<Value::Entry>& entries) {
 
 /// A key set again keeps its place and takes the new value.
 void merge_keys(const Value& value) {
-  auto& entries = mutable_node<DictNode>(value).entries;
+  auto& entries = dynamic::mutable_node<dynamic::DictNode>(value).entries;
   if (are_few_names(entries)) return;
   std::unordered_map<std::string, std::size_t> places;
   places.reserve(entries.size());
@@ -106,7 +106,8 @@ std::unordered_set<const Value::Node*> repeated_parts(const Value& value) {
   std::vector<Frame> stack;
   const auto enter = [&](const Value& part) {
     const bool parts = has_parts(part);
-    if (!parts && part.kind() != Kind::array && part.kind() != Kind::bytes) return;
+    if (!parts && part.kind() != dynamic::Kind::array && part.kind() != dynamic::Kind::bytes)
+      return;
     // What has no copies anywhere need not be remembered.
     if (part.is_shared() && !seen.insert(part.node()).second) {
       repeated.insert(part.node());
@@ -136,10 +137,12 @@ std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
   std::unordered_map<const Value::Node*, Seen> seen;  // what more than one can come to
   std::vector<Frame> stack;
   const auto leaf = [&](const Value& part) {
-    if (is_latin1(part)) node_as<TextNode>(part).widen();
-    const bool unbuilt_array = part.kind() == Kind::array && is_unbuilt(node_as<ArrayNode>(part));
-    const bool unbuilt_dtype = part.kind() == Kind::dtype && !node_as<DTypeNode>(part).built;
-    if (part.kind() == Kind::internal || unbuilt_array || unbuilt_dtype) {
+    if (is_latin1(part)) dynamic::node_as<dynamic::TextNode>(part).widen();
+    const bool unbuilt_array = part.kind() == dynamic::Kind::array &&
+                               is_unbuilt(dynamic::node_as<dynamic::ArrayNode>(part));
+    const bool unbuilt_dtype =
+        part.kind() == dynamic::Kind::dtype && !dynamic::node_as<dynamic::DTypeNode>(part).built;
+    if (part.kind() == dynamic::Kind::internal || unbuilt_array || unbuilt_dtype) {
       fail("a part of the value was left unfinished");
     }
   };
@@ -179,7 +182,7 @@ std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
       }
       continue;
     }
-    if (at.kind() == Kind::dict) merge_keys(at);
+    if (at.kind() == dynamic::Kind::dict) merge_keys(at);
     Seen done = frame.so_far;
     done.open = false;
     if (const auto known = seen.find(at.node()); known != seen.end()) known->second = done;
@@ -190,4 +193,4 @@ std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
   return expanded;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -15,7 +15,7 @@
 #include "dynamic/value_node.hpp"
 #include "formats/npy.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
@@ -51,7 +51,7 @@ class OldJoblib final : public ByteSource {
   OldJoblib(ByteSource& in, std::uint64_t bytes, const Limits& limits, unsigned threads)
       : packed_(in), expected_(bytes) {
     packed_.drop_blank();
-    in_ = open_compressed(find_codec("zlib"), packed_, limits, threads);
+    in_ = codecs::open_compressed(find_codec("zlib"), packed_, limits, threads);
   }
   std::size_t read(std::byte* to, std::size_t n) override {
     const std::size_t got = in_->read(to, n);
@@ -72,7 +72,7 @@ class OldJoblib final : public ByteSource {
   std::unique_ptr<ByteSource> in_;
 };
 
-std::filesystem::path companion_path(const Input& in, const std::string& name) {
+std::filesystem::path companion_path(const formats::Input& in, const std::string& name) {
   const std::filesystem::path& path = in.path();
   if (path.empty()) {
     throw UnsafeData(in.name() + ": its arrays lie in other files; load it by its path");
@@ -93,13 +93,13 @@ std::filesystem::path companion_path(const Input& in, const std::string& name) {
 }
 
 /// No link, which could lead elsewhere, and nothing that blocks.
-FileSource open_companion(const std::filesystem::path& path) {
-  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+os::FileSource open_companion(const std::filesystem::path& path) {
+  os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   const std::string name = "\"" + path.string() + "\"";
   if (!fd && errno == ENOENT) throw NotFound(name + " is missing, which holds an array");
   if (!fd && errno == ELOOP) throw UnsafeData(name + " is a link");
   if (!fd) throw SystemError("can't open " + name, errno);
-  if (!regular_size(fd.get())) throw UnsafeData(name + " is no regular file");
+  if (!os::regular_size(fd.get())) throw UnsafeData(name + " is no regular file");
   return {path, std::move(fd)};
 }
 
@@ -124,24 +124,26 @@ std::unique_ptr<ByteSource> open_old_joblib(ByteSource& in, const Limits& limits
   return std::make_unique<OldJoblib>(in, bytes, limits, threads);
 }
 
-Value read_companion(const Input& in, const std::string& name) {
-  FileSource file = open_companion(companion_path(in, name));
+Value read_companion(const formats::Input& in, const std::string& name) {
+  os::FileSource file = open_companion(companion_path(in, name));
   LoadOptions options = in.options();
   if (!in.maps()) options.mmap = MmapMode::none;
-  Input npy(file, &file, "\"" + file.path().string() + "\"", options, options.limits.max_bytes);
-  Value value = read_npy(npy);
+  formats::Input npy(file, &file, "\"" + file.path().string() + "\"", options,
+                     options.limits.max_bytes);
+  Value value = formats::read_npy(npy);
   if (!npy.at_end()) npy.damaged("there are bytes behind the end of the array");
   return value;
 }
 
-Value read_compressed_companion(const Input& in, const std::string& name) {
-  FileSource file = open_companion(companion_path(in, name));
+Value read_compressed_companion(const formats::Input& in, const std::string& name) {
+  os::FileSource file = open_companion(companion_path(in, name));
   const auto source = open_old_joblib(file, in.options().limits, in.options().threads);
   const auto bytes = static_cast<std::size_t>(*source->left());
-  Input content(*source, nullptr, "\"" + file.path().string() + "\"", in.options(), bytes);
+  formats::Input content(*source, nullptr, "\"" + file.path().string() + "\"", in.options(), bytes);
   auto storage = content.bytes(bytes);
   if (!content.at_end()) content.damaged("more bytes come out of it than it says");
-  return Value(std::make_shared<TextNode>(Kind::bytes, std::move(storage), bytes));
+  return Value(
+      std::make_shared<dynamic::TextNode>(dynamic::Kind::bytes, std::move(storage), bytes));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -13,7 +13,7 @@
 // What joblib wrote before 0.10: a container of its own for compressed files, and large arrays in files
 // beside the pickle.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 /// Whether data begin as a compressed file of that time.
 bool is_old_joblib(std::span<const std::byte> first);
@@ -23,8 +23,8 @@ std::unique_ptr<ByteSource> open_old_joblib(ByteSource& in, const Limits& limits
 
 /// The array in the .npy file of that name beside the file that `in` reads. Throws UnsafeData unless
 /// the caller has allowed companions and the name is that of a plain file in the same folder.
-Value read_companion(const Input& in, const std::string& name);
+Value read_companion(const formats::Input& in, const std::string& name);
 /// The bytes in such a compressed file.
-Value read_compressed_companion(const Input& in, const std::string& name);
+Value read_compressed_companion(const formats::Input& in, const std::string& name);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

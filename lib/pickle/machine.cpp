@@ -11,7 +11,7 @@
 #include "dynamic/elements.hpp"
 #include "pickle/pickle.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
@@ -47,10 +47,10 @@ PickleContext::~PickleContext() {
   for (const auto& container : containers) {
     const Value value(container.lock());
     if (value.node() == nullptr) continue;
-    if (value.kind() == Kind::dict) {
-      mutable_node<DictNode>(value).entries.clear();
+    if (value.kind() == dynamic::Kind::dict) {
+      dynamic::mutable_node<dynamic::DictNode>(value).entries.clear();
     } else {
-      mutable_node<ItemsNode>(value).items.clear();
+      dynamic::mutable_node<dynamic::ItemsNode>(value).items.clear();
     }
   }
 }
@@ -68,8 +68,8 @@ void PickleMachine::charge(std::size_t bytes) {
 
 /// Text and bytes can be turned into others again and again, which costs from the second time on.
 void PickleMachine::charge_copy(const Value& value) {
-  if (value.kind() != Kind::text && value.kind() != Kind::bytes) return;
-  const auto& node = node_as<TextNode>(value);
+  if (value.kind() != dynamic::Kind::text && value.kind() != dynamic::Kind::bytes) return;
+  const auto& node = dynamic::node_as<dynamic::TextNode>(value);
   const std::size_t bytes = node.storage != nullptr ? node.size : node.text.size();
   context_.copied += bytes;
   if (context_.copied > in_.position()) charge(bytes);
@@ -117,9 +117,9 @@ void PickleMachine::push_container(Value value) {
   push(std::move(value));
 }
 
-void PickleMachine::begin_container(Kind kind) {
+void PickleMachine::begin_container(dynamic::Kind kind) {
   if (begin_giving(containers_++, kind)) return;
-  push_container(kind == Kind::dict ? Value::dict({}) : Value::sequence(kind, {}));
+  push_container(kind == dynamic::Kind::dict ? Value::dict({}) : Value::sequence(kind, {}));
 }
 
 Value PickleMachine::pop() {
@@ -187,7 +187,8 @@ Value PickleMachine::construct(Token token) {
   push(Value(std::make_shared<TokenNode>(token)));
   while (stack_.size() != 1 || !marks_.empty() || as_token(stack_[0]) ||
          dynamic_cast<const WrapperNode*>(stack_[0].node()) != nullptr ||
-         (stack_[0].kind() == Kind::dtype && !node_as<DTypeNode>(stack_[0]).built)) {
+         (stack_[0].kind() == dynamic::Kind::dtype &&
+          !dynamic::node_as<dynamic::DTypeNode>(stack_[0]).built)) {
     if (stops()) damaged("it stops with values left over");
   }
   return pop();
@@ -250,7 +251,8 @@ void PickleMachine::step(unsigned char op) {
     }
     case 0x93: {
       const Value name = pop(), module = pop();
-      if (name.kind() != Kind::text || module.kind() != Kind::text) damaged("a name is no text");
+      if (name.kind() != dynamic::Kind::text || module.kind() != dynamic::Kind::text)
+        damaged("a name is no text");
       global(module.as_text(), name.as_text());
       break;
     }
@@ -279,7 +281,8 @@ bool PickleMachine::step_text(unsigned char op) {
   };
   const auto memo_index = [&]() -> std::uint64_t {
     const Value index = decimal_integer(line(), false, fail);
-    if (index.kind() != Kind::integer || index.as_int() < 0 || index.as_int() > 0xFFFFFFFFLL) {
+    if (index.kind() != dynamic::Kind::integer || index.as_int() < 0 ||
+        index.as_int() > 0xFFFFFFFFLL) {
       damaged("a memo index is out of range");
     }
     return static_cast<std::uint64_t>(index.as_int());
@@ -323,10 +326,11 @@ bool PickleMachine::step_container(unsigned char op) {
     case 0x86: tuple(2); break;
     case 0x87: tuple(3); break;
     case 't': push(Value::tuple(pop_mark())); break;
-    case ']': begin_container(Kind::list); break;
+    case ']': begin_container(dynamic::Kind::list); break;
     case 'l': {
       Items items = pop_mark();
-      items.empty() ? begin_container(Kind::list) : push_container(Value::list(std::move(items)));
+      items.empty() ? begin_container(dynamic::Kind::list)
+                    : push_container(Value::list(std::move(items)));
       break;
     }
     case 'a': {
@@ -339,11 +343,11 @@ bool PickleMachine::step_container(unsigned char op) {
       append(top(), std::move(items));
       break;
     }
-    case '}': begin_container(Kind::dict); break;
+    case '}': begin_container(dynamic::Kind::dict); break;
     case 'd': {
       Items items = pop_mark();
       if (items.empty()) {
-        begin_container(Kind::dict);
+        begin_container(dynamic::Kind::dict);
         break;
       }
       push_container(Value::dict({}));
@@ -362,12 +366,12 @@ bool PickleMachine::step_container(unsigned char op) {
       set_items(top(), std::move(items));
       break;
     }
-    case 0x8F: begin_container(Kind::set); break;
+    case 0x8F: begin_container(dynamic::Kind::set); break;
     case 0x90: add_items(); break;
     case 0x91: {
       Items items = pop_mark();
       if (!all_hashable(items)) damaged("a set holds what can't be in one");
-      push(Value::sequence(Kind::frozen_set, std::move(items)));
+      push(Value::sequence(dynamic::Kind::frozen_set, std::move(items)));
       break;
     }
     default: return false;
@@ -377,18 +381,18 @@ bool PickleMachine::step_container(unsigned char op) {
 
 void PickleMachine::append(const Value& target, Items items) {
   if (is_given(target)) return give_items(std::move(items));
-  if (target.kind() != Kind::list) damaged("items are appended to what is no list");
-  auto& list = mutable_node<ItemsNode>(target).items;
+  if (target.kind() != dynamic::Kind::list) damaged("items are appended to what is no list");
+  auto& list = dynamic::mutable_node<dynamic::ItemsNode>(target).items;
   charge(items.size() * sizeof(Value));
   std::move(items.begin(), items.end(), std::back_inserter(list));
 }
 
 void PickleMachine::set_items(const Value& target, Items items) {
   if (is_given(target)) return give_items(std::move(items));
-  if (target.kind() != Kind::dict) damaged("entries are set in what is no dict");
+  if (target.kind() != dynamic::Kind::dict) damaged("entries are set in what is no dict");
   if (items.size() % 2 != 0) damaged("a key has no value");
   charge(items.size() * sizeof(Value));
-  auto& entries = mutable_node<DictNode>(target).entries;
+  auto& entries = dynamic::mutable_node<dynamic::DictNode>(target).entries;
   for (std::size_t i = 0; i < items.size(); i += 2) {
     if (items[i].node() != nullptr && !all_hashable({items[i]})) damaged("a value can't be a key");
     entries.emplace_back(std::move(items[i]), std::move(items[i + 1]));
@@ -399,10 +403,10 @@ void PickleMachine::add_items() {
   Items items = pop_mark();
   const Value& target = top();
   if (is_given(target)) return give_items(std::move(items));
-  if (target.kind() != Kind::set || !all_hashable(items))
+  if (target.kind() != dynamic::Kind::set || !all_hashable(items))
     damaged("a set holds what can't be in one");
   charge(items.size() * sizeof(Value));
-  auto& set = mutable_node<ItemsNode>(target).items;
+  auto& set = dynamic::mutable_node<dynamic::ItemsNode>(target).items;
   std::move(items.begin(), items.end(), std::back_inserter(set));
 }
 
@@ -415,16 +419,16 @@ bool PickleMachine::all_hashable(const Items& items) {
     const Value& value = *open.back();
     open.pop_back();
     switch (value.kind()) {
-      case Kind::list:
-      case Kind::dict:
-      case Kind::set:
-      case Kind::array:
-      case Kind::objects:
-      case Kind::dtype:
-      case Kind::slice:
-      case Kind::internal: return false;
-      case Kind::tuple:
-      case Kind::frozen_set:
+      case dynamic::Kind::list:
+      case dynamic::Kind::dict:
+      case dynamic::Kind::set:
+      case dynamic::Kind::array:
+      case dynamic::Kind::objects:
+      case dynamic::Kind::dtype:
+      case dynamic::Kind::slice:
+      case dynamic::Kind::internal: return false;
+      case dynamic::Kind::tuple:
+      case dynamic::Kind::frozen_set:
         if (!seen.insert(value.node()).second) break;
         count_steps(value.items().size());
         for (const Value& item : value.items()) open.push_back(&item);
@@ -435,4 +439,4 @@ bool PickleMachine::all_hashable(const Items& items) {
   return true;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

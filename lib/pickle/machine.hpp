@@ -19,7 +19,7 @@
 #include "formats/input.hpp"
 #include "pickle/pickle.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 /// The constructors that a pickle may name. Each is known to the reader and none is Python's.
 enum class Token : unsigned char {
@@ -55,20 +55,21 @@ enum class Token : unsigned char {
 
 /// Things on the machine's stack that are no values: they may only be consumed.
 struct TokenNode final : Value::Node {
-  explicit TokenNode(Token t) : Node(Kind::internal), token(t) {}
+  explicit TokenNode(Token t) : Node(dynamic::Kind::internal), token(t) {}
   Token token;
 };
 struct WrapperNode final : Value::Node {
-  explicit WrapperNode(bool in_companion) : Node(Kind::internal), companion(in_companion) {}
+  explicit WrapperNode(bool in_companion)
+      : Node(dynamic::Kind::internal), companion(in_companion) {}
   bool companion;  // the array lies in another file
 };
 struct TimezoneNode final : Value::Node {
-  explicit TimezoneNode(std::int64_t us) : Node(Kind::internal), offset_us(us) {}
+  explicit TimezoneNode(std::int64_t us) : Node(dynamic::Kind::internal), offset_us(us) {}
   std::int64_t offset_us;
 };
 
 /// An array between REDUCE and BUILD, which makes it an array or an array of objects.
-inline bool is_unbuilt(const ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
+inline bool is_unbuilt(const dynamic::ArrayNode& node) { return node.elements.dtype.kind == '\0'; }
 
 /// Where a machine keeps what the pickle stores under a number.
 class PickleMemo {
@@ -124,13 +125,13 @@ class PickleContext {
 class PickleMachine {
  public:
   /// `nested`: how many pickles are around this one; inside, joblib's wrappers are refused.
-  PickleMachine(Input& in, PickleContext& context, PickleMemo& memo, int nested)
+  PickleMachine(formats::Input& in, PickleContext& context, PickleMemo& memo, int nested)
       : in_(in), context_(context), memo_(memo), nested_(nested) {}
 
   /// Up to and with STOP. The value may still share parts in ways that `check_value` refuses.
   Value run();
   /// The same part by part; each is checked.
-  void give(const PickleOutline& outline, PartsTaker& to);
+  void give(const PickleOutline& outline, dynamic::PartsTaker& to);
   /// What a constructor makes that has just been named, up to and with its BUILD.
   Value construct(Token token);
   /// How many containers have begun.
@@ -156,7 +157,7 @@ class PickleMachine {
   const Value& top();
   Items pop_mark();
   void push_container(Value value);
-  void begin_container(Kind kind);
+  void begin_container(dynamic::Kind kind);
   void charge(std::size_t bytes);
   void charge_copy(const Value& value);
   void count_steps(std::uint64_t n);
@@ -186,14 +187,14 @@ class PickleMachine {
   struct Open {
     std::size_t number;
     std::size_t at;  // on the stack
-    Kind kind;
+    dynamic::Kind kind;
     std::uint64_t left;  // parts that are still to come: keys and values of a dict
     bool wants_hashable() const {
-      return kind == Kind::set || (kind == Kind::dict && left % 2 == 0);
+      return kind == dynamic::Kind::set || (kind == dynamic::Kind::dict && left % 2 == 0);
     }
   };
   static bool is_given(const Value& value);
-  bool begin_giving(std::size_t number, Kind kind);
+  bool begin_giving(std::size_t number, dynamic::Kind kind);
   void give_items(Items items);
   void give_part(Value value);
   void end_full();
@@ -202,7 +203,7 @@ class PickleMachine {
   [[noreturn]] void damaged(const std::string& what) const { in_.damaged(what); }
   [[noreturn]] void unsafe(const std::string& what) const;
 
-  Input& in_;
+  formats::Input& in_;
   PickleContext& context_;
   PickleMemo& memo_;
   int nested_;
@@ -212,7 +213,7 @@ class PickleMachine {
   std::vector<std::size_t> marks_;
   std::size_t containers_ = 0;
   const PickleOutline* outline_ = nullptr;  // with `taker_`
-  PartsTaker* taker_ = nullptr;
+  dynamic::PartsTaker* taker_ = nullptr;
   std::vector<Open> open_;
   std::uint64_t memory_then_ = 0;  // that was left when nothing was here but what the memo keeps
 };
@@ -228,8 +229,8 @@ using Fail = const std::function<void(const std::string&)>&;
 std::optional<Value> call_plain(Token token, std::vector<Value>& arguments, Fail fail);
 std::optional<Value> call_time(Token token, const std::vector<Value>& arguments, Fail fail);
 std::optional<Value> call_numpy(Token token, std::vector<Value>& arguments, Fail fail);
-void set_dtype_state(DTypeNode& node, const Value& state, Fail fail);
-void set_array_state(ArrayNode& node, const Value& state, Fail fail);
+void set_dtype_state(dynamic::DTypeNode& node, const Value& state, Fail fail);
+void set_array_state(dynamic::ArrayNode& node, const Value& state, Fail fail);
 Shape shape_argument(const Value& value, Fail fail);
 /// Whether text is read for an array, which can take it over.
 bool is_latin1(const Value& value);
@@ -252,4 +253,4 @@ double decimal_real(std::string_view line, Fail fail);
 std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
                           const std::function<void(const std::string&)>& over);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

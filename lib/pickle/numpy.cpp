@@ -12,12 +12,13 @@
 
 // NumPy's dtypes, arrays and scalars as pickles build them.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
 const DType& built_dtype(const Value& value, Fail fail) {
-  if (value.kind() != Kind::dtype || !node_as<DTypeNode>(value).built) fail("a dtype is missing");
+  if (value.kind() != dynamic::Kind::dtype || !dynamic::node_as<dynamic::DTypeNode>(value).built)
+    fail("a dtype is missing");
   return value.dtype();
 }
 
@@ -25,7 +26,7 @@ Value::Elements elements_in(const Value& value, DType dtype, Shape shape, Order 
   Value::Elements elements{std::move(dtype), std::move(shape), order, nullptr, nullptr};
   const std::string_view bytes = value.as_bytes();
   if (bytes.empty()) return elements;
-  elements.storage = node_as<TextNode>(value).storage;
+  elements.storage = dynamic::node_as<dynamic::TextNode>(value).storage;
   if (elements.storage == nullptr) {
     elements.storage = allocate_storage(bytes.size(), Fill::none);
     std::memcpy(elements.storage->data(), bytes.data(), bytes.size());
@@ -59,11 +60,12 @@ Value::Elements with_axes(const Value::Elements& from, const Shape& axes) {
 }
 
 Value from_buffer(const std::vector<Value>& a, Fail fail) {
-  if ((a.size() != 4 && a.size() != 5) || a[3].kind() != Kind::text) fail("no sound array");
+  if ((a.size() != 4 && a.size() != 5) || a[3].kind() != dynamic::Kind::text)
+    fail("no sound array");
   const DType& dtype = built_dtype(a[1], fail);
   Shape shape = shape_argument(a[2], fail);
   const Value bytes = bytes_value(a[0], fail);
-  if (dtype.has_objects() || checked_bytes(dtype, shape) != bytes.size()) {
+  if (dtype.has_objects() || dynamic::checked_bytes(dtype, shape) != bytes.size()) {
     fail("an array's data have another size than its shape");
   }
   const std::string_view order = a[3].as_text();
@@ -82,13 +84,13 @@ Value from_buffer(const std::vector<Value>& a, Fail fail) {
 
 /// The unit of times, from the metadata of their dtype.
 void set_unit(DType& dtype, const Value& metadata, Fail fail) {
-  const bool pair = metadata.kind() == Kind::tuple && metadata.items().size() == 2 &&
-                    metadata.items()[1].kind() == Kind::tuple &&
+  const bool pair = metadata.kind() == dynamic::Kind::tuple && metadata.items().size() == 2 &&
+                    metadata.items()[1].kind() == dynamic::Kind::tuple &&
                     metadata.items()[1].items().size() == 4;
   if (!pair) fail("a dtype of times has no unit");
   const auto& unit = metadata.items()[1].items();
-  const bool good = unit[1].kind() == Kind::integer && unit[1].as_int() >= 1 &&
-                    unit[1].as_int() <= 0x7FFFFFFF && unit[2].kind() == Kind::integer &&
+  const bool good = unit[1].kind() == dynamic::Kind::integer && unit[1].as_int() >= 1 &&
+                    unit[1].as_int() <= 0x7FFFFFFF && unit[2].kind() == dynamic::Kind::integer &&
                     unit[2].as_int() == 1;
   if (!good) fail("a dtype of times has an impossible unit");
   dtype.unit = bytes_argument(unit[0], fail);
@@ -96,30 +98,34 @@ void set_unit(DType& dtype, const Value& metadata, Fail fail) {
 }
 
 void set_fields(DType& dtype, const Value& names, const Value& fields, Fail fail) {
-  if (dtype.kind != 'V' || fields.kind() != Kind::dict ||
-      (names.kind() != Kind::tuple && names.kind() != Kind::list)) {
+  if (dtype.kind != 'V' || fields.kind() != dynamic::Kind::dict ||
+      (names.kind() != dynamic::Kind::tuple && names.kind() != dynamic::Kind::list)) {
     fail("a structured dtype is unsound");
   }
-  if (names.items().size() > max_dtype_fields) throw LimitExceeded("a dtype has too many fields");
+  if (names.items().size() > dynamic::max_dtype_fields)
+    throw LimitExceeded("a dtype has too many fields");
   std::unordered_map<std::string_view, const Value*> by_name;
   for (const auto& [key, part] : fields.entries()) {
-    if (key.kind() == Kind::text) by_name[key.as_text()] = &part;
+    if (key.kind() == dynamic::Kind::text) by_name[key.as_text()] = &part;
   }
   auto result = std::make_shared<std::vector<DType::Field>>();
   for (const Value& name : names.items()) {
-    const auto found = name.kind() == Kind::text ? by_name.find(name.as_text()) : by_name.end();
+    const auto found =
+        name.kind() == dynamic::Kind::text ? by_name.find(name.as_text()) : by_name.end();
     if (found == by_name.end()) fail("a field of a dtype is missing");
     const Value& field = *found->second;
-    if (field.kind() != Kind::tuple || field.items().size() < 2 || field.items().size() > 3) {
+    if (field.kind() != dynamic::Kind::tuple || field.items().size() < 2 ||
+        field.items().size() > 3) {
       fail("a field of a dtype is unsound");
     }
     const auto& part = field.items();
-    if (part[1].kind() != Kind::integer || part[1].as_int() < 0) fail("a field has no offset");
+    if (part[1].kind() != dynamic::Kind::integer || part[1].as_int() < 0)
+      fail("a field has no offset");
     auto& added = result->emplace_back();
     added.name = name.as_text();
     added.offset = static_cast<std::size_t>(part[1].as_int());
     added.type = built_dtype(part[0], fail);
-    if (part.size() == 3 && part[2].kind() == Kind::text) added.title = part[2].as_text();
+    if (part.size() == 3 && part[2].kind() == dynamic::Kind::text) added.title = part[2].as_text();
   }
   dtype.fields = std::move(result);
 }
@@ -129,8 +135,8 @@ void set_fields(DType& dtype, const Value& names, const Value& fields, Fail fail
 std::optional<Value> call_numpy(Token token, std::vector<Value>& a, Fail fail) {
   switch (token) {
     case Token::dtype: {
-      if (a.size() != 3 || a[0].kind() != Kind::text) fail("no sound dtype");
-      auto node = std::make_shared<DTypeNode>(simple_dtype(a[0].as_text()));
+      if (a.size() != 3 || a[0].kind() != dynamic::Kind::text) fail("no sound dtype");
+      auto node = std::make_shared<dynamic::DTypeNode>(formats::simple_dtype(a[0].as_text()));
       node->built = false;
       return Value(std::shared_ptr<Value::Node>(std::move(node)));
     }
@@ -152,30 +158,32 @@ std::optional<Value> call_numpy(Token token, std::vector<Value>& a, Fail fail) {
   }
 }
 
-void set_dtype_state(DTypeNode& node, const Value& state, Fail fail) {
+void set_dtype_state(dynamic::DTypeNode& node, const Value& state, Fail fail) {
   if (node.built) fail("a dtype is built twice");
-  if (state.kind() != Kind::tuple || (state.items().size() != 8 && state.items().size() != 9)) {
+  if (state.kind() != dynamic::Kind::tuple ||
+      (state.items().size() != 8 && state.items().size() != 9)) {
     fail("a dtype has a state of an unknown version");
   }
   const auto& t = state.items();
-  if (t[0].kind() != Kind::integer || (t[0].as_int() != 3 && t[0].as_int() != 4)) {
+  if (t[0].kind() != dynamic::Kind::integer || (t[0].as_int() != 3 && t[0].as_int() != 4)) {
     fail("a dtype has a state of an unknown version");
   }
   DType dtype = node.dtype;
-  if (t[1].kind() != Kind::text || t[1].as_text().size() != 1 ||
+  if (t[1].kind() != dynamic::Kind::text || t[1].as_text().size() != 1 ||
       std::string_view("<>|=").find(t[1].as_text()[0]) == std::string_view::npos) {
     fail("a dtype has no byte order");
   }
   const bool ordered = dtype.kind != 'S' && dtype.kind != 'V' && dtype.kind != 'O';
   dtype.big_endian = ordered && t[1].as_text() == ">";
   const bool flexible = dtype.kind == 'S' || dtype.kind == 'U' || dtype.kind == 'V';
-  if (flexible && t[5].kind() == Kind::integer && t[5].as_int() >= 0) {
+  if (flexible && t[5].kind() == dynamic::Kind::integer && t[5].as_int() >= 0) {
     const auto size = static_cast<std::size_t>(t[5].as_int());
     if (dtype.kind != 'V' && size != dtype.itemsize) fail("a dtype has two sizes");
     dtype.itemsize = size;
   }
   if (!t[2].is_none()) {
-    const bool good = dtype.kind == 'V' && t[2].kind() == Kind::tuple && t[2].items().size() == 2;
+    const bool good =
+        dtype.kind == 'V' && t[2].kind() == dynamic::Kind::tuple && t[2].items().size() == 2;
     if (!good) fail("a sub-array is unsound");
     dtype.base = std::make_shared<DType>(built_dtype(t[2].items()[0], fail));
     dtype.shape = shape_argument(t[2].items()[1], fail);
@@ -184,7 +192,7 @@ void set_dtype_state(DTypeNode& node, const Value& state, Fail fail) {
   }
   if (t.size() == 9 && (dtype.kind == 'M' || dtype.kind == 'm')) set_unit(dtype, t[8], fail);
   try {
-    check_dtype(dtype);
+    dynamic::check_dtype(dtype);
   } catch (const LimitExceeded&) {
     throw;
   } catch (const DamagedData& error) {
@@ -194,24 +202,26 @@ void set_dtype_state(DTypeNode& node, const Value& state, Fail fail) {
   node.built = true;
 }
 
-void set_array_state(ArrayNode& node, const Value& state, Fail fail) {
+void set_array_state(dynamic::ArrayNode& node, const Value& state, Fail fail) {
   if (!is_unbuilt(node)) fail("an array is built twice");
-  if (state.kind() != Kind::tuple || state.items().size() != 5) fail("an array has no sound state");
+  if (state.kind() != dynamic::Kind::tuple || state.items().size() != 5)
+    fail("an array has no sound state");
   const auto& t = state.items();
-  const bool fortran_known = t[3].kind() == Kind::boolean || t[3].kind() == Kind::integer;
-  if (t[0].kind() != Kind::integer || !fortran_known) fail("an array has no sound state");
+  const bool fortran_known =
+      t[3].kind() == dynamic::Kind::boolean || t[3].kind() == dynamic::Kind::integer;
+  if (t[0].kind() != dynamic::Kind::integer || !fortran_known) fail("an array has no sound state");
   Shape shape = shape_argument(t[1], fail);
   const DType& dtype = built_dtype(t[2], fail);
-  const std::size_t bytes = checked_bytes(dtype, shape);
-  const bool fortran = t[3].kind() == Kind::boolean ? t[3].as_bool() : t[3].as_int() != 0;
+  const std::size_t bytes = dynamic::checked_bytes(dtype, shape);
+  const bool fortran = t[3].kind() == dynamic::Kind::boolean ? t[3].as_bool() : t[3].as_int() != 0;
   const Order order = fortran ? Order::fortran : Order::c;
   if (dtype.has_objects()) {
-    if (t[4].kind() != Kind::list || t[4].items().size() != bytes / dtype.itemsize) {
+    if (t[4].kind() != dynamic::Kind::list || t[4].items().size() != bytes / dtype.itemsize) {
       fail("an array of objects does not hold as many as its shape says");
     }
     node.items = t[4].items();
     node.elements = {dtype, std::move(shape), order, nullptr, nullptr};
-    node.kind = Kind::objects;
+    node.kind = dynamic::Kind::objects;
     return;
   }
   const Value data = bytes_value(t[4], fail);
@@ -219,4 +229,4 @@ void set_array_state(ArrayNode& node, const Value& state, Fail fail) {
   node.elements = elements_in(data, dtype, std::move(shape), order);
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

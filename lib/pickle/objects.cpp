@@ -10,13 +10,13 @@
 
 // What a pickle takes for objects of classes: the constructors it calls, and the arrays they stand for.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
 constexpr int max_nested = 8;
 
-bool is_tuple(const Value& value) { return value.kind() == Kind::tuple; }
+bool is_tuple(const Value& value) { return value.kind() == dynamic::Kind::tuple; }
 
 }  // namespace
 
@@ -35,8 +35,9 @@ void PickleMachine::reduce() {
   const auto token = as_token(callee);
   if (!token || !is_tuple(arguments)) damaged("a call of what is no constructor");
   Value result = call(*token, arguments.items());
-  const bool container = result.kind() == Kind::list || result.kind() == Kind::dict ||
-                         result.kind() == Kind::set || result.kind() == Kind::array;
+  const bool container =
+      result.kind() == dynamic::Kind::list || result.kind() == dynamic::Kind::dict ||
+      result.kind() == dynamic::Kind::set || result.kind() == dynamic::Kind::array;
   container ? push_container(std::move(result)) : push(std::move(result));
 }
 
@@ -51,7 +52,7 @@ Value PickleMachine::call(Token token, Items arguments) {
     return Value(std::make_shared<WrapperNode>(type == Token::sidecar_wrapper));
   }
   if ((token == Token::set || token == Token::frozenset) && !arguments.empty() &&
-      (arguments[0].kind() == Kind::list || is_tuple(arguments[0])) &&
+      (arguments[0].kind() == dynamic::Kind::list || is_tuple(arguments[0])) &&
       !all_hashable(arguments[0].items())) {
     damaged("a set holds what can't be in one");
   }
@@ -85,18 +86,19 @@ void PickleMachine::build() {
   const Value state = pop();
   const Value object = top();
   try {
-    if (object.kind() == Kind::dtype) {
-      set_dtype_state(mutable_node<DTypeNode>(object), state, fail);
-    } else if (object.kind() == Kind::array) {
-      if (is_tuple(state) && state.size() == 5 && state[4].kind() == Kind::text &&
+    if (object.kind() == dynamic::Kind::dtype) {
+      set_dtype_state(dynamic::mutable_node<dynamic::DTypeNode>(object), state, fail);
+    } else if (object.kind() == dynamic::Kind::array) {
+      if (is_tuple(state) && state.size() == 5 && state[4].kind() == dynamic::Kind::text &&
           !is_latin1(state[4])) {
         charge_copy(state[4]);
       }
-      set_array_state(mutable_node<ArrayNode>(object), state, fail);
+      set_array_state(dynamic::mutable_node<dynamic::ArrayNode>(object), state, fail);
     } else if (const auto* wrapper = dynamic_cast<const WrapperNode*>(object.node())) {
       Value array = wrapper->companion ? build_companion(state) : build_wrapper(state);
       pop();
-      array.kind() == Kind::objects ? push_container(std::move(array)) : push(std::move(array));
+      array.kind() == dynamic::Kind::objects ? push_container(std::move(array))
+                                             : push(std::move(array));
     } else {
       unsafe("the pickle sets the state of an object of a class that is not on the list");
     }
@@ -110,12 +112,13 @@ void PickleMachine::build() {
 Value PickleMachine::build_wrapper(const Value& state) {
   const auto fail = [&](const std::string& what) { damaged(what); };
   if (nested_ > 0) unsafe("a wrapper of joblib's inside a nested pickle");
-  if (state.kind() != Kind::dict) damaged("an array has no description");
+  if (state.kind() != dynamic::Kind::dict) damaged("an array has no description");
   static constexpr std::string_view known[] = {
       "subclass", "shape", "order", "dtype", "allow_mmap", "numpy_array_alignment_bytes"};
   for (const auto& [key, part] : state.entries()) {
-    const bool good = key.kind() == Kind::text && std::find(std::begin(known), std::end(known),
-                                                            key.as_text()) != std::end(known);
+    const bool good =
+        key.kind() == dynamic::Kind::text &&
+        std::find(std::begin(known), std::end(known), key.as_text()) != std::end(known);
     if (!good) damaged("an array's description has an unknown attribute");
   }
   const auto part = [&](std::size_t i) -> const Value& {
@@ -125,20 +128,20 @@ Value PickleMachine::build_wrapper(const Value& state) {
   };
   const auto subclass = as_token(part(0));
   const Value &order = part(2), &type = part(3);
-  const bool good = (subclass == Token::ndarray || subclass == Token::matrix) &&
-                    order.kind() == Kind::text &&
-                    (order.as_text() == "C" || order.as_text() == "F") &&
-                    type.kind() == Kind::dtype && node_as<DTypeNode>(type).built &&
-                    part(4).kind() == Kind::boolean && state.entries().size() <= std::size(known);
+  const bool good =
+      (subclass == Token::ndarray || subclass == Token::matrix) &&
+      order.kind() == dynamic::Kind::text && (order.as_text() == "C" || order.as_text() == "F") &&
+      type.kind() == dynamic::Kind::dtype && dynamic::node_as<dynamic::DTypeNode>(type).built &&
+      part(4).kind() == dynamic::Kind::boolean && state.entries().size() <= std::size(known);
   if (!good) damaged("an array's description is unsound");
   Shape shape = shape_argument(part(1), fail);
-  const std::size_t bytes = checked_bytes(type.dtype(), shape);
+  const std::size_t bytes = dynamic::checked_bytes(type.dtype(), shape);
   if (frame_end_ != 0 && in_.position() != frame_end_) damaged("a frame runs into an array");
   frame_end_ = 0;
   if (type.dtype().has_objects()) return nested_array(shape);
   const Value* alignment = state.find(known[5]);
   if (alignment != nullptr && !alignment->is_none()) {
-    if (alignment->kind() != Kind::integer || alignment->as_int() < 1 ||
+    if (alignment->kind() != dynamic::Kind::integer || alignment->as_int() < 1 ||
         alignment->as_int() > 255) {
       damaged("an array has an impossible alignment");
     }
@@ -155,7 +158,7 @@ Value PickleMachine::build_wrapper(const Value& state) {
 Value PickleMachine::build_companion(const Value& state) {
   const auto fail = [&](const std::string& what) { damaged(what); };
   if (nested_ > 0) unsafe("a wrapper of joblib's inside a nested pickle");
-  const Value* name = state.kind() == Kind::dict ? state.find("filename") : nullptr;
+  const Value* name = state.kind() == dynamic::Kind::dict ? state.find("filename") : nullptr;
   if (name == nullptr) damaged("an array's description names no file");
   const std::string file = bytes_argument(*name, fail);
   // Each array had a file of its own; a pickle that names one over and over wants memory.
@@ -163,13 +166,15 @@ Value PickleMachine::build_companion(const Value& state) {
   const Value* arguments = state.find("init_args");
   if (arguments == nullptr) return read_companion(in_, file);
   const Value* rest = state.find("state");
-  if (arguments->kind() != Kind::tuple || rest == nullptr || rest->kind() != Kind::tuple) {
+  if (arguments->kind() != dynamic::Kind::tuple || rest == nullptr ||
+      rest->kind() != dynamic::Kind::tuple) {
     damaged("an array's description is unsound");
   }
   Value array = call(Token::reconstruct, arguments->items());
   Items parts = rest->items();
   parts.push_back(read_compressed_companion(in_, file));
-  set_array_state(mutable_node<ArrayNode>(array), Value::tuple(std::move(parts)), fail);
+  set_array_state(dynamic::mutable_node<dynamic::ArrayNode>(array), Value::tuple(std::move(parts)),
+                  fail);
   return array;
 }
 
@@ -178,7 +183,7 @@ Value PickleMachine::nested_array(const Shape& shape) {
   KeepingMemo memo;
   PickleMachine inner(in_, context_, memo, nested_ + 1);
   Value value = inner.run();
-  if (value.kind() != Kind::objects || value.shape() != shape) {
+  if (value.kind() != dynamic::Kind::objects || value.shape() != shape) {
     damaged("an array of objects does not hold what it says");
   }
   return value;
@@ -186,7 +191,7 @@ Value PickleMachine::nested_array(const Shape& shape) {
 
 namespace {
 
-Value checked(Input& in, PickleContext& context, Value value) {
+Value checked(formats::Input& in, PickleContext& context, Value value) {
   check_value(
       value, in.options().limits, [&](const std::string& what) { in.damaged(what); },
       [&](const std::string& what) { in.limit(what); });
@@ -196,22 +201,22 @@ Value checked(Input& in, PickleContext& context, Value value) {
 
 }  // namespace
 
-Value read_pickle(Input& in, const PickleOutline* outline) {
+Value read_pickle(formats::Input& in, const PickleOutline* outline) {
   PickleContext context(in.options().limits);
   KeepingMemo memo(outline != nullptr ? &outline->fetched : nullptr);
   PickleMachine machine(in, context, memo, 0);
   return checked(in, context, machine.run());
 }
 
-Value read_object_array(Input& in, const Shape& shape) {
+Value read_object_array(formats::Input& in, const Shape& shape) {
   PickleContext context(in.options().limits);
   KeepingMemo memo;
   PickleMachine machine(in, context, memo, 1);
   Value value = machine.run();
-  if (value.kind() != Kind::objects || value.shape() != shape) {
+  if (value.kind() != dynamic::Kind::objects || value.shape() != shape) {
     in.damaged("the pickle behind the header is not the array that the header describes");
   }
   return checked(in, context, std::move(value));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

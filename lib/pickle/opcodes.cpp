@@ -7,7 +7,7 @@
 
 #include "dynamic/elements.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
@@ -64,7 +64,7 @@ void PickleOpcodes::real(double value) {
 }
 
 void PickleOpcodes::string(std::string_view value) {
-  if (!is_utf8(value)) return bytes(value);
+  if (!dynamic::is_utf8(value)) return bytes(value);
   if (value.size() < 256) {
     op(0x8C);
     op(static_cast<unsigned char>(value.size()));
@@ -168,4 +168,4 @@ void PickleOpcodes::memo(unsigned char short_op, unsigned char long_op, std::uin
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 /// Writes opcodes of pickle's protocol 4: those of what has no parts of its own, of tuples, and of NumPy's
 /// dtypes. The bytes are gathered until flush().
@@ -79,4 +79,4 @@ class PickleOpcodes {
   std::string* copy_ = nullptr;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -6,13 +6,13 @@
 
 // Pickles that are given part by part. What the first pass said is not trusted: the file may have changed.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
 /// Stands on the stack for a container that is given part by part.
 struct GivenNode final : Value::Node {
-  GivenNode() : Node(Kind::internal) {}
+  GivenNode() : Node(dynamic::Kind::internal) {}
 };
 
 constexpr const char* changed = "a container has other parts than were counted";
@@ -20,10 +20,11 @@ constexpr const char* changed = "a container has other parts than were counted";
 }  // namespace
 
 bool PickleMachine::is_given(const Value& value) {
-  return value.kind() == Kind::internal && dynamic_cast<const GivenNode*>(value.node()) != nullptr;
+  return value.kind() == dynamic::Kind::internal &&
+         dynamic_cast<const GivenNode*>(value.node()) != nullptr;
 }
 
-void PickleMachine::give(const PickleOutline& outline, PartsTaker& to) {
+void PickleMachine::give(const PickleOutline& outline, dynamic::PartsTaker& to) {
   outline_ = &outline;
   taker_ = &to;
   Value value = run();
@@ -31,7 +32,7 @@ void PickleMachine::give(const PickleOutline& outline, PartsTaker& to) {
   if (!is_given(value)) give_part(std::move(value));
 }
 
-bool PickleMachine::begin_giving(std::size_t number, Kind kind) {
+bool PickleMachine::begin_giving(std::size_t number, dynamic::Kind kind) {
   using Container = PickleOutline::Container;
   if (outline_ == nullptr || number >= outline_->containers.size()) return false;
   const Container& container = outline_->containers[number];
@@ -56,7 +57,7 @@ bool PickleMachine::begin_giving(std::size_t number, Kind kind) {
   if (!taker_->begin(kind, container.size)) return false;
   count_expanded(1);
   if (!open_.empty()) --open_.back().left;
-  const std::uint64_t parts = (kind == Kind::dict ? 2 : 1) * std::uint64_t{container.size};
+  const std::uint64_t parts = (kind == dynamic::Kind::dict ? 2 : 1) * std::uint64_t{container.size};
   open_.push_back({number, stack_.size(), kind, parts});
   push(Value(std::make_shared<GivenNode>()));
   end_full();
@@ -76,7 +77,8 @@ void PickleMachine::give_items(Items items) {
 }
 
 void PickleMachine::give_part(Value value) {
-  const bool plain = value.node() == nullptr || (value.kind() == Kind::text && !is_latin1(value));
+  const bool plain =
+      value.node() == nullptr || (value.kind() == dynamic::Kind::text && !is_latin1(value));
   if (plain) {
     count_expanded(1);
   } else {
@@ -111,11 +113,11 @@ void PickleMachine::count_expanded(std::uint64_t n) {
   }
 }
 
-void give_pickle(Input& in, const PickleOutline& outline, PartsTaker& to) {
+void give_pickle(formats::Input& in, const PickleOutline& outline, dynamic::PartsTaker& to) {
   PickleContext context(in.options().limits);
   KeepingMemo memo(&outline.fetched);
   PickleMachine(in, context, memo, 0).give(outline, to);
   context.containers.clear();  // none holds itself, and they may have been kept
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -16,7 +16,7 @@
 
 // Python's pickles and the files of its joblib; what hoist takes and writes: docs/formats/pickle.md.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 /// What a first pass over a pickle finds out.
 struct PickleOutline {
@@ -33,16 +33,16 @@ struct PickleOutline {
 /// Reads one pickle, with arrays as joblib puts them into the stream. Executes nothing: it knows a
 /// fixed list of constructors and refuses all other names with UnsafeData. With an outline it keeps less in
 /// its memo.
-Value read_pickle(Input& in, const PickleOutline* outline = nullptr);
+Value read_pickle(formats::Input& in, const PickleOutline* outline = nullptr);
 
 /// Passes over the pickle, of which next to nothing is checked. Nothing where that leads nowhere: for
 /// pickles that are damaged, and for unusual ones.
-std::optional<PickleOutline> survey_pickle(Input& in);
+std::optional<PickleOutline> survey_pickle(formats::Input& in);
 /// As `read_pickle`, but lists, dicts and sets are given part by part where the outline says so.
-void give_pickle(Input& in, const PickleOutline& outline, PartsTaker& to);
+void give_pickle(formats::Input& in, const PickleOutline& outline, dynamic::PartsTaker& to);
 
 /// The pickle that stands for the elements in the .npy file of an array of objects.
-Value read_object_array(Input& in, const Shape& shape);
+Value read_object_array(formats::Input& in, const Shape& shape);
 
 /// The lists, dicts, sets, tuples, arrays and bytes that occur in a value more than once.
 std::unordered_set<const Value::Node*> repeated_parts(const Value& value);
@@ -51,6 +51,7 @@ std::unordered_set<const Value::Node*> repeated_parts(const Value& value);
 /// arrays must not promise to be mappable.
 void write_pickle(ByteSink& out, const Value& value, bool compressed);
 /// Likewise, as it comes out of a decoder: only the part at hand is in memory.
-void write_pickle(ByteSink& out, const SchemaNode& schema, Decoder& decoder, bool compressed);
+void write_pickle(ByteSink& out, const dynamic::SchemaNode& schema, Decoder& decoder,
+                  bool compressed);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

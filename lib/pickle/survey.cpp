@@ -9,7 +9,7 @@
 
 // The stack, the containers and the memo.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 // --- the stack -----------------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ void Survey::push_fetched(std::uint64_t index) {
   }
 }
 
-std::optional<PickleOutline> survey_pickle(Input& in) {
+std::optional<PickleOutline> survey_pickle(formats::Input& in) {
   try {
     return Survey(in).run();
   } catch (const NoOutline&) {
@@ -200,4 +200,4 @@ std::optional<PickleOutline> survey_pickle(Input& in) {
   return std::nullopt;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -19,7 +19,7 @@
 // descriptions of arrays, as it has to know how long those are. Nothing relies on what it finds: the second
 // pass checks everything.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 /// Thrown where a pickle is none whose outline can be known.
 struct NoOutline {};
@@ -68,7 +68,7 @@ class Texts {
 /// The machine that surveys a pickle; its opcodes are those of PickleMachine.
 class Survey final : private PickleMemo {
  public:
-  explicit Survey(Input& in)
+  explicit Survey(formats::Input& in)
       : in_(in),
         steps_(in.options().limits.max_nodes),
         most_(in.options().limits.max_memory / sizeof(Slot)),
@@ -126,7 +126,7 @@ class Survey final : private PickleMemo {
 
   std::string& text() { return recent_[newest_]; }
 
-  Input& in_;
+  formats::Input& in_;
   std::uint64_t steps_;
   std::uint64_t most_;  // values on the stack, in the memo, and containers
   PickleContext context_;
@@ -156,4 +156,4 @@ inline std::uint64_t hash_of(std::string_view text) {
   return std::hash<std::string_view>()(text) & Slot::most;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -9,7 +9,7 @@
 
 // The opcodes.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 PickleOutline Survey::run() {
   for (;;) {
@@ -116,7 +116,7 @@ bool Survey::step_text(unsigned char op) {
   const auto old_string = [&](std::uint64_t n) {
     if (n >= array_bytes) return skip_bytes(n);
     push_text(static_cast<std::size_t>(n));
-    text_on_top_ = is_ascii(text());
+    text_on_top_ = dynamic::is_ascii(text());
     if (!text_on_top_) stack_.back() = {};  // bytes
   };
   switch (op) {
@@ -230,4 +230,4 @@ void Survey::push_token(Token token) {
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

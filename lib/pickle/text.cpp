@@ -12,7 +12,7 @@
 
 // Text and bytes as they stand in the stream.
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
@@ -48,14 +48,14 @@ Value PickleMachine::bytes(std::uint64_t n) {
   if (n < array_bytes) return Value::bytes(text(n));
   expect(n);
   const auto size = static_cast<std::size_t>(n);
-  return Value(std::make_shared<TextNode>(Kind::bytes, in_.bytes(size), size));
+  return Value(std::make_shared<dynamic::TextNode>(dynamic::Kind::bytes, in_.bytes(size), size));
 }
 
 /// What is not small is held as Latin-1 as long as it is: up to protocol 2 that is how bytes are written.
 Value PickleMachine::utf8(std::uint64_t count) {
   if (count < array_bytes) {
     std::string small = text(count);
-    if (!is_utf8(small)) damaged("a text is not UTF-8");
+    if (!dynamic::is_utf8(small)) damaged("a text is not UTF-8");
     return Value(std::move(small));
   }
   expect(count);
@@ -75,7 +75,7 @@ Value PickleMachine::utf8(std::uint64_t count) {
       in_.get(to + held, piece);
     }
     left -= piece;
-    const auto [read, chars] = narrow(to, held + piece);
+    const auto [read, chars] = dynamic::narrow(to, held + piece);
     held += piece - read;
     std::memmove(to + chars, to + read, held);
     made += chars;
@@ -84,7 +84,7 @@ Value PickleMachine::utf8(std::uint64_t count) {
   if (!latin1) {
     const std::size_t bytes = n - held - left;
     if (bytes != made) {
-      auto wide = widened(storage, made, n);
+      auto wide = dynamic::widened(storage, made, n);
       std::memcpy(wide->data() + bytes, storage->data() + made, held);
       if (there) std::memcpy(wide->data() + (n - left), storage->data() + (n - left), left);
       storage = std::move(wide);
@@ -93,18 +93,18 @@ Value PickleMachine::utf8(std::uint64_t count) {
     made = n;
   }
   storage->shrink(made);
-  auto node = std::make_shared<TextNode>(Kind::text, std::move(storage), made);
+  auto node = std::make_shared<dynamic::TextNode>(dynamic::Kind::text, std::move(storage), made);
   node->latin1 = latin1;
-  if (!latin1 && !is_utf8(node->bytes())) damaged("a text is not UTF-8");
+  if (!latin1 && !dynamic::is_utf8(node->bytes())) damaged("a text is not UTF-8");
   return Value(std::move(node));
 }
 
 Value PickleMachine::old_string(std::uint64_t n) {
-  if (n < array_bytes) return detail::old_string(text(n));
+  if (n < array_bytes) return pickle::old_string(text(n));
   Value value = bytes(n);
-  auto& node = mutable_node<TextNode>(value);
-  node.latin1 = is_ascii(node.bytes());
-  if (node.latin1) node.kind = Kind::text;
+  auto& node = dynamic::mutable_node<dynamic::TextNode>(value);
+  node.latin1 = dynamic::is_ascii(node.bytes());
+  if (node.latin1) node.kind = dynamic::Kind::text;
   return value;
 }
 
@@ -234,4 +234,4 @@ double decimal_real(std::string_view line, Fail fail) {
   return negative ? -value : value;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

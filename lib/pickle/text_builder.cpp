@@ -9,39 +9,40 @@
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 void TextBuilder::add_wide(char32_t code) {
   if (!wide_) {
     if (storage_ == nullptr) grow();
-    const std::size_t wide = widened_bytes(data_, used_);
-    take(widened(std::exchange(storage_, nullptr), used_, room_));
+    const std::size_t wide = dynamic::widened_bytes(data_, used_);
+    take(dynamic::widened(std::exchange(storage_, nullptr), used_, room_));
     used_ = wide;
     wide_ = true;
   }
   std::string utf8;
-  append_code_point(utf8, code);
+  dynamic::append_code_point(utf8, code);
   for (const char c : utf8) put(static_cast<std::byte>(c));
 }
 
 Value TextBuilder::text() {
-  if (storage_ != nullptr) return stored(Kind::text, !wide_);
+  if (storage_ != nullptr) return stored(dynamic::Kind::text, !wide_);
   std::string utf8;
   for (std::size_t i = 0; i < used_; ++i) {
-    append_code_point(utf8, std::to_integer<unsigned char>(data_[i]));
+    dynamic::append_code_point(utf8, std::to_integer<unsigned char>(data_[i]));
   }
   return Value(std::move(utf8));
 }
 
 Value TextBuilder::old_string() {
   const std::string_view all(reinterpret_cast<const char*>(data_), used_);
-  if (storage_ == nullptr) return detail::old_string(std::string(all));
-  return is_ascii(all) ? stored(Kind::text, true) : stored(Kind::bytes, false);
+  if (storage_ == nullptr) return pickle::old_string(std::string(all));
+  return dynamic::is_ascii(all) ? stored(dynamic::Kind::text, true)
+                                : stored(dynamic::Kind::bytes, false);
 }
 
-Value TextBuilder::stored(Kind kind, bool latin1) {
+Value TextBuilder::stored(dynamic::Kind kind, bool latin1) {
   storage_->shrink(used_);
-  auto node = std::make_shared<TextNode>(kind, std::move(storage_), used_);
+  auto node = std::make_shared<dynamic::TextNode>(kind, std::move(storage_), used_);
   node->latin1 = latin1;
   return Value(std::move(node));
 }
@@ -65,7 +66,7 @@ void TextBuilder::grow() {
 }
 
 Value old_string(std::string bytes) {
-  return is_ascii(bytes) ? Value(std::move(bytes)) : Value::bytes(std::move(bytes));
+  return dynamic::is_ascii(bytes) ? Value(std::move(bytes)) : Value::bytes(std::move(bytes));
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

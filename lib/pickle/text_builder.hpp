@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 /// From here on text and bytes may be the elements of an array, and count as such. What is smaller is
 /// copied into each array that is made of it: at most a hundred times the opcodes that ask for it.
@@ -48,4 +48,4 @@ class TextBuilder {
 /// The same of bytes that are not large.
 Value old_string(std::string bytes);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -15,7 +15,7 @@
 #include "pickle/opcodes.hpp"
 #include "pickle/pickle.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::pickle {
 
 namespace {
 
@@ -25,7 +25,7 @@ constexpr std::uint64_t array_align = 64;
 constexpr std::size_t batch_parts = 2000;
 
 /// Opcodes of protocol 4, without frames: every Python from 3.4 on loads them.
-class PickleWriter final : public ValueVisitor, private PickleOpcodes {
+class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
  public:
   PickleWriter(ByteSink& out, bool compressed) : PickleOpcodes(out), compressed_(compressed) {}
 
@@ -42,7 +42,7 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
     memo_.clear();
   }
 
-  void begin(Kind kind, std::size_t n) override {
+  void begin(dynamic::Kind kind, std::size_t n) override {
     enter();
     open(kind, n);
   }
@@ -128,7 +128,8 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
   }
 
   void plain_objects(const Value& value) {
-    reconstruct(value.shape(), value.dtype(), value.order(), [&] { sequence(Kind::list, value); });
+    reconstruct(value.shape(), value.dtype(), value.order(),
+                [&] { sequence(dynamic::Kind::list, value); });
   }
 
   template <class PutData>
@@ -154,7 +155,7 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
     if (open_.empty()) return;
     const Open& open = open_.back();
     if (open.done > 0 && open.done % batch_parts == 0) next_batch(open.kind);
-    if (open.kind != Kind::dict || open.done % 2 != 0) return;
+    if (open.kind != dynamic::Kind::dict || open.done % 2 != 0) return;
     key_.clear();
     copy_to(&key_);
   }
@@ -175,11 +176,11 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
   }
 
   /// So that a reader's stack needs no room for all parts.
-  void next_batch(Kind kind) {
+  void next_batch(dynamic::Kind kind) {
     switch (kind) {
-      case Kind::list: text("e("); break;
-      case Kind::dict: text("u("); break;
-      case Kind::set: text("\x90("); break;
+      case dynamic::Kind::list: text("e("); break;
+      case dynamic::Kind::dict: text("u("); break;
+      case dynamic::Kind::set: text("\x90("); break;
       default: break;
     }
   }
@@ -188,7 +189,7 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
     --depth_;
     if (open_.empty()) return;
     Open& open = open_.back();
-    if (open.kind == Kind::dict && open.done % 2 == 0) {
+    if (open.kind == dynamic::Kind::dict && open.done % 2 == 0) {
       copy_to(nullptr);
       if (open.done > 0 && key_ == open.last_key) throw_twice(value);
       std::swap(key_, open.last_key);
@@ -203,13 +204,13 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
   }
 
   /// Around the parts of what has some.
-  [[gnu::noinline]] void open(Kind kind, std::size_t n) {
+  [[gnu::noinline]] void open(dynamic::Kind kind, std::size_t n) {
     open_.push_back({kind, n, 0, {}});
     switch (kind) {
-      case Kind::list: text(n > 0 ? "](" : "]"); break;
-      case Kind::set: text("\x8F("); break;
-      case Kind::dict: text(n > 0 ? "}(" : "}"); break;
-      case Kind::frozen_set: op('('); break;
+      case dynamic::Kind::list: text(n > 0 ? "](" : "]"); break;
+      case dynamic::Kind::set: text("\x8F("); break;
+      case dynamic::Kind::dict: text(n > 0 ? "}(" : "}"); break;
+      case dynamic::Kind::frozen_set: op('('); break;
       default:
         if (n > 3) op('(');
     }
@@ -217,23 +218,23 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
   [[gnu::noinline]] void close() {
     const std::size_t n = open_.back().n;
     switch (open_.back().kind) {
-      case Kind::list: text(n > 0 ? "e" : ""); break;
-      case Kind::set: op(0x90); break;
-      case Kind::dict: text(n > 0 ? "u" : ""); break;
-      case Kind::frozen_set: op(0x91); break;
+      case dynamic::Kind::list: text(n > 0 ? "e" : ""); break;
+      case dynamic::Kind::set: op(0x90); break;
+      case dynamic::Kind::dict: text(n > 0 ? "u" : ""); break;
+      case dynamic::Kind::frozen_set: op(0x91); break;
       default: end_tuple(n);
     }
     open_.pop_back();
   }
 
-  void sequence(Kind kind, const Value& value) {
+  void sequence(dynamic::Kind kind, const Value& value) {
     open(kind, value.items().size());
     for (const Value& item : value.items()) put(item);
     close();
   }
 
   void dict(const Value& value) {
-    open(Kind::dict, value.entries().size());
+    open(dynamic::Kind::dict, value.entries().size());
     for (const auto& [key, part] : value.entries()) {
       put(key);
       put(part);
@@ -243,14 +244,14 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
 
   [[gnu::noinline]] void call(std::string_view module, std::string_view name, const Value& value) {
     global(module, name);
-    sequence(Kind::tuple, value);
+    sequence(dynamic::Kind::tuple, value);
     op('R');
   }
 
   void moment(const Value& value) {
     const auto& t = value.as_moment();
-    const bool has_date = value.kind() != Kind::time;
-    const bool has_time = value.kind() != Kind::date;
+    const bool has_date = value.kind() != dynamic::Kind::time;
+    const bool has_time = value.kind() != dynamic::Kind::date;
     std::string packed;
     const auto add = [&](int byte) { packed += static_cast<char>(byte); };
     const int fold = t.fold != 0 ? 0x80 : 0;
@@ -310,48 +311,48 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
   /// Only what nests is written here: a small frame, as there may be max_depth of them.
   void put_new(const Value& value) {
     switch (value.kind()) {
-      case Kind::list:
-      case Kind::tuple:
-      case Kind::set:
-      case Kind::frozen_set: sequence(value.kind(), value); break;
-      case Kind::dict: dict(value); break;
-      case Kind::objects: objects(value); break;
-      case Kind::slice: call("builtins", "slice", value); break;
-      case Kind::range: call("builtins", "range", value); break;
-      case Kind::timedelta: call("datetime", "timedelta", value); break;
+      case dynamic::Kind::list:
+      case dynamic::Kind::tuple:
+      case dynamic::Kind::set:
+      case dynamic::Kind::frozen_set: sequence(value.kind(), value); break;
+      case dynamic::Kind::dict: dict(value); break;
+      case dynamic::Kind::objects: objects(value); break;
+      case dynamic::Kind::slice: call("builtins", "slice", value); break;
+      case dynamic::Kind::range: call("builtins", "range", value); break;
+      case dynamic::Kind::timedelta: call("datetime", "timedelta", value); break;
       default: leaf(value);
     }
   }
 
   [[gnu::noinline]] void leaf(const Value& value) {
     switch (value.kind()) {
-      case Kind::none: op('N'); break;
-      case Kind::boolean: boolean(value.as_bool()); break;
-      case Kind::integer: integer(value.as_int()); break;
-      case Kind::natural: {
+      case dynamic::Kind::none: op('N'); break;
+      case dynamic::Kind::boolean: boolean(value.as_bool()); break;
+      case dynamic::Kind::integer: integer(value.as_int()); break;
+      case dynamic::Kind::natural: {
         const std::uint64_t number = value.as_uint();
         std::string bits(reinterpret_cast<const char*>(&number), sizeof number);
         long_bytes(bits + '\0');
         break;
       }
-      case Kind::big_integer: long_bytes(value.as_bytes()); break;
-      case Kind::real: real(value.as_double()); break;
-      case Kind::complex:
+      case dynamic::Kind::big_integer: long_bytes(value.as_bytes()); break;
+      case dynamic::Kind::real: real(value.as_double()); break;
+      case dynamic::Kind::complex:
         global("builtins", "complex");
         real(value.as_complex().real());
         real(value.as_complex().imag());
         text("\x86R");
         break;
-      case Kind::text:
+      case dynamic::Kind::text:
         // Inside a key that has several parts the innermost is no dict.
-        if (copies() && open_.back().kind == Kind::dict) {
+        if (copies() && open_.back().kind == dynamic::Kind::dict) {
           name(value.as_text());
         } else {
           string(value.as_text());
         }
         break;
-      case Kind::bytes: bytes(value.as_bytes()); break;
-      case Kind::array:
+      case dynamic::Kind::bytes: bytes(value.as_bytes()); break;
+      case dynamic::Kind::array:
         if (!plain_arrays_) {
           array(value.elements());
         } else {
@@ -361,23 +362,23 @@ class PickleWriter final : public ValueVisitor, private PickleOpcodes {
           });
         }
         break;
-      case Kind::scalar:
+      case dynamic::Kind::scalar:
         global("numpy.core.multiarray", "scalar");
         dtype(value.dtype());
         bytes(value.as_bytes());
         text("\x86R");
         break;
-      case Kind::dtype: dtype(value.dtype()); break;
-      case Kind::date:
-      case Kind::time:
-      case Kind::datetime: moment(value); break;
+      case dynamic::Kind::dtype: dtype(value.dtype()); break;
+      case dynamic::Kind::date:
+      case dynamic::Kind::time:
+      case dynamic::Kind::datetime: moment(value); break;
       default: throw CannotTravel("the value is unfinished");
     }
   }
 
   /// What is around the part at hand.
   struct Open {
-    Kind kind;
+    dynamic::Kind kind;
     std::size_t n;         // parts, or entries
     std::size_t done;      // parts; each key is one, too
     std::string last_key;  // as it was written
@@ -404,11 +405,12 @@ void write_pickle(ByteSink& out, const Value& value, bool compressed) {
   writer.finish();
 }
 
-void write_pickle(ByteSink& out, const SchemaNode& schema, Decoder& decoder, bool compressed) {
+void write_pickle(ByteSink& out, const dynamic::SchemaNode& schema, Decoder& decoder,
+                  bool compressed) {
   PickleWriter writer(out, compressed);
   writer.start();
-  visit_value(schema, decoder, ~std::uint64_t{0}, writer);
+  dynamic::visit_value(schema, decoder, ~std::uint64_t{0}, writer);
   writer.finish();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::pickle

@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 namespace {
 
@@ -219,4 +219,4 @@ std::optional<std::int32_t> ElfImage::int32(std::uint64_t address) const {
   return value;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 /// What a section holds, as far as a code walk cares.
 enum class SectionKind : std::uint8_t {
@@ -192,4 +192,4 @@ class ElfImage {
   std::optional<std::vector<std::pair<std::uint64_t, std::uint64_t>>> frame_index_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

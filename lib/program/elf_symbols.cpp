@@ -10,7 +10,7 @@
 
 #include "program/elf_image.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 namespace {
 
@@ -277,4 +277,4 @@ std::optional<DynamicSymbol> ElfImage::exported_at(std::uint64_t address) const 
   return best;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

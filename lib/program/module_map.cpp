@@ -14,7 +14,7 @@
 
 #include "base/byte_stream.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 namespace {
 
@@ -156,11 +156,11 @@ std::string Module::identity() {
   if (!identity_.empty()) return identity_;
   if (!build_id.empty()) return identity_ = "build-id " + hex(build_id);
   // Code and constants are mapped as they are in the file, so they stand for it.
-  ByteStream stream;
+  base::ByteStream stream;
   for (const Segment& segment : segments) {
     if (segment.writable || !segment.readable) continue;
     const auto* begin = reinterpret_cast<const std::byte*>(bias + segment.address);
-    stream.put(digest_of({begin, std::min(segment.file_size, segment.size)}));
+    stream.put(base::digest_of({begin, std::min(segment.file_size, segment.size)}));
   }
   return identity_ = "content " + stream.digest().hex();
 }
@@ -289,4 +289,4 @@ Location ModuleMap::copy_source(Module& module, std::string_view name) {
   return {};
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

@@ -11,7 +11,7 @@
 
 #include "program/elf_image.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 /// Whose code a loaded module is.
 enum class ModuleOrigin : std::uint8_t {
@@ -94,4 +94,4 @@ class ModuleMap {
   unsigned long long unloaded_ = 0;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

@@ -269,14 +269,14 @@ std::size_t peer_module_count() {
   return peer().modules.size();
 }
 
-Place place_of(std::uintptr_t address, CodeAddress& code) {
+program::Place place_of(std::uintptr_t address, CodeAddress& code) {
   const std::lock_guard lock(modules().mutex);
   modules().refresh();
   const Range* range = modules().find(address);
-  if (range == nullptr) return Place::elsewhere;
-  if (range->writable) return Place::variable;
+  if (range == nullptr) return program::Place::elsewhere;
+  if (range->writable) return program::Place::variable;
   code = modules().address_in(*range, address);
-  return Place::constant;
+  return program::Place::constant;
 }
 
 std::string readable_type(const std::type_info& type) {

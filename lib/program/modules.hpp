@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 /// What an address belongs to: code or constants of a loaded file, its variables, or neither.
 enum class Place { elsewhere, constant, variable };
@@ -13,4 +13,4 @@ enum class Place { elsewhere, constant, variable };
 /// For a constant, `code` says where it is.
 Place place_of(std::uintptr_t address, CodeAddress& code);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

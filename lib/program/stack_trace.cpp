@@ -28,7 +28,7 @@
 #define HOIST_NOTE_THROWS 1
 #endif
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 namespace {
 
@@ -135,7 +135,7 @@ std::string stack_of(const std::exception_ptr& error) {
   return {};
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program
 
 #if HOIST_NOTE_THROWS
 
@@ -149,7 +149,7 @@ extern "C" __attribute__((weak, visibility("default"), noreturn)) void hoist_thr
 void hoist_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
   using ThrowFunction = void (*)(void*, std::type_info*, void (*)(void*));
   static const auto real = reinterpret_cast<ThrowFunction>(::dlsym(RTLD_NEXT, "__cxa_throw"));
-  hoist::detail::note_throw(object, type);
+  hoist::detail::program::note_throw(object, type);
   if (real != nullptr) real(object, type, destroy);
   std::abort();
 }

@@ -5,7 +5,7 @@
 #include <string>
 #include <typeinfo>
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 /// As long as one lives, the calling thread notes from where exceptions are thrown: some 10 us for
 /// each. For processes that run tasks; a program's own exceptions cost what they always do.
@@ -24,4 +24,4 @@ void note_throw(const void* object, const std::type_info* type) noexcept;
 /// didn't note it, or has noted several others since.
 std::string stack_of(const std::exception_ptr& error);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

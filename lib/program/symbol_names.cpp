@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <memory>
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 namespace {
 
@@ -110,4 +110,4 @@ std::string demangled(std::string_view symbol) {
   return name;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

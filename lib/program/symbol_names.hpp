@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace hoist::detail {
+namespace hoist::detail::program {
 
 /// The name without what compilers append to it (`.constprop.0`, `.lto_priv.3`, `.llvm.123`, `.7`):
 /// these numbers depend on unrelated code.
@@ -23,4 +23,4 @@ bool is_vtable(std::string_view symbol);
 /// The C++ name, or the symbol itself if it isn't a mangled one.
 std::string demangled(std::string_view symbol);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::program

@@ -19,7 +19,7 @@ std::vector<T> read_array(int fd, std::uint64_t offset, std::uint64_t count,
   constexpr std::uint64_t most = (std::uint64_t{1} << 30) / sizeof(T);
   std::vector<T> result(static_cast<std::size_t>(count > most ? 0 : count));
   const std::size_t bytes = result.size() * sizeof(T);
-  if (read_at(fd, reinterpret_cast<std::byte*>(result.data()), bytes, offset, path) != bytes) {
+  if (os::read_at(fd, reinterpret_cast<std::byte*>(result.data()), bytes, offset, path) != bytes) {
     result.clear();
   }
   return result;
@@ -30,7 +30,7 @@ std::vector<T> read_array(int fd, std::uint64_t offset, std::uint64_t count,
 /// Local symbols come behind an STT_FILE symbol with the base name of their source. Two sources of
 /// equal base name can each have a local function of one name: the how-manieth it is tells these.
 std::string symbol_scope(const std::string& path, std::uint64_t address, std::string& name) try {
-  const Fd fd = open_for_reading(path);
+  const os::Fd fd = os::open_for_reading(path);
   const auto header = read_array<Elf64_Ehdr>(fd.get(), 0, 1, path);
   if (header.empty() || header[0].e_shentsize != sizeof(Elf64_Shdr)) return {};
   const auto sections =

@@ -24,7 +24,7 @@
 
 #include "tasks/error_forms.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::tasks {
 
 namespace {
 
@@ -253,4 +253,4 @@ void builtin_error_forms(AddForm add) {
       });
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::tasks

@@ -107,7 +107,7 @@ void write_state(Writer& writer, const Description& description, const std::exce
     Form<std::string>::traverse(encoder, description.what);
     state = encoder.take();
     name = readable_type(typeid(std::string));
-  } else if (const ErrorForm* const form = find_error_form(description.type)) {
+  } else if (const ErrorForm* const form = tasks::find_error_form(description.type)) {
     try {
       Encoder encoder;
       // The exception may be a copy that ends with the handler: nothing of it is borrowed.
@@ -125,7 +125,7 @@ void write_state(Writer& writer, const Description& description, const std::exce
   writer.text(std::to_string(state.segments.size()));
   for (const Segment& segment : state.segments) writer.text(view(segment));
   // Those that arrive as themselves have nowhere to keep a stack.
-  writer.text(name.empty() ? stack_of(error) : std::string());
+  writer.text(name.empty() ? program::stack_of(error) : std::string());
 }
 
 std::vector<std::byte> pack(const std::exception_ptr& error, int depth) {
@@ -161,7 +161,7 @@ std::exception_ptr unpack(std::span<const std::byte> packed, int depth) {
   if (!reader.done() && depth < max_causes) cause = unpack(as_bytes(reader.text()), depth + 1);
 
   const auto raise = [&] {
-    if (const ErrorForm* const form = name.empty() ? nullptr : find_error_form_named(name)) {
+    if (const ErrorForm* const form = name.empty() ? nullptr : tasks::find_error_form_named(name)) {
       EncodedSource source(as_bytes(meta), segments);
       Decoder decoder(source);
       form->raise(decoder, what, cause != nullptr);

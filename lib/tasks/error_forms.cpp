@@ -6,7 +6,7 @@
 #include <mutex>
 #include <shared_mutex>
 
-namespace hoist::detail {
+namespace hoist::detail::tasks {
 
 namespace {
 
@@ -42,10 +42,18 @@ Forms& forms() {
 
 }  // namespace
 
+}  // namespace hoist::detail::tasks
+
+namespace hoist::detail {
+
 void add_error_form(const std::type_info& type, ErrorForm form) {
-  forms();  // first the built-in ones, so that a registration replaces them
-  put(type, std::move(form));
+  tasks::forms();  // first the built-in ones, so that a registration replaces them
+  tasks::put(type, std::move(form));
 }
+
+}  // namespace hoist::detail
+
+namespace hoist::detail::tasks {
 
 const ErrorForm* find_error_form(std::string_view type_name) {
   Forms& all = forms();
@@ -61,4 +69,4 @@ const ErrorForm* find_error_form_named(std::string_view name) {
   return at == all.by_name.end() ? nullptr : at->second;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::tasks

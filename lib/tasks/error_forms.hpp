@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-namespace hoist::detail {
+namespace hoist::detail::tasks {
 
 /// The form of the exception type with this (mangled) type name, or of the type E where the name is
 /// that of what std::throw_with_nested makes of E. Forms stay for the life of the process.
@@ -16,4 +16,4 @@ const ErrorForm* find_error_form_named(std::string_view name);
 using AddForm = void (*)(const std::type_info& type, ErrorForm form);
 void builtin_error_forms(AddForm add);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::tasks

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace hoist::detail {
+namespace hoist::detail::values {
 
 namespace {
 
@@ -81,4 +81,4 @@ void make_canonical(const std::byte* data, std::size_t n, Canonical canonical, s
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::values

@@ -29,12 +29,12 @@ Digest to_digest(XXH128_hash_t hash) { return {.low = hash.low64, .high = hash.h
 
 void append(XXH3_state_t& state, const void* data, std::size_t n) {
   XXH3_128bits_update(&state, data, n);
-  zero_upper_halves();
+  base::zero_upper_halves();
 }
 
 Digest digest_of(const void* data, std::size_t n) {
   const XXH128_hash_t hash = XXH3_128bits(data, n);
-  zero_upper_halves();
+  base::zero_upper_halves();
   return to_digest(hash);
 }
 
@@ -44,8 +44,8 @@ void update(XXH3_state_t& state, const std::byte* data, std::size_t n, Canonical
   for (std::size_t at = 0; at < n; at += piece_bytes) {
     const std::size_t size = std::min(piece_bytes, n - at);
     const std::byte* piece = data + at;
-    if (!is_canonical(piece, size, canonical)) {
-      make_canonical(piece, size, canonical, normal);
+    if (!values::is_canonical(piece, size, canonical)) {
+      values::make_canonical(piece, size, canonical, normal);
       piece = normal;
     }
     append(state, piece, size);
@@ -74,20 +74,22 @@ void Hasher::block(const void* data, std::size_t n, Canonical canonical) {
   const auto* from = static_cast<const std::byte*>(data);
   if (n < segment_threshold) {
     alignas(64) std::byte normal[segment_threshold];
-    if (canonical != Canonical::as_is && !is_canonical(from, n, canonical)) {
-      make_canonical(from, n, canonical, normal);
+    if (canonical != Canonical::as_is && !values::is_canonical(from, n, canonical)) {
+      values::make_canonical(from, n, canonical, normal);
       from = normal;
     }
     bytes(from, n);
     return;
   }
   std::vector<Digest> digests((n + block_bytes - 1) / block_bytes);
-  run_parallel(digests.size(), n >= parallel_from ? transfer_threads() : 1, [&](std::size_t i) {
-    XXH3_state_t state;
-    XXH3_128bits_reset(&state);
-    update(state, from + i * block_bytes, std::min(block_bytes, n - i * block_bytes), canonical);
-    digests[i] = to_digest(XXH3_128bits_digest(&state));
-  });
+  os::run_parallel(digests.size(), n >= parallel_from ? os::transfer_threads() : 1,
+                   [&](std::size_t i) {
+                     XXH3_state_t state;
+                     XXH3_128bits_reset(&state);
+                     update(state, from + i * block_bytes,
+                            std::min(block_bytes, n - i * block_bytes), canonical);
+                     digests[i] = to_digest(XXH3_128bits_digest(&state));
+                   });
   add(digests);
   spilled_ += n;
 }

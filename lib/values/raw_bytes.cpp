@@ -38,10 +38,10 @@ std::vector<Fixup> scan(const std::byte* object, std::size_t bytes, const std::t
     std::memcpy(&word, object + at, sizeof word);
     if (word < lowest || word >= highest) continue;
     CodeAddress code;
-    const Place place = place_of(word, code);
-    if (place == Place::constant) {
+    const program::Place place = program::place_of(word, code);
+    if (place == program::Place::constant) {
       fixups.push_back({at, code});
-    } else if (place == Place::variable || is_mapped(word)) {
+    } else if (place == program::Place::variable || is_mapped(word)) {
       throw CannotTravel(
           readable_type(type) + " holds at byte " + std::to_string(at) +
           " the address of memory of this process (a capture by reference, `this`, or a pointer), "

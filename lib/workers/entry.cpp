@@ -16,9 +16,9 @@ namespace {
 
 /// The channel's descriptor, if the environment says that this process is a worker.
 int channel_in(char** environment) {
-  const std::size_t n = std::strlen(detail::worker_variable);
+  const std::size_t n = std::strlen(detail::workers::worker_variable);
   for (char** at = environment; at != nullptr && *at != nullptr; ++at) {
-    if (std::strncmp(*at, detail::worker_variable, n) == 0 && (*at)[n] == '=') {
+    if (std::strncmp(*at, detail::workers::worker_variable, n) == 0 && (*at)[n] == '=') {
       return std::atoi(*at + n + 1);
     }
   }
@@ -29,7 +29,7 @@ int channel_in(char** environment) {
 
 void worker_main(int, char**) {
   const int channel = channel_in(::environ);
-  if (channel >= 0) detail::run_worker(channel);
+  if (channel >= 0) detail::workers::run_worker(channel);
 }
 
 }  // namespace hoist
@@ -46,7 +46,7 @@ using Main = int (*)(int, char**, char**);
 using StartMain = int (*)(Main, int, char**, void (*)(), void (*)(), void (*)(), void*);
 
 int worker_instead_of_main(int, char**, char** environment) {
-  hoist::detail::run_worker(hoist::channel_in(environment));
+  hoist::detail::workers::run_worker(hoist::channel_in(environment));
 }
 
 }  // namespace

@@ -27,7 +27,7 @@
 
 extern "C" char** environ;
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
@@ -90,9 +90,9 @@ class Setup : public bp::extend::handler {
   std::string name_;
   int null_;
   sigset_t signals_;
-  Fd channel_;
-  Fd output_;
-  Fd error_;
+  os::Fd channel_;
+  os::Fd output_;
+  os::Fd error_;
   std::vector<char*> arguments_;
   std::vector<char*> environment_;
 };
@@ -100,9 +100,9 @@ class Setup : public bp::extend::handler {
 }  // namespace
 
 pid_t launch_worker(const Launch& launch) {
-  Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) throw SystemError("can't open \"/dev/null\" for a worker process", errno);
-  Fd high(::fcntl(null.get(), F_DUPFD_CLOEXEC, 16));
+  os::Fd high(::fcntl(null.get(), F_DUPFD_CLOEXEC, 16));
   if (!high) throw SystemError("can't start a worker process", errno);
   sigset_t none;
   ::sigemptyset(&none);
@@ -110,7 +110,7 @@ pid_t launch_worker(const Launch& launch) {
   pid_t pid = -1;
   {
     // No handler of this process may run in the child while it shares this memory.
-    const BlockSignals blocked;
+    const os::BlockSignals blocked;
     Setup setup(launch, high.get(), none);
     bp::child child(setup, bp::posix::use_vfork, error);
     pid = child.id();
@@ -120,4 +120,4 @@ pid_t launch_worker(const Launch& launch) {
   return pid;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

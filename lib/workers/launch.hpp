@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// In a worker's environment: the number of the descriptor through which it is spoken to.
 inline constexpr const char* worker_variable = "HOIST_WORKER_CHANNEL";
@@ -29,4 +29,4 @@ struct Launch {
 /// much memory this process has. Throws SystemError.
 pid_t launch_worker(const Launch& launch);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

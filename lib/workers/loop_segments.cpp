@@ -12,7 +12,7 @@
 
 #include "ipc/shared_bytes.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
@@ -24,8 +24,8 @@ std::uint64_t new_identity() {
   return next.fetch_add(1);
 }
 
-Fd duplicate(int fd) {
-  Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+os::Fd duplicate(int fd) {
+  os::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy) throw SystemError("can't share an array with a worker process", errno);
   return copy;
 }
@@ -51,16 +51,16 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
   // The array lives on the copy from now on: it isn't in memory twice, and later loops need no copy.
   const bool moves = !tasks_write_ && owner != nullptr && segment.data == owner->data() &&
                      segment.bytes == owner->bytes();
-  PartCopied moved;
+  os::PartCopied moved;
   if (moves) {
     moved = [&owner](int fd, std::size_t at, std::size_t bytes) {
       owner->move_part_to_copy(fd, at, bytes);
     };
   }
-  shared.fd = memory_copy("hoist-array", {segment.data, segment.bytes}, temp_folder_, moved);
+  shared.fd = os::memory_copy("hoist-array", {segment.data, segment.bytes}, temp_folder_, moved);
   if (moves) owner->move_to_copy(shared.fd.get());
   if (owner == nullptr) {
-    shared.copy = map_segment(shared.fd.get(), 0, segment.bytes, MapAs::read_only);
+    shared.copy = map_segment(shared.fd.get(), 0, segment.bytes, os::MapAs::read_only);
   }
   return shared;
 }
@@ -90,11 +90,11 @@ SegmentPlace LoopSegments::place(const Segment& segment, WorkerProcess& worker) 
   const auto [at, is_new] = worker.known_segments.emplace(shared.identity, worker.next_segment);
   if (is_new) {
     ++worker.next_segment;
-    FieldWriter frame;
+    ipc::FieldWriter frame;
     frame.put(at->second);
     frame.put(std::uint32_t{0});
     frame.put(shared.file_offset + static_cast<std::uint64_t>(shared.bytes));
-    worker.send(Kind::segment, frame.bytes(), shared.fd.get());
+    worker.send(ipc::Kind::segment, frame.bytes(), shared.fd.get());
   }
   return {at->second, shared.file_offset};
 }
@@ -112,10 +112,10 @@ void LoopSegments::sweep(std::span<const std::shared_ptr<WorkerProcess>> workers
       if (worker == nullptr) continue;
       const auto known = worker->known_segments.find(at->identity);
       if (known == worker->known_segments.end()) continue;
-      FieldWriter frame;
+      ipc::FieldWriter frame;
       frame.put(known->second);
       // In order with the tasks: those that use it have run when the worker gets to this.
-      worker->send(Kind::forget_segment, frame.bytes());
+      worker->send(ipc::Kind::forget_segment, frame.bytes());
       worker->known_segments.erase(known);
     }
     at = shared_.erase(at);
@@ -124,12 +124,12 @@ void LoopSegments::sweep(std::span<const std::shared_ptr<WorkerProcess>> workers
 
 void LoopSegments::forget_all(WorkerProcess& worker) {
   for (const auto& [identity, number] : worker.known_segments) {
-    FieldWriter frame;
+    ipc::FieldWriter frame;
     frame.put(number);
-    worker.send(Kind::forget_segment, frame.bytes());
+    worker.send(ipc::Kind::forget_segment, frame.bytes());
   }
   if (!worker.known_segments.empty()) worker.ring();
   worker.known_segments.clear();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

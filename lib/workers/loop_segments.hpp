@@ -9,7 +9,7 @@
 #include "workers/payload.hpp"
 #include "workers/worker_process.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// The large arguments of one loop, each put into shared memory once, however many tasks and workers
 /// get it. Used by one thread.
@@ -38,7 +38,7 @@ class LoopSegments {
     std::uint64_t identity = 0;
     std::weak_ptr<Storage> owner;  // of an array: same storage, same bytes
     const Storage* storage = nullptr;
-    Fd fd;
+    os::Fd fd;
     std::uint64_t file_offset = 0;  // of the storage's first byte, or of the copy's
     const std::byte* data = nullptr;
     std::size_t bytes = 0;
@@ -73,4 +73,4 @@ class WorkerSegments final : public SegmentSender {
   WorkerProcess& worker_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -5,7 +5,7 @@
 
 #include "workers/worker_process.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
@@ -66,4 +66,4 @@ std::string OutputLines::last_lines() const {
   return text;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -12,14 +12,14 @@
 
 #include "os/kept_fd.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
 class MappedSegment final : public Storage {
  public:
   /// `fd`: keeps the file at hand, where it has these bytes for good.
-  MappedSegment(KeptFd fd, std::uint64_t offset, Mapping mapping, std::size_t before,
+  MappedSegment(os::KeptFd fd, std::uint64_t offset, os::Mapping mapping, std::size_t before,
                 std::size_t bytes, bool writable)
       : Storage(mapping.data() + before, bytes, writable),
         fd_(std::move(fd)),
@@ -28,9 +28,9 @@ class MappedSegment final : public Storage {
   Backing backing() const override { return {fd_.get(), offset_}; }
 
  private:
-  KeptFd fd_;
+  os::KeptFd fd_;
   std::uint64_t offset_;
-  Mapping mapping_;
+  os::Mapping mapping_;
 };
 
 std::atomic<MmapMode> argument_mode{MmapMode::copy_on_write};
@@ -41,7 +41,7 @@ SegmentSender::~SegmentSender() = default;
 
 void map_arguments(MmapMode mode) { argument_mode.store(mode); }
 
-void write_payload(FieldWriter& to, std::span<const std::byte> meta,
+void write_payload(ipc::FieldWriter& to, std::span<const std::byte> meta,
                    std::span<const Segment> segments, SegmentSender* sender) {
   to.put(static_cast<std::uint32_t>(segments.size()));
   for (const Segment& segment : segments) {
@@ -54,20 +54,21 @@ void write_payload(FieldWriter& to, std::span<const std::byte> meta,
   to.append(meta.data(), meta.size());
 }
 
-std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, MapAs as) {
+std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes,
+                                     os::MapAs as) {
   static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   const std::uint64_t start = offset / page * page;
   const auto before = static_cast<std::size_t>(offset - start);
-  Mapping mapping = map_memory(fd, bytes + before, as, start);
+  os::Mapping mapping = os::map_memory(fd, bytes + before, as, start);
   // The bytes of a private copy may differ from the file's.
-  KeptFd kept;
-  if (as != MapAs::private_copy) kept = KeptFd(Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+  os::KeptFd kept;
+  if (as != os::MapAs::private_copy) kept = os::KeptFd(os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
   return std::make_shared<MappedSegment>(std::move(kept), offset, std::move(mapping), before, bytes,
-                                         as != MapAs::read_only);
+                                         as != os::MapAs::read_only);
 }
 
-void SegmentTable::add(std::uint32_t number, Fd fd, std::uint64_t bytes) {
-  const auto size = regular_size(fd.get());
+void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes) {
+  const auto size = os::regular_size(fd.get());
   if (!size || *size < bytes) {
     throw DamagedData("a shared array is shorter than announced");
   }
@@ -97,11 +98,11 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
     Decoder::throw_damaged();
   }
   Entry& entry = at->second;
-  if (adopt) return map_segment(entry.fd.get(), place.offset, bytes, MapAs::shared);
+  if (adopt) return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::shared);
   if (writable) {
     switch (argument_mode.load(std::memory_order_relaxed)) {
       case MmapMode::none: {
-        const auto mapped = map_segment(entry.fd.get(), place.offset, bytes, MapAs::read_only);
+        const auto mapped = map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
         auto own = allocate_storage(bytes, Fill::none);
         std::memcpy(own->data(), mapped->data(), bytes);
         return own;
@@ -111,19 +112,19 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
             "an array argument that a task could write to can't be mapped read-only (mmap_mode is "
             "read): let the task take Array<const T>, or use copy_on_write");
       case MmapMode::copy_on_write: break;
-      default: return map_segment(entry.fd.get(), place.offset, bytes, MapAs::shared);
+      default: return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::shared);
     }
-    return map_segment(entry.fd.get(), place.offset, bytes, MapAs::private_copy);
+    return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::private_copy);
   }
   // Readers share one mapping: its page tables are filled once, not once a task.
   const auto& known = entry.read_only;
   if (known == nullptr || known->backing().offset != place.offset || known->bytes() != bytes) {
-    entry.read_only = map_segment(entry.fd.get(), place.offset, bytes, MapAs::read_only);
+    entry.read_only = map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
   }
   return entry.read_only;
 }
 
-void PayloadSource::read_pieces(FieldReader& reader, std::uint32_t n) {
+void PayloadSource::read_pieces(ipc::FieldReader& reader, std::uint32_t n) {
   for (; n > 0; --n) {
     Piece piece;
     piece.place.number = reader.get<std::uint32_t>();
@@ -158,4 +159,4 @@ std::shared_ptr<Storage> PayloadSource::take_segment(std::size_t bytes, bool wri
   return storage;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -15,7 +15,7 @@
 
 #include "ipc/channel.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// So many memory files may be under way to another process, or known to it at a time: a process has
 /// 1024 descriptors, if nobody has asked for more.
@@ -35,13 +35,13 @@ class SegmentSender {
 };
 
 /// Appends an encoded value: its segments, then its meta stream. Where `sender` is null all is inline.
-void write_payload(FieldWriter& to, std::span<const std::byte> meta,
+void write_payload(ipc::FieldWriter& to, std::span<const std::byte> meta,
                    std::span<const Segment> segments, SegmentSender* sender);
 
 /// The memory files that the other end sent, by number. Thread-safe.
 class SegmentTable {
  public:
-  void add(std::uint32_t number, Fd fd, std::uint64_t bytes);
+  void add(std::uint32_t number, os::Fd fd, std::uint64_t bytes);
   void forget(std::uint32_t number);
   void clear();
 
@@ -51,7 +51,7 @@ class SegmentTable {
 
  private:
   struct Entry {
-    Fd fd;
+    os::Fd fd;
     std::uint64_t bytes = 0;
     std::shared_ptr<Storage> read_only;
   };
@@ -64,7 +64,7 @@ class SegmentTable {
 void map_arguments(MmapMode mode);
 
 /// Storage that maps a part of a memory file.
-std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, MapAs as);
+std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, os::MapAs as);
 
 /// Reads what write_payload wrote. The bytes must outlive it.
 class PayloadSource final : public DecodeSource {
@@ -76,7 +76,7 @@ class PayloadSource final : public DecodeSource {
   }
   /// Reads this payload from now on.
   void start(std::span<const std::byte> payload) {
-    FieldReader reader(payload);
+    ipc::FieldReader reader(payload);
     pieces_.clear();
     next_ = 0;
     if (const auto n = reader.get<std::uint32_t>(); n > 0) read_pieces(reader, n);
@@ -94,7 +94,7 @@ class PayloadSource final : public DecodeSource {
     std::span<const std::byte> inline_bytes;
     std::uint64_t bytes = 0;
   };
-  void read_pieces(FieldReader& reader, std::uint32_t n);
+  void read_pieces(ipc::FieldReader& reader, std::uint32_t n);
 
   std::span<const std::byte> meta_;
   std::vector<Piece> pieces_;
@@ -103,4 +103,4 @@ class PayloadSource final : public DecodeSource {
   bool adopt_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -9,7 +9,7 @@
 
 #include "workers/supervisor.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
@@ -20,7 +20,7 @@ std::atomic<WorkerPool*> instance{nullptr};
 void forget_in_child() { instance.store(nullptr); }
 
 /// When an idle worker may leave; what is as good as never doesn't overflow.
-Clock::time_point leaving(const WorkerProcess& worker, const WorkerOptions& options) {
+ipc::Clock::time_point leaving(const WorkerProcess& worker, const WorkerOptions& options) {
   constexpr std::chrono::milliseconds longest = std::chrono::hours(24 * 365);
   return worker.idle_since + std::min(options.idle_timeout, longest);
 }
@@ -73,7 +73,7 @@ std::shared_ptr<WorkerProcess> WorkerPool::lease(const WorkerOptions& options, u
 void WorkerPool::give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOptions& options,
                            unsigned threads, std::size_t keep) {
   if (worker->dead()) return;
-  worker->idle_since = Clock::now();
+  worker->idle_since = ipc::Clock::now();
   const auto leaves = leaving(*worker, options);
   {
     const std::lock_guard lock(mutex_);
@@ -88,10 +88,10 @@ void WorkerPool::give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOp
   Supervisor::here().look_at(leaves);
 }
 
-Clock::time_point WorkerPool::retire_idle() {
+ipc::Clock::time_point WorkerPool::retire_idle() {
   const std::lock_guard lock(mutex_);
-  const auto now = Clock::now();
-  auto next = Clock::time_point::max();
+  const auto now = ipc::Clock::now();
+  auto next = ipc::Clock::time_point::max();
   for (const auto& kind : kinds_) {
     std::erase_if(kind->idle, [&](const std::shared_ptr<WorkerProcess>& worker) {
       if (worker->dead()) return true;
@@ -119,4 +119,4 @@ void WorkerPool::end() {
   Supervisor::here().end_all();
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -6,7 +6,7 @@
 
 #include "workers/worker_process.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// The workers of this process, kept between loops. A loop leases workers and gives them back; they
 /// serve the next loop with equal options, or leave after their idle_timeout, and at the end of main.
@@ -32,11 +32,11 @@ class WorkerPool {
   };
   WorkerPool();
   Kind& kind(const WorkerOptions& options, unsigned threads);
-  Clock::time_point retire_idle();
+  ipc::Clock::time_point retire_idle();
   void end();
 
   std::mutex mutex_;
   std::vector<std::unique_ptr<Kind>> kinds_;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

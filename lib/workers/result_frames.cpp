@@ -8,17 +8,17 @@
 #include "workers/payload.hpp"
 #include "workers/result_sender.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
-constexpr std::size_t capacity = max_frame - sizeof(FrameHeader);
+constexpr std::size_t capacity = ipc::max_frame - sizeof(ipc::FrameHeader);
 
 }  // namespace
 
 void ResultFrames::start(bool timed) {
   timed_ = timed;
-  began_ = timed ? Clock::now() : Clock::time_point();
+  began_ = timed ? ipc::Clock::now() : ipc::Clock::time_point();
 }
 
 bool ResultFrames::add(Encoder& result, std::size_t shared_from) {
@@ -30,33 +30,33 @@ bool ResultFrames::add(Encoder& result, std::size_t shared_from) {
   close();
   bool there = true;
   ResultSender sender(shared_from, [&](std::span<const std::byte> content, int fd) {
-    there = there && send(Kind::segment, content, fd);
+    there = there && send(ipc::Kind::segment, content, fd);
     link_->ring();  // who sends more waits until these are taken
   });
   payload_.clear();
   write_payload(payload_, result.meta(), result.segments(), &sender);
   result.clear();
   if (!there || add(payload_.bytes(), {})) return there;
-  FieldWriter frame;
+  ipc::FieldWriter frame;
   put_times(frame);
   frame.put(std::uint32_t{1});
   frame.put(std::uint32_t{0});
   frame.put(static_cast<std::uint32_t>(payload_.size()));
   frame.append(payload_.bytes().data(), payload_.size());
-  return send(Kind::results, frame.bytes());
+  return send(ipc::Kind::results, frame.bytes());
 }
 
 bool ResultFrames::add_error(std::span<const std::byte> packed) {
   close();
-  FieldWriter frame;
+  ipc::FieldWriter frame;
   put_times(frame);
   frame.append(packed.data(), packed.size());
-  const bool sent = send(Kind::error, frame.bytes());
+  const bool sent = send(ipc::Kind::error, frame.bytes());
   link_->ring();
   return sent;
 }
 
-bool ResultFrames::send(Kind kind, std::span<const std::byte> content, int fd) {
+bool ResultFrames::send(ipc::Kind kind, std::span<const std::byte> content, int fd) {
   return link_->send(kind, content, fd, state_->worker_bell, [] { return false; });
 }
 
@@ -79,44 +79,44 @@ bool ResultFrames::add(std::span<const std::byte> head, std::span<const std::byt
   if (!head.empty()) std::memcpy(to + sizeof size, head.data(), head.size());
   if (!meta.empty()) std::memcpy(to + sizeof size + head.size(), meta.data(), meta.size());
   bytes_ += entry;
-  state_->unsent.store(unsent_results(link_->sent(), ++count_), std::memory_order_release);
+  state_->unsent.store(ipc::unsent_results(link_->sent(), ++count_), std::memory_order_release);
   return true;
 }
 
 /// How long the tasks since `began_` took. What comes next begins now.
-Clock::duration ResultFrames::lap() {
+ipc::Clock::duration ResultFrames::lap() {
   if (!timed_) return {};
-  const Clock::time_point before = std::exchange(began_, Clock::now());
+  const ipc::Clock::time_point before = std::exchange(began_, ipc::Clock::now());
   return began_ - before;
 }
 
 /// The beginning of the content of a frame that is sent now: when its tasks began, and how long they
 /// took.
-void ResultFrames::put_times(FieldWriter& frame) {
-  frame.put(Clock::rep{began_.time_since_epoch().count()});
-  frame.put(Clock::rep{lap().count()});
+void ResultFrames::put_times(ipc::FieldWriter& frame) {
+  frame.put(ipc::Clock::rep{began_.time_since_epoch().count()});
+  frame.put(ipc::Clock::rep{lap().count()});
 }
 
 void ResultFrames::close() {
   if (content_ == nullptr) return;
   // Field by field, and not read back: a load of what smaller stores wrote waits for all stores before
   // it, some of which wait for the parent's cache.
-  const Clock::rep took = lap().count();
+  const ipc::Clock::rep took = lap().count();
   std::memcpy(content_ + offsetof(Head, took), &took, sizeof took);
   std::memcpy(content_ + offsetof(Head, count), &count_, sizeof count_);
-  link_->commit(Kind::results, bytes_);
+  link_->commit(ipc::Kind::results, bytes_);
   content_ = nullptr;
   bytes_ = 0;
   count_ = 0;
 }
 
-std::span<const std::byte> take_unsent(Link& link, ChannelState& state) {
+std::span<const std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state) {
   const std::uint64_t unsent = state.unsent.exchange(0);
   const auto count = static_cast<std::uint32_t>(unsent);
-  if (count == 0 || unsent != unsent_results(link.received(), count)) return {};
+  if (count == 0 || unsent != ipc::unsent_results(link.received(), count)) return {};
   const std::span<std::byte> content = link.behind_input();
   std::memcpy(content.data() + 2 * sizeof(std::int64_t), &count, sizeof count);
   return content;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -9,7 +9,7 @@
 
 #include "ipc/link.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// A worker's results on their way to the parent: many to a frame, written where the frame will be sent
 /// from. A result is safe from the worker's death once it is added; the parent looks at it when the
@@ -17,7 +17,7 @@ namespace hoist::detail {
 class ResultFrames {
  public:
   ResultFrames() = default;
-  ResultFrames(Link& link, ChannelState& state) : link_(&link), state_(&state) {}
+  ResultFrames(ipc::Link& link, ipc::ChannelState& state) : link_(&link), state_(&state) {}
 
   /// The next result belongs to a task that begins now. Where not `timed`, frames tell no times.
   void start(bool timed);
@@ -29,7 +29,7 @@ class ResultFrames {
   /// Sends the results added so far. They took the time since the last frame or start().
   void close();
   /// The end of the latest task, as far as it is known.
-  Clock::time_point now() const { return began_; }
+  ipc::Clock::time_point now() const { return began_; }
 
  private:
   struct Head {
@@ -38,23 +38,23 @@ class ResultFrames {
     std::uint32_t count = 0;
     std::uint32_t zero = 0;
   };
-  Clock::duration lap();
-  void put_times(FieldWriter& frame);
+  ipc::Clock::duration lap();
+  void put_times(ipc::FieldWriter& frame);
   bool add(std::span<const std::byte> head, std::span<const std::byte> meta);
-  bool send(Kind kind, std::span<const std::byte> content, int fd = -1);
+  bool send(ipc::Kind kind, std::span<const std::byte> content, int fd = -1);
 
-  Link* link_ = nullptr;
-  ChannelState* state_ = nullptr;
+  ipc::Link* link_ = nullptr;
+  ipc::ChannelState* state_ = nullptr;
   std::byte* content_ = nullptr;  // of the frame that is being written, if any
   std::size_t bytes_ = 0;
   std::uint32_t count_ = 0;
   bool timed_ = false;
-  Clock::time_point began_;
-  FieldWriter payload_;
+  ipc::Clock::time_point began_;
+  ipc::FieldWriter payload_;
 };
 
 /// The content of the frame that a worker, now dead, was writing when nothing is left to receive from it:
 /// empty, or results.
-std::span<const std::byte> take_unsent(Link& link, ChannelState& state);
+std::span<const std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state);
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

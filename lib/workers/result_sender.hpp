@@ -6,7 +6,7 @@
 
 #include "workers/payload.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// Hands a result's large blocks to the parent: as they are, where they were born in shared memory
 /// and nobody here keeps them, else copied once. Of a result that has very many, the rest goes inline.
@@ -25,4 +25,4 @@ class ResultSender final : public SegmentSender {
   std::uint32_t next_ = 1;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -35,7 +35,7 @@ std::shared_ptr<const SharedParts> make_shared_parts(Encoded encoded) {
   parts->encoded = std::move(encoded);
   for (Segment& segment : parts->encoded.segments) {
     if (segment.owner != nullptr && segment.owner->backing().fd >= 0) continue;
-    auto storage = segment.bytes >= large_storage ? allocate_shared(segment.bytes) : nullptr;
+    auto storage = segment.bytes >= large_storage ? ipc::allocate_shared(segment.bytes) : nullptr;
     if (storage == nullptr) storage = allocate_storage(segment.bytes, Fill::none);
     std::memcpy(storage->data(), segment.data, segment.bytes);
     segment.data = storage->data();

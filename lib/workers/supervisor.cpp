@@ -18,7 +18,7 @@
 #include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
@@ -47,9 +47,9 @@ Supervisor::Supervisor()
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!epoll_ || !wakeup_) throw SystemError("can't watch worker processes", errno);
   watch(wakeup_.get(), wakeup_id, EPOLLIN);
-  start_own_thread("hoist-workers", [this] { run(); });
+  os::start_own_thread("hoist-workers", [this] { run(); });
   // Not in the way of backend fork: a child starts afresh.
-  ThreadPool::count_own_thread(1);
+  os::ThreadPool::count_own_thread(1);
 }
 
 void Supervisor::watch(int fd, std::uint64_t id, unsigned events) {
@@ -75,7 +75,7 @@ void Supervisor::interrupt() {
   static_cast<void>(::write(wakeup_.get(), &one, sizeof one));
 }
 
-void Supervisor::look_at(Clock::time_point when) {
+void Supervisor::look_at(ipc::Clock::time_point when) {
   {
     const std::lock_guard lock(mutex_);
     if (next_look_ <= when) return;
@@ -84,7 +84,7 @@ void Supervisor::look_at(Clock::time_point when) {
   interrupt();
 }
 
-void Supervisor::set_idle_check(Clock::time_point (*check)()) {
+void Supervisor::set_idle_check(ipc::Clock::time_point (*check)()) {
   const std::lock_guard lock(mutex_);
   idle_check_ = check;
 }
@@ -92,14 +92,14 @@ void Supervisor::set_idle_check(Clock::time_point (*check)()) {
 void Supervisor::run() {
   for (;;) {
     int timeout = -1;
-    Clock::time_point (*check)() = nullptr;
+    ipc::Clock::time_point (*check)() = nullptr;
     {
       const std::lock_guard lock(mutex_);
-      if (next_look_ != Clock::time_point::max()) {
-        const auto left = next_look_ - Clock::now();
-        if (left <= Clock::duration::zero()) {
+      if (next_look_ != ipc::Clock::time_point::max()) {
+        const auto left = next_look_ - ipc::Clock::now();
+        if (left <= ipc::Clock::duration::zero()) {
           check = idle_check_;
-          next_look_ = Clock::time_point::max();
+          next_look_ = ipc::Clock::time_point::max();
         } else {
           timeout = static_cast<int>(std::min<long long>(
               std::chrono::ceil<std::chrono::milliseconds>(left).count(), 3600 * 1000));
@@ -145,11 +145,11 @@ void Supervisor::end_all() {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, worker] : workers_) left.push_back(worker);
   }
-  const auto deadline = Clock::now() + std::chrono::seconds(2);
+  const auto deadline = ipc::Clock::now() + std::chrono::seconds(2);
   for (const auto& worker : left) {
     while (!worker->dead()) {
       const auto time =
-          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - ipc::Clock::now());
       pollfd end{worker->pidfd(), POLLIN, 0};
       if (time.count() <= 0 || ::poll(&end, 1, static_cast<int>(time.count())) == 0) {
         worker->kill();
@@ -160,4 +160,4 @@ void Supervisor::end_all() {
   }
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -8,7 +8,7 @@
 
 #include "workers/worker_process.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// The one thread of this process that watches all its workers: their lives, their output, and how
 /// long they have been idle. Every wait for a worker relies on it to be ended when the worker dies.
@@ -19,9 +19,9 @@ class Supervisor {
 
   void add(const std::shared_ptr<WorkerProcess>& worker);
   /// Makes the thread look at idle times anew by then at the latest.
-  void look_at(Clock::time_point when);
+  void look_at(ipc::Clock::time_point when);
   /// Called by the supervisor's thread to retire idle workers; returns when to call next.
-  void set_idle_check(Clock::time_point (*check)());
+  void set_idle_check(ipc::Clock::time_point (*check)());
 
   /// Ends when every worker asked to leave is gone; those that take too long are killed.
   void end_all();
@@ -32,13 +32,13 @@ class Supervisor {
   void watch(int fd, std::uint64_t id, unsigned events);
   void interrupt();
 
-  Fd epoll_;
-  Fd wakeup_;
+  os::Fd epoll_;
+  os::Fd wakeup_;
   std::mutex mutex_;
   std::map<std::uint64_t, std::shared_ptr<WorkerProcess>> workers_;
   std::uint64_t next_ = 1;
-  Clock::time_point next_look_ = Clock::time_point::max();
-  Clock::time_point (*idle_check_)() = nullptr;
+  ipc::Clock::time_point next_look_ = ipc::Clock::time_point::max();
+  ipc::Clock::time_point (*idle_check_)() = nullptr;
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

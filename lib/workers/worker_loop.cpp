@@ -35,7 +35,7 @@ bool is_worker = false;
 
 bool in_worker() noexcept { return is_worker; }
 
-namespace detail {
+namespace detail::workers {
 
 namespace {
 
@@ -75,19 +75,19 @@ class WorkerProcess final : private EncodeListener {
  public:
   explicit WorkerProcess(int socket) : socket_(socket) {
     encoder_.set_listener(this);
-    allocate_large.store(&allocate_shared);
+    allocate_large.store(&ipc::allocate_shared);
     greet();
   }
 
   [[noreturn]] void run() {
-    const RecordThrows record;
+    const program::RecordThrows record;
     for (;;) {
       link_.receive(
-          [this](Kind kind, std::span<const std::byte> content) { handle(kind, content); }, 1);
+          [this](ipc::Kind kind, std::span<const std::byte> content) { handle(kind, content); }, 1);
       if (!link_.has_input()) {
         flush_output();
         link_.ring();
-        bell().wait(Clock::time_point::max(), [this] { return link_.has_input(); });
+        bell().wait(ipc::Clock::time_point::max(), [this] { return link_.has_input(); });
       }
     }
   }
@@ -104,34 +104,35 @@ class WorkerProcess final : private EncodeListener {
     answered_ = true;
   }
 
-  Bell& bell() { return memory_.state().worker_bell; }
+  ipc::Bell& bell() { return memory_.state().worker_bell; }
 
   void greet() {
     std::vector<std::byte> bytes;
-    std::vector<Fd> fds;
-    if (!receive_message(socket_, 4096, bytes, fds)) ::_exit(0);
-    FieldReader hello(bytes);
-    if (hello.get<std::uint32_t>() != channel_version || fds.size() < 2) {
+    std::vector<os::Fd> fds;
+    if (!os::receive_message(socket_, 4096, bytes, fds)) ::_exit(0);
+    ipc::FieldReader hello(bytes);
+    if (hello.get<std::uint32_t>() != ipc::channel_version || fds.size() < 2) {
       std::fputs("hoist: this worker and its parent are of different versions\n", stderr);
       ::_exit(125);
     }
     max_tasks_ = hello.get<std::uint64_t>();
     rss_limit_ = hello.get<std::uint64_t>();
     const std::string build_id = hello.text();
-    memory_ = ChannelMemory::open(fds[0].get());
-    board_.emplace(BellBoard::open(fds[1].get()));
-    link_ = Link(memory_, socket_, true);
+    memory_ = ipc::ChannelMemory::open(fds[0].get());
+    board_.emplace(ipc::BellBoard::open(fds[1].get()));
+    link_ = ipc::Link(memory_, socket_, true);
     results_ = ResultFrames(link_, memory_.state());
     follow_bell();
     // The first module of a process is the program itself.
     add_peer_module({"", build_id});
-    FieldWriter ready;
+    ipc::FieldWriter ready;
     ready.put(static_cast<std::int64_t>(::getpid()));
-    send(Kind::ready, ready.bytes());
+    send(ipc::Kind::ready, ready.bytes());
     link_.ring();
     const int parent = fds.size() > 2 ? fds[2].release() : -1;
-    ThreadPool::count_own_thread(1);
-    start_own_thread("hoist-parent", [socket = socket_, parent] { watch_parent(socket, parent); });
+    os::ThreadPool::count_own_thread(1);
+    os::start_own_thread("hoist-parent",
+                         [socket = socket_, parent] { watch_parent(socket, parent); });
   }
 
   /// Loops come and go, each with a bell of its own.
@@ -139,49 +140,49 @@ class WorkerProcess final : private EncodeListener {
     link_.set_peer_bell(&board_->bell(memory_.state().parent_bell.load(std::memory_order_acquire)));
   }
 
-  void send(Kind kind, std::span<const std::byte> content, int fd = -1) {
+  void send(ipc::Kind kind, std::span<const std::byte> content, int fd = -1) {
     if (!link_.send(kind, content, fd, bell(), [] { return false; })) end_group(0);
   }
 
-  void handle(Kind kind, std::span<const std::byte> content) {
-    FieldReader fields(content);
+  void handle(ipc::Kind kind, std::span<const std::byte> content) {
+    ipc::FieldReader fields(content);
     switch (kind) {
-      case Kind::module: {
+      case ipc::Kind::module: {
         ModuleName name;
         name.build_id = fields.text();
         name.path = fields.text();
         add_peer_module(name);
         break;
       }
-      case Kind::function: {
+      case ipc::Kind::function: {
         CodeAddress address;
         address.module = fields.get<std::uint64_t>();
         address.offset = fields.get<std::uint64_t>();
         functions_.push_back(address);
         break;
       }
-      case Kind::callable: open_callable(fields); break;
-      case Kind::forget_callable: callables_.erase(fields.get<std::uint32_t>()); break;
-      case Kind::segment: {
+      case ipc::Kind::callable: open_callable(fields); break;
+      case ipc::Kind::forget_callable: callables_.erase(fields.get<std::uint32_t>()); break;
+      case ipc::Kind::segment: {
         const auto number = fields.get<std::uint32_t>();
         fields.get<std::uint32_t>();
         segments_.add(number, link_.take_descriptor(), fields.get<std::uint64_t>());
         break;
       }
-      case Kind::forget_segment:
+      case ipc::Kind::forget_segment:
         segments_.forget(fields.get<std::uint32_t>());
         forget_shared_values();
         break;
-      case Kind::initializer: initialize_state(fields); break;
-      case Kind::tasks: run_tasks(fields); break;
-      case Kind::leave: leave();
+      case ipc::Kind::initializer: initialize_state(fields); break;
+      case ipc::Kind::tasks: run_tasks(fields); break;
+      case ipc::Kind::leave: leave();
       default: throw DamagedData("a worker got a frame of a kind it doesn't know");
     }
   }
 
   const void* function(std::uint32_t number) { return resolve_code(functions_.at(number)); }
 
-  void open_callable(FieldReader& fields) {
+  void open_callable(ipc::FieldReader& fields) {
     Callable callable;
     const auto number = fields.get<std::uint32_t>();
     const auto open = fields.get<std::uint32_t>();
@@ -195,7 +196,7 @@ class WorkerProcess final : private EncodeListener {
     callables_[number] = std::move(callable);
   }
 
-  void initialize_state(FieldReader& fields) {
+  void initialize_state(ipc::FieldReader& fields) {
     try {
       const auto number = fields.get<std::uint32_t>();
       fields.get<std::uint32_t>();
@@ -204,29 +205,29 @@ class WorkerProcess final : private EncodeListener {
       reinterpret_cast<Initialize>(const_cast<void*>(function(number)))(decoder,
                                                                         worker_state_here());
     } catch (...) {
-      send(Kind::left, pack_error(std::current_exception()));
+      send(ipc::Kind::left, pack_error(std::current_exception()));
       leave();
     }
   }
 
-  void run_tasks(FieldReader& fields) {
+  void run_tasks(ipc::FieldReader& fields) {
     follow_bell();
     auto count = fields.get<std::uint32_t>();
-    const auto times = static_cast<Times>(fields.get<std::uint32_t>());
+    const auto times = static_cast<ipc::Times>(fields.get<std::uint32_t>());
     shared_from_ = static_cast<std::size_t>(fields.get<std::uint64_t>());
     const auto call =
         reinterpret_cast<RunCall>(const_cast<void*>(cached_function(fields.get<std::uint32_t>())));
     const auto number = fields.get<std::uint32_t>();
     const Callable* const callable = number != 0 ? &callables_.at(number) : nullptr;
-    results_.start(times != Times::none);
-    TellTimer timer(times == Times::each, results_.now());
+    results_.start(times != ipc::Times::none);
+    TellTimer timer(times == ipc::Times::each, results_.now());
     for (; count > 0; --count) {
       memory_.state().begun.store(++begun_, std::memory_order_release);
       run_task(fields.take(fields.get<std::uint32_t>()), call, callable);
       if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();
       if (rss_limit_ != 0 && resident_bytes() > rss_limit_) retire();
-      if (times == Times::none) continue;
-      if (times == Times::each) results_.close();
+      if (times == ipc::Times::none) continue;
+      if (times == ipc::Times::each) results_.close();
       if (timer.due()) {
         results_.close();
         link_.ring();
@@ -260,7 +261,7 @@ class WorkerProcess final : private EncodeListener {
 
   [[noreturn]] void retire() {
     results_.close();
-    send(Kind::left, {});
+    send(ipc::Kind::left, {});
     leave();
   }
 
@@ -276,9 +277,9 @@ class WorkerProcess final : private EncodeListener {
   }
 
   int socket_;
-  ChannelMemory memory_;
-  std::optional<BellBoard> board_;
-  Link link_;
+  ipc::ChannelMemory memory_;
+  std::optional<ipc::BellBoard> board_;
+  ipc::Link link_;
   SegmentTable segments_;
   std::vector<CodeAddress> functions_;
   std::map<std::uint32_t, Callable> callables_;
@@ -313,5 +314,5 @@ void run_worker(int channel) {
   }
 }
 
-}  // namespace detail
+}  // namespace detail::workers
 }  // namespace hoist

@@ -18,21 +18,21 @@
 
 extern "C" char** environ;
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 namespace {
 
-Fd process_descriptor(pid_t pid) {
-  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
+os::Fd process_descriptor(pid_t pid) {
+  return os::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
 }
 
-std::pair<Fd, Fd> pipe_pair() {
+std::pair<os::Fd, os::Fd> pipe_pair() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
     throw SystemError("can't make a pipe for a worker process", errno);
   }
   ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
-  return {Fd(ends[0]), Fd(ends[1])};
+  return {os::Fd(ends[0]), os::Fd(ends[1])};
 }
 
 std::vector<std::string> worker_environment(const WorkerOptions& options, unsigned threads) {
@@ -59,26 +59,26 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
                                                     unsigned threads) {
   Supervisor& supervisor = Supervisor::here();
   std::shared_ptr<WorkerProcess> worker(new WorkerProcess);
-  auto [ours, theirs] = socket_pair();
+  auto [ours, theirs] = os::socket_pair();
   auto [output, output_end] = pipe_pair();
   auto [errors, errors_end] = pipe_pair();
-  Fd memory;
-  worker->memory_ = ChannelMemory::create(memory);
+  os::Fd memory;
+  worker->memory_ = ipc::ChannelMemory::create(memory);
   worker->socket_ = std::move(ours);
-  worker->link_ = Link(worker->memory_, worker->socket_.get(), false);
+  worker->link_ = ipc::Link(worker->memory_, worker->socket_.get(), false);
   worker->link_.set_peer_bell(&worker->memory_.state().worker_bell);
 
   // Waits in the socket until the worker is there to read it.
-  FieldWriter hello;
-  hello.put(channel_version);
+  ipc::FieldWriter hello;
+  hello.put(ipc::channel_version);
   hello.put(static_cast<std::uint64_t>(options.max_tasks));
   hello.put(static_cast<std::uint64_t>(options.rss_limit));
   static_cast<void>(module_count());
   hello.text(module_name(0).build_id);
-  const Fd self = process_descriptor(::getpid());
-  std::vector<int> fds{memory.get(), BellBoard::here().fd()};
+  const os::Fd self = process_descriptor(::getpid());
+  std::vector<int> fds{memory.get(), ipc::BellBoard::here().fd()};
   if (self) fds.push_back(self.get());
-  send_message(worker->socket_.get(), hello.bytes(), fds);
+  os::send_message(worker->socket_.get(), hello.bytes(), fds);
 
   Launch launch;
   launch.environment = worker_environment(options, threads);
@@ -87,7 +87,7 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   launch.error = errors_end.get();
   worker->pid_ = launch_worker(launch);
   worker->pidfd_ = process_descriptor(worker->pid_);
-  worker->started = Clock::now();
+  worker->started = ipc::Clock::now();
   const std::string prefix =
       options.prefix_output ? "[" + std::to_string(worker->pid_) + "] " : std::string();
   worker->output_ = std::make_unique<OutputLines>(std::move(output), STDOUT_FILENO, prefix);
@@ -101,11 +101,11 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   }
   supervisor.add(worker);
   if (options.initializer) {
-    FieldWriter frame;
+    ipc::FieldWriter frame;
     frame.put(worker->function_number(reinterpret_cast<const void*>(options.initializer.run())));
     frame.put(std::uint32_t{0});
     frame.append(options.initializer.value().data(), options.initializer.value().size());
-    worker->send(Kind::initializer, frame.bytes());
+    worker->send(ipc::Kind::initializer, frame.bytes());
   }
   return worker;
 }
@@ -114,19 +114,20 @@ WorkerProcess::~WorkerProcess() {
   if (!dead()) kill();
 }
 
-bool WorkerProcess::send(Kind kind, std::span<const std::byte> content, int fd) {
+bool WorkerProcess::send(ipc::Kind kind, std::span<const std::byte> content, int fd) {
   if (dead()) return false;
-  return link_.send(kind, content, fd, BellBoard::here().bell(bell_), [this] { return dead(); });
+  return link_.send(kind, content, fd, ipc::BellBoard::here().bell(bell_),
+                    [this] { return dead(); });
 }
 
 std::size_t WorkerProcess::receive(
-    const std::function<void(Kind, std::span<const std::byte>)>& handle, std::size_t limit) {
+    const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle, std::size_t limit) {
   return link_.receive(
-      [&](Kind kind, std::span<const std::byte> content) {
-        if (kind == Kind::ready) {
+      [&](ipc::Kind kind, std::span<const std::byte> content) {
+        if (kind == ipc::Kind::ready) {
           ready = true;
-        } else if (kind == Kind::segment) {
-          FieldReader fields(content);
+        } else if (kind == ipc::Kind::segment) {
+          ipc::FieldReader fields(content);
           const auto number = fields.get<std::uint32_t>();
           fields.get<std::uint32_t>();
           segments_.add(number, link_.take_descriptor(), fields.get<std::uint64_t>());
@@ -138,9 +139,9 @@ std::size_t WorkerProcess::receive(
 }
 
 void WorkerProcess::receive_unsent(
-    const std::function<void(Kind, std::span<const std::byte>)>& handle) {
+    const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle) {
   const auto content = take_unsent(link_, memory_.state());
-  if (!content.empty()) handle(Kind::results, content);
+  if (!content.empty()) handle(ipc::Kind::results, content);
 }
 
 void WorkerProcess::use_bell(std::size_t number) {
@@ -151,10 +152,10 @@ void WorkerProcess::use_bell(std::size_t number) {
 void WorkerProcess::announce_modules() {
   for (const std::size_t all = module_count(); announced_ < all; ++announced_) {
     const ModuleName name = module_name(announced_);
-    FieldWriter frame;
+    ipc::FieldWriter frame;
     frame.text(name.build_id);
     frame.text(name.path);
-    send(Kind::module, frame.bytes());
+    send(ipc::Kind::module, frame.bytes());
   }
 }
 
@@ -164,16 +165,16 @@ std::uint32_t WorkerProcess::function_number(const void* address) {
   if (is_new) {
     const CodeAddress where = code_address_of(address);
     announce_modules();
-    FieldWriter frame;
+    ipc::FieldWriter frame;
     frame.put(where.module);
     frame.put(where.offset);
-    send(Kind::function, frame.bytes());
+    send(ipc::Kind::function, frame.bytes());
   }
   return at->second;
 }
 
 void WorkerProcess::ask_to_leave() {
-  if (send(Kind::leave, {})) ring();
+  if (send(ipc::Kind::leave, {})) ring();
 }
 
 void WorkerProcess::kill() {
@@ -206,8 +207,8 @@ bool WorkerProcess::watch() {
   if (known) wait(0);
   dead_.store(true, std::memory_order_release);
   // Who waits for this worker looks again.
-  BellBoard::here().bell(memory_.state().parent_bell.load(std::memory_order_acquire)).wake();
+  ipc::BellBoard::here().bell(memory_.state().parent_bell.load(std::memory_order_acquire)).wake();
   return true;
 }
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

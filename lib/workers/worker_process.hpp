@@ -15,7 +15,7 @@
 #include "ipc/link.hpp"
 #include "workers/payload.hpp"
 
-namespace hoist::detail {
+namespace hoist::detail::workers {
 
 /// How a worker ended.
 struct WorkerEnd {
@@ -27,7 +27,7 @@ struct WorkerEnd {
 /// Passes a worker's output on, a line at a time, and keeps the last lines.
 class OutputLines {
  public:
-  OutputLines(Fd from, int to, std::string prefix)
+  OutputLines(os::Fd from, int to, std::string prefix)
       : from_(std::move(from)), to_(to), prefix_(std::move(prefix)) {}
   /// Moves what is there. False at the end.
   bool move();
@@ -38,7 +38,7 @@ class OutputLines {
   void line(std::string_view text);
 
   mutable std::mutex mutex_;
-  Fd from_;
+  os::Fd from_;
   int to_;
   std::string prefix_;
   std::string rest_;
@@ -63,17 +63,17 @@ class WorkerProcess {
   const WorkerEnd& end() const { return end_; }
 
   /// Sends a frame. False where the worker is dead.
-  bool send(Kind kind, std::span<const std::byte> content, int fd = -1);
+  bool send(ipc::Kind kind, std::span<const std::byte> content, int fd = -1);
   void ring() { link_.ring(); }
   /// Whether frames of so many bytes in all can be sent without waiting.
   bool has_room(std::size_t bytes) { return link_.has_room(bytes); }
   bool has_input() const { return link_.has_input(); }
   /// Handles frames; those of segments and of start are handled here. The worker may wait for the room
   /// they took: ring().
-  std::size_t receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
+  std::size_t receive(const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle,
                       std::size_t limit);
   /// Of a dead worker, when nothing is left to receive: handles the results it had not sent yet.
-  void receive_unsent(const std::function<void(Kind, std::span<const std::byte>)>& handle);
+  void receive_unsent(const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle);
   /// Which of this process's bells the worker rings, and this end sleeps on.
   void use_bell(std::size_t number);
   /// Tasks that the worker has begun since it started.
@@ -102,17 +102,17 @@ class WorkerProcess {
   std::uint32_t next_segment = 1;
   std::vector<std::byte> context;  ///< of the last loop
   bool ready = false;
-  Clock::time_point started{};
-  Clock::time_point idle_since{};
+  ipc::Clock::time_point started{};
+  ipc::Clock::time_point idle_since{};
 
  private:
   WorkerProcess() = default;
 
   pid_t pid_ = -1;
-  Fd pidfd_;
-  Fd socket_;
-  ChannelMemory memory_;
-  Link link_;
+  os::Fd pidfd_;
+  os::Fd socket_;
+  ipc::ChannelMemory memory_;
+  ipc::Link link_;
   std::size_t bell_ = 0;
   SegmentTable segments_;
   std::map<const void*, std::uint32_t> functions_;
@@ -124,4 +124,4 @@ class WorkerProcess {
   std::atomic<bool> dead_{false};
 };
 
-}  // namespace hoist::detail
+}  // namespace hoist::detail::workers

@@ -28,8 +28,8 @@ void throw_no_worker_state(const std::type_info& wanted, const std::type_info* f
 }  // namespace detail
 
 void WorkerInitializer::keep(const detail::Encoded& encoded, detail::Initialize initialize) {
-  detail::FieldWriter payload;
-  detail::write_payload(payload, encoded.meta, encoded.segments, nullptr);
+  detail::ipc::FieldWriter payload;
+  detail::workers::write_payload(payload, encoded.meta, encoded.segments, nullptr);
   value_.assign(payload.bytes().begin(), payload.bytes().end());
   run_ = initialize;
 }

@@ -120,7 +120,7 @@ TEST_CASE("what comes out is bounded") {
       support::StringSource source(packed);
       hoist::Limits limits;
       limits.max_bytes = 1 * mib;
-      const auto stream = hoist::detail::open_compressed(codec, source, limits, 2);
+      const auto stream = hoist::detail::codecs::open_compressed(codec, source, limits, 2);
       if (!known_size) continue;
       const std::uint64_t justified = packed.size() * 1100;
       if (justified >= zeros.size()) {

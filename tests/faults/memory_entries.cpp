@@ -202,16 +202,16 @@ TEST_CASE("a full disk") {
 namespace {
 
 /// Fails the writing of all but the first bytes, as a full disk does.
-class FullFiles final : public hoist::detail::FileLayer {
+class FullFiles final : public hoist::detail::memory::FileLayer {
  public:
   void write(int fd, std::span<const std::byte> bytes, const std::string& path) override {
     if (left < bytes.size()) {
-      hoist::detail::FileLayer::write(fd, bytes.first(left), path);
+      hoist::detail::memory::FileLayer::write(fd, bytes.first(left), path);
       left = 0;
       throw hoist::SystemError("can't write to \"" + path + "\"", ENOSPC);
     }
     left -= bytes.size();
-    hoist::detail::FileLayer::write(fd, bytes, path);
+    hoist::detail::memory::FileLayer::write(fd, bytes, path);
   }
   std::size_t left = 0;
 };
@@ -222,7 +222,7 @@ TEST_CASE("a store that fails at any byte leaves nothing behind") {
   const TempDir dir;
   static FullFiles files;
   hoist::register_store_backend("full", [](const hoist::StoreConfig& config) {
-    return hoist::detail::make_local_store(config, files);
+    return hoist::detail::memory::make_local_store(config, files);
   });
   for (std::size_t left = 0; left < 3000; left += 97) {
     files.left = left;

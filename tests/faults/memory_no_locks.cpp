@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// A file system without locks, as some networked ones are.
-class LocklessFiles final : public hoist::detail::FileLayer {
+class LocklessFiles final : public hoist::detail::memory::FileLayer {
  public:
   int lock_file(int) override { return ENOLCK; }
   int lock_range(int, int, struct flock&) override { return ENOLCK; }
@@ -45,7 +45,7 @@ int same(int x) { return x; }
 bool register_lockless() {
   static LocklessFiles files;
   hoist::register_store_backend("lockless", [](const hoist::StoreConfig& config) {
-    return hoist::detail::make_local_store(config, files);
+    return hoist::detail::memory::make_local_store(config, files);
   });
   return true;
 }

@@ -92,8 +92,9 @@ struct Link<0> {
   static NOINLINE int call(int x) { return x; }
 };
 
-CodeFingerprint fingerprint(int (*function)(int), CodeCheck check = CodeCheck::callees) {
-  return fingerprint_code(code_address(function), check);
+fingerprint::CodeFingerprint fingerprint(int (*function)(int),
+                                         CodeCheck check = CodeCheck::callees) {
+  return fingerprint::fingerprint_code(code_address(function), check);
 }
 
 const CodeNode* find(const CodeReport& report, CodeNode::Kind kind, const std::string& part) {
@@ -151,12 +152,13 @@ TEST_CASE("how much is checked" * doctest::skip(support::sanitized)) {
 }
 
 TEST_CASE("functions of the run time count by name") {
-  const auto result =
-      fingerprint_code(reinterpret_cast<const void*>(&std::strtol), CodeCheck::callees);
+  const auto result = fingerprint::fingerprint_code(reinterpret_cast<const void*>(&std::strtol),
+                                                    CodeCheck::callees);
   const auto same = explain_code(reinterpret_cast<const void*>(&std::strtol), CodeCheck::callees);
   CHECK(result.digest == same.digest);
-  CHECK(result.digest !=
-        fingerprint_code(reinterpret_cast<const void*>(&std::strtoul), CodeCheck::callees).digest);
+  CHECK(result.digest != fingerprint::fingerprint_code(reinterpret_cast<const void*>(&std::strtoul),
+                                                       CodeCheck::callees)
+                             .digest);
 }
 
 TEST_CASE("addresses that are no function's are answered too") {
@@ -168,8 +170,8 @@ TEST_CASE("addresses that are no function's are answered too") {
   for (const void* address : {static_cast<const void*>(nullptr), static_cast<const void*>(data),
                               static_cast<const void*>(&writable), static_cast<const void*>(&local),
                               static_cast<const void*>(page)}) {
-    const auto result = fingerprint_code(address, CodeCheck::callees);
-    CHECK(fingerprint_code(address, CodeCheck::callees).digest == result.digest);
+    const auto result = fingerprint::fingerprint_code(address, CodeCheck::callees);
+    CHECK(fingerprint::fingerprint_code(address, CodeCheck::callees).digest == result.digest);
     CHECK_FALSE(result.exact);
     CHECK(result.note != "");
   }
@@ -179,7 +181,7 @@ TEST_CASE("addresses that are no function's are answered too") {
 TEST_CASE("an address inside a function stands for the function") {
   const auto* address = static_cast<const char*>(code_address(outer));
   for (int i = 1; i < 16; ++i) {
-    CHECK_NOTHROW(fingerprint_code(address + i, CodeCheck::callees));
+    CHECK_NOTHROW(fingerprint::fingerprint_code(address + i, CodeCheck::callees));
   }
 }
 
@@ -202,34 +204,34 @@ TEST_CASE("addresses of member functions and function objects") {
       explain_code(call_address<decltype(generic), int>(), CodeCheck::callees);
   CHECK(report.exact);
   CHECK(find(report, CodeNode::Kind::function, "innermost(int)") != nullptr);
-  CHECK(fingerprint_code(call_address<decltype(plain), int>(), CodeCheck::callees).digest !=
-        report.digest);
+  CHECK(fingerprint::fingerprint_code(call_address<decltype(plain), int>(), CodeCheck::callees)
+            .digest != report.digest);
 }
 
 TEST_CASE("names") {
-  CHECK(base_name("_Z1fv.constprop.0") == "_Z1fv");
-  CHECK(base_name("counter.12") == "counter");
-  CHECK(base_name("_Z1fv") == "_Z1fv");
-  CHECK(is_split_part("_Z1fv.cold"));
-  CHECK(is_split_part("_Z1fv.part.3"));
-  CHECK_FALSE(is_split_part("_Z1fv.constprop.0"));
-  CHECK(demangled("_Z1fi.cold") == "f(int) [.cold]");
-  CHECK(demangled("main") == "main");
+  CHECK(program::base_name("_Z1fv.constprop.0") == "_Z1fv");
+  CHECK(program::base_name("counter.12") == "counter");
+  CHECK(program::base_name("_Z1fv") == "_Z1fv");
+  CHECK(program::is_split_part("_Z1fv.cold"));
+  CHECK(program::is_split_part("_Z1fv.part.3"));
+  CHECK_FALSE(program::is_split_part("_Z1fv.constprop.0"));
+  CHECK(program::demangled("_Z1fi.cold") == "f(int) [.cold]");
+  CHECK(program::demangled("main") == "main");
 
-  CHECK(is_hoist_entity("_ZN5hoist6Memory4evalEv"));
-  CHECK(is_hoist_entity("_ZNK5hoist6Memory4evalERKSt6vectorIiSaIiEE"));
-  CHECK(is_hoist_entity("_ZN5hoist6MemoryC1ERKSt6vectorIiSaIiEE"));
-  CHECK(is_hoist_entity("_ZN5hoist6MemoryD0Ev.cold"));
-  CHECK(is_hoist_entity("_ZTVN5hoist5StoreE"));
-  CHECK(is_hoist_entity("_ZZN5hoist4evalEiE3one"));
-  CHECK(is_hoist_entity("_ZZN5hoist4evalEiENKUlvE_clEv"));
-  CHECK(is_hoist_entity("_ZThn16_N5hoist5Store3putEv"));
-  CHECK_FALSE(is_hoist_entity("_ZN5hoist6Memory4evalIPFiiEEEvT_"));
-  CHECK_FALSE(is_hoist_entity("_ZN5hoist6CachedI4UserE4callEv"));
-  CHECK_FALSE(is_hoist_entity("_ZTVN5hoist6CachedI4UserEE"));
-  CHECK_FALSE(is_hoist_entity("_ZN10hoist_user3runEv"));
-  CHECK_FALSE(is_hoist_entity("_Z3runN5hoist6MemoryE"));
-  CHECK_FALSE(is_hoist_entity("main"));
+  CHECK(program::is_hoist_entity("_ZN5hoist6Memory4evalEv"));
+  CHECK(program::is_hoist_entity("_ZNK5hoist6Memory4evalERKSt6vectorIiSaIiEE"));
+  CHECK(program::is_hoist_entity("_ZN5hoist6MemoryC1ERKSt6vectorIiSaIiEE"));
+  CHECK(program::is_hoist_entity("_ZN5hoist6MemoryD0Ev.cold"));
+  CHECK(program::is_hoist_entity("_ZTVN5hoist5StoreE"));
+  CHECK(program::is_hoist_entity("_ZZN5hoist4evalEiE3one"));
+  CHECK(program::is_hoist_entity("_ZZN5hoist4evalEiENKUlvE_clEv"));
+  CHECK(program::is_hoist_entity("_ZThn16_N5hoist5Store3putEv"));
+  CHECK_FALSE(program::is_hoist_entity("_ZN5hoist6Memory4evalIPFiiEEEvT_"));
+  CHECK_FALSE(program::is_hoist_entity("_ZN5hoist6CachedI4UserE4callEv"));
+  CHECK_FALSE(program::is_hoist_entity("_ZTVN5hoist6CachedI4UserEE"));
+  CHECK_FALSE(program::is_hoist_entity("_ZN10hoist_user3runEv"));
+  CHECK_FALSE(program::is_hoist_entity("_Z3runN5hoist6MemoryE"));
+  CHECK_FALSE(program::is_hoist_entity("main"));
 }
 
 TEST_CASE("many threads ask at once") {
@@ -308,23 +310,25 @@ TEST_CASE("damaged files give empty answers") {
             static_cast<ssize_t>(bytes.size()));
   };
   const auto use = [&] {
-    const auto image = ElfImage::open(path);
+    const auto image = program::ElfImage::open(path);
     if (image == nullptr) return;
     image->find_dynamic("puts");
     image->relocations(0, ~std::uint64_t{0} >> 1);
     int functions = 0;
-    for (const ElfSection& section : image->sections()) {
+    for (const program::ElfSection& section : image->sections()) {
       image->object_at(section.address);
       image->object_ending_at(section.end());
       image->tls_at(0);
-      if (section.kind != SectionKind::code) continue;
-      for (const ElfSymbol* symbol = image->function_after(section.address);
+      if (section.kind != program::SectionKind::code) continue;
+      for (const program::ElfSymbol* symbol = image->function_after(section.address);
            symbol != nullptr && functions < 20;
            symbol = image->function_after(symbol->address), ++functions) {
-        const DecodedCode code = decode_code(*image, symbol->address, symbol->end());
-        const auto frame = find_frame(*image, symbol->address);
-        ByteStream stream;
-        if (frame && frame->handlers != 0) put_handlers(*image, frame->handlers, code, stream);
+        const fingerprint::DecodedCode code =
+            fingerprint::decode_code(*image, symbol->address, symbol->end());
+        const auto frame = fingerprint::find_frame(*image, symbol->address);
+        base::ByteStream stream;
+        if (frame && frame->handlers != 0)
+          fingerprint::put_handlers(*image, frame->handlers, code, stream);
       }
     }
   };

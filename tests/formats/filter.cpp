@@ -67,15 +67,15 @@ TEST_CASE("shuffle and unshuffle are each other's reverse for all widths and siz
   for (std::size_t width = 2; width <= 8; ++width) {
     for (std::size_t n = 0; n < 300; n += 7) {
       std::vector<std::byte> planes(n * width + 1, std::byte{0x55});
-      hoist::detail::shuffle(from, n, width, planes.data());
+      hoist::detail::codecs::shuffle(from, n, width, planes.data());
       bool right = planes.back() == std::byte{0x55};
-      hoist::detail::Planes at{};
+      hoist::detail::codecs::Planes at{};
       for (std::size_t k = 0; k < width; ++k) {
         at[k] = planes.data() + k * n;
         for (std::size_t i = 0; i < n; ++i) right = right && at[k][i] == from[i * width + k];
       }
       std::vector<std::byte> back(n * width + 1, std::byte{0x55});
-      hoist::detail::unshuffle(at, n, width, back.data());
+      hoist::detail::codecs::unshuffle(at, n, width, back.data());
       CHECK((right && std::equal(back.begin(), back.end() - 1, from) &&
              back.back() == std::byte{0x55}));
     }

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                                 .max_expanded = 100000,
                                                 .max_memory = support::fuzz_bytes}};
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-    (void)hoist::detail::read_npz(bytes, "input", options).to_string(1000);
+    (void)hoist::detail::formats::read_npz(bytes, "input", options).to_string(1000);
   } catch (const hoist::Error&) {
   }
   return 0;

@@ -26,7 +26,7 @@ template <class Read>
 Outcome outcome(const std::uint8_t* data, std::size_t size, hoist::Digest& digest, Read read) {
   try {
     support::MemorySource source(data, size);
-    hoist::detail::Input in(source, nullptr, "input", options, support::fuzz_bytes);
+    hoist::detail::formats::Input in(source, nullptr, "input", options, support::fuzz_bytes);
     const std::optional<hoist::Value> value = read(in);
     if (!value) return Outcome::no_outline;
     (void)value->to_string(1000);
@@ -44,10 +44,10 @@ Outcome outcome(const std::uint8_t* data, std::size_t size, hoist::Digest& diges
 // In one pass and in two it is the same value, or refused. (Two take less memory.)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   hoist::Digest whole, rebuilt;
-  const Outcome once = outcome(data, size, whole, [](hoist::detail::Input& in) {
-    return std::optional(hoist::detail::read_pickle(in));
+  const Outcome once = outcome(data, size, whole, [](hoist::detail::formats::Input& in) {
+    return std::optional(hoist::detail::pickle::read_pickle(in));
   });
-  const Outcome twice = outcome(data, size, rebuilt, [&](hoist::detail::Input& in) {
+  const Outcome twice = outcome(data, size, rebuilt, [&](hoist::detail::formats::Input& in) {
     support::Rebuilder to(size > 0 ? data[size / 2] : 0U);
     return support::read_in_two_passes(in, to);
   });

@@ -65,7 +65,7 @@ bool same_dtype(const Json& want, const DType& got) {
 
 std::string packed(const Value::Elements& elements) {
   std::string bytes;
-  hoist::detail::for_each_packed(elements, [&](std::span<const std::byte> part) {
+  hoist::detail::dynamic::for_each_packed(elements, [&](std::span<const std::byte> part) {
     bytes.append(reinterpret_cast<const char*>(part.data()), part.size());
   });
   return bytes;

@@ -119,15 +119,15 @@ TEST_CASE("a member of more than 4 GiB, and one behind it") {
   const auto path = dir / "large.npz";
   {
     SparseFile file(path);
-    hoist::detail::write_npz(file, large(), 0, 1);
+    hoist::detail::formats::write_npz(file, large(), 0, 1);
   }
-  hoist::detail::FileSource file(path);
-  const hoist::detail::ZipBytes zip(file, "archive");
-  const auto members = hoist::detail::zip_members(zip, 3);
+  hoist::detail::os::FileSource file(path);
+  const hoist::detail::formats::ZipBytes zip(file, "archive");
+  const auto members = hoist::detail::formats::zip_members(zip, 3);
   REQUIRE(members.size() == 3);
   CHECK(members[1].size == 128 + 4 * gib + gib / 2);
   CHECK(members[2].offset > members[1].size);
-  CHECK(zip.text(members[2].offset, 6) == hoist::detail::npy_magic);
+  CHECK(zip.text(members[2].offset, 6) == hoist::detail::formats::npy_magic);
   CHECK(python(dir.path(), R"(
 import numpy as np, zipfile
 with zipfile.ZipFile('large.npz') as z:

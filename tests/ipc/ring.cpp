@@ -22,17 +22,17 @@ void fill(std::vector<std::byte>& content, std::size_t bytes, std::uint32_t numb
 
 /// Sizes mostly of a line or two, some up to the largest that fits.
 std::size_t random_size(std::mt19937& random) {
-  const std::size_t most = random() % 16 == 0 ? max_frame - sizeof(FrameHeader) : 200;
+  const std::size_t most = random() % 16 == 0 ? ipc::max_frame - sizeof(ipc::FrameHeader) : 200;
   return random() % (most + 1);
 }
 
 }  // namespace
 
 TEST_CASE("frames of all sizes arrive whole and in order, many times round the ring") {
-  const ChannelMemory memory = ChannelMemory::create_for_child();
-  Bell unused;
-  Link worker(memory, -1, true);
-  Link parent(memory, -1, false);
+  const ipc::ChannelMemory memory = ipc::ChannelMemory::create_for_child();
+  ipc::Bell unused;
+  ipc::Link worker(memory, -1, true);
+  ipc::Link parent(memory, -1, false);
   worker.set_peer_bell(&unused);
   parent.set_peer_bell(&memory.state().worker_bell);
   constexpr std::uint32_t frames = 20000;
@@ -42,7 +42,7 @@ TEST_CASE("frames of all sizes arrive whole and in order, many times round the r
     std::vector<std::byte> content;
     for (std::uint32_t i = 0; i < frames; ++i) {
       fill(content, random_size(random), i);
-      all_sent = worker.send(Kind::results, content, -1, memory.state().worker_bell, [] {
+      all_sent = worker.send(ipc::Kind::results, content, -1, memory.state().worker_bell, [] {
         return false;
       }) && all_sent;
     }
@@ -53,9 +53,9 @@ TEST_CASE("frames of all sizes arrive whole and in order, many times round the r
   std::uint32_t wrong = 0;
   while (received < frames) {
     parent.receive(
-        [&](Kind kind, std::span<const std::byte> content) {
+        [&](ipc::Kind kind, std::span<const std::byte> content) {
           fill(expected, random_size(random), received++);
-          wrong += kind != Kind::results || !std::ranges::equal(content, expected);
+          wrong += kind != ipc::Kind::results || !std::ranges::equal(content, expected);
         },
         // Now and then the ring runs full, and is emptied at once.
         received % 1000 == 0 ? 1000 : 1);
@@ -70,22 +70,25 @@ TEST_CASE("frames of all sizes arrive whole and in order, many times round the r
 }
 
 TEST_CASE("a ring that is full takes nothing, and all again once it has been read") {
-  const ChannelMemory memory = ChannelMemory::create_for_child();
-  Bell unused;
-  Link worker(memory, -1, true);
-  Link parent(memory, -1, false);
+  const ipc::ChannelMemory memory = ipc::ChannelMemory::create_for_child();
+  ipc::Bell unused;
+  ipc::Link worker(memory, -1, true);
+  ipc::Link parent(memory, -1, false);
   worker.set_peer_bell(&unused);
   parent.set_peer_bell(&unused);
   const std::vector<std::byte> content(56, std::byte{0xff});
   for (int round = 0; round < 3; ++round) {
     std::size_t sent = 0;
     for (; worker.has_room(64); ++sent) {
-      worker.send(Kind::results, content, -1, memory.state().worker_bell, [] { return false; });
+      worker.send(ipc::Kind::results, content, -1, memory.state().worker_bell,
+                  [] { return false; });
     }
-    CHECK(sent == ring_bytes / 64 - 1);
+    CHECK(sent == ipc::ring_bytes / 64 - 1);
     std::size_t right = 0;
     const std::size_t received = parent.receive(
-        [&](Kind, std::span<const std::byte> got) { right += std::ranges::equal(got, content); },
+        [&](ipc::Kind, std::span<const std::byte> got) {
+          right += std::ranges::equal(got, content);
+        },
         static_cast<std::size_t>(-1));
     CHECK(received == sent);
     CHECK(right == sent);

@@ -176,8 +176,8 @@ TEST_CASE("callers that hold other results' locks still compute once") {
 
 TEST_CASE("announcements end with their makers") {
   const TempDir dir;
-  const auto store = hoist::detail::make_store("local", {.location = dir.path()});
-  const auto other = hoist::detail::make_store("local", {.location = dir.path()});
+  const auto store = hoist::detail::memory::make_store("local", {.location = dir.path()});
+  const auto other = hoist::detail::memory::make_store("local", {.location = dir.path()});
   const auto lock = store->lock("f/v/aa/1");
   CHECK(store->try_lock("f/v/aa/1") == nullptr);
   CHECK(other->try_lock("f/v/aa/2") != nullptr);

@@ -130,8 +130,9 @@ TEST_CASE("several processes keep one limit") {
   for (const pid_t child : children) {
     int status = 0;
     while (::waitpid(child, &status, WNOHANG) == 0) {
-      most = std::max(most,
-                      hoist::detail::make_store("local", {.location = dir.path()})->usage().items);
+      most = std::max(
+          most,
+          hoist::detail::memory::make_store("local", {.location = dir.path()})->usage().items);
       std::this_thread::sleep_for(1ms);
     }
     CHECK(WEXITSTATUS(status) == 0);
@@ -160,7 +161,7 @@ TEST_CASE("the record of uses grows with the store") {
   for (int i = 0; i < 5000; ++i) cached(i);
   CHECK(std::filesystem::file_size(dir / ".hoist/uses") > std::size_t{4096} * 16 + 64);
   for (int i = 0; i < 100; ++i) cached(i);  // among the oldest
-  const auto store = hoist::detail::make_store("local", {.location = dir.path()});
+  const auto store = hoist::detail::memory::make_store("local", {.location = dir.path()});
   CHECK(store->usage().items == 5000);
   memory.reduce_size({.items_limit = 200});
   int kept = 0;

@@ -21,7 +21,7 @@ int square(int x) { return x * x; }
 TEST_CASE("the local store keeps the contract") {
   const TempDir dir;
   support::StoreContract([&] {
-    return hoist::detail::make_store("local", {.location = dir / "new"});
+    return hoist::detail::memory::make_store("local", {.location = dir / "new"});
   }).run();
   // Cleared, it leaves its own records and nothing else.
   CHECK(support::count_entries(dir / "new") == 2);
@@ -29,15 +29,15 @@ TEST_CASE("the local store keeps the contract") {
 }
 
 TEST_CASE("the store in memory keeps the contract") {
-  const auto keep = hoist::detail::make_store("memory", {.location = "contract"});
+  const auto keep = hoist::detail::memory::make_store("memory", {.location = "contract"});
   support::StoreContract([] {
-    return hoist::detail::make_store("memory", {.location = "contract"});
+    return hoist::detail::memory::make_store("memory", {.location = "contract"});
   }).run();
 }
 
 TEST_CASE("a registered store serves a Memory") {
   hoist::register_store_backend("mine", [](const hoist::StoreConfig& config) {
-    return hoist::detail::make_store("memory", config);
+    return hoist::detail::memory::make_store("memory", config);
   });
   const Memory memory("anywhere", {.backend = "mine"});
   const auto cached = memory.cache(square);

@@ -92,20 +92,20 @@ TEST_CASE("a trace holds every task, on every backend") {
 }
 
 TEST_CASE("children that were put on processors of their own are as free as their parent") {
-  const auto all = detail::affinity();
+  const auto all = detail::os::affinity();
   REQUIRE(!all.empty());
   for (const int processor : all) {
-    detail::move_to_processor(processor);
-    CHECK(detail::affinity() == all);
+    detail::os::move_to_processor(processor);
+    CHECK(detail::os::affinity() == all);
   }
   const auto jobs = static_cast<int>(all.size());
   const auto seen = Parallel({.n_jobs = jobs, .backend = "fork", .force_fork = true})
-                        .map(std::views::iota(0, jobs), [](int) { return detail::affinity(); });
+                        .map(std::views::iota(0, jobs), [](int) { return detail::os::affinity(); });
   for (const auto& each : seen) CHECK(each == all);
-  CHECK(detail::usable_cores_each(1) == static_cast<unsigned>(detail::usable_cores()));
-  CHECK(detail::usable_cores_each(1'000'000) == 1);
+  CHECK(detail::os::usable_cores_each(1) == static_cast<unsigned>(detail::os::usable_cores()));
+  CHECK(detail::os::usable_cores_each(1'000'000) == 1);
   ::setenv("HOIST_MAX_CPU_COUNT", "many", 1);
-  CHECK_THROWS_AS(detail::usable_cores_each(1'000'000), BadArgument);
+  CHECK_THROWS_AS(detail::os::usable_cores_each(1'000'000), BadArgument);
   ::unsetenv("HOIST_MAX_CPU_COUNT");
 }
 
@@ -117,7 +117,8 @@ TEST_CASE("quotas of control groups count, on the whole path") {
   };
   const auto least = [&] {
     int cpus = 1000;
-    for (const auto& limit : detail::cgroup_limits(root.path())) cpus = std::min(cpus, limit.cpus);
+    for (const auto& limit : detail::os::cgroup_limits(root.path()))
+      cpus = std::min(cpus, limit.cpus);
     return cpus;
   };
   CHECK(least() == 1000);

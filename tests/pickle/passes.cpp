@@ -31,7 +31,7 @@
 // is what one pass makes; here with small ones, too.
 
 using hoist::Value;
-using hoist::detail::Input;
+using hoist::detail::formats::Input;
 using support::slurp;
 using support::spill;
 using support::TempDir;
@@ -66,12 +66,12 @@ Outcome in_two_passes(const std::string& bytes, const TempDir& dir, bool seekabl
   return outcome([&] {
     if (!seekable) {
       support::MemorySource source(bytes.data(), bytes.size());
-      Input in(source, nullptr, "input", bounded, 1 << 24);
+      formats::Input in(source, nullptr, "input", bounded, 1 << 24);
       return support::read_in_two_passes(in, to);
     }
     spill(dir / "passes", bytes);
-    hoist::detail::FileSource file(dir / "passes");
-    Input in(file, &file, "input", bounded, 1 << 24);
+    hoist::detail::os::FileSource file(dir / "passes");
+    formats::Input in(file, &file, "input", bounded, 1 << 24);
     return support::read_in_two_passes(in, to);
   });
 }
@@ -80,8 +80,8 @@ Outcome in_two_passes(const std::string& bytes, const TempDir& dir, bool seekabl
 bool agree(const std::string& bytes, const TempDir& dir, bool seekable, std::uint64_t refused = 0) {
   const Outcome once = outcome([&] {
     support::MemorySource source(bytes.data(), bytes.size());
-    Input in(source, nullptr, "input", bounded, 1 << 24);
-    return std::optional(hoist::detail::read_pickle(in));
+    formats::Input in(source, nullptr, "input", bounded, 1 << 24);
+    return std::optional(hoist::detail::pickle::read_pickle(in));
   });
   support::Rebuilder to(refused);
   const Outcome twice = in_two_passes(bytes, dir, seekable, to);
@@ -102,20 +102,21 @@ bool agree(const std::string& bytes, const TempDir& dir, bool seekable, std::uin
 template <class T>
 T through_parts(const std::filesystem::path& path, std::size_t* parts = nullptr) {
   namespace detail = hoist::detail;
-  detail::FileSource file(path);
-  Input in(file, &file, "input", bounded, 1 << 24);
+  detail::os::FileSource file(path);
+  formats::Input in(file, &file, "input", bounded, 1 << 24);
   in.begin_first_pass();
-  const auto outline = detail::survey_pickle(in);
+  const auto outline = detail::pickle::survey_pickle(in);
   in.rewind();
   REQUIRE(outline);
   if (parts != nullptr) *parts = outline->containers.size();
-  const detail::ParsedSchema schema(detail::schema_of<T>().text);
+  const detail::dynamic::ParsedSchema schema(detail::schema_of<T>().text);
   T value{};
-  detail::encode_while_reading(
+  detail::dynamic::encode_while_reading(
       [&](detail::EncodeSink& sink) {
-        detail::encode_parts_as(schema.root(), false, sink, [&](detail::PartsTaker& to) {
-          detail::give_pickle(in, *outline, to);
-        });
+        detail::dynamic::encode_parts_as(schema.root(), false, sink,
+                                         [&](detail::dynamic::PartsTaker& to) {
+                                           detail::pickle::give_pickle(in, *outline, to);
+                                         });
       },
       [&](detail::DecodeSource& source) { detail::decode(source, value); });
   return value;
@@ -415,17 +416,17 @@ TEST_CASE("a pickle that changes between the passes is damaged") {
   for (const Value& other : others) {
     CAPTURE(other.to_string());
     write(one);
-    detail::FileSource file(dir / "v.pkl");
-    Input in(file, &file, "input", bounded, 1 << 24);
+    detail::os::FileSource file(dir / "v.pkl");
+    formats::Input in(file, &file, "input", bounded, 1 << 24);
     in.begin_first_pass();
-    const auto outline = detail::survey_pickle(in);
+    const auto outline = detail::pickle::survey_pickle(in);
     REQUIRE(outline);
     write(other);
-    detail::FileSource second(dir / "v.pkl");
-    Input again(second, &second, "input", bounded, 1 << 24);
+    detail::os::FileSource second(dir / "v.pkl");
+    formats::Input again(second, &second, "input", bounded, 1 << 24);
     support::Rebuilder to;
     try {
-      detail::give_pickle(again, *outline, to);
+      detail::pickle::give_pickle(again, *outline, to);
       CHECK(to.complete());  // it fits the outline by chance
       CHECK(hoist::hash(to.take()) == hoist::hash(other));
     } catch (const hoist::DamagedData&) {

@@ -16,7 +16,7 @@ namespace support {
 
 /// Puts the parts that it is given together again. Each bit of `refused` says whether it takes a
 /// container as a whole, over and over.
-class Rebuilder final : public hoist::detail::PartsTaker {
+class Rebuilder final : public hoist::detail::dynamic::PartsTaker {
  public:
   using Value = hoist::Value;
 
@@ -53,12 +53,13 @@ class Rebuilder final : public hoist::detail::PartsTaker {
 };
 
 /// What `read_pickle` reads, in two passes; nothing where the first finds no outline.
-inline std::optional<hoist::Value> read_in_two_passes(hoist::detail::Input& in, Rebuilder& to) {
+inline std::optional<hoist::Value> read_in_two_passes(hoist::detail::formats::Input& in,
+                                                      Rebuilder& to) {
   in.begin_first_pass();
-  const auto outline = hoist::detail::survey_pickle(in);
+  const auto outline = hoist::detail::pickle::survey_pickle(in);
   in.rewind();
   if (!outline) return std::nullopt;
-  hoist::detail::give_pickle(in, *outline, to);
+  hoist::detail::pickle::give_pickle(in, *outline, to);
   return to.take();
 }
 

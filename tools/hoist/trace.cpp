@@ -45,7 +45,7 @@ void write_page(const Arguments& arguments) {
   std::string page(trace_page_head);
   page += for_script(json);
   page += trace_page_tail;
-  detail::AtomicFile file(arguments.output);
+  detail::os::AtomicFile file(arguments.output);
   file.write(std::as_bytes(std::span(page)));
   file.commit();
 }

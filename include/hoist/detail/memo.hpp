@@ -49,8 +49,10 @@ struct CacheOptions {
 
 namespace detail {
 
+namespace memory {
 class MemoryCore;
 class FunctionCache;
+}  // namespace memory
 
 /// What a cached function's templates know how to do with a call's frame.
 struct CallOps {
@@ -90,7 +92,7 @@ struct CacheParts {
   std::optional<std::int32_t> verbose = {};
 };
 /// Throws CannotTravel where there is a validation callback. Null: the empty ones.
-CacheParts parts_of(const std::shared_ptr<FunctionCache>& function);
+CacheParts parts_of(const std::shared_ptr<memory::FunctionCache>& function);
 CacheOptions options_of(const CacheParts& parts);
 
 /// The function to be cached.
@@ -101,26 +103,27 @@ struct FunctionInfo {
   std::vector<std::string> unhashable;  ///< per parameter: empty, or why it can't be in the key
 };
 
-std::shared_ptr<FunctionCache> open_function(const std::shared_ptr<MemoryCore>& memory,
-                                             const FunctionInfo& info, const CacheOptions& options);
+std::shared_ptr<memory::FunctionCache> open_function(
+    const std::shared_ptr<memory::MemoryCore>& memory, const FunctionInfo& info,
+    const CacheOptions& options);
 /// Bit i: parameter i doesn't count.
-std::uint64_t ignored_parameters(const FunctionCache& function);
+std::uint64_t ignored_parameters(const memory::FunctionCache& function);
 
 /// The value of a call: looked up, or computed and stored.
-void run_call(FunctionCache& function, const Call& call);
+void run_call(memory::FunctionCache& function, const Call& call);
 /// Computed and stored, whatever the store holds.
-EntryMetadata recompute_call(FunctionCache& function, const Call& call);
-bool is_cached(FunctionCache& function, const Call& call);
+EntryMetadata recompute_call(memory::FunctionCache& function, const Call& call);
+bool is_cached(memory::FunctionCache& function, const Call& call);
 /// Makes sure that the entry exists; the value itself is read only if it had to be computed.
-EntryAddress shelve_call(FunctionCache& function, const Call& call);
-std::string explain_call(FunctionCache& function, const Call& call);
-void clear_function(FunctionCache& function);
-const std::string& function_name(const FunctionCache& function);
+EntryAddress shelve_call(memory::FunctionCache& function, const Call& call);
+std::string explain_call(memory::FunctionCache& function, const Call& call);
+void clear_function(memory::FunctionCache& function);
+const std::string& function_name(const memory::FunctionCache& function);
 
 /// Reads a shelved entry into the frame. Throws NotFound if it is gone, DamagedData, WrongType.
-EntryMetadata read_shelved(const std::shared_ptr<MemoryCore>& memory, const EntryAddress& address,
-                           const CallOps* ops, void* frame);
-void clear_shelved(const std::shared_ptr<MemoryCore>& memory, EntryAddress& address);
+EntryMetadata read_shelved(const std::shared_ptr<memory::MemoryCore>& memory,
+                           const EntryAddress& address, const CallOps* ops, void* frame);
+void clear_shelved(const std::shared_ptr<memory::MemoryCore>& memory, EntryAddress& address);
 
 /// Throws BadArgument if a word of the captures looks like an address in this process.
 void check_captures(const void* object, std::size_t bytes);
@@ -166,12 +169,12 @@ struct MemoryParts {
   bool fsync = false;
   std::uint8_t on_store_error = 0;
 };
-MemoryParts parts_of(const std::shared_ptr<MemoryCore>& memory);
+MemoryParts parts_of(const std::shared_ptr<memory::MemoryCore>& memory);
 /// Within a process, equal parts yield one and the same Memory.
-std::shared_ptr<MemoryCore> open_memory(const MemoryParts& parts);
+std::shared_ptr<memory::MemoryCore> open_memory(const MemoryParts& parts);
 
 template <class Ar>
-void serialize_core(Ar& ar, std::shared_ptr<MemoryCore>& memory) {
+void serialize_core(Ar& ar, std::shared_ptr<memory::MemoryCore>& memory) {
   MemoryParts parts;
   if constexpr (!Ar::decoding && !Ar::describing) parts = parts_of(memory);
   ar(parts);
