@@ -306,14 +306,14 @@ bool operator==(const Value& a, const Value& b) {
     case Value::Kind::dict:
       return a.size() == b.size() &&
              (a.entries() == b.entries() ||
-              dynamic::same_unordered(a.entries(), b.entries(),
+              detail::dynamic::same_unordered(a.entries(), b.entries(),
                                       [](const auto& e) { return e.first; }));
     case Value::Kind::set:
     case frozen_set:
       return a.size() == b.size() && (a.items() == b.items() ||
                                       detail::dynamic::same_unordered(
                                           a.items(), b.items(), [](const Value& v) { return v; }));
-    case array: return dynamic::same_elements(a.elements(), b.elements());
+    case array: return detail::dynamic::same_elements(a.elements(), b.elements());
     case Value::Kind::scalar: return a.dtype() == b.dtype() && a.as_bytes() == b.as_bytes();
     case Value::Kind::dtype: return a.dtype() == b.dtype();
     case date:

@@ -13,7 +13,7 @@ using hoist::detail::base::Coroutine;
 TEST_CASE("a coroutine takes turns with its caller") {
   std::vector<int> seen;
   int passed = 0;
-  std::optional<base::Coroutine> coroutine;
+  std::optional<Coroutine> coroutine;
   coroutine.emplace([&] {
     for (int i = 0; i < 3; ++i) {
       CHECK(coroutine->inside());
@@ -30,7 +30,7 @@ TEST_CASE("a coroutine takes turns with its caller") {
 }
 
 TEST_CASE("what a coroutine throws comes out of resume, also in the midst of a handler") {
-  std::optional<base::Coroutine> coroutine;
+  std::optional<Coroutine> coroutine;
   coroutine.emplace([&] {
     try {
       throw std::runtime_error("inner");
@@ -56,7 +56,7 @@ TEST_CASE("a coroutine that is not needed any more is unwound") {
   };
   bool left = false;
   {
-    std::optional<base::Coroutine> coroutine;
+    std::optional<Coroutine> coroutine;
     coroutine.emplace([&] {
       const Guard guard{left};
       coroutine->suspend();
@@ -66,11 +66,11 @@ TEST_CASE("a coroutine that is not needed any more is unwound") {
     CHECK_FALSE(left);
   }
   CHECK(left);
-  const base::Coroutine never_begun([] { FAIL("nobody resumed it"); });
+  const Coroutine never_begun([] { FAIL("nobody resumed it"); });
 }
 
 TEST_CASE("coroutines nest, and recur as deep as their callers") {
-  std::optional<base::Coroutine> outer;
+  std::optional<Coroutine> outer;
   int sum = 0;
   const auto recur = [](const auto& self, int depth) -> int {
     volatile char frame[4096];
@@ -78,7 +78,7 @@ TEST_CASE("coroutines nest, and recur as deep as their callers") {
     return depth == 0 ? 0 : frame[depth % 4096] + self(self, depth - 1);
   };
   outer.emplace([&] {
-    std::optional<base::Coroutine> inner;
+    std::optional<Coroutine> inner;
     inner.emplace([&] {
       for (;;) {
         sum += recur(recur, 1000);

@@ -202,16 +202,16 @@ TEST_CASE("a full disk") {
 namespace {
 
 /// Fails the writing of all but the first bytes, as a full disk does.
-class FullFiles final : public hoist::detail::memory::FileLayer {
+class FullFiles final : public hoist::detail::os::FileLayer {
  public:
   void write(int fd, std::span<const std::byte> bytes, const std::string& path) override {
     if (left < bytes.size()) {
-      hoist::detail::memory::FileLayer::write(fd, bytes.first(left), path);
+      hoist::detail::os::FileLayer::write(fd, bytes.first(left), path);
       left = 0;
       throw hoist::SystemError("can't write to \"" + path + "\"", ENOSPC);
     }
     left -= bytes.size();
-    hoist::detail::memory::FileLayer::write(fd, bytes, path);
+    hoist::detail::os::FileLayer::write(fd, bytes, path);
   }
   std::size_t left = 0;
 };

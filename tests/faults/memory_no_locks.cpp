@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// A file system without locks, as some networked ones are.
-class LocklessFiles final : public hoist::detail::memory::FileLayer {
+class LocklessFiles final : public hoist::detail::os::FileLayer {
  public:
   int lock_file(int) override { return ENOLCK; }
   int lock_range(int, int, struct flock&) override { return ENOLCK; }

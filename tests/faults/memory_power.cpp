@@ -20,10 +20,10 @@ namespace {
 std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 /// Does everything, and remembers what of it a power failure could undo.
-class ForgetfulFiles final : public hoist::detail::memory::FileLayer {
+class ForgetfulFiles final : public hoist::detail::os::FileLayer {
  public:
   hoist::detail::os::Fd create(const std::string& path) override {
-    auto fd = memory::FileLayer::create(path);
+    auto fd = hoist::detail::os::FileLayer::create(path);
     if (fd) {
       paths_[fd.get()] = path;
       unsynced_content_.insert(path);
@@ -31,11 +31,11 @@ class ForgetfulFiles final : public hoist::detail::memory::FileLayer {
     return fd;
   }
   void sync(int fd, const std::string& path) override {
-    memory::FileLayer::sync(fd, path);
+    hoist::detail::os::FileLayer::sync(fd, path);
     unsynced_content_.erase(paths_.at(fd));
   }
   int rename(const std::string& from, const std::string& to) override {
-    const int error = memory::FileLayer::rename(from, to);
+    const int error = hoist::detail::os::FileLayer::rename(from, to);
     if (error == 0) {
       unsynced_names_.insert(to);
       if (unsynced_content_.erase(from) > 0)
@@ -46,13 +46,13 @@ class ForgetfulFiles final : public hoist::detail::memory::FileLayer {
     return error;
   }
   int make_directory(const std::string& path) override {
-    const int error = memory::FileLayer::make_directory(path);
+    const int error = hoist::detail::os::FileLayer::make_directory(path);
     if (error == 0) unsynced_names_.insert(path);
     return error;
   }
   int sync_directory(const std::string& path) override {
     std::erase_if(unsynced_names_, [&](const auto& name) { return parent_of(name) == path; });
-    return memory::FileLayer::sync_directory(path);
+    return hoist::detail::os::FileLayer::sync_directory(path);
   }
 
   /// Makes of the directory what could be found after a power failure.

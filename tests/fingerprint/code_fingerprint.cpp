@@ -92,9 +92,9 @@ struct Link<0> {
   static NOINLINE int call(int x) { return x; }
 };
 
-fingerprint::CodeFingerprint fingerprint(int (*function)(int),
-                                         CodeCheck check = CodeCheck::callees) {
-  return fingerprint::fingerprint_code(code_address(function), check);
+hoist::detail::fingerprint::CodeFingerprint fingerprint_of(int (*function)(int),
+                                                           CodeCheck check = CodeCheck::callees) {
+  return hoist::detail::fingerprint::fingerprint_code(code_address(function), check);
 }
 
 const CodeNode* find(const CodeReport& report, CodeNode::Kind kind, const std::string& part) {
@@ -108,17 +108,17 @@ const CodeNode* find(const CodeReport& report, CodeNode::Kind kind, const std::s
 }  // namespace
 
 TEST_CASE("a fingerprint is exact and stays the same") {
-  const auto first = fingerprint(outer);
+  const auto first = fingerprint_of(outer);
   CHECK(first.exact);
   CHECK(first.note == "");
   CHECK(first.digest != hoist::Digest{});
-  CHECK(fingerprint(outer).digest == first.digest);
+  CHECK(fingerprint_of(outer).digest == first.digest);
   CHECK(explain_code(code_address(outer), CodeCheck::callees).digest == first.digest);
 }
 
 TEST_CASE("equal code at different addresses has equal fingerprints") {
-  CHECK(fingerprint(twin_a).digest == fingerprint(twin_b).digest);
-  CHECK(fingerprint(twin_a).digest != fingerprint(other_twin).digest);
+  CHECK(fingerprint_of(twin_a).digest == fingerprint_of(twin_b).digest);
+  CHECK(fingerprint_of(twin_a).digest != fingerprint_of(other_twin).digest);
 }
 
 // A sanitizer calls and refers to things of its own.
@@ -145,19 +145,19 @@ TEST_CASE("how much is checked" * doctest::skip(support::sanitized)) {
   CHECK(find(report, CodeNode::Kind::external, "inner(int)") != nullptr);
   CHECK(find(report, CodeNode::Kind::function, "innermost(int)") == nullptr);
   CHECK(find(report, CodeNode::Kind::constant, "a literal of the test") != nullptr);
-  CHECK(report.digest == fingerprint(outer, CodeCheck::function).digest);
-  CHECK(report.digest != fingerprint(outer).digest);
-  CHECK(fingerprint(outer, CodeCheck::none).digest == hoist::Digest{});
-  CHECK(fingerprint(outer, CodeCheck::none).exact);
+  CHECK(report.digest == fingerprint_of(outer, CodeCheck::function).digest);
+  CHECK(report.digest != fingerprint_of(outer).digest);
+  CHECK(fingerprint_of(outer, CodeCheck::none).digest == hoist::Digest{});
+  CHECK(fingerprint_of(outer, CodeCheck::none).exact);
 }
 
 TEST_CASE("functions of the run time count by name") {
-  const auto result = fingerprint::fingerprint_code(reinterpret_cast<const void*>(&std::strtol),
-                                                    CodeCheck::callees);
+  const auto result = hoist::detail::fingerprint::fingerprint_code(
+      reinterpret_cast<const void*>(&std::strtol), CodeCheck::callees);
   const auto same = explain_code(reinterpret_cast<const void*>(&std::strtol), CodeCheck::callees);
   CHECK(result.digest == same.digest);
-  CHECK(result.digest != fingerprint::fingerprint_code(reinterpret_cast<const void*>(&std::strtoul),
-                                                       CodeCheck::callees)
+  CHECK(result.digest != hoist::detail::fingerprint::fingerprint_code(
+                             reinterpret_cast<const void*>(&std::strtoul), CodeCheck::callees)
                              .digest);
 }
 
@@ -170,8 +170,9 @@ TEST_CASE("addresses that are no function's are answered too") {
   for (const void* address : {static_cast<const void*>(nullptr), static_cast<const void*>(data),
                               static_cast<const void*>(&writable), static_cast<const void*>(&local),
                               static_cast<const void*>(page)}) {
-    const auto result = fingerprint::fingerprint_code(address, CodeCheck::callees);
-    CHECK(fingerprint::fingerprint_code(address, CodeCheck::callees).digest == result.digest);
+    const auto result = hoist::detail::fingerprint::fingerprint_code(address, CodeCheck::callees);
+    CHECK(hoist::detail::fingerprint::fingerprint_code(address, CodeCheck::callees).digest ==
+          result.digest);
     CHECK_FALSE(result.exact);
     CHECK(result.note != "");
   }
@@ -181,7 +182,7 @@ TEST_CASE("addresses that are no function's are answered too") {
 TEST_CASE("an address inside a function stands for the function") {
   const auto* address = static_cast<const char*>(code_address(outer));
   for (int i = 1; i < 16; ++i) {
-    CHECK_NOTHROW(fingerprint::fingerprint_code(address + i, CodeCheck::callees));
+    CHECK_NOTHROW(hoist::detail::fingerprint::fingerprint_code(address + i, CodeCheck::callees));
   }
 }
 
@@ -204,44 +205,45 @@ TEST_CASE("addresses of member functions and function objects") {
       explain_code(call_address<decltype(generic), int>(), CodeCheck::callees);
   CHECK(report.exact);
   CHECK(find(report, CodeNode::Kind::function, "innermost(int)") != nullptr);
-  CHECK(fingerprint::fingerprint_code(call_address<decltype(plain), int>(), CodeCheck::callees)
+  CHECK(hoist::detail::fingerprint::fingerprint_code(call_address<decltype(plain), int>(),
+                                                     CodeCheck::callees)
             .digest != report.digest);
 }
 
 TEST_CASE("names") {
-  CHECK(program::base_name("_Z1fv.constprop.0") == "_Z1fv");
-  CHECK(program::base_name("counter.12") == "counter");
-  CHECK(program::base_name("_Z1fv") == "_Z1fv");
-  CHECK(program::is_split_part("_Z1fv.cold"));
-  CHECK(program::is_split_part("_Z1fv.part.3"));
-  CHECK_FALSE(program::is_split_part("_Z1fv.constprop.0"));
-  CHECK(program::demangled("_Z1fi.cold") == "f(int) [.cold]");
-  CHECK(program::demangled("main") == "main");
+  CHECK(hoist::detail::program::base_name("_Z1fv.constprop.0") == "_Z1fv");
+  CHECK(hoist::detail::program::base_name("counter.12") == "counter");
+  CHECK(hoist::detail::program::base_name("_Z1fv") == "_Z1fv");
+  CHECK(hoist::detail::program::is_split_part("_Z1fv.cold"));
+  CHECK(hoist::detail::program::is_split_part("_Z1fv.part.3"));
+  CHECK_FALSE(hoist::detail::program::is_split_part("_Z1fv.constprop.0"));
+  CHECK(hoist::detail::program::demangled("_Z1fi.cold") == "f(int) [.cold]");
+  CHECK(hoist::detail::program::demangled("main") == "main");
 
-  CHECK(program::is_hoist_entity("_ZN5hoist6Memory4evalEv"));
-  CHECK(program::is_hoist_entity("_ZNK5hoist6Memory4evalERKSt6vectorIiSaIiEE"));
-  CHECK(program::is_hoist_entity("_ZN5hoist6MemoryC1ERKSt6vectorIiSaIiEE"));
-  CHECK(program::is_hoist_entity("_ZN5hoist6MemoryD0Ev.cold"));
-  CHECK(program::is_hoist_entity("_ZTVN5hoist5StoreE"));
-  CHECK(program::is_hoist_entity("_ZZN5hoist4evalEiE3one"));
-  CHECK(program::is_hoist_entity("_ZZN5hoist4evalEiENKUlvE_clEv"));
-  CHECK(program::is_hoist_entity("_ZThn16_N5hoist5Store3putEv"));
-  CHECK_FALSE(program::is_hoist_entity("_ZN5hoist6Memory4evalIPFiiEEEvT_"));
-  CHECK_FALSE(program::is_hoist_entity("_ZN5hoist6CachedI4UserE4callEv"));
-  CHECK_FALSE(program::is_hoist_entity("_ZTVN5hoist6CachedI4UserEE"));
-  CHECK_FALSE(program::is_hoist_entity("_ZN10hoist_user3runEv"));
-  CHECK_FALSE(program::is_hoist_entity("_Z3runN5hoist6MemoryE"));
-  CHECK_FALSE(program::is_hoist_entity("main"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZN5hoist6Memory4evalEv"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZNK5hoist6Memory4evalERKSt6vectorIiSaIiEE"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZN5hoist6MemoryC1ERKSt6vectorIiSaIiEE"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZN5hoist6MemoryD0Ev.cold"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZTVN5hoist5StoreE"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZZN5hoist4evalEiE3one"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZZN5hoist4evalEiENKUlvE_clEv"));
+  CHECK(hoist::detail::program::is_hoist_entity("_ZThn16_N5hoist5Store3putEv"));
+  CHECK_FALSE(hoist::detail::program::is_hoist_entity("_ZN5hoist6Memory4evalIPFiiEEEvT_"));
+  CHECK_FALSE(hoist::detail::program::is_hoist_entity("_ZN5hoist6CachedI4UserE4callEv"));
+  CHECK_FALSE(hoist::detail::program::is_hoist_entity("_ZTVN5hoist6CachedI4UserEE"));
+  CHECK_FALSE(hoist::detail::program::is_hoist_entity("_ZN10hoist_user3runEv"));
+  CHECK_FALSE(hoist::detail::program::is_hoist_entity("_Z3runN5hoist6MemoryE"));
+  CHECK_FALSE(hoist::detail::program::is_hoist_entity("main"));
 }
 
 TEST_CASE("many threads ask at once") {
-  const auto expected = fingerprint(outer).digest;
+  const auto expected = fingerprint_of(outer).digest;
   std::atomic<int> wrong = 0;
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       for (int round = 0; round < 20; ++round) {
-        if (fingerprint(outer).digest != expected) ++wrong;
+        if (fingerprint_of(outer).digest != expected) ++wrong;
         const auto check = (i + round) % 2 == 0 ? CodeCheck::callees : CodeCheck::function;
         explain_code(code_address(twin_a), check);
       }
@@ -256,13 +258,13 @@ TEST_CASE("a child forked while another thread computes can compute too") {
   std::thread busy([&] {
     while (!stop) explain_code(code_address(outer), CodeCheck::callees);
   });
-  const auto expected = fingerprint(outer).digest;
+  const auto expected = fingerprint_of(outer).digest;
   for (int i = 0; i < 10; ++i) {
     const pid_t child = ::fork();
     REQUIRE(child >= 0);
     if (child == 0) {
       ::alarm(20);
-      ::_exit(fingerprint(outer).digest == expected ? 0 : 1);
+      ::_exit(fingerprint_of(outer).digest == expected ? 0 : 1);
     }
     int status = 0;
     CHECK(::waitpid(child, &status, 0) == child);
@@ -281,15 +283,15 @@ TEST_CASE("a function that reaches a thousand others") {
     return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) * 1e-6;
   };
   double begin = now();
-  fingerprint(outer);
+  fingerprint_of(outer);
   MESSAGE("first function, with the symbol table: ", now() - begin, " ms");
   begin = now();
-  const auto result = fingerprint(Link<1000>::call);
+  const auto result = fingerprint_of(Link<1000>::call);
   const double time = now() - begin;
   CHECK(result.exact);
   MESSAGE("1000 functions: ", time, " ms");
   begin = now();
-  CHECK(fingerprint(Link<1000>::call).digest == result.digest);
+  CHECK(fingerprint_of(Link<1000>::call).digest == result.digest);
   CHECK(now() - begin < 1);
   const CodeReport report = explain_code(code_address(Link<1000>::call), CodeCheck::callees);
   CHECK(report.nodes.size() >= 1000);
@@ -310,25 +312,25 @@ TEST_CASE("damaged files give empty answers") {
             static_cast<ssize_t>(bytes.size()));
   };
   const auto use = [&] {
-    const auto image = program::ElfImage::open(path);
+    const auto image = hoist::detail::program::ElfImage::open(path);
     if (image == nullptr) return;
     image->find_dynamic("puts");
     image->relocations(0, ~std::uint64_t{0} >> 1);
     int functions = 0;
-    for (const program::ElfSection& section : image->sections()) {
+    for (const hoist::detail::program::ElfSection& section : image->sections()) {
       image->object_at(section.address);
       image->object_ending_at(section.end());
       image->tls_at(0);
-      if (section.kind != program::SectionKind::code) continue;
-      for (const program::ElfSymbol* symbol = image->function_after(section.address);
+      if (section.kind != hoist::detail::program::SectionKind::code) continue;
+      for (const hoist::detail::program::ElfSymbol* symbol = image->function_after(section.address);
            symbol != nullptr && functions < 20;
            symbol = image->function_after(symbol->address), ++functions) {
-        const fingerprint::DecodedCode code =
-            fingerprint::decode_code(*image, symbol->address, symbol->end());
-        const auto frame = fingerprint::find_frame(*image, symbol->address);
-        base::ByteStream stream;
+        const hoist::detail::fingerprint::DecodedCode code =
+            hoist::detail::fingerprint::decode_code(*image, symbol->address, symbol->end());
+        const auto frame = hoist::detail::fingerprint::find_frame(*image, symbol->address);
+        hoist::detail::base::ByteStream stream;
         if (frame && frame->handlers != 0)
-          fingerprint::put_handlers(*image, frame->handlers, code, stream);
+          hoist::detail::fingerprint::put_handlers(*image, frame->handlers, code, stream);
       }
     }
   };

@@ -32,7 +32,7 @@ TEST_CASE("pieces of any size arrive in order") {
   const TempDir dir;
   std::string all;
   {
-    os::AtomicFile file(dir / "f");
+    AtomicFile file(dir / "f");
     for (std::size_t i = 0; i < 300; ++i) {
       const std::string piece((i * 7919) % 70000, static_cast<char>('a' + i % 26));
       file.write(bytes_of(piece));
@@ -42,7 +42,7 @@ TEST_CASE("pieces of any size arrive in order") {
     file.commit(true);
   }
   CHECK(support::slurp(dir / "f") == all);
-  os::FileSource source(dir / "f");
+  FileSource source(dir / "f");
   std::string read(all.size(), 0);
   std::size_t at = 0;
   for (std::size_t step = 1; at < read.size(); step = step * 3 % 40009 + 1) {
@@ -60,7 +60,7 @@ TEST_CASE("without commit nothing appears and nothing is left") {
   const TempDir dir;
   support::spill(dir / "f", "old");
   {
-    os::AtomicFile file(dir / "f");
+    AtomicFile file(dir / "f");
     file.write(bytes_of("new"));
   }
   CHECK(support::slurp(dir / "f") == "old");
@@ -76,7 +76,7 @@ TEST_CASE("a writer killed at any moment leaves the old file or the new") {
     const pid_t child = ::fork();
     if (child == 0) {
       for (;;) {
-        os::AtomicFile file(dir / "f");
+        AtomicFile file(dir / "f");
         file.write(bytes_of(after.substr(0, 150000)));
         file.write(bytes_of(after.substr(150000)));
         file.commit();
@@ -91,7 +91,7 @@ TEST_CASE("a writer killed at any moment leaves the old file or the new") {
     CHECK(whole);
   }
   std::this_thread::sleep_for(std::chrono::milliseconds(200));  // past the pause between sweeps
-  os::AtomicFile(dir / "f").commit();
+  AtomicFile(dir / "f").commit();
   CHECK(support::count_entries(dir.path()) == 1);
 }
 
@@ -100,7 +100,7 @@ TEST_CASE("pipes are read and written as they are") {
   REQUIRE(::mkfifo((dir / "pipe").c_str(), 0600) == 0);
   const std::string text(200000, 'p');
   std::thread writer([&] {
-    os::AtomicFile file(dir / "pipe");
+    AtomicFile file(dir / "pipe");
     file.write(bytes_of(text));
     file.commit();
   });
@@ -131,7 +131,7 @@ TEST_CASE("files made while other processes sweep their directory") {
     }
     return good;
   };
-  const auto make = [&](const std::string& name) { os::AtomicFile(dir / name).commit(); };
+  const auto make = [&](const std::string& name) { AtomicFile(dir / name).commit(); };
   for (const std::string name : {"a", "b"}) {
     in_child([&] {
       for (int i = 0; i < 5000; ++i) make(name);

@@ -20,24 +20,24 @@ void put(const support::TempDir& root, const std::string& path, const std::strin
 
 TEST_CASE("memory left is the least of what machine and control groups leave") {
   const support::TempDir root;
-  CHECK(os::memory_left(root.path()) == std::numeric_limits<std::uint64_t>::max());
+  CHECK(memory_left(root.path()) == std::numeric_limits<std::uint64_t>::max());
   put(root, "proc/meminfo", "MemTotal: 9000 kB\nMemAvailable: 4000 kB\nSwapFree: 1000 kB\n");
-  CHECK(os::memory_left(root.path()) == 5000 * kib);
+  CHECK(memory_left(root.path()) == 5000 * kib);
   put(root, "proc/self/cgroup", "0::/a/b\n");
   put(root, "sys/fs/cgroup/a/b/memory.max", "max\n");
   put(root, "sys/fs/cgroup/a/b/memory.current", "1\n");
-  CHECK(os::memory_left(root.path()) == 5000 * kib);
+  CHECK(memory_left(root.path()) == 5000 * kib);
   // A limit further up the path counts; pages of idle files don't.
   put(root, "sys/fs/cgroup/a/memory.max", std::to_string(3000 * kib));
   put(root, "sys/fs/cgroup/a/memory.current", std::to_string(2000 * kib));
   put(root, "sys/fs/cgroup/a/memory.stat", "anon 5\ninactive_file " + std::to_string(500 * kib));
-  CHECK(os::memory_left(root.path()) == 1500 * kib);
+  CHECK(memory_left(root.path()) == 1500 * kib);
   put(root, "sys/fs/cgroup/a/memory.current", std::to_string(9000 * kib));
-  CHECK(os::memory_left(root.path()) == 0);
+  CHECK(memory_left(root.path()) == 0);
   put(root, "proc/self/cgroup", "5:cpu:/x\n4:cpuset,memory:/c\n");
   put(root, "sys/fs/cgroup/memory/c/memory.limit_in_bytes", std::to_string(100 * kib));
   put(root, "sys/fs/cgroup/memory/c/memory.usage_in_bytes", std::to_string(40 * kib));
-  CHECK(os::memory_left(root.path()) == 60 * kib);
+  CHECK(memory_left(root.path()) == 60 * kib);
 }
 
-TEST_CASE("there is memory left") { CHECK(os::memory_left() > 0); }
+TEST_CASE("there is memory left") { CHECK(memory_left() > 0); }

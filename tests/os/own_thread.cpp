@@ -33,7 +33,7 @@ TEST_CASE(
   std::promise<Seen> promise;
   auto seen = promise.get_future();
   const bool before = blocks(SIGUSR1);
-  os::start_own_thread("hoist-test", [&promise] {
+  hoist::detail::os::start_own_thread("hoist-test", [&promise] {
     std::array<char, 16> name{};
     ::pthread_getname_np(::pthread_self(), name.data(), name.size());
     promise.set_value({blocks(SIGUSR1) && blocks(SIGINT) && blocks(SIGTERM), name.data()});
@@ -47,9 +47,9 @@ TEST_CASE(
 TEST_CASE("blocked signals are as before after the scope, also inside of another") {
   const bool before = blocks(SIGTERM);
   {
-    const os::BlockSignals outer;
+    const hoist::detail::os::BlockSignals outer;
     {
-      const os::BlockSignals inner;
+      const hoist::detail::os::BlockSignals inner;
       CHECK(blocks(SIGTERM));
     }
     CHECK(blocks(SIGTERM));

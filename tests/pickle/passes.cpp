@@ -66,12 +66,12 @@ Outcome in_two_passes(const std::string& bytes, const TempDir& dir, bool seekabl
   return outcome([&] {
     if (!seekable) {
       support::MemorySource source(bytes.data(), bytes.size());
-      formats::Input in(source, nullptr, "input", bounded, 1 << 24);
+      Input in(source, nullptr, "input", bounded, 1 << 24);
       return support::read_in_two_passes(in, to);
     }
     spill(dir / "passes", bytes);
     hoist::detail::os::FileSource file(dir / "passes");
-    formats::Input in(file, &file, "input", bounded, 1 << 24);
+    Input in(file, &file, "input", bounded, 1 << 24);
     return support::read_in_two_passes(in, to);
   });
 }
@@ -80,7 +80,7 @@ Outcome in_two_passes(const std::string& bytes, const TempDir& dir, bool seekabl
 bool agree(const std::string& bytes, const TempDir& dir, bool seekable, std::uint64_t refused = 0) {
   const Outcome once = outcome([&] {
     support::MemorySource source(bytes.data(), bytes.size());
-    formats::Input in(source, nullptr, "input", bounded, 1 << 24);
+    Input in(source, nullptr, "input", bounded, 1 << 24);
     return std::optional(hoist::detail::pickle::read_pickle(in));
   });
   support::Rebuilder to(refused);
@@ -103,7 +103,7 @@ template <class T>
 T through_parts(const std::filesystem::path& path, std::size_t* parts = nullptr) {
   namespace detail = hoist::detail;
   detail::os::FileSource file(path);
-  formats::Input in(file, &file, "input", bounded, 1 << 24);
+  Input in(file, &file, "input", bounded, 1 << 24);
   in.begin_first_pass();
   const auto outline = detail::pickle::survey_pickle(in);
   in.rewind();
@@ -417,13 +417,13 @@ TEST_CASE("a pickle that changes between the passes is damaged") {
     CAPTURE(other.to_string());
     write(one);
     detail::os::FileSource file(dir / "v.pkl");
-    formats::Input in(file, &file, "input", bounded, 1 << 24);
+    Input in(file, &file, "input", bounded, 1 << 24);
     in.begin_first_pass();
     const auto outline = detail::pickle::survey_pickle(in);
     REQUIRE(outline);
     write(other);
     detail::os::FileSource second(dir / "v.pkl");
-    formats::Input again(second, &second, "input", bounded, 1 << 24);
+    Input again(second, &second, "input", bounded, 1 << 24);
     support::Rebuilder to;
     try {
       detail::pickle::give_pickle(again, *outline, to);
