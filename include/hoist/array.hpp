@@ -146,91 +146,29 @@ class Array {
   T* end() const { return span().data() + size_; }
 
   /// The sub-array at `index` of the first axis: a row of a matrix. Shares the elements.
-  Array row(std::size_t index) const {
-    if (ndim() == 0) detail::throw_rank(1, 0);
-    if (index >= shape_[0]) detail::throw_index(0, index, shape_[0]);
-    Array view = *this;
-    view.data_ += static_cast<std::ptrdiff_t>(index) * strides_[0];
-    view.shape_.erase(view.shape_.begin());
-    view.strides_.erase(view.strides_.begin());
-    view.size_ = shape_[0] == 0 ? 0 : size_ / shape_[0];
-    return view;
-  }
+  Array row(std::size_t index) const;
 
   /// Elements `from, from + step, ...` below `to` along one axis. Shares the elements.
-  Array slice(std::size_t axis, std::size_t from, std::size_t to, std::size_t step = 1) const {
-    if (axis >= ndim()) detail::throw_rank(axis + 1, ndim());
-    if (to > shape_[axis]) detail::throw_index(axis, to, shape_[axis]);
-    if (step == 0) throw BadArgument("Array::slice: the step is 0");
-    Array view = *this;
-    const std::size_t count = from < to ? (to - from + step - 1) / step : 0;
-    if (count > 0) view.data_ += static_cast<std::ptrdiff_t>(from) * strides_[axis];
-    view.shape_[axis] = count;
-    view.strides_[axis] *= static_cast<std::ptrdiff_t>(step);
-    view.size_ = detail::checked_elements(view.shape_, sizeof(T));
-    return view;
-  }
+  Array slice(std::size_t axis, std::size_t from, std::size_t to, std::size_t step = 1) const;
 
   /// The same elements with the axes reversed: C becomes Fortran order.
-  Array transposed() const {
-    Array view = *this;
-    std::reverse(view.shape_.begin(), view.shape_.end());
-    std::reverse(view.strides_.begin(), view.strides_.end());
-    return view;
-  }
+  Array transposed() const;
 
   /// The same elements with other extents; throws BadArgument if strided or of another size.
-  Array reshaped(Shape shape) const {
-    if (detail::checked_elements(shape, sizeof(T)) != size_) detail::throw_size(shape, size_);
-    if (!is_contiguous()) detail::throw_not_dense();
-    Array view = *this;
-    view.strides_ = detail::dense_strides(shape, order());
-    view.shape_ = std::move(shape);
-    return view;
-  }
+  Array reshaped(Shape shape) const;
 
   /// New heap elements; keeps C or Fortran order, a strided array becomes C.
-  Array<value_type> copy() const {
-    const Order from = order();
-    auto result =
-        Array<value_type>::uninitialized(shape_, from == Order::fortran ? from : Order::c);
-    if (from != Order::strided) {
-      std::copy(data_, data_ + size_, result.data());
-    } else {
-      value_type* to = result.data();
-      for_each([&](const T& element) { *to++ = element; });
-    }
-    return result;
-  }
+  Array<value_type> copy() const;
 
   /// Calls `f(element)` for every element in C order, whatever the strides.
   template <class F>
-  void for_each(F&& f) const {
-    struct Context {
-      T* data;
-      F* f;
-    } context{data_, &f};
-    detail::for_each_offset(shape_, strides_, &context, [](void* raw, std::ptrdiff_t offset) {
-      auto* c = static_cast<Context*>(raw);
-      (*c->f)(c->data[offset]);
-    });
-  }
+  void for_each(F&& f) const;
 
   /// Same shape and equal elements; order and storage don't matter.
   friend bool operator==(const Array& a, const Array& b)
     requires std::equality_comparable<T>
   {
-    if (a.shape_ != b.shape_) return false;
-    if (a.strides_ == b.strides_ && a.is_contiguous()) {
-      return std::equal(a.data_, a.data_ + a.size_, b.data_);
-    }
-    std::vector<const value_type*> left;
-    left.reserve(a.size_);
-    a.for_each([&](const value_type& element) { left.push_back(&element); });
-    bool equal = true;
-    auto next = left.begin();
-    b.for_each([&](const value_type& element) { equal = equal && **next++ == element; });
-    return equal;
+    return a.equals(b);
   }
 
  private:
@@ -245,6 +183,8 @@ class Array {
     data_ = reinterpret_cast<T*>(storage_->data());
   }
 
+  bool equals(const Array& other) const;
+
   T* data_ = nullptr;
   std::size_t size_ = 0;
   Shape shape_;
@@ -253,3 +193,6 @@ class Array {
 };
 
 }  // namespace hoist
+
+// The longer member functions.
+#include <hoist/detail/array_members.hpp>

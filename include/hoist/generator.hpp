@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <hoist/detail/loop_driver.hpp>
-#include <hoist/detail/loop_tasks.hpp>
-
 #include <cstddef>
 #include <iterator>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <utility>
 
 namespace hoist {
@@ -72,41 +68,4 @@ class Generator {
   std::optional<Yield> current_;
 };
 
-namespace detail {
-
-template <class Range, class R, bool Ordered>
-class GeneratorState final
-    : public Generator<std::conditional_t<Ordered, Kept<R>, Indexed<Kept<R>>>>::State {
- public:
-  using Yield = std::conditional_t<Ordered, Kept<R>, Indexed<Kept<R>>>;
-
-  GeneratorState(const ParallelOptions& options, Range range)
-      : tasks_(std::move(range), DelayedCalls{}),
-        driver_(options, tasks_, unread, Ordered ? Deliver::in_order : Deliver::as_completed) {
-    driver_.start();
-  }
-
-  std::optional<Yield> next() override {
-    std::size_t task = 0;
-    if (!driver_.next(task)) {
-      if (auto failures = driver_.failures(); !failures.empty() && !told_) {
-        told_ = true;
-        throw LoopErrors(std::move(failures), driver_.tasks());
-      }
-      return std::nullopt;
-    }
-    if constexpr (Ordered) {
-      return tasks_.take(task);
-    } else {
-      return Yield{task, tasks_.take(task)};
-    }
-  }
-
- private:
-  ReadTasks<Range, DelayedCalls, R> tasks_;
-  LoopDriver driver_;
-  bool told_ = false;
-};
-
-}  // namespace detail
 }  // namespace hoist

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/array.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace hoist {
+
+template <class T>
+Array<T> Array<T>::row(std::size_t index) const {
+  if (ndim() == 0) detail::throw_rank(1, 0);
+  if (index >= shape_[0]) detail::throw_index(0, index, shape_[0]);
+  Array view = *this;
+  view.data_ += static_cast<std::ptrdiff_t>(index) * strides_[0];
+  view.shape_.erase(view.shape_.begin());
+  view.strides_.erase(view.strides_.begin());
+  view.size_ = shape_[0] == 0 ? 0 : size_ / shape_[0];
+  return view;
+}
+
+template <class T>
+Array<T> Array<T>::slice(std::size_t axis, std::size_t from, std::size_t to,
+                         std::size_t step) const {
+  if (axis >= ndim()) detail::throw_rank(axis + 1, ndim());
+  if (to > shape_[axis]) detail::throw_index(axis, to, shape_[axis]);
+  if (step == 0) throw BadArgument("Array::slice: the step is 0");
+  Array view = *this;
+  const std::size_t count = from < to ? (to - from + step - 1) / step : 0;
+  if (count > 0) view.data_ += static_cast<std::ptrdiff_t>(from) * strides_[axis];
+  view.shape_[axis] = count;
+  view.strides_[axis] *= static_cast<std::ptrdiff_t>(step);
+  view.size_ = detail::checked_elements(view.shape_, sizeof(T));
+  return view;
+}
+
+template <class T>
+Array<T> Array<T>::transposed() const {
+  Array view = *this;
+  std::reverse(view.shape_.begin(), view.shape_.end());
+  std::reverse(view.strides_.begin(), view.strides_.end());
+  return view;
+}
+
+template <class T>
+Array<T> Array<T>::reshaped(Shape shape) const {
+  if (detail::checked_elements(shape, sizeof(T)) != size_) detail::throw_size(shape, size_);
+  if (!is_contiguous()) detail::throw_not_dense();
+  Array view = *this;
+  view.strides_ = detail::dense_strides(shape, order());
+  view.shape_ = std::move(shape);
+  return view;
+}
+
+template <class T>
+Array<std::remove_const_t<T>> Array<T>::copy() const {
+  const Order from = order();
+  auto result = Array<value_type>::uninitialized(shape_, from == Order::fortran ? from : Order::c);
+  if (from != Order::strided) {
+    std::copy(data_, data_ + size_, result.data());
+  } else {
+    value_type* to = result.data();
+    for_each([&](const T& element) { *to++ = element; });
+  }
+  return result;
+}
+
+template <class T>
+template <class F>
+void Array<T>::for_each(F&& f) const {
+  struct Context {
+    T* data;
+    F* f;
+  } context{data_, &f};
+  detail::for_each_offset(shape_, strides_, &context, [](void* raw, std::ptrdiff_t offset) {
+    auto* c = static_cast<Context*>(raw);
+    (*c->f)(c->data[offset]);
+  });
+}
+
+template <class T>
+bool Array<T>::equals(const Array& other) const {
+  if (shape_ != other.shape_) return false;
+  if (strides_ == other.strides_ && is_contiguous()) {
+    return std::equal(data_, data_ + size_, other.data_);
+  }
+  std::vector<const value_type*> left;
+  left.reserve(size_);
+  for_each([&](const value_type& element) { left.push_back(&element); });
+  bool equal = true;
+  auto next = left.begin();
+  other.for_each([&](const value_type& element) { equal = equal && **next++ == element; });
+  return equal;
+}
+
+}  // namespace hoist

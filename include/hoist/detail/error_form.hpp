@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/values.hpp>
+
+#include <exception>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+namespace hoist {
+
+template <class E>
+class PortableError;
+
+namespace detail {
+
+/// How one type of exception is written and made again. `what` is the text it arrives with.
+struct ErrorForm {
+  std::string name;
+  std::function<void(Encoder&, const std::exception_ptr&)> write;
+  /// Throws the exception, wherever it throws it from: inside a catch block, if it has a cause.
+  std::function<void(Decoder&, const std::string& what, bool has_cause)> raise;
+};
+
+void add_error_form(const std::type_info& type, ErrorForm form);
+std::string readable_type(const std::type_info& type);
+
+template <class E>
+[[noreturn]] void raise_error(E error, bool has_cause) {
+  if constexpr (std::is_class_v<E> && !std::is_final_v<E>) {
+    if (has_cause) std::throw_with_nested(std::move(error));
+  }
+  throw error;
+}
+
+/// The base of the standard library that keeps E's text, if it has one.
+template <class E>
+using TextBase = std::conditional_t<
+    std::is_convertible_v<E*, std::logic_error*>, std::logic_error,
+    std::conditional_t<std::is_convertible_v<E*, std::runtime_error*>, std::runtime_error, void>>;
+
+/// Aggregates with a base class are no values; asking whether they are would not compile.
+template <class E>
+constexpr bool has_form() {
+  if constexpr (std::is_aggregate_v<E> && std::is_base_of_v<PortableError<E>, E>) {
+    return UserSerialize<E>;
+  } else {
+    return Storable<E>;
+  }
+}
+
+/// Whether E's text is all there is to it, as far as can be seen.
+template <class E>
+constexpr bool is_only_text() {
+  using Base = TextBase<E>;
+  if constexpr (!std::is_void_v<Base>) {
+    return sizeof(E) == sizeof(Base);
+  } else {
+    return std::is_constructible_v<E, const std::string&> || sizeof(E) == sizeof(std::exception);
+  }
+}
+
+template <class E>
+E make_error(const std::string& what) {
+  if constexpr (std::is_constructible_v<E, const std::string&>) {
+    return E(what);
+  } else {
+    return E{};
+  }
+}
+
+}  // namespace detail
+
+}  // namespace hoist

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/delayed.hpp>
+#include <hoist/detail/loop_driver.hpp>
+#include <hoist/detail/loop_tasks.hpp>
+#include <hoist/outcome.hpp>
+#include <hoist/parallel_options.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <ranges>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace hoist::detail {
+
+template <class Range>
+concept DelayedRange = std::ranges::input_range<Range> &&
+                       is_delayed<std::remove_cvref_t<std::ranges::range_value_t<Range>>>;
+
+template <class Range>
+using DelayedResult =
+    std::decay_t<std::invoke_result_t<std::remove_cvref_t<std::ranges::range_value_t<Range>>&>>;
+
+/// What f gives for an item as it is held: elements in memory in place, others by value.
+template <class F, class Range>
+constexpr auto mapped_result() {
+  using Reference = std::ranges::range_reference_t<Range>;
+  static_assert(std::is_invocable_v<F&, Reference> ||
+                    std::is_invocable_v<F&, std::ranges::range_value_t<Range>>,
+                "map(range, f): f can't be called with an element of the range");
+  if constexpr (std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range>) {
+    return std::type_identity<std::decay_t<std::invoke_result_t<F&, Reference>>>{};
+  } else {
+    using Item = std::ranges::range_value_t<Range>;
+    if constexpr (ReadInPlace<Range> || !std::is_invocable_v<F&, Item&>) {
+      return std::type_identity<std::decay_t<std::invoke_result_t<F&, Item>>>{};
+    } else {
+      return std::type_identity<std::decay_t<std::invoke_result_t<F&, Item&>>>{};
+    }
+  }
+}
+template <class F, class Range>
+using MappedResult = typename decltype(mapped_result<F, Range>())::type;
+
+/// What is handed out when a loop is over.
+template <class R, bool Outcomes, class Take>
+auto deliver(LoopDriver& driver, Take&& take_result, auto&& take_all) {
+  if constexpr (Outcomes) {
+    std::vector<Outcome<R>> outcomes;
+    outcomes.reserve(driver.tasks());
+    for (std::size_t i = 0; i < driver.tasks(); ++i) {
+      const TaskAccount account = driver.account(i);
+      std::optional<Kept<R>> value;
+      if (account.done) value.emplace(take_result(i));
+      outcomes.emplace_back(std::move(value), account.error, i, account.attempts, account.seconds);
+    }
+    return outcomes;
+  } else {
+    if (auto failures = driver.failures(); !failures.empty()) {
+      LoopErrors errors(failures, driver.tasks());
+      if constexpr (!std::is_void_v<R>) {
+        std::vector<std::optional<R>> results(driver.tasks());
+        auto failure = failures.begin();
+        for (std::size_t i = 0; i < results.size(); ++i) {
+          if (failure != failures.end() && failure->index == i) {
+            ++failure;
+          } else {
+            results[i].emplace(take_result(i));
+          }
+        }
+        errors.set_results(std::move(results));
+      }
+      throw errors;
+    }
+    if constexpr (!std::is_void_v<R>) {
+      std::vector<R> results;
+      if constexpr (std::is_same_v<R, bool>) {
+        for (const bool value : take_all()) results.push_back(value);
+      } else {
+        results = take_all();
+      }
+      return results;
+    }
+  }
+}
+
+template <class R, bool Outcomes, class Range, class Calls>
+auto run_loop(const ParallelOptions& options, Range& range, Calls&& calls) {
+  constexpr Deliver how = Outcomes ? Deliver::outcomes : Deliver::all;
+  if constexpr (ReadInPlace<Range&>) {
+    const auto count = static_cast<std::size_t>(std::ranges::size(range));
+    IndexedTasks<std::ranges::iterator_t<Range>, std::remove_cvref_t<Calls>, R> tasks(
+        std::ranges::begin(range), count, std::forward<Calls>(calls));
+    LoopDriver driver(options, tasks, count, how);
+    driver.run();
+    return deliver<R, Outcomes>(
+        driver, [&](std::size_t i) { return tasks.results.take(i); },
+        [&] { return tasks.results.take_all(); });
+  } else {
+    ReadTasks<Range&, std::remove_cvref_t<Calls>, R> tasks(range, std::forward<Calls>(calls));
+    LoopDriver driver(options, tasks, unread, how);
+    driver.run();
+    return deliver<R, Outcomes>(
+        driver, [&](std::size_t i) { return tasks.take(i); },
+        [&] {
+          std::vector<Kept<R>> all;
+          all.reserve(driver.tasks());
+          for (std::size_t i = 0; i < driver.tasks(); ++i) all.push_back(tasks.take(i));
+          return all;
+        });
+  }
+}
+
+}  // namespace hoist::detail
