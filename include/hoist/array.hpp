@@ -18,11 +18,14 @@ namespace hoist {
 
 /// An n-dimensional array that shares ownership of its elements.
 ///
-/// Copying an Array copies the handle, as copying a shared_ptr does; `copy()` copies elements.
-/// Elements are trivially copyable. `Array<const T>` is a read-only view of the same elements, and
-/// what a read-only file mapping yields. Storage may be heap, a mapped file or a shared segment:
-/// nothing in this interface depends on which. Distinct handles may be used from distinct threads;
-/// access to common elements is the caller's to order.
+/// `T` is trivially copyable. Copying an Array copies the handle, as copying a shared_ptr does;
+/// `copy()` copies the elements. `Array<const T>` is a read-only view of the same elements, and is
+/// what a read-only file mapping yields. The elements are in heap memory, a mapped file or a shared
+/// segment; no function depends on which.
+///
+/// Thread-safety: different handles may be used from different threads, even if they share
+/// elements; the caller synchronises access to the elements. Cost: views (`row`, `slice`,
+/// `transposed`, `reshaped`) are O(ndim) and copy no elements.
 template <class T>
 class Array {
   static_assert(std::is_trivially_copyable_v<T>,
@@ -32,22 +35,24 @@ class Array {
   using element_type = T;
   using value_type = std::remove_const_t<T>;
 
-  /// An empty one-dimensional array.
+  /// Makes an empty one-dimensional array.
   Array() : shape_{0}, strides_{1} {}
 
-  /// Zero-filled elements in C or Fortran order. Throws BadArgument where the size overflows.
+  /// Makes an array of zeros. `shape` has one extent per axis, outermost first. Throws BadArgument
+  /// if the number of bytes overflows, std::bad_alloc if there is no memory.
   explicit Array(Shape shape, Order order = Order::c)
     requires(!std::is_const_v<T>)
       : Array(std::move(shape), order, detail::Fill::zero) {}
 
-  /// As above with elements left uninitialised, for callers that write them all.
+  /// Like the constructor above, but the elements have no value until the caller writes them.
   static Array uninitialized(Shape shape, Order order = Order::c)
     requires(!std::is_const_v<T>)
   {
     return Array(std::move(shape), order, detail::Fill::none);
   }
 
-  /// Takes over a vector's elements without copying; `shape` defaults to one dimension.
+  /// Takes over a vector's elements without copying them. An empty `shape` means one dimension.
+  /// Throws BadArgument if the number of elements is not that of `shape`.
   static Array from_vector(std::vector<value_type> values, Shape shape = {}, Order order = Order::c)
     requires(!std::is_same_v<value_type, bool>)
   {
@@ -60,7 +65,7 @@ class Array {
     return wrap(data, std::move(shape), order, std::move(keep));
   }
 
-  /// Copies a span's elements.
+  /// Copies a span's elements into a one-dimensional array.
   static Array copy_of(std::span<const value_type> values)
     requires(!std::is_const_v<T>)
   {
@@ -69,7 +74,8 @@ class Array {
     return array;
   }
 
-  /// A view of memory that `keep_alive` owns, or (null) that outlives every copy of the array.
+  /// Makes an array of elements at `data` that somebody else owns. `keep_alive` owns the memory; if
+  /// it is null, the memory must outlive every copy of the array.
   static Array wrap(T* data, Shape shape, Order order = Order::c,
                     std::shared_ptr<void> keep_alive = nullptr) {
     const std::size_t bytes = detail::checked_elements(shape, sizeof(T)) * sizeof(T);
@@ -78,7 +84,7 @@ class Array {
     return Array(std::move(storage), data, std::move(shape), order);
   }
 
-  /// Used by loaders: elements at `data` inside `storage`, in C or Fortran order.
+  /// For loaders: elements at `data` inside `storage`, in C or Fortran order.
   Array(std::shared_ptr<detail::Storage> storage, T* data, Shape shape, Order order)
       : data_(data),
         size_(detail::checked_elements(shape, sizeof(T))),
@@ -87,7 +93,7 @@ class Array {
     shape_ = std::move(shape);
   }
 
-  /// `Array<T>` is usable wherever `Array<const T>` is asked for.
+  /// Converts `Array<T>` to `Array<const T>`; both share the elements.
   template <class U>
     requires(std::is_const_v<T> && std::same_as<U, value_type>)
   Array(const Array<U>& other)
@@ -97,22 +103,30 @@ class Array {
         strides_(other.strides_),
         storage_(other.storage_) {}
 
+  /// Address of the first element.
   T* data() const noexcept { return data_; }
   /// Number of elements.
   std::size_t size() const noexcept { return size_; }
+  /// Number of bytes of all elements.
   std::size_t nbytes() const noexcept { return size_ * sizeof(T); }
   bool empty() const noexcept { return size_ == 0; }
+  /// Number of axes; 0 for a single value.
   std::size_t ndim() const noexcept { return shape_.size(); }
+  /// Extent of each axis, outermost first.
   const Shape& shape() const noexcept { return shape_; }
+  /// Extent of one axis. Throws std::out_of_range if there is no such axis.
   std::size_t shape(std::size_t axis) const { return shape_.at(axis); }
-  /// In elements, not bytes.
+  /// Distance between neighbours along each axis, in elements and not in bytes; may be negative.
   const Strides& strides() const noexcept { return strides_; }
-  /// C for arrays dense in both orders (one-dimensional ones, for instance).
+  /// Order of the elements in memory: Order::c for arrays that are dense in both orders (all
+  /// one-dimensional dense arrays, for instance), Order::strided for arrays with gaps.
   Order order() const { return detail::order_of(shape_, strides_); }
+  /// True if the elements have no gaps between them, in C or Fortran order.
   bool is_contiguous() const { return order() != Order::strided; }
+  /// The owner of the memory. For serialization.
   const std::shared_ptr<detail::Storage>& storage() const noexcept { return storage_; }
 
-  /// Unchecked element access, one index an axis.
+  /// Element at the given indices, one per axis. Neither their number nor their range is checked.
   template <std::convertible_to<std::size_t>... Indices>
   T& operator()(Indices... indices) const noexcept {
     std::ptrdiff_t offset = 0;
@@ -121,7 +135,8 @@ class Array {
     return data_[offset];
   }
 
-  /// As `operator()`, checked: BadArgument for a wrong number of indices or one out of range.
+  /// Like `operator()`, but throws BadArgument for a wrong number of indices or an index out of
+  /// range.
   template <std::convertible_to<std::size_t>... Indices>
   T& at(Indices... indices) const {
     if (sizeof...(indices) != ndim()) detail::throw_rank(sizeof...(indices), ndim());
@@ -134,37 +149,43 @@ class Array {
     return (*this)(indices...);
   }
 
-  /// Element `i` in memory order; the array must be contiguous (unchecked).
+  /// Element `i` in memory order. The array must be contiguous; this is not checked.
   T& operator[](std::size_t i) const noexcept { return data_[i]; }
 
-  /// All elements in memory order. Throws BadArgument for strided arrays: take `copy()` first.
+  /// All elements in memory order. Throws BadArgument for a strided array; use `copy()` first.
   std::span<T> span() const {
     if (!is_contiguous()) detail::throw_not_dense();
     return {data_, size_};
   }
+  /// Iterate over the elements in memory order. Throw like `span()`.
   T* begin() const { return span().data(); }
   T* end() const { return span().data() + size_; }
 
-  /// The sub-array at `index` of the first axis: a row of a matrix. Shares the elements.
+  /// The sub-array at `index` of the first axis, such as a row of a matrix. It has one dimension
+  /// less and shares the elements. Throws BadArgument if the array is 0-d or `index` is out of
+  /// range.
   Array row(std::size_t index) const;
 
-  /// Elements `from, from + step, ...` below `to` along one axis. Shares the elements.
+  /// The elements `from`, `from + step`, ... below `to` along `axis`. Shares the elements. Throws
+  /// BadArgument if there is no such axis, `to` exceeds its extent, or `step` is 0.
   Array slice(std::size_t axis, std::size_t from, std::size_t to, std::size_t step = 1) const;
 
-  /// The same elements with the axes reversed: C becomes Fortran order.
+  /// The same elements with the axes reversed, so that C order becomes Fortran order.
   Array transposed() const;
 
-  /// The same elements with other extents; throws BadArgument if strided or of another size.
+  /// The same elements with other extents, in the same order in memory. Throws BadArgument if the
+  /// array is strided or `shape` has another number of elements.
   Array reshaped(Shape shape) const;
 
-  /// New heap elements; keeps C or Fortran order, a strided array becomes C.
+  /// Copies the elements into new heap memory. Keeps C or Fortran order; a strided array becomes C.
   Array<value_type> copy() const;
 
   /// Calls `f(element)` for every element in C order, whatever the strides.
   template <class F>
   void for_each(F&& f) const;
 
-  /// Same shape and equal elements; order and storage don't matter.
+  /// True if the shapes are equal and all elements compare equal; the order in memory does not
+  /// matter.
   friend bool operator==(const Array& a, const Array& b)
     requires std::equality_comparable<T>
   {

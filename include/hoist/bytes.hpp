@@ -8,23 +8,26 @@
 
 namespace hoist {
 
-/// Somewhere bytes go: a file, a stream, a compressor in front of one. Not thread-safe.
+/// A destination of bytes: a file, a stream, or a compressor in front of one. Used by one thread at
+/// a time.
 class ByteSink {
  public:
   virtual ~ByteSink();
-  /// Takes all of `bytes` or throws.
+  /// Accepts all of `bytes`, or throws.
   virtual void write(std::span<const std::byte> bytes) = 0;
-  /// Writes what is held back and ends the stream; to be called once, after the last write.
+  /// Writes what is buffered and ends the stream. To be called once, after the last write.
   virtual void finish() {}
 };
 
-/// Somewhere bytes come from. Not thread-safe.
+/// An origin of bytes: a file, a stream, or a decompressor behind one. Used by one thread at a
+/// time.
 class ByteSource {
  public:
   virtual ~ByteSource();
-  /// Reads `n` bytes to `to`; fewer only where the source ends. Throws where it is damaged.
+  /// Reads `n` bytes to `to` and returns their number, which is smaller only at the end of the
+  /// source. Throws DamagedData if the source is damaged.
   virtual std::size_t read(std::byte* to, std::size_t n) = 0;
-  /// How many bytes are left at most, where that is known.
+  /// An upper bound of the bytes that are left, where one is known.
   virtual std::optional<std::uint64_t> left() const { return std::nullopt; }
 };
 

@@ -10,12 +10,13 @@ struct CpuCountOptions {
   bool only_physical = false;
 };
 
-/// How many processors this process may keep busy, at least 1: the least of its affinity mask, the
-/// processor quotas of its control group and all groups above (cgroup v1 and v2, rounded up), and
-/// HOIST_MAX_CPU_COUNT. Found anew by each call, in some 50 us. Thread-safe.
+/// The number of processors this process may keep busy, at least 1. It is the minimum of the
+/// affinity mask, of the processor quotas of the process's control group and all groups above it
+/// (cgroup v1 and v2, rounded up), and of the environment variable HOIST_MAX_CPU_COUNT. Every call
+/// reads them again, which takes about 50 us. Thread-safe.
 int cpu_count(const CpuCountOptions& options = {});
 
-/// The same in words, a line for each limit and where it stands.
+/// The same as text: one line per limit, with its value and where it was found.
 std::string explain_cpu_count();
 
 }  // namespace hoist

@@ -8,14 +8,18 @@
 
 namespace hoist {
 
-/// A call to be made later: a function and the arguments for it, held by value (std::ref for a
-/// reference, which only backends that share memory honour).
+/// A function call to be made later: a function and its arguments.
+///
+/// The arguments are held by value. std::ref passes a reference, which works only with backends
+/// that share the caller's memory (sequential, threads). Made by `delayed(f)(args...)`.
 template <class F, class... Args>
 class Delayed {
  public:
+  /// For `delayed`, which deduces the types.
   Delayed(F f, std::tuple<Args...> args) : f_(std::move(f)), args_(std::move(args)) {}
 
-  /// Makes the call. Arguments stay what they are unless the function takes only rvalues.
+  /// Makes the call and returns what the function returns. The arguments are passed as lvalues and
+  /// stay valid; only if the function does not accept lvalues are they moved from.
   decltype(auto) operator()() {
     return std::apply(
         [this](Args&... args) -> decltype(auto) {
@@ -28,6 +32,7 @@ class Delayed {
         args_);
   }
 
+  /// The function and the arguments, for backends that send them to another process.
   const F& function() const noexcept { return f_; }
   const std::tuple<Args...>& arguments() const noexcept { return args_; }
 
@@ -36,12 +41,14 @@ class Delayed {
   std::tuple<Args...> args_;
 };
 
-/// What `delayed(f)` gives: call it with the arguments of the later call.
+/// The result of `delayed(f)`: calling it binds the arguments.
 template <class F>
 class Delay {
  public:
   explicit Delay(F f) : f_(std::move(f)) {}
 
+  /// Binds the arguments, each copied or moved into the call. A compile-time error if `f` can't be
+  /// called with them.
   template <class... Args>
   Delayed<F, std::decay_t<Args>...> operator()(Args&&... args) const& {
     static_assert(std::is_invocable_v<F&, std::decay_t<Args>&...> ||
@@ -49,6 +56,7 @@ class Delay {
                   "delayed(f)(args...): f can't be called with these arguments");
     return {f_, std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
   }
+  /// Likewise for a temporary `delayed(f)`, from which the function is moved.
   template <class... Args>
   Delayed<F, std::decay_t<Args>...> operator()(Args&&... args) && {
     static_assert(std::is_invocable_v<F&, std::decay_t<Args>&...> ||
@@ -61,7 +69,10 @@ class Delay {
   F f_;
 };
 
-/// `delayed(f)(a, b)` is the call f(a, b), to be made by Parallel.
+/// `delayed(f)(a, b)` is the call f(a, b), to be made later by Parallel.
+///
+/// `f` is a function, a function object, a lambda or a pointer to a member. Backends in other
+/// processes need arguments and results that are Storable (hoist/values.hpp).
 template <class F>
 Delay<std::decay_t<F>> delayed(F&& f) {
   using Callable = std::decay_t<F>;
@@ -72,6 +83,7 @@ Delay<std::decay_t<F>> delayed(F&& f) {
 }
 
 namespace detail {
+/// True for the types that `delayed(f)(args...)` returns.
 template <class T>
 inline constexpr bool is_delayed = false;
 template <class F, class... Args>

@@ -10,14 +10,19 @@
 
 namespace hoist {
 
-/// A 128-bit hash value. A plain value: copy, compare, dump, use as a key.
+/// A 128-bit hash value, as XXH3-128 yields it.
+///
+/// A plain value: it can be copied, compared, dumped and used as a key of ordered and unordered
+/// containers. The order is that of the 128-bit number. A default Digest is zero. Two digests of
+/// different data are equal with a probability of 2^-128; they are no protection against deliberate
+/// collisions.
 struct Digest {
   std::uint64_t low = 0;
   std::uint64_t high = 0;
 
-  /// 32 lower-case hex digits, most significant first (XXH128's canonical form).
+  /// 32 lower-case hexadecimal digits, most significant first (the canonical form of XXH128).
   std::string hex() const;
-  /// The inverse of `hex()`. Throws BadArgument for anything but 32 hex digits.
+  /// The inverse of `hex()`. Throws BadArgument for anything but 32 hexadecimal digits.
   static Digest from_hex(std::string_view text);
 
   friend bool operator==(const Digest&, const Digest&) = default;
@@ -29,6 +34,7 @@ struct Digest {
 
 }  // namespace hoist
 
+/// Lets a Digest be the key of unordered containers.
 template <>
 struct std::hash<hoist::Digest> {
   std::size_t operator()(const hoist::Digest& digest) const noexcept {

@@ -18,8 +18,9 @@
 
 namespace hoist {
 
-/// How to compress: `true` or a level 1-9 for the default method, a method's name, `{name, level}`,
-/// or `false` / level 0 for not at all. Unset, the file's extension decides.
+/// How to compress: `true` or a level from 1 (fast) to 9 (small) for the default method, a method's
+/// name, `{name, level}`, or `false` or level 0 for no compression. If it is not set, the file's
+/// extension decides.
 class Compression {
  public:
   Compression() = default;
@@ -34,10 +35,10 @@ class Compression {
 
   static constexpr int default_level = 3;
 
-  /// False where nothing was asked for.
+  /// False if nothing was asked for.
   bool is_set() const noexcept { return set_; }
   bool is_off() const noexcept { return set_ && level_ == 0; }
-  /// Empty where only a level was given.
+  /// The method's name; empty if only a level was given.
   const std::string& codec() const noexcept { return codec_; }
   int level() const noexcept { return level_; }
 
@@ -47,22 +48,23 @@ class Compression {
   bool set_ = false;
 };
 
-/// What is done to elements before they are compressed inside a hoist container. A shuffle puts the
-/// first bytes of all elements together, then the second ones, and so on: numbers compress several
-/// times faster that way, and smaller.
+/// A transformation of elements before they are compressed inside a hoist container. A shuffle
+/// stores the first bytes of all elements together, then the second bytes, and so on: numbers then
+/// compress several times faster, and smaller.
 enum class Filter : unsigned char {
-  automatic,  ///< shuffle where a sample of the data says that it pays
+  automatic,  ///< shuffle if a sample of the data compresses better that way
   none,
-  shuffle,  ///< for elements of 2 to 8 bytes (complex numbers: their parts); others are left alone
+  shuffle,  ///< elements of 2 to 8 bytes (of complex numbers: their parts); others are unchanged
 };
 
+/// Options of `dump`. Every field has a default.
 struct DumpOptions {
-  /// Method and level; beats the extension.
+  /// Method and level; takes precedence over the extension.
   Compression compress = {};
   Filter filter = Filter::automatic;
-  /// How many threads compress; 0: as many as there are usable cores.
+  /// Number of threads that compress; 0 means one per usable core.
   unsigned threads = 0;
-  /// Wait until the data are on the disk before the file appears under its name.
+  /// Wait until the data are on disk before the file appears under its name.
   bool fsync = false;
 };
 
@@ -72,22 +74,27 @@ enum class MmapMode : unsigned char {
   read,           ///< mapped read-only: ask for Array<const T>
   copy_on_write,  ///< mapped; writes stay in this process
   read_write,     ///< mapped; writes change the file
-  write,          ///< for open_array: a new file; in load the same as read_write
+  write,          ///< for open_array: a new file; in `load` the same as read_write
 };
 
+/// Options of `load`. Every field has a default.
 struct LoadOptions {
+  /// Only arrays in uncompressed files can be mapped; anything else is a BadArgument.
   MmapMode mmap = MmapMode::none;
-  /// How many threads read and decompress; 0: as many as there are usable cores.
+  /// Number of threads that read and decompress; 0 means one per usable core.
   unsigned threads = 0;
+  /// Upper bounds for untrusted input; see hoist/limits.hpp.
   Limits limits = {};
-  /// Lets a pickle of joblib before 0.10 name .npy files beside it that hold its arrays. Only for
-  /// files you trust as a folder: never outside of it, but any file in it may be named.
+  /// Lets a pickle of joblib before 0.10 name .npy files beside it that hold its arrays. The pickle
+  /// can name any file in its own folder, though none outside of it: use this only if you trust all
+  /// of them.
   bool companion_files = false;
 };
 
 namespace detail {
 
-/// A value and how to encode or decode it: what the templates leave to the compiled library.
+/// A value and the function that encodes or decodes it: the interface between the templates and the
+/// compiled library.
 struct EncodeCall {
   const void* value;
   void (*run)(const void* value, Encoder& encoder);
@@ -113,7 +120,7 @@ EncodeCall encode_call(const T& value) {
           }};
 }
 
-/// Contiguous elements as the std::vector they will be loaded as.
+/// Contiguous elements, encoded as the std::vector that they will be loaded as.
 template <class T, std::size_t N>
 EncodeCall encode_call(const std::span<T, N>& values) {
   using Span = std::span<T, N>;
@@ -132,25 +139,27 @@ DecodeCall decode_call(T& value) {
 
 /// Writes a value to a file.
 ///
-/// The file appears whole or not at all: an error, or the death of the process, leaves what was
-/// there. Its format is the hoist container (docs/formats/container.md), compressed as `options`
-/// or the extension say. Arrays and large vectors are written from where they lie, without a copy.
-/// Throws BadArgument for options that can't be met and SystemError naming the path (disk full,
-/// no permission, no such directory). Thread-safe; of several writers to one path the last to
-/// finish wins.
+/// The file appears completely or not at all: after an error, or the death of the process, the
+/// previous content is still there. The format is the hoist container (docs/formats/container.md),
+/// or what the extension selects (.npy, .npz, .pkl, .joblib), compressed as `options` or the
+/// extension say. Arrays and large vectors are written from their own memory, without a copy.
+/// Throws BadArgument for options that can't be met and SystemError, which names the path (disk
+/// full, no permission, no such directory). Thread-safe; if several writers write to one path, the
+/// last to finish wins.
 template <class T>
 void dump(const T& value, const std::filesystem::path& path, const DumpOptions& options = {}) {
   detail::dump_value(path, options, detail::schema_of<T>(), detail::encode_call(value));
 }
 
-/// Writes contiguous elements that somebody else owns, as a std::vector of them would be written:
-/// load them as one. `std::span(range)` makes a span of any contiguous range.
+/// Writes contiguous elements that somebody else owns. The file is that of a std::vector of the
+/// same elements, and is loaded as one. `std::span(range)` makes a span of any contiguous range.
 template <class T, std::size_t N>
 void dump(std::span<T, N> values, const std::filesystem::path& path,
           const DumpOptions& options = {}) {
   detail::dump_value(path, options, detail::schema_of<std::vector<std::remove_const_t<T>>>(),
                      detail::encode_call(values));
 }
+/// Likewise, to a stream.
 template <class T, std::size_t N>
 void dump(std::span<T, N> values, std::ostream& out, const DumpOptions& options = {}) {
   detail::dump_value(out, options, detail::schema_of<std::vector<std::remove_const_t<T>>>(),
@@ -158,21 +167,22 @@ void dump(std::span<T, N> values, std::ostream& out, const DumpOptions& options 
 }
 
 /// Writes a value to a stream (file, memory, pipe, socket) as a hoist container. Several values may
-/// follow one another. Compression, where asked for, is done inside the container, so that this
-/// holds for compressed values too. Throws SystemError where the stream goes bad; what was written
-/// by then stays written.
+/// follow one another; compression, if asked for, is inside each container, so this also holds for
+/// compressed values. Throws SystemError if the stream fails; what was written before stays
+/// written.
 template <class T>
 void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
   detail::dump_value(out, options, detail::schema_of<T>(), detail::encode_call(value));
 }
 
-/// Reads a value that `dump` wrote.
+/// Reads a value that `dump` wrote, or a .npy, .npz, pickle or joblib file.
 ///
-/// `T` must have the type the file holds, member names included; types with the same encoding
-/// (a vector for a list, a map for an unordered_map) are interchangeable. The format is found by
-/// content, never by name. Throws NotFound, SystemError, WrongType (naming the difference) or
-/// DamagedData; the file is untrusted input and never makes it crash or allocate more than the data
-/// that are there justify. Mapped arrays are not checked against their checksums. Thread-safe.
+/// `T` must have the type that the file holds, member names included; types with the same encoding
+/// (a vector and a list, a map and an unordered_map) are interchangeable. The format is recognised
+/// by content, never by name. Throws NotFound, SystemError, WrongType (which names the difference)
+/// or DamagedData. The file is untrusted input: no file makes `load` crash, or allocate more memory
+/// than its size and `options.limits` justify. Mapped arrays are not checked against their
+/// checksums. Thread-safe.
 template <class T>
 T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
   static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
@@ -183,10 +193,11 @@ T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
 
 /// Reads the next value from a stream, which need not be seekable.
 ///
-/// Of a hoist container not a byte beyond its end is taken, so values dumped one after another are
-/// loaded one after another. A compressed stream (of gzip, say) is read to its own end and must hold
-/// one value. Lengths beyond `LoadOptions::limits.max_bytes` are refused, since nothing tells how
-/// much will follow. Nothing can be mapped. Errors as for files; at the end of the stream NotFound.
+/// No byte beyond the end of a hoist container is consumed, so values dumped one after another can
+/// be loaded one after another. A compressed stream (gzip, for instance) is read to its end and
+/// must hold one value. Lengths above `LoadOptions::limits.max_bytes` are refused, because the size
+/// of a stream is unknown. Nothing can be mapped. Throws the errors of the overload for files, and
+/// NotFound at the end of the stream.
 template <class T>
 T load(std::istream& in, const LoadOptions& options = {}) {
   static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");

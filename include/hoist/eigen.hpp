@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Opt-in: needs Eigen 3.3 or later, which hoist itself does not.
+// Opt-in: this header needs Eigen 3.3 or later, which hoist itself does not.
 #include <hoist/array.hpp>
 #include <hoist/detail/forms_eigen.hpp>
 #include <hoist/detail/forms_eigen_sparse.hpp>
@@ -19,24 +19,25 @@ namespace hoist {
 // With this header Eigen's matrices are values: they can be dumped and loaded, hashed, be arguments
 // and results of cached functions and travel to workers, alone or inside structs and containers.
 //
-// - Eigen::Matrix and Eigen::Array of dynamic size, and matrices of fixed size, are stored just as
+// - Eigen::Matrix and Eigen::Array of dynamic size, and matrices of fixed size, are stored like
 //   the hoist::Array of equal shape and order: files of one load as the other, NumPy reads them as
 //   arrays, and their hashes are equal. Vectors have one dimension. Loading takes either order; an
 //   array of another size than the type has is a WrongType.
 // - Vectors of fixed size are stored as std::array, in place: a std::vector<Eigen::Vector3d> is one
 //   block of memory.
-// - Eigen::SparseMatrix is stored as the members format ("csc" or "csr"), shape, indptr, indices and
-//   data, which SciPy knows: `scipy.sparse.load_npz` reads one that was dumped to a .npz.
+// - Eigen::SparseMatrix is stored as SciPy's members format ("csc" or "csr"), shape, indptr, indices
+//   and data: `scipy.sparse.load_npz` reads one that was dumped to a .npz.
 
-/// A plain matrix's elements as an Array that refers to them: the matrix must outlive every copy of
-/// the array, and not be resized. Vectors have one dimension. No copy.
+/// A plain matrix's elements as an Array that refers to them, without a copy. The matrix must
+/// outlive every copy of the array and must not be resized. Vectors have one dimension.
 template <detail::EigenDense M>
 auto as_array(M& matrix) {
   using T = std::remove_pointer_t<decltype(matrix.data())>;
   return Array<T>::wrap(matrix.data(), detail::shape_of(matrix), detail::eigen_order<M>);
 }
 
-/// As above; the array takes the matrix over. No copy for matrices of dynamic size.
+/// Likewise for a temporary or moved matrix, which the array then owns. No elements are copied if
+/// the matrix has a dynamic size.
 template <detail::EigenDense M>
   requires(!std::is_reference_v<M> && !std::is_const_v<M>)
 auto as_array(M&& matrix) {
@@ -47,10 +48,10 @@ auto as_array(M&& matrix) {
                                          std::move(keep));
 }
 
-/// An array's elements as an Eigen matrix of unknown size that refers to them, whatever their order
-/// or strides; one dimension becomes a column. The array must outlive the map. No copy. Throws
-/// BadArgument for other than one or two dimensions. Eigen computes faster on `as_eigen<M>` below,
-/// which knows that the elements are dense.
+/// An array's elements as an Eigen map of dynamic size that refers to them, without a copy,
+/// whatever their order or strides. One dimension becomes a column. The array must outlive the map.
+/// Throws BadArgument unless the array has one or two dimensions. Eigen computes faster on the
+/// result of `as_eigen<M>` below, whose type says that the elements are dense.
 template <detail::AnyArray A>
 auto as_eigen(const A& array) {
   using T = typename A::element_type;
@@ -67,9 +68,9 @@ auto as_eigen(const A& array) {
       Strided(column ? 0 : array.strides()[1], array.strides()[0]));
 }
 
-/// As above for a given type, such as `as_eigen<Eigen::MatrixXd>(array)`. Throws BadArgument where
-/// the array's shape or order is not that of the type (Eigen's own order is Fortran's: make the
-/// array so, or ask for a row-major matrix).
+/// Likewise for a given matrix type: `as_eigen<Eigen::MatrixXd>(array)`. Throws BadArgument if the
+/// array's shape or order is not that of the type. Eigen's default order is Fortran: make the array
+/// in that order, or ask for a row-major matrix.
 template <detail::EigenDense M, class T>
 auto as_eigen(const Array<T>& array) {
   static_assert(std::is_same_v<std::remove_const_t<T>, typename M::Scalar>,
@@ -87,7 +88,7 @@ auto as_eigen(const Array<T>& array) {
   return Eigen::Map<Mapped>(array.data(), size->first, size->second);
 }
 
-/// A map does not keep its array alive: give the array a name.
+/// A map does not keep its array alive, so it can't be made from a temporary array.
 template <detail::AnyArray A>
 void as_eigen(const A&& array) = delete;
 template <detail::EigenDense M, class T>

@@ -6,44 +6,48 @@
 
 namespace hoist {
 
-/// Base of every error hoist throws. Each subclass stands for what the caller can do about it;
-/// the message says what went wrong, with which file, index or type, and how to mend it.
+/// Base of all errors that hoist throws. The subclasses differ in what the caller can do about the
+/// error. The message says what went wrong, with which file, index or type, and what the remedy is.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-/// An argument or option has a value that can't be meant. Mend the call.
+/// An argument or option has an invalid value. Correct the call.
 class BadArgument : public Error {
  public:
   using Error::Error;
 };
 
-/// A value or callable can't be taken to another process or file. Choose another type or backend.
+/// A value or callable can't be sent to another process or written to a file. Use another type or
+/// another backend.
 class CannotTravel : public Error {
  public:
   using Error::Error;
 };
 
-/// The bytes are cut, changed, or not in the format they claim. The file is not usable.
+/// The bytes are truncated, modified, or not in the format they claim. The file is not usable.
 class DamagedData : public Error {
  public:
   using Error::Error;
 };
 
-/// The data would run code or reach outside themselves if obeyed; nothing of it was done.
+/// The data ask for code to be run or for something outside the data to be accessed. hoist did
+/// neither.
 class UnsafeData : public DamagedData {
  public:
   using DamagedData::DamagedData;
 };
 
-/// Obeying the data would pass a limit (memory, depth, count). Raise the limit if you trust them.
+/// Loading the data would exceed a limit (memory, depth, count). Raise the limit if you trust the
+/// data.
 class LimitExceeded : public DamagedData {
  public:
   using DamagedData::DamagedData;
 };
 
-/// The data are sound but hold another type than the one asked for. Ask for the type named.
+/// The data are intact but hold another type than the requested one. Ask for the type in the
+/// message.
 class WrongType : public Error {
  public:
   using Error::Error;
@@ -61,33 +65,36 @@ class TimedOut : public Error {
   using Error::Error;
 };
 
-/// Ctrl-C, or hoist::interrupt_loops(), ended a loop before its work was done. Wind up.
+/// Ctrl-C or hoist::interrupt_loops() ended a loop before its work was done. Clean up and exit.
 class Interrupted : public Error {
  public:
   using Error::Error;
 };
 
-/// The operating system refused; `code()` is its errno.
+/// The operating system reported an error.
 class SystemError : public Error {
  public:
-  /// `what` says what was tried, on which path; the system's own text for `code` is appended.
+  /// `what` names the operation and the path; the system's text for the errno value `code` is
+  /// appended.
   SystemError(const std::string& what, int code);
+  /// The errno value.
   int code() const noexcept { return code_; }
 
  private:
   int code_;
 };
 
-/// An exception of another process whose type isn't known here. Causes are nested in it, as with
-/// std::throw_with_nested.
+/// An exception of another process whose type isn't known in this one. To keep the type, see
+/// hoist/register_error.hpp. Its causes are nested in it, as by std::throw_with_nested.
 class RemoteError : public Error {
  public:
   /// The message is "`type_name`: `text`", followed by the stack if there is one.
   RemoteError(std::string type_name, std::string text, std::string stack = {});
+  /// The name of the exception's type.
   const std::string& type_name() const noexcept { return type_name_; }
-  /// What the exception itself said.
+  /// The `what()` of the original exception.
   const std::string& text() const noexcept { return text_; }
-  /// Where it was thrown, a line per frame; empty where that wasn't recorded.
+  /// The stack at the throw, one line per frame; empty if it wasn't recorded.
   const std::string& stack() const noexcept { return stack_; }
 
  private:
@@ -96,15 +103,17 @@ class RemoteError : public Error {
   std::string stack_;
 };
 
-/// A worker process ended before its task was done. The task may be at fault or not: try again.
+/// A worker process ended before its task was done. The task may or may not be the cause; it can be
+/// tried again.
 class WorkerDied : public Error {
  public:
   WorkerDied(const std::string& what, int pid, int signal, int exit_code)
       : Error(what), pid_(pid), signal_(signal), exit_code_(exit_code) {}
+  /// The process id of the worker.
   int pid() const noexcept { return pid_; }
-  /// The signal that ended it, or 0 where it exited by itself.
+  /// The signal that ended the worker, or 0 if it exited by itself.
   int signal() const noexcept { return signal_; }
-  /// Its exit code, where `signal()` is 0.
+  /// The worker's exit code if `signal()` is 0.
   int exit_code() const noexcept { return exit_code_; }
 
  private:

@@ -10,8 +10,12 @@
 
 namespace hoist {
 
-/// Aggregates: classes without constructors, private members, virtual functions. hoist visits their
-/// members with no code of theirs (up to 200; no base classes, std::array instead of C arrays).
+/// Aggregates: classes without constructors, private members and virtual functions.
+///
+/// hoist visits their members without any code from their author. Limits: at most 200 members, no
+/// base classes, std::array instead of C arrays. The members come from Boost.PFR, their names from
+/// the compiler's text of a member-pointer template argument. Everything here is evaluated at
+/// compile time.
 template <class T>
 concept Aggregate = std::is_aggregate_v<T> && std::is_class_v<T>;
 
@@ -19,11 +23,12 @@ concept Aggregate = std::is_aggregate_v<T> && std::is_class_v<T>;
 template <Aggregate T>
 inline constexpr std::size_t field_count = boost::pfr::tuple_size_v<T>;
 
-/// Type of member `I`.
+/// Type of member `I`, counted from 0 in declaration order.
 template <Aggregate T, std::size_t I>
 using field_type = boost::pfr::tuple_element_t<I, T>;
 
-/// Calls `f(member)` for each member in declaration order.
+/// Calls `f(member)` for each member of `object` in declaration order; members of a const object
+/// are const.
 template <class T, class F>
   requires Aggregate<std::remove_const_t<T>>
 constexpr void for_each_field(T& object, F&& f) {
@@ -32,7 +37,7 @@ constexpr void for_each_field(T& object, F&& f) {
   }(std::make_index_sequence<field_count<std::remove_const_t<T>>>());
 }
 
-/// The members' names in declaration order.
+/// The members' names in declaration order: a std::array of std::string_view.
 template <Aggregate T>
 inline constexpr auto field_names =
     detail::names_of_fields<T>(std::make_index_sequence<field_count<T>>());

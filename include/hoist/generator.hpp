@@ -9,30 +9,35 @@
 
 namespace hoist {
 
-/// What Parallel::generator_unordered yields.
+/// An element of Parallel::generator_unordered: a result, and the index of its task in the input.
 template <class R>
 struct Indexed {
   std::size_t index = 0;
   R value;
 };
 
-/// The results of a loop that is going on, as an input range: `for (auto& result : generator)`.
+/// The results of a running loop, as an input range: `for (auto& result : generator)`.
 ///
-/// The loop starts with the call that makes the generator. Its input is read by the thread that
-/// makes and advances the generator, and no further ahead of it than the pre-dispatched window: a
-/// slow consumer slows the loop down. The first failure is thrown from the next step, whichever
-/// result that would have been (OnError::finish: failed tasks are left out, and thrown together as
-/// LoopErrors at the end). Destroying it cancels what has not started and waits for what can't be
-/// killed. To be used by one thread, the one that made it.
+/// The loop starts when the generator is made. Its input is read by the thread that makes and
+/// advances the generator, at most the pre-dispatched window ahead of the consumer: a slow consumer
+/// slows the loop down. The first failure is thrown from the next increment, whichever result that
+/// would have been. With OnError::finish failed tasks are skipped and thrown together as LoopErrors
+/// at the end.
+///
+/// The destructor cancels the tasks that have not started and waits for those that can't be killed.
+/// A generator is used by the thread that made it. Iterators refer to the generator: do not move it
+/// after `begin()`.
 template <class Yield>
 class Generator {
  public:
+  /// For hoist: the loop behind a generator.
   class State {
    public:
     virtual ~State() = default;
-    /// Empty at the end.
+    /// The next result, which it waits for; empty at the end.
     virtual std::optional<Yield> next() = 0;
   };
+  /// A single-pass iterator; the result it refers to is valid until the next increment.
   class Iterator {
    public:
     using value_type = Yield;
@@ -43,6 +48,7 @@ class Generator {
     explicit Iterator(Generator* owner) : owner_(owner) {}
     Yield& operator*() const { return *owner_->current_; }
     Yield* operator->() const { return &*owner_->current_; }
+    /// Waits for the next result. Throws the loop's error.
     Iterator& operator++() {
       owner_->current_ = owner_->state_->next();
       return *this;
@@ -54,13 +60,15 @@ class Generator {
     Generator* owner_ = nullptr;
   };
 
+  /// For Parallel, which makes generators.
   explicit Generator(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
-  /// Waits for the first result. Once only, as it is an input range.
+  /// Waits for the first result. To be called once, because this is an input range.
   Iterator begin() {
     current_ = state_->next();
     return Iterator(this);
   }
+  /// The end of the results; comparing with it takes no time.
   std::default_sentinel_t end() const noexcept { return {}; }
 
  private:

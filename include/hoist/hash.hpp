@@ -7,18 +7,19 @@
 
 namespace hoist {
 
-/// The digest of one or more values: XXH3-128 over their types and contents.
+/// The digest of one or more values: XXH3-128 of their types and contents.
 ///
-/// Values of one type are equal exactly when their digests are (up to 2^-128 collisions): `-0.0`
-/// counts as `0.0`, every NaN as the same NaN, unordered containers hash independent of their
-/// order, shared pointers by what they point to, arrays by shape, order and elements wherever these
-/// live (heap, file mapping, shared segment, strided view). Values of different types differ:
-/// `hash(1) != hash(1.0)`. The digest is the same in every process, run and compiler.
+/// Values of one type are equal exactly if their digests are (up to collisions of probability
+/// 2^-128): `-0.0` counts as `0.0`, all NaNs are the same, unordered containers hash independently
+/// of their order, shared pointers hash what they point to, and arrays hash shape, order and
+/// elements wherever these are (heap, file mapping, shared segment, strided view). Values of
+/// different types have different digests: `hash(1) != hash(1.0)`. The digest is the same in every
+/// process and run and with every compiler.
 ///
-/// Takes any value type of <hoist/values.hpp>, and std::span, which hashes as a std::vector of its
-/// elements does; anything else is a compile-time error that names
-/// the type. Not meant against deliberate collisions. Thread-safe. Cost: memory bandwidth (arrays
-/// of floats are read once, normalised only in the blocks that need it).
+/// Takes any value type of <hoist/values.hpp>, and std::span, which hashes as a std::vector of the
+/// same elements. Any other type is a compile-time error that names it. Not secure against
+/// deliberate collisions. Thread-safe. Cost: one pass at memory bandwidth (floats are normalised
+/// only in the blocks that contain `-0.0` or NaN); arrays of more than a MiB use all cores.
 template <class... Ts>
 Digest hash(const Ts&... values) {
   detail::Hasher hasher;

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// All of hoist. Including only the headers you use compiles faster.
+// All of hoist. Including only the headers you use compiles faster:
+//
+// - values: values.hpp (what can be hashed, stored and sent), hash.hpp, array.hpp, fields.hpp;
+// - files: dump.hpp (dump and load), open_array.hpp, codec.hpp, value.hpp and dtype.hpp (content
+//   whose type is known only at run time);
+// - cached functions: memory.hpp, code.hpp, store.hpp;
+// - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
+//   cpu_count.hpp, register_error.hpp, backend.hpp.
 #include <hoist/array.hpp>
 #include <hoist/backend.hpp>
 #include <hoist/byte_size.hpp>

@@ -11,25 +11,30 @@
 namespace hoist {
 
 namespace detail {
-/// Makes the file for `open_array` where the mode asks for it or (read_write) there is none yet.
+/// Creates the file for `open_array` if the mode is `write`, or if it is read_write and there is no
+/// file.
 void create_array_file(const std::filesystem::path& path, const DType& dtype, const Schema& schema,
                        const Shape& shape, Order order, MmapMode mode);
 [[noreturn]] void throw_other_shape(const std::filesystem::path& path, const Shape& has,
                                     const Shape& asked);
 }  // namespace detail
 
-/// An array that lives in a file, mapped, so that many threads and processes can fill it together.
+/// Opens an array that is stored in a file and mapped, so that threads and processes can fill it
+/// together.
 ///
-/// - `write`: makes the file, filled with zeros; one that is there is replaced (who has it mapped
-///   keeps the old one);
-/// - `read_write`: maps the file and makes it first if there is none; of several processes that ask
-///   for a new one at once all get the same;
-/// - `copy_on_write`, `read` (ask for `Array<const T>`): map a file that must be there.
+/// - `write`: creates the file, filled with zeros; an existing file is replaced (processes that
+///   have it mapped keep the old one);
+/// - `read_write`: maps the file, and creates it first if there is none; if several processes ask
+///   for a new file at once, all get the same one;
+/// - `copy_on_write`, `read` (with `Array<const T>`): map an existing file.
 ///
-/// A new file is a hoist container if its name ends in .hoist, else a .npy file (loading goes by
-/// content), which NumPy maps too. It takes room on disk only as it is filled. A file that is there may be any uncompressed one that holds
-/// such an array. Stores of other processes are seen at once; who writes which elements is the
-/// callers' to arrange. Throws NotFound, WrongType for other elements or another shape, SystemError.
+/// A new file is a hoist container if its name ends in .hoist, otherwise a .npy file, which NumPy
+/// can map, too. It takes disk space only as it is filled. An existing file may have any
+/// uncompressed format that holds such an array; it is recognised by content. `shape` has one
+/// extent per axis.
+///
+/// Stores by other processes are visible at once; the callers must agree who writes which elements.
+/// Throws NotFound, WrongType (other elements or another shape) or SystemError.
 template <class T>
 Array<T> open_array(const std::filesystem::path& path, const Shape& shape,
                     MmapMode mode = MmapMode::read_write, Order order = Order::c) {

@@ -15,12 +15,17 @@
 
 namespace hoist {
 
-/// What became of a task: its value or its error. `R` may be void.
+/// What became of one task: its value or its error.
+///
+/// `R` is the task's result type and may be void. Made by Parallel::outcomes and
+/// Parallel::map_outcomes, one per task in the order of the input. A plain value; const functions
+/// may be called from several threads.
 template <class R>
 class Outcome {
   using Held = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
  public:
+  /// For Parallel, which makes outcomes.
   Outcome(std::optional<Held> value, std::exception_ptr error, std::size_t index, unsigned attempts,
           double seconds)
       : value_(std::move(value)),
@@ -29,24 +34,27 @@ class Outcome {
         attempts_(attempts),
         seconds_(seconds) {}
 
+  /// True if the task returned; false if it threw, timed out, or was never started.
   bool has_value() const noexcept { return value_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 
-  /// The value; throws the task's error where there is none.
+  /// The value. Throws the task's error if there is none.
   decltype(auto) value() & { return get(*this); }
   decltype(auto) value() const& { return get(*this); }
   decltype(auto) value() && { return get(std::move(*this)); }
 
-  /// Null where there is a value.
+  /// The task's error; null if there is a value.
   std::exception_ptr error() const noexcept { return error_; }
-  /// The task's place in the loop.
+  /// The task's index in the loop.
   std::size_t index() const noexcept { return index_; }
-  /// How often it was run: 0 where the loop ended before it was begun.
+  /// How often the task was started: 0 if the loop ended before its first attempt, more than 1
+  /// after `ParallelOptions::retries`.
   unsigned attempts() const noexcept { return attempts_; }
-  /// How long the last run took.
+  /// How long the last attempt took, in seconds.
   double seconds() const noexcept { return seconds_; }
 
  private:
+  /// Serves the three overloads of `value()`.
   template <class Self>
   static decltype(auto) get(Self&& self) {
     if (!self.value_) std::rethrow_exception(self.error_);
@@ -60,23 +68,26 @@ class Outcome {
   double seconds_;
 };
 
-/// One failure among those of a loop.
+/// One failed task of a loop: its index, how often it was started, and the error of the last
+/// attempt.
 struct TaskFailure {
   std::size_t index = 0;
   unsigned attempts = 0;
   std::exception_ptr error;
 };
 
-/// What a loop with OnError::finish throws when tasks failed: all failures, in the order of tasks,
-/// and what the others gave.
+/// Thrown at the end of a loop with OnError::finish if tasks failed. Holds all failures, and the
+/// results of the other tasks. Copies share both.
 class LoopErrors : public Error {
  public:
+  /// For Parallel: `failures` in the order of tasks, `tasks` the number of all tasks.
   LoopErrors(std::vector<TaskFailure> failures, std::size_t tasks);
 
+  /// The failures in the order of tasks; not empty.
   const std::vector<TaskFailure>& failures() const noexcept { return *failures_; }
 
-  /// The results in the order of tasks, empty where a task failed. `R` must be the loop's result
-  /// type; BadArgument otherwise, and for a loop without results.
+  /// The results in the order of tasks, empty for tasks that failed. `R` must be the loop's result
+  /// type. Throws BadArgument for another type, and for a loop without results.
   template <class R>
   const std::vector<std::optional<R>>& results() const {
     if (!results_ || *type_ != typeid(R)) throw_wrong_type(typeid(R));

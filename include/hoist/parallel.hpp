@@ -27,22 +27,24 @@ namespace hoist {
 ///     auto [a, b] = Parallel()(delayed(f)(1), delayed(g)("x"));
 ///
 /// Results come in the order of the input. The first failure stops the loop and is thrown with its
-/// own type; when a call returns or throws, nothing of its loop runs any more. An input that lies in
-/// memory (or is std::views::iota) is read in place by the workers; any other, which may be infinite
-/// or single-pass, is read lazily by the calling thread, `pre_dispatch` ahead of the workers. What
-/// reading it throws is thrown here.
+/// own type; once a call has returned or thrown, nothing of its loop is running. An input that is
+/// in memory (or is std::views::iota) is read in place by the workers. Any other input, which may
+/// be infinite or single-pass, is read lazily by the calling thread, `pre_dispatch` ahead of the
+/// workers; exceptions from reading it are thrown by the call.
 ///
-/// Thread-safe: one object may be used from many threads. Objects are cheap; workers are shared and
-/// kept by the backends. Throws BadArgument for options that can't be met, and TimedOut.
+/// Thread-safe: one object may be used from many threads. Objects are cheap to make, because the
+/// backends own and share the workers. Every call may throw BadArgument (options that can't be
+/// met), CannotTravel (arguments or results that can't be sent to another process), TimedOut,
+/// WorkerDied, Interrupted, and whatever a task throws.
 class Parallel {
  public:
-  /// Throws BadArgument for options that can't be met.
+  /// Checks the options. Throws BadArgument for values that can't be met.
   explicit Parallel(ParallelOptions options = {}) : options_(std::move(options)) {
     detail::check_options(options_);
   }
 
-  /// Makes the calls of a range of delayed; a vector of their results, or nothing if they return
-  /// void.
+  /// Makes the calls of a range of delayed calls. Returns a vector of their results, or nothing if
+  /// they return void.
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
   auto operator()(Range&& tasks) const {
@@ -50,7 +52,7 @@ class Parallel {
                                                                  detail::DelayedCalls{});
   }
 
-  /// Makes a few calls of any types; a tuple of their results (std::monostate for void).
+  /// Makes a few calls of any types. Returns a tuple of their results (std::monostate for void).
   template <class... Calls>
     requires(sizeof...(Calls) > 0 && (detail::is_delayed<std::remove_cvref_t<Calls>> && ...))
   auto operator()(Calls&&... calls) const {
@@ -66,48 +68,50 @@ class Parallel {
                       tasks.results);
   }
 
-  /// f of every element of a range: a vector, or nothing if f returns void. `f` is called by many
-  /// workers at once.
+  /// Calls `f` with every element of a range. Returns a vector of the results, or nothing if `f`
+  /// returns void. Many workers call `f` at once; processes call copies of it.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& range, F&& f) const {
     return detail::run_loop<detail::MappedResult<F, Range>, false>(options_, range,
                                                                    detail::MappedCalls<F&>{f});
   }
 
-  /// Likewise, without results.
+  /// Like `map`, but discards the results.
   template <std::ranges::input_range Range, class F>
   void for_each(Range&& range, F&& f) const {
     detail::run_loop<void, false>(options_, range, detail::MappedCalls<F&>{f});
   }
 
-  /// The results as they come, in the order of the input; see Generator. The range is held by the
-  /// generator if it is a temporary, and must outlive it otherwise.
+  /// Returns the results as a Generator, in the order of the input, while the loop runs. The
+  /// generator owns the range if it is a temporary; otherwise the range must outlive it.
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
   auto generator(Range&& tasks) const {
     return make_generator<true>(std::forward<Range>(tasks));
   }
-  /// The results as they come, each with the index of its task.
+  /// Returns the results in the order of completion, each with the index of its task (Indexed).
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
   auto generator_unordered(Range&& tasks) const {
     return make_generator<false>(std::forward<Range>(tasks));
   }
 
-  /// Like operator(), but what a task throws is part of its outcome; all tasks are run. Still throws
-  /// what the input throws, BadArgument and TimedOut.
+  /// Like operator(), but runs all tasks and returns what each one threw as part of its Outcome.
+  /// Still throws exceptions of the input, BadArgument and TimedOut.
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
   auto outcomes(Range&& tasks) const {
     return detail::run_loop<detail::DelayedResult<Range>, true>(options_, tasks,
                                                                 detail::DelayedCalls{});
   }
+  /// Like `map`, with a vector of Outcome as `outcomes` returns it.
   template <std::ranges::input_range Range, class F>
   auto map_outcomes(Range&& range, F&& f) const {
     return detail::run_loop<detail::MappedResult<F, Range>, true>(options_, range,
                                                                   detail::MappedCalls<F&>{f});
   }
 
+  /// The options as given, without the defaults of a surrounding ParallelConfig.
   const ParallelOptions& options() const noexcept { return options_; }
 
  private:

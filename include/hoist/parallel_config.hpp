@@ -12,10 +12,10 @@ namespace hoist {
 ///
 ///     ParallelConfig scope{{.n_jobs = 4, .backend = "threads"}};
 ///
-/// What it leaves unset comes from the scope around it. Used of the options: n_jobs, backend, prefer,
-/// require, verbose, progress, timeout, task_timeout, max_nbytes, mmap_mode, temp_folder,
-/// inner_max_num_threads; others are refused (BadArgument). Scopes of a thread end in the reverse order
-/// of their making.
+/// Options that are not set come from the surrounding scope. These options are used: n_jobs,
+/// backend, prefer, require, verbose, progress, timeout, task_timeout, max_nbytes, mmap_mode,
+/// temp_folder, inner_max_num_threads; setting another one is a BadArgument. The scopes of a thread
+/// must end in the reverse order of their construction.
 class ParallelConfig {
  public:
   explicit ParallelConfig(ParallelOptions options);
@@ -27,7 +27,8 @@ class ParallelConfig {
   std::shared_ptr<const ParallelOptions> before_;
 };
 
-/// How many workers a loop with this `n_jobs`, or without any, would get here. Throws BadArgument for 0.
+/// The number of workers that a loop with this `n_jobs`, or without one, would get here. Throws
+/// BadArgument for 0.
 int effective_n_jobs(std::optional<int> n_jobs = {});
 
 }  // namespace hoist

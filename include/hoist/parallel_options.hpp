@@ -18,12 +18,12 @@
 
 namespace hoist {
 
-/// Stands for "find it out".
+/// Selects the automatic setting of an option.
 struct Automatic {};
 inline constexpr Automatic automatic;
 
-/// A time limit: a chrono duration, or a number of seconds. Must be positive; more than some 30 years
-/// are as good as no limit.
+/// A time limit: a chrono duration, or a number of seconds. It must be positive; limits above 10^9
+/// s (30 years) are treated as that.
 class TimeLimit {
  public:
   TimeLimit() = default;
@@ -42,8 +42,8 @@ class TimeLimit {
   std::optional<double> seconds_;
 };
 
-/// How many tasks are read from the input before the first are done: a number of tasks, "all", or an
-/// expression in n_jobs (+ - * / // % ** and parentheses) that counts batches.
+/// How many tasks are read from the input before the first ones are done: a number of tasks, "all",
+/// or an expression in n_jobs (+ - * / // % ** and parentheses) that counts batches.
 class PreDispatch {
  public:
   PreDispatch(std::integral auto tasks) : text_(std::to_string(tasks)), tasks_(true) {}
@@ -69,17 +69,17 @@ class BatchSize {
   std::optional<long long> tasks_;
 };
 
-/// State of a loop, for progress callbacks.
+/// The state of a loop, for progress callbacks.
 struct ProgressReport {
-  std::size_t done = 0;              ///< with a result
-  std::size_t failed = 0;            ///< for good
+  std::size_t done = 0;              ///< tasks with a result
+  std::size_t failed = 0;            ///< tasks without further retries
   std::optional<std::size_t> total;  ///< once known
-  double seconds = 0;                ///< since the loop began
+  double seconds = 0;                ///< since the loop started
   bool finished = false;             ///< the last report of this loop
 };
 
-/// `true`: a bar on stderr (plain lines where that is no terminal). Or a function, called by the
-/// thread that owns the loop at most ten times a second, and once at the end.
+/// `true` shows a progress bar on stderr (plain lines if that is not a terminal). A function is
+/// called by the thread that owns the loop, at most ten times a second and once at the end.
 class Progress {
  public:
   Progress(std::same_as<bool> auto on) : bar_(on) {}
@@ -98,56 +98,66 @@ enum class OnError : unsigned char {
   raise,   ///< the first failure stops the loop and is thrown
   finish,  ///< all tasks are run; failures are then thrown together, as LoopErrors
 };
-/// A wish, met where no backend is named.
+/// A preference, which applies if no backend is named.
 enum class Prefer : unsigned char { none, threads, processes };
-/// A condition; a named backend that does not meet it is a BadArgument.
+/// A requirement; naming a backend that does not meet it is a BadArgument.
 enum class Require : unsigned char { none, shared_memory };
 
+/// Options of a parallel loop. Every field has a default; ParallelConfig changes defaults for a
+/// scope.
 struct ParallelOptions {
-  /// Workers: -1 all usable cores, -2 all but one, ...; more than there are cores is allowed. Unset:
-  /// the surrounding ParallelConfig's, else HOIST_N_JOBS, else all usable cores.
+  /// Number of workers: -1 all usable cores, -2 all but one, ...; more than the number of cores is
+  /// allowed. If not set: the surrounding ParallelConfig's, otherwise HOIST_N_JOBS, otherwise all
+  /// usable cores.
   std::optional<int> n_jobs = {};
-  /// "sequential", "threads", "fork", "spawn" or a registered name. Empty: the surrounding
-  /// ParallelConfig's, else HOIST_BACKEND, else what `prefer` and `require` allow: threads.
+  /// "sequential", "threads", "fork", "spawn" or a registered name. If empty: the surrounding
+  /// ParallelConfig's, otherwise HOIST_BACKEND, otherwise what `prefer` and `require` select:
+  /// threads by default.
   std::string backend = {};
   Prefer prefer = Prefer::none;
   Require require = Require::none;
   PreDispatch pre_dispatch = "2*n_jobs";
   BatchSize batch_size = automatic;
-  /// For the whole loop. Running tasks are waited for (threads) or killed (processes); then TimedOut.
+  /// For the whole loop. When it is over, running tasks are waited for (threads) or killed
+  /// (processes), and the call throws TimedOut.
   TimeLimit timeout = {};
-  /// For each task, from its start. It fails with TimedOut, and its worker is killed (processes). On
-  /// threads nothing can be killed: the loop ends at once if failures end it, and returns when the task
-  /// has ended, which may ask stop_requested(); otherwise the task fails when it ends.
+  /// For each task, from its start. The task fails with TimedOut, and its worker is killed
+  /// (processes). A thread can't be killed: if failures end the loop, the loop fails at once but
+  /// returns only when the task has ended, which may ask stop_requested(); otherwise the task fails
+  /// when it ends.
   TimeLimit task_timeout = {};
-  /// Messages as joblib's: 1 few, 10 many, above that for every task; to stdout from 50 on.
+  /// Verbosity as in joblib: 1 few messages, 10 many, above 10 one for every task; to stdout from
+  /// 50 on.
   int verbose = 0;
   Progress progress = false;
-  /// Arguments from this size on are handed to processes without copying them for each task, and results
-  /// handed over as they are.
+  /// Arguments of at least this size are passed to processes through shared memory, without copying
+  /// them for each task; results likewise.
   std::optional<ByteSize> max_nbytes = ByteSize(std::size_t{1} << 20);
-  /// How processes see them: their own as they write (copy_on_write), not to be written (read: tasks
-  /// take Array<const T>), one copy or file for all tasks (read_write), a copy for each (none).
+  /// How processes see such arguments: copy_on_write gives each its own version once it writes,
+  /// read forbids writing (tasks take Array<const T>), read_write shares one copy or file among all
+  /// tasks, none makes a copy for each task.
   MmapMode mmap_mode = MmapMode::copy_on_write;
-  /// Where they lie if shared memory is short; else HOIST_TEMP_FOLDER, TMPDIR, /tmp.
+  /// Folder for such arguments if shared memory is short. If empty: HOIST_TEMP_FOLDER, TMPDIR,
+  /// /tmp.
   std::filesystem::path temp_folder = {};
-  /// Threads that OpenMP, BLAS libraries and oneTBB may use inside a task; 0: usable cores / n_jobs,
-  /// unless the environment says otherwise.
+  /// Threads that OpenMP, BLAS libraries and oneTBB may use inside a task. 0 means usable cores /
+  /// n_jobs, unless the environment sets their number.
   unsigned inner_max_num_threads = 0;
   /// How often a failed task is run again.
   unsigned retries = 0;
   OnError on_error = OnError::raise;
-  /// File for the life of every task in the Chrome trace format; see `hoist trace`.
+  /// File to which the start and end of every task are written in the Chrome trace format; `hoist
+  /// trace` displays it.
   std::filesystem::path trace = {};
-  /// Fork even though other threads of the program run: only what is safe after fork(2) in a program
-  /// with threads may then be done in tasks.
+  /// Fork even if the program has other running threads. Tasks may then do only what is safe after
+  /// fork(2) in a multithreaded program.
   bool force_fork = false;
-  /// What spawned worker processes are like.
+  /// Properties of spawned worker processes.
   WorkerOptions workers = {};
 };
 
 namespace detail {
-/// Throws BadArgument for values that are wrong wherever they stand.
+/// Throws BadArgument for values that are invalid in any loop.
 void check_options(const ParallelOptions& options);
 }  // namespace detail
 

@@ -11,17 +11,19 @@
 
 namespace hoist {
 
-/// Lets exceptions of type E come back from another process as themselves, not as RemoteError.
+/// Lets exceptions of type E arrive from another process as themselves instead of as RemoteError.
 ///
-/// E can be made from its text or from nothing. If it has more than its text it is Storable: all that
-/// `serialize` visits arrives, and the text of the standard bases (std::runtime_error and the like).
-/// To be called in parent and worker alike, which a namespace-scope initializer does:
+/// E must be constructible from its text or from nothing. If it has more than its text, it must be
+/// Storable: everything that `serialize` visits is sent, and the text of the standard base class
+/// (std::runtime_error, for instance). Parent and worker must both call this, which an initializer
+/// at namespace scope does:
 ///
 ///     const bool known = hoist::register_error<TheirError>();
 ///
-/// The standard library's exceptions and hoist's own need no registration; nor do classes of yours
-/// that derive from PortableError. Exceptions derived from E are not covered by it. Thread-safe; a
-/// second registration of a type replaces the first.
+/// The standard library's exceptions and hoist's own need no registration, nor do classes derived
+/// from PortableError. Classes derived from E must be registered themselves. `name` identifies the
+/// type in both processes; it is the name of the type by default. Always returns true. Thread-safe;
+/// a second registration of a type replaces the first.
 template <class E>
 bool register_error(std::string name = {}) {
   static_assert(
@@ -43,7 +45,7 @@ bool register_error(std::string name = {}) {
   };
   form.raise = [](detail::Decoder& from, const std::string& what, bool has_cause) {
     E error = detail::make_error<E>(what);
-    // Constructors often add to what they are given; this is the text as it was.
+    // Constructors often add to the text they are given; this restores the text as it was.
     using Base = detail::TextBase<E>;
     if constexpr (!std::is_void_v<Base>) static_cast<Base&>(error) = Base(what);
     if constexpr (detail::has_form<E>()) detail::Form<E>::traverse(from, error);
@@ -53,19 +55,20 @@ bool register_error(std::string name = {}) {
   return true;
 }
 
-/// Exceptions of a class that derives from this one too come back from another process as themselves:
+/// Base of exception classes that arrive from another process as themselves, without a call:
 ///
 ///     class ParseError : public std::runtime_error, hoist::PortableError<ParseError> { ... };
 ///
-/// Nothing needs to be called: a program that can throw one knows it, in every process. What E must
-/// have is what register_error asks for.
+/// A program that can throw such an exception has registered it before main. E must satisfy the
+/// requirements of register_error.
 template <class E>
 class PortableError {
  public:
   PortableError() = default;
   PortableError(const PortableError&) = default;
   PortableError& operator=(const PortableError&) = default;
-  // Whoever throws one needs its destructor, which needs the variable, whose initializer registers.
+  // Code that throws E needs this destructor, which needs the variable, whose initializer registers
+  // E.
   ~PortableError() { static_cast<void>(&known); }
 
  private:

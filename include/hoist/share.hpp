@@ -11,38 +11,43 @@ namespace hoist {
 
 namespace detail {
 
-/// An encoded value whose parts lie in shared memory.
+/// An encoded value whose segments are in shared memory.
 struct SharedParts {
-  Encoded encoded;  ///< all segments with owners
+  Encoded encoded;  ///< all segments have owners
 };
 
-/// Moves the parts of an encoded value into shared memory, once.
+/// Copies the segments of an encoded value into shared memory.
 std::shared_ptr<const SharedParts> make_shared_parts(Encoded encoded);
 
-/// The value made of parts that begin in `storage` by an earlier task of this loop, if it is still
-/// there; and the way to keep it for the next.
+/// In a worker: the value that an earlier task of this loop decoded from parts that begin in
+/// `storage`, or null.
 std::shared_ptr<const void> find_shared_value(const std::shared_ptr<Storage>& storage,
                                               const void* tag);
+/// Keeps a decoded value for the following tasks of this loop.
 void keep_shared_value(const std::shared_ptr<Storage>& storage, const void* tag,
                        std::shared_ptr<const void> value);
-/// In a worker, when a loop it served is over.
+/// In a worker: called when a loop it served is over.
 void forget_shared_values();
 
 }  // namespace detail
 
-/// A value for the tasks of many loops: written to shared memory once, by `share(x)`; worker
-/// processes map it. Copies are handles to the one value; the last of them frees the memory.
+/// A read-only value for the tasks of many loops. `share(x)` writes it to shared memory once, and
+/// worker processes map it.
 ///
-/// Read-only everywhere. Pass it to tasks like any argument: `delayed(f)(handle)` with
-/// `f(const Shared<T>&)`. Large arrays in it (a MiB and more) are not copied at all; the rest is
-/// decoded once a loop and worker where it is large, once a task where it is small.
+/// Pass it to tasks like any argument: `delayed(f)(handle)` with `f(const Shared<T>&)`. Copies are
+/// handles to the same value; the last one frees the memory. Handles may be copied and read from
+/// many threads. Cost: large arrays in the value (a MiB and more) are not copied at all; the rest
+/// is decoded once per loop and worker if it is large, once per task if it is small.
 template <class T>
 class Shared {
  public:
+  /// A handle without a value; dereferencing it is undefined.
   Shared() = default;
+  /// The value, valid as long as a handle to it.
   const T& operator*() const noexcept { return *value_; }
   const T* operator->() const noexcept { return value_.get(); }
   const T& get() const noexcept { return *value_; }
+  /// False for a handle without a value.
   explicit operator bool() const noexcept { return value_ != nullptr; }
 
  private:
@@ -54,8 +59,8 @@ class Shared {
   std::shared_ptr<const detail::SharedParts> parts_;
 };
 
-/// Puts a value into shared memory. Throws CannotTravel for what can't be encoded, SystemError where
-/// there is no memory.
+/// Puts a value into shared memory. Throws CannotTravel if the value can't be encoded, SystemError
+/// if there is not enough memory. Cost: one encoding and one copy of the value's bytes.
 template <Storable U>
 Shared<U> share(U value) {
   Shared<U> shared;

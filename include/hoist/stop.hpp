@@ -3,19 +3,19 @@
 
 namespace hoist {
 
-/// Stops the loops that run in this process now: they start no further task, end the tasks that can be
-/// ended, and throw Interrupted to their callers. Returns at once. Safe in a signal handler, and from
-/// any thread; does nothing where no loop runs.
+/// Stops the loops that are running in this process: they start no further task, kill the tasks
+/// that can be killed, and throw Interrupted to their callers. Returns at once. May be called in a
+/// signal handler and from any thread; has no effect if no loop is running.
 ///
-/// Loops do the same at the first Ctrl-C (SIGINT) as long as the program leaves that signal at its
-/// default; the second then kills the program. A program with a handler of its own decides itself, and
-/// may call this.
+/// Loops react in the same way to the first Ctrl-C (SIGINT) if the program has not changed that
+/// signal's default action; the second Ctrl-C kills the program. A program with a handler of its
+/// own may call this function there.
 void interrupt_loops() noexcept;
 
-/// For long tasks on threads, which nothing can end from outside: whether the task is no longer wanted,
-/// since its loop was stopped (a failure, a time limit, Ctrl-C, a dropped generator), or a loop around
-/// it, or its own task_timeout has passed. What it then returns or throws is not looked at. False
-/// outside of tasks, and in worker processes, which are killed instead. Some 10 ns.
+/// For long tasks on threads, which can't be killed: true if the result of the task is no longer
+/// needed, because its loop or a loop around it was stopped (failure, time limit, Ctrl-C, destroyed
+/// generator) or its own task_timeout has passed. What the task then returns or throws is ignored.
+/// False outside of tasks, and in worker processes, which are killed instead. Takes about 10 ns.
 bool stop_requested() noexcept;
 
 }  // namespace hoist

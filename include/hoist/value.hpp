@@ -18,20 +18,21 @@
 
 namespace hoist {
 
-/// A value whose type is known only at run time: what a file of unknown content holds.
+/// A value whose type is known only at run time: the content of a file of unknown structure.
 ///
-/// `load<Value>(path)` reads every format; a Value can be dumped to every format, hashed and sent like
-/// any other value. It never changes once made, copies share their parts, and arrays share their
-/// elements: copying is cheap. Const access from several threads is safe. Accessors throw WrongType
-/// naming what the value is instead.
+/// `load<Value>(path)` reads every format. A Value can be dumped to every format, hashed, and sent
+/// to other processes like any other value. It is immutable; copies share their parts and arrays
+/// share their elements, so copying is cheap. Const access from several threads is safe. Accessors
+/// throw WrongType, which names what the value is, if it is of another kind.
 class Value {
  public:
+  /// What a value is; Python's name where it has one.
   enum class Kind : unsigned char {
     none,
     boolean,
     integer,      ///< 64 bits, signed
     natural,      ///< from 2^63 up to 2^64-1
-    big_integer,  ///< beyond that
+    big_integer,  ///< outside both ranges
     real,
     complex,
     text,
@@ -46,13 +47,14 @@ class Value {
     scalar,   ///< one element of an array with its dtype
     dtype,
     slice,  ///< items: start, stop, step
-    range,  ///< likewise
+    range,  ///< items: start, stop, step
     date,
     time,
     datetime,
     timedelta,  ///< days, seconds, microseconds
-    internal,   ///< never outside a reader
+    internal,   ///< used only inside a reader
   };
+  /// An entry of a dict: key and value.
   using Entry = std::pair<Value, Value>;
 
   /// The elements of an array: `data` inside `storage`, in C or Fortran order.
@@ -62,9 +64,12 @@ class Value {
     Order order = Order::c;
     std::shared_ptr<detail::Storage> storage;
     const std::byte* data = nullptr;
+    /// Number of elements.
     std::size_t size() const;
     std::size_t nbytes() const { return size() * dtype.itemsize; }
   };
+  /// A date, a time of day, or both; `fold` as in Python (1: the second of two equal local times),
+  /// `utc_offset_us` in microseconds if there is a time zone.
   struct DateTime {
     int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, microsecond = 0;
     int fold = 0;
@@ -73,7 +78,10 @@ class Value {
   };
   struct Node;
 
+  /// Python's None.
   Value() = default;
+  /// Plain values; they need no memory of their own. Unsigned integers from 2^63 on become
+  /// `natural`.
   Value(std::same_as<bool> auto value) : kind_(Kind::boolean) { plain_.integer = value; }
   Value(std::signed_integral auto value) : kind_(Kind::integer) { plain_.integer = value; }
   Value(std::unsigned_integral auto value)
@@ -84,80 +92,99 @@ class Value {
   Value(std::floating_point auto value) : kind_(Kind::real) {
     plain_.real = static_cast<double>(value);
   }
+  /// Values with memory of their own.
   Value(std::complex<double> value);
   Value(std::string text);
   Value(std::string_view text) : Value(std::string(text)) {}
   Value(const char* text) : Value(std::string(text)) {}
+  /// An array that shares the elements; a strided array is copied first.
   template <class T>
   Value(const Array<T>& array);
+  /// An array whose element type is known at run time.
   Value(Elements elements);
+  /// Python's bytes.
   static Value bytes(std::string bytes);
-  /// An integer from its two's complement bytes, least significant first.
+  /// An integer from its two's complement bytes, least significant first; `integer` if it fits.
   static Value integer(std::string_view bytes);
+  /// Containers of values. Entries of a dict keep their order; equal keys are not merged.
   static Value list(std::vector<Value> items);
   static Value tuple(std::vector<Value> items);
   static Value set(std::vector<Value> items);
   static Value dict(std::vector<Entry> entries);
-  /// Of a kind that has items: list, tuple, set, frozen_set, slice, range.
+  /// Any kind that has items: list, tuple, set, frozen_set, slice, range.
   static Value sequence(Kind kind, std::vector<Value> items);
+  /// An array of values of any kind. `items_in_c_order` has one item per element of `shape`.
   static Value objects(Shape shape, Order order, std::vector<Value> items_in_c_order);
+  /// One element of an array: its type and its `dtype.itemsize` bytes.
   static Value scalar(DType dtype, std::string bytes);
+  /// A date, time or datetime.
   static Value moment(Kind kind, DateTime when);
+  /// A dtype as a value.
   static Value type(DType dtype);
-  /// Any storable value, as reading it back without its type would give it.
+  /// Any storable value, converted as if it were dumped and loaded without its type.
   template <Storable T>
   static Value from(const T& value);
 
+  /// What the value is.
   Kind kind() const noexcept;
   bool is_none() const noexcept { return kind() == Kind::none; }
   bool as_bool() const;
+  /// An integer. Throws WrongType if it does not fit; `as_uint` likewise.
   std::int64_t as_int() const;
   std::uint64_t as_uint() const;
-  /// Any number that is no complex one; integers beyond 2^53 are rounded.
+  /// Any number that is not complex; integers beyond 2^53 are rounded.
   double as_double() const;
   std::complex<double> as_complex() const;
-  /// Valid as long as a copy of the value, as is what `as_bytes` returns.
+  /// The text. Valid as long as any copy of the value; also holds for `as_bytes`.
   std::string_view as_text() const;
-  /// Of bytes, a scalar, or (two's complement, least significant first) a big integer.
+  /// The bytes of a bytes value, of a scalar, or (two's complement, least significant first) of a
+  /// big integer.
   std::string_view as_bytes() const;
-  /// Of a list, tuple, set, slice, range, timedelta or array of objects.
+  /// The items of a list, tuple, set, slice, range, timedelta or array of objects.
   const std::vector<Value>& items() const;
-  /// Of a dict, in order of insertion.
+  /// The entries of a dict, in order of insertion.
   const std::vector<Entry>& entries() const;
+  /// The elements of an array.
   const Elements& elements() const;
-  /// Element type of an array, an array of objects or a scalar.
+  /// The element type of an array, an array of objects or a scalar.
   const DType& dtype() const;
+  /// The extents of an array or an array of objects, outermost first.
   const Shape& shape() const;
   Order order() const;
+  /// The fields of a date, time or datetime.
   const DateTime& as_moment() const;
-  /// The elements, shared, as an array of that type, which must be the array's own.
+  /// The elements as an array that shares them. Throws WrongType if they are of another type than
+  /// `T`, or if `T` is not const and the storage is read-only.
   template <class T>
   Array<T> as_array() const;
-  /// The value as a type, converted as `load<T>` would.
+  /// The value converted to `T`, as `load<T>` would do.
   template <Storable T>
   T to() const;
 
   /// Number of items, entries or elements; bytes of text.
   std::size_t size() const;
-  /// Item of a list or tuple, entry of a dict with text keys; NotFound if there is none.
+  /// Item of a list or tuple, or the value of a dict's text key. Throws NotFound if there is none.
   const Value& operator[](std::size_t index) const;
   const Value& operator[](std::string_view key) const;
+  /// The value of a dict's text key, or null.
   const Value* find(std::string_view key) const;
 
-  /// As Python would print it, long parts cut to about `most` characters in all.
+  /// The value as Python would print it, with long parts shortened so that the text has about
+  /// `most` characters.
   std::string to_string(std::size_t most = 10000) const;
-  /// A short name of what it is, for messages: `list`, `array of <f8`.
+  /// A short description for messages: `list`, `array of <f8`.
   std::string kind_name() const;
 
-  /// Same kinds and contents; dicts and sets regardless of order, arrays regardless of byte order.
+  /// True if kinds and contents are equal, whatever the order of dicts and sets and the byte order
+  /// of arrays.
   friend bool operator==(const Value& a, const Value& b);
 
-  /// The shared part behind this value, null for plain ones: equal for copies of one value.
+  /// The shared part behind this value: the same for all copies of a value, null for plain values.
   const Node* node() const noexcept { return node_.get(); }
-  /// False where there is certainly no other copy of this value.
+  /// False if there is certainly no other copy of this value.
   bool is_shared() const noexcept { return node_.use_count() > 1; }
 
-  /// Used by readers and writers.
+  /// For readers and writers.
   explicit Value(std::shared_ptr<Node> node) : node_(std::move(node)) {}
   std::weak_ptr<Node> watch() const noexcept { return node_; }
 

@@ -17,15 +17,15 @@ namespace hoist {
 /// - arithmetic types, enums, std::complex, std::string (any character type), filesystem::path,
 ///   chrono durations and time points;
 /// - pair, tuple, optional, variant, bitset, every standard container and container adaptor,
-///   unique_ptr, shared_ptr and weak_ptr (sharing and cycles survive), Array;
-/// - aggregates of these, with no code at all (member names are part of the schema);
-/// - any other default-constructible class with `template <class Ar> void serialize(Ar& ar)
-///   { ar(first, second); }` (befriend hoist::Access if it is private), or a free function
-///   `template <class Ar> void serialize(Ar& ar, T& value)` beside the class. It serves both ways
-///   (`Ar::decoding` tells which) and must visit the same members whatever their values.
+///   unique_ptr, shared_ptr and weak_ptr (sharing and cycles are preserved), Array;
+/// - aggregates of these, without any code (member names are part of the schema);
+/// - any other default-constructible class with `template <class Ar> void serialize(Ar& ar) {
+///   ar(first, second); }` (which may be private if hoist::Access is a friend), or a free function
+///   `template <class Ar> void serialize(Ar& ar, T& value)` beside the class. It is called in both
+///   directions (`Ar::decoding` says in which) and must always visit the same members.
 ///
-/// One traversal encodes, decodes, hashes and describes a type, so these can't disagree. Objects
-/// nest at most 1000 deep.
+/// One traversal encodes, decodes, hashes and describes a type, so these operations can't disagree.
+/// Objects nest at most 1000 deep.
 template <class T>
 concept Storable = detail::supported<std::remove_cvref_t<T>>();
 
@@ -38,7 +38,7 @@ void hash_typed(Hasher& hasher, const T& value) {
   Form<T>::traverse(hasher, value);
 }
 
-/// Contiguous elements hash as the std::vector that holds them would.
+/// Contiguous elements hash as the std::vector that holds them does.
 template <class T, std::size_t N>
 void hash_typed(Hasher& hasher, const std::span<T, N>& values) {
   using Element = std::remove_const_t<T>;

@@ -18,11 +18,13 @@ namespace hoist {
 
 namespace detail {
 
+/// What a worker's initializer returned.
 struct WorkerState {
   std::shared_ptr<void> object;
   const std::type_info* type = nullptr;
 };
 
+/// Decodes an initializer's arguments, calls it, and keeps its result in `state`.
 using Initialize = void (*)(Decoder& from, WorkerState& state);
 
 template <class F, class... Args>
@@ -44,19 +46,22 @@ void initialize(Decoder& from, WorkerState& state) {
   });
 }
 
-/// The state of this worker process; of the calling thread where the program itself runs tasks.
+/// The state of this worker process; in a process that runs tasks itself, that of the calling
+/// thread.
 WorkerState& worker_state_here();
 [[noreturn]] void throw_no_worker_state(const std::type_info& wanted, const std::type_info* found);
 
 }  // namespace detail
 
-/// A call that each worker makes once, before its first task. What it returns is the worker's state:
-/// tasks get it with `worker_state<T>()`, and it is destroyed when the worker leaves.
+/// A call that each worker makes once, before its first task. The return value is the worker's
+/// state: tasks get it by `worker_state<T>()`, and it is destroyed when the worker exits. Usually
+/// made implicitly: `.initializer = load_model` or `.initializer = {load_table, 10}`.
 class WorkerInitializer {
  public:
   WorkerInitializer() = default;
 
-  /// `f(args...)`. Throws CannotTravel for what can't be sent to another process.
+  /// The call `f(args...)`. Throws CannotTravel if the function or an argument can't be sent to
+  /// another process.
   template <class F, class... Args>
     requires(!std::same_as<std::decay_t<F>, WorkerInitializer>)
   WorkerInitializer(F&& f, Args&&... args) {  // implicit: `.initializer = load_model`
@@ -65,8 +70,9 @@ class WorkerInitializer {
     keep(encoder.take(), &detail::initialize<std::decay_t<F>, std::decay_t<Args>...>);
   }
 
+  /// False if there is no call to make.
   explicit operator bool() const noexcept { return run_ != nullptr; }
-  /// Equal function and equal arguments: workers can be shared.
+  /// True if function and arguments are equal, so that workers can be shared.
   friend bool operator==(const WorkerInitializer& a, const WorkerInitializer& b) noexcept {
     return a.run_ == b.run_ && a.value_ == b.value_;
   }
@@ -82,26 +88,27 @@ class WorkerInitializer {
   detail::Initialize run_ = nullptr;
 };
 
-/// What worker processes are like. Loops with equal options share workers.
+/// Properties of worker processes. Loops with equal options share workers.
 struct WorkerOptions {
   /// Runs once in each worker before its first task.
   WorkerInitializer initializer = {};
-  /// Environment variables set in the workers, over those of this process.
+  /// Environment variables set in the workers, in addition to those of this process.
   std::map<std::string, std::string> env = {};
-  /// A worker leaves after so many tasks, and another takes its place; 0: never. For tasks that leak.
+  /// A worker exits after this many tasks and is replaced; 0: never. For tasks that leak memory.
   std::size_t max_tasks = 0;
-  /// A worker whose resident memory is above this (bytes) after a task leaves likewise; 0: no limit.
+  /// A worker exits and is replaced if its resident memory (bytes) exceeds this after a task; 0: no
+  /// limit.
   std::size_t rss_limit = 0;
-  /// A worker that had nothing to do for so long leaves.
+  /// A worker exits after this long without a task.
   std::chrono::milliseconds idle_timeout = std::chrono::minutes(5);
-  /// Starts each line that a worker prints with "[pid] ".
+  /// Prefixes each line that a worker prints with "[pid] ".
   bool prefix_output = false;
 
   friend bool operator==(const WorkerOptions&, const WorkerOptions&) = default;
 };
 
-/// The state that this worker's initializer returned. Throws BadArgument where it returned none or
-/// one of another type. The reference stays good for as long as the worker lives.
+/// The value that this worker's initializer returned. Throws BadArgument if it returned none, or
+/// one of another type. The reference is valid until the worker exits.
 template <class T>
 T& worker_state() {
   detail::WorkerState& state = detail::worker_state_here();
@@ -111,12 +118,12 @@ T& worker_state() {
   return *static_cast<T*>(state.object.get());
 }
 
-/// Whether this process is a worker of backend "spawn".
+/// True if this process is a worker of the backend "spawn".
 bool in_worker() noexcept;
 
-/// Makes this process a worker if it was started as one, and does not return then; otherwise returns
-/// at once. To be the first statement of main where the C library isn't glibc, or is linked in
-/// statically; elsewhere workers start without it, and calling it does no harm.
+/// Makes this process a worker if it was started as one, and then does not return; otherwise
+/// returns at once. It must be the first statement of main if the C library isn't glibc or is
+/// linked statically; with a shared glibc workers start without it, and calling it is harmless.
 void worker_main(int argc, char** argv);
 
 }  // namespace hoist

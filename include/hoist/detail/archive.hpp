@@ -12,19 +12,20 @@ namespace hoist::detail {
 static_assert(std::endian::native == std::endian::little,
               "hoist writes memory as it is and so far only runs on little-endian machines");
 
+/// How a type is encoded, decoded, hashed and described; see detail/forms.hpp.
 template <class T>
 struct Form;
 
-/// Blocks from this size on leave the meta stream and travel as segments: below it the record
-/// around a segment would cost more than the copy it saves.
+/// Blocks of at least this many bytes become segments instead of a part of the meta stream. For
+/// smaller ones the record around a segment would cost more than the copy that it saves.
 inline constexpr std::size_t segment_threshold = 4096;
 
-/// Objects nest at most this deep; data that go further are refused before the stack runs out.
+/// The deepest nesting of objects; deeper data are refused before the stack overflows.
 inline constexpr int max_depth = 1000;
 
 [[noreturn]] void throw_too_deep();
 
-/// What the archives share: the call that `serialize(Ar&)` makes, and the depth of nesting.
+/// What all archives share: the call operator that `serialize(Ar&)` uses, and the nesting depth.
 template <class Self>
 class ArchiveBase {
  public:
@@ -36,6 +37,7 @@ class ArchiveBase {
     (Form<std::remove_const_t<Ts>>::traverse(static_cast<Self&>(*this), members), ...);
   }
 
+  /// Counts one level of nesting while it exists. Throws above max_depth.
   class Depth {
    public:
     explicit Depth(ArchiveBase& archive) : depth_(archive.depth_) {

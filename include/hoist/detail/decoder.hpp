@@ -22,21 +22,24 @@ class DecodeSource {
   virtual ~DecodeSource();
   /// The next stretch of the meta stream, valid until the next call; empty at its end.
   virtual std::span<const std::byte> next_meta() = 0;
-  /// Throws DamagedData unless the next segment holds just `bytes`, which are there to be read.
+  /// Throws DamagedData unless the next segment has exactly `bytes` bytes and all of them are
+  /// present.
   virtual void expect_segment(std::size_t bytes) = 0;
   /// Copies the next segment to `to`.
   virtual void read_segment(std::byte* to, std::size_t bytes) = 0;
-  /// The next segment as storage of its own, which may be a mapping. Throws WrongType where
-  /// `writable` is asked of a read-only mapping.
+  /// Returns the next segment as storage of its own, which may be a mapping. Throws WrongType if
+  /// `writable` is requested and the mapping is read-only.
   virtual std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) = 0;
-  /// True where that is memory which the segment lies in already, nothing that is read or copied.
+  /// True if take_segment() returns memory that already holds the segment, without reading or
+  /// copying it.
   virtual bool lends() const { return false; }
-  /// Bytes of memory that may be reserved for elements that are not at hand yet, going by how many it says
-  /// there are.
+  /// Bytes of memory that may be reserved for elements that have not arrived yet, on the strength
+  /// of their count alone.
   virtual std::uint64_t trusted() const { return 0; }
 };
 
-/// Decodes from memory; the bytes must outlive it, segments are adopted where they have an owner.
+/// Decodes from memory, which must outlive the source. Segments that have an owner are shared with
+/// it.
 class EncodedSource : public DecodeSource {
  public:
   explicit EncodedSource(const Encoded& encoded) : EncodedSource(encoded.meta, encoded.segments) {}
@@ -52,14 +55,15 @@ class EncodedSource : public DecodeSource {
   std::span<const Segment> segments_;
 };
 
-/// Archive that decodes. Treats its input as hostile: memory is taken only for bytes that are there.
+/// Archive that decodes. It treats its input as hostile: memory is allocated only for bytes that
+/// are present, or in proportion to them.
 class Decoder : public ArchiveBase<Decoder> {
  public:
   static constexpr bool decoding = true;
   static constexpr bool hashing = false;
 
   explicit Decoder(DecodeSource& source) : source_(source) {}
-  /// For a source that has begun anew.
+  /// Prepares for a source that starts from the beginning again.
   void restart() {
     at_ = end_ = nullptr;
     reserved_ = 0;
@@ -71,11 +75,12 @@ class Decoder : public ArchiveBase<Decoder> {
     std::memcpy(&value, take(sizeof value), sizeof value);
   }
 
-  /// A count of elements that are encoded in at least one byte each, unless `no_bytes`.
+  /// A count of elements. Unless `no_bytes` is set each of them takes at least one byte, so that
+  /// the count can be checked against the bytes left.
   std::size_t length(bool no_bytes = false);
 
-  /// How many of `n` elements to reserve memory for: as many as can be in the bytes at hand, or as the
-  /// source is trusted with. (A vector that grows is there two times for a while.)
+  /// How many of `n` elements to reserve memory for: as many as the bytes in the buffer can hold,
+  /// or as the source is trusted with. (A vector that grows briefly needs twice the memory.)
   template <class T>
   std::size_t plausible(std::size_t n) {
     const auto at_hand = static_cast<std::size_t>(end_ - at_);
@@ -88,7 +93,8 @@ class Decoder : public ArchiveBase<Decoder> {
     return granted;
   }
 
-  /// Number of bytes of `n` elements, known to be present. To be called before allocating.
+  /// The size in bytes of `n` elements, which are known to be present. To be called before
+  /// allocating.
   template <class T>
   std::size_t expect_block(std::size_t n, bool always_segment = false) {
     if (n > std::numeric_limits<std::ptrdiff_t>::max() / sizeof(T)) throw_damaged();
@@ -102,6 +108,7 @@ class Decoder : public ArchiveBase<Decoder> {
     return size;
   }
 
+  /// Copies `n` elements to `to`.
   template <class T>
   void block(T* to, std::size_t n) {
     const std::size_t size = expect_block<T>(n);
@@ -112,8 +119,9 @@ class Decoder : public ArchiveBase<Decoder> {
     }
   }
 
-  /// The same as all that a container holds. Memory that only the source still had the elements in is
-  /// given up as the container grows.
+  /// Fills a contiguous container with `n` elements. If the source lends memory that nobody else
+  /// holds, it is released in steps of 4 MiB while the container grows, so that the elements are
+  /// never in memory twice.
   template <class C>
   void fill(C& to, std::size_t n) {
     using T = typename C::value_type;
@@ -134,24 +142,26 @@ class Decoder : public ArchiveBase<Decoder> {
     }
   }
 
-  /// Text and bytes, which a source may hand over.
+  /// True if the source may lend text and bytes; see DecodeSource::lends.
   bool lends() const { return source_.lends(); }
 
-  /// What an encoder wrote as an array's block, into memory of the caller's; `size` bytes, which
-  /// `expect_block(..., true)` has found to be there.
+  /// Copies an array's block into memory of the caller; `expect_block(..., true)` has found its
+  /// `size` bytes to be present.
   void read_array_block(void* to, std::size_t size) {
     if (size > 0) source_.read_segment(static_cast<std::byte*>(to), size);
   }
 
+  /// An array's block as storage of its own; see DecodeSource::take_segment.
   std::shared_ptr<Storage> array_block(std::size_t bytes, bool writable) {
     source_.expect_segment(bytes);
     return source_.take_segment(bytes, writable);
   }
 
-  /// The object numbered `index` of type `tag`, or null where it is the next, new one.
+  /// The object numbered `index`, of type `tag`; null if it is the next, new one.
   std::shared_ptr<void> shared(std::size_t index, const void* tag);
   void add_shared(std::shared_ptr<void> object, const void* tag);
 
+  /// A decoder needs no care inside a user's serialize(); see Encoder::UserCode.
   struct UserCode {
     explicit UserCode(Decoder&) {}
   };
@@ -180,7 +190,7 @@ class Decoder : public ArchiveBase<Decoder> {
   DecodeSource& source_;
   const std::byte* at_ = nullptr;
   const std::byte* end_ = nullptr;
-  std::uint64_t reserved_ = 0;  // bytes, on trust
+  std::uint64_t reserved_ = 0;  // bytes, reserved on the strength of counts
   std::vector<Shared> shared_;
 };
 

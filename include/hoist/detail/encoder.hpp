@@ -15,7 +15,7 @@
 namespace hoist::detail {
 
 /// A large block of a value's bytes, still in the value's own memory. `owner` keeps the memory
-/// alive where the encoder or an array owns it; null means borrowed from the value.
+/// alive if the encoder or an array owns it; null means that it is borrowed from the value.
 struct Segment {
   const std::byte* data = nullptr;
   std::size_t bytes = 0;
@@ -23,24 +23,24 @@ struct Segment {
   std::shared_ptr<Storage> owner;
 };
 
-/// A value in encoded form: the meta stream (structure, scalars, small blocks) and its segments in
-/// the order in which decoding asks for them.
+/// A value in encoded form: the meta stream (structure, scalars, small blocks) and its segments, in
+/// the order in which decoding needs them.
 struct Encoded {
   std::vector<std::byte> meta;
   std::vector<Segment> segments;
 };
 
-/// Takes an encoded value piece by piece, so that dumping never holds a second copy of the data.
+/// Receives an encoded value piece by piece, so that dumping never needs a second copy of the data.
 class EncodeSink {
  public:
   virtual ~EncodeSink();
-  /// The next stretch of the meta stream, and the segments that belong to it, whose owners it may take.
+  /// The next stretch of the meta stream and its segments, whose owners the sink may move out.
   virtual void emit(std::span<const std::byte> meta, std::span<Segment> segments) = 0;
 };
 
 class Encoder;
 
-/// Told when a value is encoded, while what was borrowed from it is still there.
+/// Notified when a value has been encoded, while memory borrowed from it is still valid.
 class EncodeListener {
  public:
   virtual void encoded(Encoder& encoder) = 0;
@@ -49,7 +49,8 @@ class EncodeListener {
   ~EncodeListener() = default;
 };
 
-/// Archive that encodes. With a sink it hands over about every MiB; without, it gathers all.
+/// Archive that encodes. With a sink it hands over about every MiB; without one it collects
+/// everything.
 class Encoder : public ArchiveBase<Encoder> {
  public:
   static constexpr bool decoding = false;
@@ -74,7 +75,7 @@ class Encoder : public ArchiveBase<Encoder> {
     bytes(text, used);
   }
 
-  /// `n` contiguous elements that stay where they are until the value is written.
+  /// `n` contiguous elements. Large blocks are borrowed until the value is written.
   template <class T>
   void block(const T* data, std::size_t n) {
     const std::size_t size = n * sizeof(T);
@@ -85,16 +86,17 @@ class Encoder : public ArchiveBase<Encoder> {
     }
   }
 
-  /// Elements of an array: always a segment (so that they can be mapped), unless empty.
+  /// Elements of an array: always a segment, so that they can be mapped, unless there are none.
   template <class T>
   void array_block(const T* data, std::size_t n, const std::shared_ptr<Storage>& owner) {
     if (n > 0) segment({reinterpret_cast<const std::byte*>(data), n * sizeof(T), sizeof(T), owner});
   }
 
-  /// Numbers the objects behind shared pointers: {number, true where it is new}.
+  /// Numbers the objects behind shared pointers. Returns the number, and true if it is new.
   std::pair<std::size_t, bool> shared(const void* object);
 
-  /// Inside a user's serialize() members may be temporaries: nothing of them is borrowed.
+  /// Active inside a user's serialize(), where members may be temporaries: nothing is borrowed from
+  /// them.
   class UserCode {
    public:
     explicit UserCode(Encoder& encoder) : encoder_(encoder) { ++encoder_.user_code_; }
@@ -106,19 +108,19 @@ class Encoder : public ArchiveBase<Encoder> {
     Encoder& encoder_;
   };
 
-  /// Hands what is left to the sink.
+  /// Hands the rest to the sink.
   void finish();
-  /// Without a sink: the whole.
+  /// Without a sink: returns the whole encoded value.
   Encoded take();
 
-  /// For values that end before the encoder's owner gets to look at them.
+  /// For values that no longer exist when the encoder's owner gets control back.
   void set_listener(EncodeListener* listener) noexcept { listener_ = listener; }
   void done() {
     if (listener_ != nullptr) listener_->encoded(*this);
   }
 
-  /// Without a sink: what was encoded so far, and a fresh start that keeps the memory. For those who
-  /// encode many small values.
+  /// Without a sink: what has been encoded so far. `clear()` starts again and keeps the memory,
+  /// which pays if many small values are encoded.
   std::span<const std::byte> meta() const noexcept { return {meta_.data(), meta_bytes_}; }
   std::span<const Segment> segments() const noexcept { return segments_; }
   void clear() noexcept {

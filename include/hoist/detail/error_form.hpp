@@ -18,11 +18,12 @@ class PortableError;
 
 namespace detail {
 
-/// How one type of exception is written and made again. `what` is the text it arrives with.
+/// How one type of exception is encoded, and thrown again from its text `what` and its encoded
+/// members.
 struct ErrorForm {
   std::string name;
   std::function<void(Encoder&, const std::exception_ptr&)> write;
-  /// Throws the exception, wherever it throws it from: inside a catch block, if it has a cause.
+  /// Throws the exception; if it has a cause, inside the catch block of that cause.
   std::function<void(Decoder&, const std::string& what, bool has_cause)> raise;
 };
 
@@ -37,13 +38,14 @@ template <class E>
   throw error;
 }
 
-/// The base of the standard library that keeps E's text, if it has one.
+/// The standard base class that holds E's text, or void.
 template <class E>
 using TextBase = std::conditional_t<
     std::is_convertible_v<E*, std::logic_error*>, std::logic_error,
     std::conditional_t<std::is_convertible_v<E*, std::runtime_error*>, std::runtime_error, void>>;
 
-/// Aggregates with a base class are no values; asking whether they are would not compile.
+/// Aggregates with a base class are not values, and even checking Storable for them does not
+/// compile.
 template <class E>
 constexpr bool has_form() {
   if constexpr (std::is_aggregate_v<E> && std::is_base_of_v<PortableError<E>, E>) {
@@ -53,7 +55,7 @@ constexpr bool has_form() {
   }
 }
 
-/// Whether E's text is all there is to it, as far as can be seen.
+/// Whether E holds nothing but its text, as far as its size tells.
 template <class E>
 constexpr bool is_only_text() {
   using Base = TextBase<E>;

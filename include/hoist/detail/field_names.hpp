@@ -9,8 +9,8 @@
 
 namespace hoist::detail {
 
-// A member's name is read off the compiler's rendering of a pointer to it. The object is declared,
-// never defined: only its members' addresses are formed, as constants.
+/// A member's name is extracted from the compiler's text of a pointer to it. The object is declared
+/// but never defined: only the addresses of its members are used, as constants.
 template <class T>
 struct Unmade {
   T object;

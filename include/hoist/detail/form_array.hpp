@@ -7,9 +7,9 @@
 
 namespace hoist::detail {
 
-/// Elements an Array in a file may have: their bytes are the value. Padding and bool are allowed
-/// here (an array of them is written as it lies, and its schema gives the layout, which is why
-/// packed and over-aligned structs are not).
+/// Elements that an Array in a file may have: types whose bytes are their value. Padding and bool
+/// are allowed here: an array is written as it is in memory, and its schema implies the layout, so
+/// packed and over-aligned structs are excluded.
 template <class T>
 constexpr bool is_array_element() {
   if constexpr (std::is_same_v<T, bool> || is_block<T>()) {
@@ -25,7 +25,7 @@ constexpr bool is_array_element() {
   }
 }
 
-/// Shape and order as they stand in the meta stream.
+/// Shape and order, as they are in the meta stream.
 template <class Ar>
 void traverse_extents(Ar& ar, Shape& shape, Order& order) {
   if constexpr (Ar::decoding) {
@@ -44,7 +44,8 @@ void traverse_extents(Ar& ar, Shape& shape, Order& order) {
   }
 }
 
-/// Elements in C or Fortran order, in the form of an Array's. `owner` null: borrowed from the value.
+/// Elements in C or Fortran order, encoded like an Array's. If `owner` is null they are borrowed
+/// from the value.
 template <class Ar, class T>
 void traverse_elements(Ar& ar, const T* data, Shape shape, Order order,
                        const std::shared_ptr<Storage>& owner) {

@@ -27,6 +27,14 @@
 //   static void schema(SchemaWriter&)
 //   template <class Ar, class V> static void traverse(Ar&, V& value)   V is T or const T
 
+// A Form<T> holds everything hoist knows about a type: its schema, and one traversal that encodes,
+// decodes and hashes it. This header has the forms of scalars, aggregates and classes with
+// serialize(); forms_std.hpp has those of the standard library.
+//
+//     static constexpr bool supported<Open...>   whether all parts of T have a form; Open are the
+//                                                types that are being checked (for recursive types)
+//     static void schema(SchemaWriter&)
+//     template <class Ar, class V> static void traverse(Ar&, V& value)   V is T or const T
 namespace hoist {
 
 namespace detail {
@@ -63,7 +71,7 @@ struct Form {
   }
 };
 
-// --- scalars --------------------------------------------------------------------------------------
+// --- scalars ------------------------------------------------------------------------------------
 
 template <class T>
 constexpr const char* scalar_name() {
@@ -98,7 +106,7 @@ struct Form<T> {
       if (byte > 1) Decoder::throw_damaged();
       value = byte == 1;
     } else if constexpr (std::is_same_v<T, long double> && !Ar::hashing) {
-      // Ten bytes of x87 extended precision; the six behind them are padding.
+      // Ten bytes of x87 extended precision; the remaining six are padding.
       std::array<unsigned char, 10> bytes;
       if constexpr (!Ar::decoding) std::memcpy(bytes.data(), &value, bytes.size());
       ar.scalar(bytes);
@@ -130,7 +138,7 @@ struct Form<T> {
   }
 };
 
-// --- classes with serialize() ---------------------------------------------------------------------
+// --- classes with serialize() -------------------------------------------------------------------
 
 template <UserSerialize T>
 struct Form<T> {
@@ -154,7 +162,8 @@ struct Form<T> {
   static void traverse(Ar& ar, V& value) {
     const typename Ar::Depth depth(ar);
     const typename Ar::UserCode user_code(ar);
-    // One serialize() serves both ways, so it can't be const; encoding and hashing don't write.
+    // One serialize() serves both directions, so it can't be const; encoding and hashing don't
+    // write.
     call(ar, const_cast<T&>(value));
   }
 
@@ -169,7 +178,7 @@ struct Form<T> {
   }
 };
 
-// --- aggregates -----------------------------------------------------------------------------------
+// --- aggregates ---------------------------------------------------------------------------------
 
 template <class T>
   requires(Aggregate<T> && !UserSerialize<T>)

@@ -34,7 +34,7 @@ inline constexpr bool is_any_array<Array<T>> = true;
 template <class A>
 concept AnyArray = is_any_array<A>;
 
-/// Eigen::Matrix and Eigen::Array: what owns its elements.
+/// Eigen::Matrix and Eigen::Array, the dense types that own their elements.
 template <class M>
 concept EigenDense = is_eigen_dense<std::remove_const_t<M>>;
 
@@ -50,7 +50,8 @@ Shape shape_of(const M& matrix) {
   }
 }
 
-/// Rows and columns of a matrix of type M that holds an array of that shape; nothing where it can't.
+/// The rows and columns of a matrix of type M that holds an array of that shape; empty if no such
+/// matrix exists.
 template <class M>
 std::optional<std::pair<Eigen::Index, Eigen::Index>> eigen_size(const Shape& shape) {
   constexpr bool vector = M::IsVectorAtCompileTime;
@@ -88,7 +89,7 @@ std::optional<std::pair<Eigen::Index, Eigen::Index>> eigen_size(const Shape& sha
                   "of dimensions");
 }
 
-/// Vectors of fixed size, in the form of std::array.
+/// Vectors of fixed size, encoded like std::array.
 template <class M, class S = typename M::Scalar>
 struct EigenFixedForm : FormOf<S> {
   static constexpr auto size = static_cast<std::size_t>(M::SizeAtCompileTime);
@@ -103,7 +104,7 @@ struct EigenFixedForm : FormOf<S> {
   }
 };
 
-/// The others, in the form of Array.
+/// All other dense types, encoded like Array.
 template <class M, class S = typename M::Scalar>
 struct EigenArrayForm {
   template <class... Open>

@@ -20,7 +20,7 @@
 
 namespace hoist::detail {
 
-/// A sparse matrix as it is stored; the names are SciPy's.
+/// The members of a sparse matrix as they are stored; the names are SciPy's.
 template <class S, class I>
 struct SparseParts {
   std::string format;
@@ -30,7 +30,7 @@ struct SparseParts {
   Array<const S> data;
 };
 
-/// Throws DamagedData unless the indices point into a matrix of such extents.
+/// Throws DamagedData unless all indices are inside a matrix of these extents.
 template <class S, class I>
 void check_sparse(const SparseParts<S, I>& parts, std::int64_t outer, std::int64_t inner) {
   const auto most = static_cast<std::int64_t>(std::numeric_limits<I>::max());
@@ -101,7 +101,7 @@ struct Form<Eigen::SparseMatrix<S, O, I>> {
     const bool by_rows = parts.format == "csr";
     const auto [rows, cols] = parts.shape;
     check_sparse(parts, by_rows ? rows : cols, by_rows ? cols : rows);
-    // In order and merged, which Eigen relies on and SciPy does not insist on.
+    // Sorts and merges the entries, which Eigen requires and SciPy does not guarantee.
     std::vector<Eigen::Triplet<S, I>> entries;
     const auto map = [&]<int Options>() -> M {
       using Stored = Eigen::SparseMatrix<S, Options, I>;

@@ -33,11 +33,12 @@ void describe(SchemaWriter& writer, std::string_view before, std::string_view af
   writer.text(after);
 }
 
-/// Elements that take no bytes can't be checked against the bytes left: their count is bounded.
+/// A count of elements that take no bytes can't be checked against the bytes left, so it has a
+/// fixed bound.
 template <class T>
 inline constexpr bool takes_no_bytes = std::is_empty_v<T>;
 
-/// Shared by the forms whose parts are the types `Parts`.
+/// Base of the forms of types that are supported if all of `Parts` are.
 template <class... Parts>
 struct FormOf {
   template <class... Open>
@@ -127,7 +128,7 @@ struct Form<std::filesystem::path> : FormOf<> {
   }
 };
 
-/// Node-based sequences: as vectors in the encoding.
+/// Node-based sequences, encoded like vectors.
 template <class C, class T = typename C::value_type>
 struct SequenceForm : FormOf<T> {
   static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
@@ -150,7 +151,7 @@ struct SequenceForm : FormOf<T> {
         }
       }
     } else if constexpr (!Ar::hashing && BlockTraits<T>::natural.block) {
-      // A vector of these is one block, so this has to be one as well.
+      // A vector of these elements is one block, so this sequence has to be encoded as one, too.
       std::vector<T> elements(value.begin(), value.end());
       const typename Ar::UserCode temporary(ar);
       Form<std::vector<T>>::traverse(ar, elements);
@@ -175,7 +176,7 @@ struct Form<std::valarray<T>> : FormOf<T> {
   static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
-    // Its elements lie in a row.
+    // The elements of a std::valarray are contiguous.
     const auto data = [&] { return value.size() > 0 ? std::addressof(value[0]) : nullptr; };
     if constexpr (!moves_as_block<Ar, T>) {
       std::vector<T> elements;
@@ -230,7 +231,7 @@ struct Form<std::bitset<N>> : FormOf<> {
   }
 };
 
-/// std::stack, queue and priority_queue, through the container they adapt.
+/// std::stack, queue and priority_queue, by the container that they adapt.
 template <class Adaptor, class C = typename Adaptor::container_type>
 struct AdaptorForm : FormOf<C> {
   static void schema(SchemaWriter& writer) { Form<C>::schema(writer); }
@@ -240,7 +241,7 @@ struct AdaptorForm : FormOf<C> {
   }
 
  private:
-  /// The adapted container is a protected member; its address may be formed by a derived class.
+  /// The adapted container is a protected member, which a derived class can access.
   struct Open : Adaptor {
     static constexpr C Adaptor::* container() { return &Open::c; }
   };

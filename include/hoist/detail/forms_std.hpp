@@ -115,8 +115,9 @@ template <class T>
   requires(!std::is_array_v<T>)
 struct Form<std::unique_ptr<T>> : MaybeForm<std::unique_ptr<T>, std::remove_const_t<T>> {};
 
-/// shared_ptr: objects are numbered in order of first visit (0 is null) and encoded once; in a hash
-/// each stands for its content, so that sharing and equal copies hash equal.
+/// shared_ptr: objects are numbered in the order of their first visit (0 is null) and encoded once.
+/// In a hash each pointer counts with the content of its object, so that shared and equal objects
+/// hash equal.
 template <class T>
 struct Form<std::shared_ptr<T>> : FormOf<T> {
   using Object = std::remove_const_t<T>;

@@ -27,8 +27,8 @@ class GeneratorState final
   std::optional<Yield> next() override {
     std::size_t task = 0;
     if (!driver_.next(task)) {
-      if (auto failures = driver_.failures(); !failures.empty() && !told_) {
-        told_ = true;
+      if (auto failures = driver_.failures(); !failures.empty() && !thrown_) {
+        thrown_ = true;
         throw LoopErrors(std::move(failures), driver_.tasks());
       }
       return std::nullopt;
@@ -43,7 +43,7 @@ class GeneratorState final
  private:
   ReadTasks<Range, DelayedCalls, R> tasks_;
   LoopDriver driver_;
-  bool told_ = false;
+  bool thrown_ = false;
 };
 
 }  // namespace hoist::detail

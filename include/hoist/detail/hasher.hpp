@@ -18,7 +18,7 @@
 
 namespace hoist::detail {
 
-/// How the bytes of a block are made canonical before they are hashed.
+/// How the bytes of a block are normalised before they are hashed.
 enum class Canonical { as_is, float32, float64 };
 
 template <class T>
@@ -27,8 +27,8 @@ inline constexpr Canonical canonical_of =
     : std::is_same_v<T, float> || std::is_same_v<T, std::complex<float>> ? Canonical::float32
                                                                          : Canonical::as_is;
 
-/// Archive that hashes: XXH3-128 over the canonical form of what it visits. Blocks of
-/// `segment_threshold` bytes and more enter as the digests of their 1 MiB pieces.
+/// Archive that hashes: XXH3-128 of the canonical form of what it visits. Of blocks of at least
+/// `segment_threshold` bytes it hashes the digests of their pieces of 1 MiB.
 class Hasher : public ArchiveBase<Hasher> {
  public:
   static constexpr bool decoding = false;
@@ -62,7 +62,7 @@ class Hasher : public ArchiveBase<Hasher> {
     block(data, n * sizeof(T), canonical_of<T>);
   }
 
-  /// The elements' digests without regard to their order; `visit(hasher, element)` hashes one.
+  /// Hashes the elements' digests, independent of their order; `visit(hasher, element)` hashes one.
   template <class Range, class Visit>
   void unordered(const Range& range, Visit visit) {
     std::vector<Digest> digests;
@@ -75,20 +75,23 @@ class Hasher : public ArchiveBase<Hasher> {
     unordered(digests);
   }
 
-  /// True if the object behind a pointer isn't being hashed already (a cycle); pairs with `leave`.
+  /// False if the object behind a pointer is already being hashed (a cycle); otherwise `leave` must
+  /// follow.
   bool enter(const void* object);
   void leave() { open_.pop_back(); }
 
+  /// A hasher needs no care inside a user's serialize(); see Encoder::UserCode.
   struct UserCode {
     explicit UserCode(Hasher&) {}
   };
 
   Digest digest();
 
-  /// How many bytes were hashed; of unordered ranges only the digests count.
+  /// The number of bytes that were hashed; elements of unordered ranges count as their digests.
   std::uint64_t volume() const noexcept { return spilled_ + used_; }
 
-  /// All that was hashed, in its canonical form, if that is short (512 bytes); else nothing.
+  /// Everything that was hashed, in its canonical form, if it has at most 512 bytes; otherwise
+  /// empty.
   std::span<const std::byte> gathered() const {
     return stream_ ? std::span<const std::byte>() : std::span(buffer_).first(used_);
   }
@@ -116,7 +119,7 @@ class Hasher : public ArchiveBase<Hasher> {
   std::vector<const void*> open_;
 };
 
-/// Digest of bytes that are no value: files, code, text.
+/// The digest of bytes that are not a value: files, code, text.
 Digest hash_bytes(const void* data, std::size_t n);
 
 }  // namespace hoist::detail

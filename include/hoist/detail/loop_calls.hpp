@@ -14,6 +14,8 @@
 #include <variant>
 #include <vector>
 
+// How an item of the input becomes a call: in this process (`call`) or in another one (the other
+// functions).
 namespace hoist::detail {
 
 // How an item of the input becomes a call, here (`call`) or in another process (the rest).
@@ -42,7 +44,7 @@ struct DelayedCalls {
   }
 };
 
-/// One function for all items. Refers to it, or holds it (`F` a reference or not).
+/// One function for all items, held by reference or by value (`F` is a reference or not).
 template <class F>
 struct MappedCalls {
   F f;
@@ -53,7 +55,8 @@ struct MappedCalls {
     if constexpr (std::is_invocable_v<F&, Item>) {
       return std::invoke(f, std::forward<Item>(item));
     } else {
-      // A function that wants its own gets the item itself, which nobody reads afterwards.
+      // A function that takes its argument by value gets the item itself, which nobody reads
+      // afterwards.
       return std::invoke(f, static_cast<std::remove_reference_t<Item>&&>(item));
     }
   }
@@ -81,7 +84,7 @@ struct MappedCalls {
   }
 };
 
-/// Where a result is kept; of a void task, that there is one.
+/// How a result is kept. A void task keeps a monostate, which says that it is done.
 template <class R>
 using Kept = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
@@ -116,8 +119,8 @@ Kept<R> decode_kept(Decoder& from) {
   return kept_result<R>([&] { return receive_result<R>(from); });
 }
 
-/// Results of a loop whose length is known: written by many threads, each its own.
-/// Plain values go straight into the vector that is handed out.
+/// Results of a loop whose length is known. Many threads write them, each its own. Plain values are
+/// written directly to the vector that is returned.
 template <class R>
 class Results {
   static constexpr bool plain = std::is_trivially_copyable_v<Kept<R>> &&

@@ -13,15 +13,15 @@
 
 namespace hoist::detail {
 
-/// In which way results reach the caller.
+/// How results reach the caller.
 enum class Deliver : unsigned char {
   all,           ///< when the loop is over
-  outcomes,      ///< likewise, with an account of each task; no failure is thrown
-  in_order,      ///< one by one, in the order of tasks
-  as_completed,  ///< one by one, as they come
+  outcomes,      ///< likewise, with a TaskAccount of each task; no failure is thrown
+  in_order,      ///< one by one, in the order of the input
+  as_completed,  ///< one by one, in the order of completion
 };
 
-/// Count of a loop whose input is read as it goes.
+/// The count of a loop whose input is read lazily.
 inline constexpr std::size_t unread = std::numeric_limits<std::size_t>::max();
 
 struct TaskAccount {
@@ -31,28 +31,29 @@ struct TaskAccount {
   bool done = false;
 };
 
-/// One loop from start to end: the compiled part of Parallel. Used by one thread at a time; nothing
-/// of the loop runs any more when it is destroyed.
+/// One loop from start to end: the compiled part of Parallel. Used by one thread at a time. When it
+/// is destroyed, nothing of the loop is running.
 class LoopDriver {
  public:
-  /// Chooses and checks backend and settings, and starts the loop (but reads no input, and runs
-  /// nothing in this thread). Throws BadArgument.
+  /// Chooses and checks backend and settings, and starts the loop, but reads no input and runs no
+  /// task in this thread. Throws BadArgument.
   LoopDriver(const ParallelOptions& options, LoopTasks& tasks, std::size_t count, Deliver deliver);
   ~LoopDriver();
   LoopDriver(const LoopDriver&) = delete;
   LoopDriver& operator=(const LoopDriver&) = delete;
 
-  /// Runs the loop to its end. Throws what the first failed task threw (OnError::raise and
-  /// Deliver::all), what the input threw, or TimedOut.
+  /// Runs the loop to its end. Throws the first failed task's exception (OnError::raise and
+  /// Deliver::all), an exception of the input, or TimedOut.
   void run();
-  /// Reads and starts what may be; for a generator's beginning.
+  /// Reads the first part of the input and starts its tasks; for generators.
   void start();
-  /// Waits for the next result, and says whose it is; false at the end. Throws as run() does.
+  /// Waits for the next result and sets `task` to its index. Returns false at the end. Throws as
+  /// run() does.
   bool next(std::size_t& task);
 
   std::size_t tasks() const;
   TaskAccount account(std::size_t task) const;
-  /// In the order of tasks.
+  /// The failures in the order of tasks.
   std::vector<TaskFailure> failures() const;
 
  private:

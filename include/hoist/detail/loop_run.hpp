@@ -24,7 +24,7 @@ template <class Range>
 using DelayedResult =
     std::decay_t<std::invoke_result_t<std::remove_cvref_t<std::ranges::range_value_t<Range>>&>>;
 
-/// What f gives for an item as it is held: elements in memory in place, others by value.
+/// The result type of f for an item as it is held: elements in memory in place, others by value.
 template <class F, class Range>
 constexpr auto mapped_result() {
   using Reference = std::ranges::range_reference_t<Range>;
@@ -45,7 +45,7 @@ constexpr auto mapped_result() {
 template <class F, class Range>
 using MappedResult = typename decltype(mapped_result<F, Range>())::type;
 
-/// What is handed out when a loop is over.
+/// Returns what a call of Parallel returns when its loop is over.
 template <class R, bool Outcomes, class Take>
 auto deliver(LoopDriver& driver, Take&& take_result, auto&& take_all) {
   if constexpr (Outcomes) {

@@ -16,7 +16,7 @@
 
 namespace hoist::detail {
 
-/// Calls one(i) for tasks until the end or attention.
+/// Calls one(i) for each task until the end, or until `run.attention` is set.
 template <class One>
 std::size_t run_tasks(TaskRange tasks, TaskRun& run, One&& one) {
   const std::atomic<bool>& attention = *run.attention;
@@ -46,8 +46,9 @@ std::size_t run_tasks(TaskRange tasks, TaskRun& run, One&& one) {
   return i;
 }
 
-/// Ranges whose elements any thread may read in place: they lie in memory, or are numbers in a row.
-/// All others are read by the thread that owns the loop, since reading them may run anybody's code.
+/// Ranges whose elements any thread may read in place: they are in memory, or are consecutive
+/// numbers. All others are read by the thread that owns the loop, because reading them may run
+/// arbitrary code.
 template <class T>
 inline constexpr bool is_iota = false;
 template <class W, class B>
@@ -70,7 +71,7 @@ class IndexedTasks final : public LoopTasks {
       : begin_(std::move(begin)), calls_(std::forward<Calls>(calls)), results(count) {}
 
   std::size_t run(TaskRange tasks, TaskRun& run) override {
-    // A copy that no task can change stays in a register.
+    // No task can change this copy, so it stays in a register.
     const Iterator begin = begin_;
     return run_tasks(tasks, run, [&](std::size_t i) {
       results.set(i, [&]() -> decltype(auto) { return call(begin, i); });
@@ -108,8 +109,8 @@ class IndexedTasks final : public LoopTasks {
   Results<R> results;
 };
 
-/// Tasks whose items are read one by one, and kept with their results until these are taken. The
-/// items of forward ranges that lie in memory stay where they are.
+/// Tasks whose items are read one by one and kept until their results are taken. Of forward ranges
+/// in memory only the addresses of the items are kept.
 template <class Range, class Calls, class R>
 class ReadTasks final : public LoopTasks {
   using Reference = std::ranges::range_reference_t<Range>;
@@ -132,7 +133,7 @@ class ReadTasks final : public LoopTasks {
     return run_tasks(tasks, run, [&](std::size_t i) {
       Cell& c = cell(i);
       c.result.emplace(kept_result<R>([&]() -> decltype(auto) { return calls_.call(item(c)); }));
-      // Arguments live no longer than they are needed.
+      // Arguments are destroyed as soon as they are no longer needed.
       c.item.reset();
     });
   }
@@ -180,7 +181,7 @@ class ReadTasks final : public LoopTasks {
     }
   }
 
-  /// Moves a result out; memory is freed up to the first result that is still here.
+  /// Moves a result out. Frees the cells up to the first result that has not been taken.
   Kept<R> take(std::size_t i) {
     const std::lock_guard lock(mutex_);
     Cell& c = cells_[i - first_];
@@ -212,7 +213,7 @@ class ReadTasks final : public LoopTasks {
   std::optional<std::ranges::iterator_t<Range>> at_;
   mutable std::mutex mutex_;
   mutable std::deque<Cell> cells_;
-  std::size_t first_ = 0;  // task of cells_.front()
+  std::size_t first_ = 0;  // index of the task in cells_.front()
 };
 
 }  // namespace hoist::detail

@@ -11,9 +11,11 @@
 // Elements whose schema says that they stand as one block, but which have gaps in memory that the
 // schema does not know of (over-aligned members), take a way through these.
 
+// For elements that are one block according to their schema but have gaps in memory that the schema
+// does not know of (over-aligned members).
 namespace hoist::detail {
 
-/// Archive that puts the bytes of what it visits side by side. `to` must have room for them.
+/// Archive that writes the bytes of what it visits without gaps. `to` must have room for them.
 class Packer : public ArchiveBase<Packer> {
  public:
   static constexpr bool decoding = false;
@@ -38,7 +40,7 @@ class Packer : public ArchiveBase<Packer> {
   std::byte* to_;
 };
 
-/// The reverse: fills what it visits from bytes that stand side by side.
+/// The reverse: fills what it visits from bytes without gaps.
 class Unpacker : public ArchiveBase<Unpacker> {
  public:
   static constexpr bool decoding = true;

@@ -12,12 +12,12 @@ namespace hoist::detail {
 template <class T>
 struct Form;
 
-/// One object per type, whose address stands for the type at run time.
+/// One object per type, whose address identifies the type at run time.
 template <class T>
 inline constexpr char type_tag = 0;
 
-/// Writes the schema of a type: the text that stands in every file and in every hash.
-/// Its grammar is specified in docs/formats/container.md.
+/// Writes the schema of a type: the text that is part of every file and of every hash. Its grammar
+/// is specified in docs/formats/schema.md.
 class SchemaWriter {
  public:
   static constexpr bool describing = true;
@@ -31,12 +31,12 @@ class SchemaWriter {
     Form<T>::schema(*this);
   }
 
-  /// Brackets the description of a type that may contain itself: false where it already stands
-  /// open, and a back reference was written in its place.
+  /// Called before a type that may contain itself is described. False if its description is already
+  /// open; then a back reference was written instead. Otherwise `leave` must follow.
   bool enter(const void* tag);
   void leave() { open_.pop_back(); }
 
-  /// What `serialize(Ar&)` calls: describes the types of the members, in order.
+  /// Called by `serialize(Ar&)`: describes the types of the members, in order.
   template <class... Ts>
   void operator()(const Ts&...) {
     (member<Ts>(), ...);

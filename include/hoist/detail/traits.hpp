@@ -13,9 +13,11 @@
 // What is known of types before their forms: whether they serialize themselves, and whether their
 // bytes are their value.
 
+// Type traits that the forms are built on: whether a type serializes itself, and whether its bytes
+// are its value.
 namespace hoist {
 
-/// Befriend this to let hoist call a private `serialize`.
+/// Make this a friend to let hoist call a private `serialize`.
 struct Access {
   template <class Ar, class T>
   static auto serialize(Ar& ar, T& value) -> decltype(value.serialize(ar)) {
@@ -25,7 +27,7 @@ struct Access {
 
 namespace detail {
 
-/// A stand-in to ask whether a type has a serialize function without choosing an archive.
+/// A placeholder archive, to check whether a type has a serialize function.
 struct AnyArchive {
   static constexpr bool decoding = false;
   template <class... Ts>
@@ -42,16 +44,16 @@ concept FreeSerialize =
 template <class T>
 concept UserSerialize = MemberSerialize<T> || FreeSerialize<T>;
 
-/// The layout that a schema's reader takes elements to have: each part aligned to its own size
-/// (complex numbers to that of their parts, structs to their strictest member). A type may lie
-/// otherwise in memory, packed or over-aligned.
+/// The layout that a schema implies for elements: each part aligned to its own size (complex
+/// numbers to the size of their parts, structs to their strictest member). In memory a type may be
+/// packed or over-aligned and so differ from it.
 struct NaturalLayout {
   std::size_t size = 0;  // 0: the type has no fixed layout
   std::size_t align = 1;
-  bool block = false;  // no gaps, every bit pattern legal
+  bool block = false;  // no gaps, every bit pattern is valid
 };
 
-/// `plain`: the bytes in memory are the value: no padding, no pointers, every bit pattern legal.
+/// `plain`: the bytes in memory are the value: no padding, no pointers, every bit pattern is valid.
 template <class T>
 struct BlockTraits {
   static constexpr bool plain = false;
@@ -111,26 +113,28 @@ struct BlockTraits<T> {
   static constexpr bool plain = std::is_trivially_copyable_v<T> && natural.block && dense(fields);
 };
 
-/// True for types whose schema says that elements stand as one block, and that lie in memory so.
+/// True if the schema says that elements form one block, and their memory layout is that block.
 template <class T>
 constexpr bool is_block() {
   return BlockTraits<T>::plain;
 }
 
-/// True for those that stand as one block but lie otherwise in memory: they are packed first.
+/// True if the schema says that elements form one block but their memory layout differs; they are
+/// packed first.
 template <class T>
 constexpr bool packs_as_block() {
   return BlockTraits<T>::natural.block && !BlockTraits<T>::plain;
 }
 
-/// Blocks of these are hashed as they are; others, if they hold floats, element by element.
+/// True if blocks of these elements can be hashed as they are. Other blocks, of structs with floats
+/// for instance, are hashed element by element.
 template <class T>
 constexpr bool hashes_as_block() {
   return (std::is_integral_v<T> || std::is_enum_v<T> || canonical_of<T> != Canonical::as_is) &&
          is_block<T>();
 }
 
-/// Whether archive Ar takes contiguous elements of type T in one piece.
+/// Whether archive Ar handles contiguous elements of type T in one piece.
 template <class Ar, class T>
 inline constexpr bool moves_as_block = Ar::hashing ? hashes_as_block<T>() : is_block<T>();
 
