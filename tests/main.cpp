@@ -10,8 +10,8 @@
 
 namespace {
 
-// doctest calls a run in which the filters match nothing a success. Here that means that a test went
-// missing (a file without a test case, a filter that is misspelt), so it fails.
+// doctest calls a run in which the filters match nothing a success. Here that means that a test
+// went missing (a file without a test case, a filter that is misspelt), so it fails.
 struct NoEmptyRuns : doctest::IReporter {
   explicit NoEmptyRuns(const doctest::ContextOptions& /*options*/) {}
 

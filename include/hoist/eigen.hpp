@@ -25,8 +25,8 @@ namespace hoist {
 //   array of another size than the type has is a WrongType.
 // - Vectors of fixed size are stored as std::array, in place: a std::vector<Eigen::Vector3d> is one
 //   block of memory.
-// - Eigen::SparseMatrix is stored as SciPy's members format ("csc" or "csr"), shape, indptr, indices
-//   and data: `scipy.sparse.load_npz` reads one that was dumped to a .npz.
+// - Eigen::SparseMatrix is stored as SciPy's members format ("csc" or "csr"), shape, indptr,
+//   indices and data: `scipy.sparse.load_npz` reads one that was dumped to a .npz.
 
 /// A plain matrix's elements as an Array that refers to them, without a copy. The matrix must
 /// outlive every copy of the array and must not be resized. Vectors have one dimension.

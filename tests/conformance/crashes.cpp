@@ -195,7 +195,8 @@ struct NotesItself {
 };
 }  // namespace
 
-// Results of short tasks travel many at a time: those before the crash are not to be lost, nor run again.
+// Results of short tasks travel many at a time: those before the crash are not to be lost, nor run
+// again.
 TEST_CASE("what a worker had done before its end is neither lost nor done twice") {
   for (const auto& backend : process_backends()) {
     CAPTURE(backend);

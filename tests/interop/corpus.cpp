@@ -16,8 +16,9 @@
 #include "support/sha256.hpp"
 #include "support/temp_dir.hpp"
 
-// Files that Python wrote, and what is in them: tests/data/interop/manifest.json. Values are given as
-// trees {"t": kind, ...}, arrays by the SHA-256 of their elements in C order, little-endian, packed.
+// Files that Python wrote, and what is in them: tests/data/interop/manifest.json. Values are given
+// as trees {"t": kind, ...}, arrays by the SHA-256 of their elements in C order, little-endian,
+// packed.
 
 using hoist::DType;
 using hoist::load;

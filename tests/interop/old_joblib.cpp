@@ -11,8 +11,8 @@
 #include "support/python.hpp"
 #include "support/temp_dir.hpp"
 
-// Files of joblib 0.8 and 0.9, and for those up to 1.1. Its own test data, which Debian installs, have real ones; further ones
-// are made after docs/formats/pickle.md.
+// Files of joblib 0.8 and 0.9, and for those up to 1.1. Its own test data, which Debian installs,
+// have real ones; further ones are made after docs/formats/pickle.md.
 
 using hoist::load;
 using hoist::LoadOptions;
@@ -126,8 +126,8 @@ TEST_CASE("no other file than one in the pickle's own folder is ever read") {
   CHECK_THROWS_AS(load<Value>(path, with_companions), hoist::DamagedData);
 }
 
-// Debian has no joblib of that age. What such a one knows: an array's elements stand right behind the
-// description of it, which has five attributes.
+// Debian has no joblib of that age. What such a one knows: an array's elements stand right behind
+// the description of it, which has five attributes.
 TEST_CASE("what hoist dumps is read by the rules of joblib 0.11 to 1.1") {
   using hoist::Array;
   using hoist::Order;
@@ -158,7 +158,8 @@ class Reader(pickle._Unpickler):
         return super().find_class(module, name)
     def load_build(self):
         pickle._Unpickler.load_build(self)
-        if isinstance(self.stack[-1], NumpyArrayWrapper): self.stack[-1] = self.elements(self.stack[-1])
+        if isinstance(self.stack[-1], NumpyArrayWrapper):
+            self.stack[-1] = self.elements(self.stack[-1])
     dispatch[pickle.BUILD[0]] = load_build
     def elements(self, of):
         assert sorted(vars(of)) == ['allow_mmap', 'dtype', 'order', 'shape', 'subclass'], vars(of)
@@ -172,13 +173,17 @@ class Reader(pickle._Unpickler):
         n = int(np.prod(of.shape, dtype=np.int64)) * of.dtype.itemsize
         return np.frombuffer(self.handle.read(n), of.dtype).reshape(of.shape, order=of.order)
 rows = np.arange(12.).reshape(3, 4)
-for path, mode in ('plain.joblib', None), ('packed.joblib.gz', None), ('packed.joblib.gz', 'r'), ('plain.joblib', 'r'):
+for path, mode in (('plain.joblib', None), ('packed.joblib.gz', None), ('packed.joblib.gz', 'r'),
+                   ('plain.joblib', 'r')):
     v = Reader(path, mode).load()
     assert isinstance(v['rows'], np.memmap) == (path == 'plain.joblib' and mode == 'r')
     assert (v['rows'] == rows).all() and v['rows'].dtype == 'f8'
-    assert v['columns'].flags.f_contiguous and (v['columns'] == np.arange(6.).reshape(2, 3, order='F')).all()
-    assert v['none'].shape == (0, 2) and v['none'].dtype == 'i2' and v['one'].shape == () and v['one'] == 0
-    assert v['objects'].dtype == object and v['objects'][0] == 'a' and (v['objects'][1] == rows).all()
+    assert v['columns'].flags.f_contiguous
+    assert (v['columns'] == np.arange(6.).reshape(2, 3, order='F')).all()
+    assert v['none'].shape == (0, 2) and v['none'].dtype == 'i2'
+    assert v['one'].shape == () and v['one'] == 0
+    assert v['objects'].dtype == object and v['objects'][0] == 'a'
+    assert (v['objects'][1] == rows).all()
     assert (v['again'][0] == rows).all() and v['again'][1:] == ['text', 2]
 )") == "");
 }

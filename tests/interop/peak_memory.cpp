@@ -31,8 +31,8 @@ using hoist::load;
 using hoist::Value;
 using support::TempDir;
 
-// What a load takes is its result and a little, what a dump takes a little; in the formats of others,
-// too, where it goes through a Value.
+// What a load takes is its result and a little, what a dump takes a little; in the formats of
+// others, too, where it goes through a Value.
 
 namespace {
 

@@ -93,7 +93,8 @@ Model model() {
 const std::string model_in_python = R"(
 import numpy as np
 def same_model(m):
-    assert list(m) == ['depth', 'rate', 'label', 'limit', 'weights', 'image', 'parts', 'words', 'z', 'pair'], list(m)
+    assert list(m) == ['depth', 'rate', 'label', 'limit', 'weights', 'image', 'parts', 'words', 'z',
+                       'pair'], list(m)
     assert m['depth'] == 5 and m['rate'] == 0.125 and m['label'] == 'Straße' and m['limit'] is None
     assert m['weights'].dtype == 'f8' and m['weights'].tolist() == [1, 2, 3]
     assert m['image'].dtype == 'f4' and m['image'].tolist() == [[0, 1.5], [0, 0]]
@@ -101,9 +102,11 @@ def same_model(m):
     assert m['parts']['a']['name'] == 'first' and m['parts']['a']['numbers'].tolist() == [1, 2]
     assert m['parts']['b']['numbers'].dtype == 'i4' and len(m['parts']['b']['numbers']) == 0
     assert m['words'] == ['x', 'y'] and m['z'] == 1-1j and m['pair'] == (7, True)
-model = {'depth': 5, 'rate': 0.125, 'label': 'Straße', 'limit': None, 'weights': np.array([1., 2., 3.]),
+model = {'depth': 5, 'rate': 0.125, 'label': 'Straße', 'limit': None,
+         'weights': np.array([1., 2., 3.]),
          'image': np.asfortranarray(np.array([[0, 1.5], [0, 0]], 'f4')),
-         'parts': {'a': {'name': 'first', 'numbers': np.array([1, 2], 'i4')}, 'b': {'name': 'second', 'numbers': []}},
+         'parts': {'a': {'name': 'first', 'numbers': np.array([1, 2], 'i4')},
+                   'b': {'name': 'second', 'numbers': []}},
          'words': ['x', 'y'], 'z': 1-1j, 'pair': (7, True)}
 )";
 
@@ -140,7 +143,8 @@ TEST_CASE("hoist loads what joblib dumps, by every codec, protocol and mapped") 
   const TempDir dir;
   CHECK(python(dir.path(), model_in_python + R"(
 import joblib, pickle
-for name in ['plain.joblib', 'm.joblib.z', 'm.joblib.gz', 'm.joblib.bz2', 'm.joblib.lzma', 'm.joblib.xz', 'm.joblib.lz4']:
+for name in ['plain.joblib', 'm.joblib.z', 'm.joblib.gz', 'm.joblib.bz2', 'm.joblib.lzma',
+             'm.joblib.xz', 'm.joblib.lz4']:
     joblib.dump(model, name)
 for protocol in range(6):
     joblib.dump(model, f'p{protocol}.joblib', protocol=protocol)
@@ -200,8 +204,10 @@ assert np.load('rows.npy').tolist() == [[1, 2], [3, 4], [5, 6]]
 assert np.load('scalar.npy').shape == () and np.load('scalar.npy') == 2.5
 s = np.load('samples.npy')
 assert s.dtype.itemsize == 32 and s.dtype.names == ('id', 'weight', 'place', 'good'), s.dtype
-assert s[1]['id'] == 3 and s[1]['weight'] == 0.5 and s[1]['place'].tolist() == [1, 2] and s[1]['good']
-assert np.load('flags.npy').dtype == bool and np.load('flags.npy').tolist() == [[False, True], [False, False]]
+assert s[1]['id'] == 3 and s[1]['weight'] == 0.5
+assert s[1]['place'].tolist() == [1, 2] and s[1]['good']
+assert np.load('flags.npy').dtype == bool
+assert np.load('flags.npy').tolist() == [[False, True], [False, False]]
 assert np.load('halves.npy').dtype == 'f2' and np.load('halves.npy').tolist() == [0, 1.5]
 assert np.load('waves.npy').dtype == 'c8' and np.load('waves.npy').tolist() == [1+2j, 0]
 assert np.load('tags.npy').dtype == 'S3' and np.load('tags.npy').tolist() == [b'', b'xyz']
@@ -213,8 +219,10 @@ packed = np.zeros(3, [('good', '?'), ('id', 'i1'), ('weight', '>f8'), ('place', 
 for name in packed.dtype.names:
     packed[name] = s[name]
 for name, a in dict(c=want, f=np.asfortranarray(want), big=want.astype('>f8'), packed=packed,
-                    aligned=s, flags=np.load('flags.npy'), halves=np.load('halves.npy'), waves=np.load('waves.npy'),
-                    tags=np.load('tags.npy'), words=np.load('words.npy').astype('>U5'), times=np.array(['2024-01-01', 'NaT'], 'M8[D]')).items():
+                    aligned=s, flags=np.load('flags.npy'), halves=np.load('halves.npy'),
+                    waves=np.load('waves.npy'),
+                    tags=np.load('tags.npy'), words=np.load('words.npy').astype('>U5'),
+                    times=np.array(['2024-01-01', 'NaT'], 'M8[D]')).items():
     np.save('py_' + name, a)
 )") == "");
   for (const auto mode :
@@ -257,8 +265,9 @@ TEST_CASE("single texts of NumPy's are what they were, whatever they are loaded 
   const TempDir dir;
   CHECK(python(dir.path(), R"(
 import numpy as np
-texts = dict(plain=np.array('a' * 5000 + 'é'), wide=np.array('é' * 5000 + '🍋' * 20000), big=np.array('aé中' * 6000).astype('>U20000'),
-             empty=np.array(''), nul=np.array('\0a\0b\0\0'), raw=np.array(b'\xff' * 5000 + b'\0x\0'))
+texts = dict(plain=np.array('a' * 5000 + 'é'), wide=np.array('é' * 5000 + '🍋' * 20000),
+             big=np.array('aé中' * 6000).astype('>U20000'), empty=np.array(''),
+             nul=np.array('\0a\0b\0\0'), raw=np.array(b'\xff' * 5000 + b'\0x\0'))
 np.savez('all.npz', **texts)
 np.savez_compressed('packed.npz', **texts)
 np.save('wide.npy', texts['wide'])
@@ -324,7 +333,8 @@ for name in 'stored.npz', 'deflated.npz':
     assert z['numbers'].tolist() == [1, 2] and z['rate'] == 0.5 and str(z['label']) == 'text'
 assert np.load('map.npz').files == ['é/x']
 assert np.load('empty.npz').files == []
-parts = dict(c=want, f=np.asfortranarray(want), numbers=np.array([1, 2], 'i4'), rate=0.5, label='text')
+parts = dict(c=want, f=np.asfortranarray(want), numbers=np.array([1, 2], 'i4'), rate=0.5,
+             label='text')
 np.savez('py_stored.npz', **parts)
 np.savez_compressed('py_deflated.npz', **parts)
 )") == "");
@@ -350,12 +360,13 @@ TEST_CASE("large arrays pass through every format") {
   CHECK(python(dir.path(), R"(
 import numpy as np, joblib
 want = (np.arange(9 << 20) % 1000).astype('f4').reshape(3, -1)
-assert (np.load('b.npy') == want).all() and (joblib.load('b.joblib') == want).all() and (np.load('b.npz')['arr_0'] == want).all()
+assert (np.load('b.npy') == want).all() and (joblib.load('b.joblib') == want).all()
+assert (np.load('b.npz')['arr_0'] == want).all()
 )") == "");
 }
 
-// The bytes that a plain pickle has for an array were read, and then copied into the array; up to protocol
-// 2 they are text, which was there besides.
+// The bytes that a plain pickle has for an array were read, and then copied into the array; up to
+// protocol 2 they are text, which was there besides.
 TEST_CASE("the arrays of a plain pickle are in memory once") {
   const TempDir dir;
   CHECK(python(dir.path(), R"(
@@ -374,8 +385,9 @@ for protocol in range(3):
 # As Python 2 writes it: text and bytes are one.
 n = (96 << 20).to_bytes(4, 'little')
 with open('random.py2.pkl', 'wb') as f:
-    f.write(b'\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00\x85U\x01b\x87R(K\x01J'
-            + (12 << 20).to_bytes(4, 'little') + b'\x85cnumpy\ndtype\nU\x02u8K\x00K\x01\x87R(K\x03U\x01<NNN'
+    f.write(b'\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00'
+            b'\x85U\x01b\x87R(K\x01J' + (12 << 20).to_bytes(4, 'little')
+            + b'\x85cnumpy\ndtype\nU\x02u8K\x00K\x01\x87R(K\x03U\x01<NNN'
             b'J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T' + n + random + b'tb.')
 np.save('random.npy', np.frombuffer(random, 'u8'))
 with open('bytes.pkl', 'wb') as f:
@@ -425,8 +437,10 @@ TEST_CASE("large texts and bytes come and go by every protocol") {
 import pickle, random, joblib
 random.seed(1)
 latin = ''.join(map(chr, random.choices(range(256), k=70001)))
-texts = [unit * n for unit in ('a', 'é', '中', '🍋', '\\\n\r\0\x1a"\'u0041') for n in (1, 4095, 5000, 70000)] + [latin]
-texts += [latin[:k] + '中' + latin for k in (0, 4000, 50000, 70000)] + ['a' * k + '中é' for k in (4095, 65535, 65536)]
+texts = [unit * n for unit in ('a', 'é', '中', '🍋', '\\\n\r\0\x1a"\'u0041')
+         for n in (1, 4095, 5000, 70000)] + [latin]
+texts += [latin[:k] + '中' + latin for k in (0, 4000, 50000, 70000)]
+texts += ['a' * k + '中é' for k in (4095, 65535, 65536)]
 texts += [t.encode('latin-1') for t in texts if max(t) < '\u0100']
 for protocol in range(6):
     with open(f'{protocol}.pkl', 'wb') as f:

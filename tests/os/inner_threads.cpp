@@ -85,7 +85,8 @@ TEST_CASE("OpenMP is limited inside of tasks") { check_limits(openmp); }
 TEST_CASE("OpenBLAS is limited inside of tasks") { check_limits(openblas); }
 TEST_CASE("oneTBB is limited inside of tasks") { check_limits(tbb); }
 TEST_CASE("MKL is limited inside of tasks, by the functions of its name") { check_limits(mkl); }
-// Its number had been taken for the calling thread's: the first task to end lifted the others' limit.
+// Its number had been taken for the calling thread's: the first task to end lifted the others'
+// limit.
 TEST_CASE("BLIS is limited inside of tasks") { check_limits(blis); }
 
 TEST_CASE("a library that nobody told a number keeps having none") {

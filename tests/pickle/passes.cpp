@@ -27,8 +27,8 @@
 #include "support/temp_dir.hpp"
 #include "support/two_passes.hpp"
 
-// Large pickles are read in two passes, so that their parts need not be there all at once. What comes of it
-// is what one pass makes; here with small ones, too.
+// Large pickles are read in two passes, so that their parts need not be there all at once. What
+// comes of it is what one pass makes; here with small ones, too.
 
 using hoist::Value;
 using hoist::detail::formats::Input;
@@ -235,7 +235,8 @@ TEST_CASE("two passes read what hoist writes") {
   for (const std::uint64_t refused : {1U, 2U, 5U, 0b1101'0010U, ~0U}) {
     CHECK(agree(bytes, dir, false, refused));
   }
-  // Large texts and bytes, which are kept apart for the second pass: Latin-1, and such that begin as that.
+  // Large texts and bytes, which are kept apart for the second pass: Latin-1, and such that begin
+  // as that.
   std::vector<Value> large;
   for (const std::string part : {"a", "\u00E9", "\u4E2D"}) {
     std::string text;

@@ -87,8 +87,8 @@ TEST_CASE("what a Value holds several times is one object in a pickle") {
   CHECK(pointers[0].node() == pointers[1].node());
 }
 
-// Each call took the memory of its text again, which a few opcodes can ask for a million times. Large text
-// is shared by the bytes that are made of it, small text is copied.
+// Each call took the memory of its text again, which a few opcodes can ask for a million times.
+// Large text is shared by the bytes that are made of it, small text is copied.
 TEST_CASE("a pickle that asks for copies of one text again and again is refused") {
   const TempDir dir;
   const auto with_calls = [&](const std::string& text, int n) {

@@ -25,11 +25,12 @@ extern "C" char** environ;
 
 namespace support {
 
-/// One test case of this executable, run in a program of its own: for what ends programs, or must
-/// have one to itself. Killed at the end of the scope.
+/// Runs one test case of this executable in a process of its own: for tests that end the process or
+/// need one that nothing else has run in. Killed at the end of the scope.
 class ChildProgram {
  public:
-  /// The case is decorated with doctest::skip(), so that only this runs it. `variables`: NAME=value.
+  /// The test case is decorated with doctest::skip(), so that it runs only here. `variables`:
+  /// NAME=value.
   explicit ChildProgram(const std::string& test_case, std::vector<std::string> variables = {}) {
     std::vector<std::string> arguments{"/proc/self/exe", "-tc=" + test_case, "-ns", "-nv"};
     for (char** at = environ; *at != nullptr; ++at) variables.emplace_back(*at);
@@ -57,7 +58,7 @@ class ChildProgram {
 
   int pid() const { return pid_; }
   void signal(int number) const { ::kill(pid_, number); }
-  /// Whether it ended by itself within the limit.
+  /// True if the process exits by itself within the limit.
   bool ends_within(std::chrono::milliseconds limit) {
     pollfd end{pidfd_, POLLIN, 0};
     if (!ended_ && ::poll(&end, 1, static_cast<int>(limit.count())) == 1) {
@@ -85,7 +86,7 @@ class ChildProgram {
   bool ended_ = false;
 };
 
-/// Whether a process has ended, waited for or not.
+/// True if a process has ended, whether it has been reaped or not.
 inline bool is_gone(int pid) {
   std::string stat;
   try {
@@ -97,7 +98,7 @@ inline bool is_gone(int pid) {
   return name_end == std::string::npos || stat[name_end + 2] == 'Z' || stat[name_end + 2] == 'X';
 }
 
-/// The state files that processes leave for a test, in which they name themselves.
+/// Processes leave their ids for a test in such files.
 inline void note_pids(const std::filesystem::path& to, const std::vector<int>& pids) {
   {
     std::ofstream out(to.string() + ".tmp");
@@ -112,7 +113,7 @@ inline std::vector<int> noted_pids(const std::filesystem::path& from) {
   return pids;
 }
 
-/// Looks again and again whether the condition holds.
+/// Polls the condition until it holds or the limit has passed.
 template <class Condition>
 bool within(std::chrono::milliseconds limit, Condition condition) {
   const auto end = std::chrono::steady_clock::now() + limit;

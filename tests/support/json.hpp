@@ -9,7 +9,7 @@
 
 namespace support {
 
-/// As much JSON as the tests' own data use. Numbers stay text.
+/// The part of JSON that the tests' own data use. Numbers are kept as text.
 struct Json {
   enum class Kind { null, boolean, number, text, array, object } kind = Kind::null;
   std::string text;  // of numbers, text and bools

@@ -27,7 +27,7 @@ class MemorySource final : public hoist::ByteSource {
   std::size_t left_;
 };
 
-/// What a load in a fuzzer may take: enough for every seed, little enough to run often.
+/// The limit of memory for a load in a fuzzer: enough for every seed, little enough to run often.
 inline constexpr std::uint64_t fuzz_bytes = std::uint64_t{1} << 24;
 
 }  // namespace support

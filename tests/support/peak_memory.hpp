@@ -13,7 +13,7 @@
 
 namespace support {
 
-/// A line of /proc/self/status in bytes.
+/// The value of a line of /proc/self/status, in bytes.
 inline std::size_t status_bytes(const std::string& name) {
   std::ifstream in("/proc/self/status");
   for (std::string word; in >> word;) {
@@ -23,8 +23,8 @@ inline std::size_t status_bytes(const std::string& name) {
   return 0;
 }
 
-/// By how much the memory of a process grows at most while it does something. That runs in a forked
-/// child, whose peak begins with what it has then; the largest number where it throws.
+/// The growth of a process's peak memory while it does `work`. The work runs in a forked child,
+/// whose peak starts at its current memory. The largest number if the work throws.
 template <class Work>
 std::size_t peak_growth(Work work) {
   void* shared = ::mmap(nullptr, sizeof(std::size_t), PROT_READ | PROT_WRITE,

@@ -16,14 +16,14 @@
 
 namespace support {
 
-/// ThreadSanitizer runs handlers of signals when it sees fit, in forked children perhaps never.
+/// ThreadSanitizer delays signal handlers, in forked children perhaps for ever.
 #if defined(HOIST_TEST_TSAN)
 inline constexpr bool delays_signals = true;
 #else
 inline constexpr bool delays_signals = false;
 #endif
 
-/// Whether a sanitizer is built in: then code is slower, larger, and not quite what was written.
+/// Whether a sanitizer is active: code is then slower, larger, and laid out differently.
 #if defined(HOIST_TEST_ASAN) || defined(HOIST_TEST_TSAN)
 inline constexpr bool sanitized = true;
 #else

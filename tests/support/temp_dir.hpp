@@ -10,7 +10,7 @@
 
 namespace support {
 
-/// A fresh directory, removed with all in it at the end of the scope.
+/// A new directory, removed with its content at the end of the scope.
 class TempDir {
  public:
   TempDir() {
@@ -47,7 +47,7 @@ inline void spill(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
-/// Of a directory that isn't there: none.
+/// The number of entries of a directory; 0 if it does not exist.
 inline std::size_t count_entries(const std::filesystem::path& directory) {
   if (!std::filesystem::exists(directory)) return 0;
   return static_cast<std::size_t>(

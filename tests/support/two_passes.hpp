@@ -14,8 +14,8 @@
 
 namespace support {
 
-/// Puts the parts that it is given together again. Each bit of `refused` says whether it takes a
-/// container as a whole, over and over.
+/// Assembles a Value from the parts that it is given. The bits of `refused`, used cyclically, say
+/// whether it refuses a container's parts and takes it as a whole.
 class Rebuilder final : public hoist::detail::dynamic::PartsTaker {
  public:
   using Value = hoist::Value;
@@ -52,7 +52,7 @@ class Rebuilder final : public hoist::detail::dynamic::PartsTaker {
   Value whole_;
 };
 
-/// What `read_pickle` reads, in two passes; nothing where the first finds no outline.
+/// The value that `read_pickle` reads, in two passes; empty if the first pass finds no outline.
 inline std::optional<hoist::Value> read_in_two_passes(hoist::detail::formats::Input& in,
                                                       Rebuilder& to) {
   in.begin_first_pass();

@@ -276,7 +276,8 @@ dense = np.zeros((40, 30))
 for j in range(30):
     for k in range(s['indptr'][j], s['indptr'][j + 1]): dense[s['indices'][k], j] = s['data'][k]
 assert dense[3, 2] == 1.5 and dense[39, 0] == -2 and dense[0, 29] == 4 and dense.sum() == 3.75
-np.savez('back.npz', indices=s['indices'], indptr=s['indptr'], format=np.array(b'csc'), shape=s['shape'], data=s['data'])
+np.savez('back.npz', indices=s['indices'], indptr=s['indptr'], format=np.array(b'csc'),
+         shape=s['shape'], data=s['data'])
 np.save('c.npy', np.arange(6.).reshape(2, 3))
 )") == "");
   CHECK(Eigen::MatrixXd(load<Sparse>(dir / "back.npz")) == Eigen::MatrixXd(sparse()));

@@ -11,8 +11,8 @@ inline constexpr std::string_view trace_page_head = R"page(<!doctype html>
 <meta charset="utf-8">
 <title>hoist trace</title>
 <style>
-  :root { color-scheme: light dark; --ink: #1b2733; --paper: #fbfbf9; --faint: #8896a4; --task: #3f7fbf;
-          --other: #6aa5d8; --bad: #c8402f; --line: #d9dee3; }
+  :root { color-scheme: light dark; --ink: #1b2733; --paper: #fbfbf9; --faint: #8896a4;
+          --task: #3f7fbf; --other: #6aa5d8; --bad: #c8402f; --line: #d9dee3; }
   @media (prefers-color-scheme: dark) {
     :root { --ink: #e4e9ee; --paper: #14191e; --faint: #8896a4; --line: #2c353d; }
   }
@@ -45,7 +45,8 @@ const time = us => us < 1e3 ? us.toFixed(1) + " µs" : us < 1e6 ? (us / 1e3).toF
                                                                : (us / 1e6).toFixed(3) + " s";
 const put = (id, html) => { document.getElementById(id).innerHTML = html; };
 const row = e => e.pid + "/" + e.tid;
-const rows = [...new Set(tasks.map(row))].sort((a, b) => a.localeCompare(b, undefined, {numeric: true}));
+const rows = [...new Set(tasks.map(row))].sort(
+    (a, b) => a.localeCompare(b, undefined, {numeric: true}));
 let first = Infinity, end = 0, busy = 0, failed = 0;
 for (const e of tasks) {
   first = Math.min(first, e.ts); end = Math.max(end, e.ts + e.dur); busy += e.dur;
@@ -54,8 +55,8 @@ for (const e of tasks) {
 if (!tasks.length) first = 0;
 const span = Math.max(end - first, 1e-3);
 const meta = trace.otherData || {};
-put("summary", `${tasks.length} runs of tasks (${failed} failed) on ${rows.length} workers, backend ` +
-    `<b>${meta.backend}</b>, n_jobs ${meta.n_jobs}: ${time(span)}, workers busy for ` +
+put("summary", `${tasks.length} runs of tasks (${failed} failed) on ${rows.length} workers, ` +
+    `backend <b>${meta.backend}</b>, n_jobs ${meta.n_jobs}: ${time(span)}, workers busy for ` +
     `<b>${(100 * busy / (span * Math.max(rows.length, 1))).toFixed(1)} %</b> of it`);
 
 const width = 1000, label = 110, high = 22;
@@ -68,7 +69,8 @@ const axis = y => [0, .25, .5, .75, 1].map(part =>
 function marks(list, y) {
   let out = "", at = -1, to = -1, bad = false, count = 0, title = "";
   const flush = () => {
-    if (count) out += `<rect x="${at.toFixed(2)}" y="${y}" width="${Math.max(to - at, .5).toFixed(2)}" ` +
+    if (count) out += `<rect x="${at.toFixed(2)}" y="${y}" ` +
+      `width="${Math.max(to - at, .5).toFixed(2)}" ` +
       `height="${high - 6}" fill="var(${bad ? "--bad" : "--task"})"><title>${title}</title></rect>`;
     count = 0; bad = false;
   };
@@ -85,7 +87,8 @@ function marks(list, y) {
 let timeline = `<svg viewBox="0 0 ${width} ${rows.length * high + 20}" role="img">`;
 rows.forEach((name, i) => {
   const own = tasks.filter(e => row(e) === name).sort((a, b) => a.ts - b.ts);
-  timeline += `<text x="0" y="${i * high + 14}">${name.replace("/", " #")}</text>` + marks(own, i * high + 2);
+  timeline += `<text x="0" y="${i * high + 14}">${name.replace("/", " #")}</text>` +
+    marks(own, i * high + 2);
 });
 put("timeline", timeline + axis(rows.length * high + 14) + "</svg>");
 
@@ -97,7 +100,8 @@ for (const e of tasks) {
 }
 put("use", `<svg viewBox="0 0 ${width} 100" role="img">` + load.map((v, b) => {
   const h = 78 * Math.min(1, v / Math.max(rows.length, 1)), w = (width - label) / bins;
-  return `<rect x="${label + b * w}" y="${80 - h}" width="${w * .9}" height="${h}" fill="var(--other)">` +
+  return `<rect x="${label + b * w}" y="${80 - h}" width="${w * .9}" height="${h}" ` +
+         `fill="var(--other)">` +
          `<title>${v.toFixed(2)} workers</title></rect>`;
 }).join("") + `<text x="0" y="12">${rows.length} workers</text>` + axis(95) + "</svg>");
 
@@ -108,7 +112,8 @@ for (const b of batches) {
 }
 put("batches", !batches.length ? "<p class=faint>none recorded</p>" :
   "<table><tr><th>tasks<th>batches</tr>" + [...sizes].sort((a, b) => a[0] - b[0]).map(([size, n]) =>
-    `<tr><td>${size === 1 ? 1 : size + " – " + (2 * size - 1)}<td>${n}</tr>`).join("") + "</table>");
+    `<tr><td>${size === 1 ? 1 : size + " – " + (2 * size - 1)}<td>${n}</tr>`
+  ).join("") + "</table>");
 
 const slowest = [...tasks].sort((a, b) => b.dur - a.dur).slice(0, 20);
 put("slowest", "<table><tr><th>task<th>took<th>began at<th>worker<th></tr>" + slowest.map(e =>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A backend of one's own: a thread for each worker, made for one loop and joined at its end. The
-// dispatcher has all behaviour; this decides only where batches run.
+// A user-defined backend: one thread per worker, started for one loop and joined at its end. The
+// dispatcher implements all behaviour; the backend decides only where batches run.
 
 #include <hoist/hoist.hpp>
 
@@ -25,19 +25,19 @@ class FreshThreads final : public hoist::Session {
   }
   ~FreshThreads() override { stop(); }
 
-  // There is something to take (again).
+  // More tasks may be taken.
   void wake(std::size_t) override {
     const std::lock_guard lock(mutex_);
     ++wakes_;
     changed_.notify_all();
   }
 
-  // The thread that owns the loop has nothing to do here but wait for news of it.
+  // The thread that owns the loop only waits for changes.
   void work(unsigned seen, hoist::Clock::time_point deadline) override {
     loop_.wait(seen, deadline);
   }
 
-  // Nothing of the loop may run when this returns. No thread takes anything new by then.
+  // When this returns nothing of the loop may be running, and no thread takes more tasks.
   void stop() override {
     {
       const std::lock_guard lock(mutex_);
@@ -87,7 +87,7 @@ int main() {
   const auto roots = parallel.map(std::views::iota(0, 10'000), [](int i) { return std::sqrt(i); });
   std::printf("sqrt(9999) = %.6f\n", roots.back());
 
-  // Order, errors, retries, limits, generators: all as with the built-in ones.
+  // Order, errors, retries, limits and generators work as with the built-in backends.
   try {
     parallel.for_each(std::views::iota(0, 100), [](int i) {
       if (i == 42) throw hoist::NotFound("no answer to task 42");

@@ -49,7 +49,7 @@ hoist::Array<float> build_features(const hoist::Array<const float>& images, Feat
     for (std::size_t copy = 0; copy < copies; ++copy) {
       for (std::size_t row = 0; row < side; ++row) {
         for (std::size_t column = 0; column < side; ++column) {
-          // Unsigned arithmetic wraps where a shift leads over the edge, and so fails both tests.
+          // Beyond the edge the unsigned coordinate wraps around, so the comparisons fail.
           const std::size_t to_row = row + static_cast<std::size_t>(shifts[copy].rows);
           const std::size_t to_column = column + static_cast<std::size_t>(shifts[copy].columns);
           if (to_row >= side || to_column >= side) continue;

@@ -24,9 +24,9 @@ enum class Features { raw, augmented };
 inline constexpr Features all_features[] = {Features::raw, Features::augmented};
 const char* name_of(Features features);
 
-/// The images a training set may hold, shape (n, copies, 64): each as it is, and for augmented
-/// features also shifted by one pixel left, right, up and down.
+/// The images that a training set may contain, shape (n, copies, 64): each unchanged, and for
+/// augmented features also shifted by one pixel left, right, up and down.
 hoist::Array<float> build_features(const hoist::Array<const float>& images, Features features);
 
-/// Fold `fold` of `folds` contiguous ones over n images: [first, last).
+/// The range [first, last) of fold number `fold` of `folds` contiguous folds of n images.
 std::pair<std::size_t, std::size_t> fold_range(std::size_t n, std::size_t fold, std::size_t folds);

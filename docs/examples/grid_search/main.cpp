@@ -46,12 +46,12 @@ struct Model {
   std::vector<int> labels;
 };
 
-/// One task: how many images of a fold a combination labels right. All it needs comes as an
-/// argument, so that it runs in any worker.
+/// One task: the number of images of a fold that a combination labels correctly. Everything it
+/// needs is an argument, so it can run in any worker.
 FoldScore score_fold(const hoist::Memory& memory, const hoist::Array<const float>& features,
                      const hoist::Digest& features_digest, const std::vector<int>& labels,
                      const Combination& combination, std::size_t fold) {
-  // The features are large and the same in 75 tasks: their digest, taken once, is the key instead.
+  // The features are large and the same in 75 tasks, so their digest, taken once, is the key.
   const auto nearest = memory.cache(
       [](const hoist::Array<const float>& images, const hoist::Digest&,
          const std::vector<int>& image_labels, Metric metric,

@@ -17,5 +17,5 @@ inline constexpr std::size_t folds = 5;
 hoist::Array<int> nearest_labels(const hoist::Array<const float>& features,
                                  const std::vector<int>& labels, Metric metric, std::size_t fold);
 
-/// The label most of the first k agree on; of several the smallest.
+/// The most frequent of the first k labels; the smallest one in a tie.
 int vote(const int* labels, std::size_t k);

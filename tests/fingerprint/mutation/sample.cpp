@@ -33,7 +33,7 @@ SAMPLE_KEEP static const int* unrelated_table_before(int x) {
 __attribute__((used)) int unrelated_global_before[5] = {1, 2, 3, 4, 5};
 #endif
 
-// --- Data ------------------------------------------------------------------------------------------
+// --- Data ----------------------------------------------------------------------------------------
 
 static const int table[8] = {3, 1, 4, 1, 5, K_TABLE, 2, 6};
 static const double factors[3] = {0.5, K_DOUBLE_TABLE, 2.5};
@@ -57,7 +57,7 @@ const int Limits::upper = K_STATIC_MEMBER;
 
 enum class Mode { slow = 3, fast = K_ENUM };
 
-// --- Functions -------------------------------------------------------------------------------------
+// --- Functions -----------------------------------------------------------------------------------
 
 SAMPLE_KEEP static int deep(int x) { return x * K_DEEP + 1; }
 
@@ -278,7 +278,7 @@ extern "C" SAMPLE_KEEP int sample_entry(int x) {
   return result;
 }
 
-// --- What the function doesn't reach ----------------------------------------------------------------
+// --- What the function doesn't reach -------------------------------------------------------------
 
 #ifndef U_REMOVED
 SAMPLE_KEEP static int unrelated(int x) { return x * U_CONSTANT + unrelated_in_other_unit(x); }
