@@ -6,16 +6,17 @@
 #include <string>
 #include <vector>
 
-// hoist_bench [GROUP...]: each row of a group is one line of work, done by hoist and by a peer (or by
-// the bare machine) in turn within one run; its figure is a ratio of medians with its target.
+// hoist_bench [GROUP...]: each row of a group is one line of work, done by hoist and by a peer (or
+// by the bare machine) in turn within one run; its figure is a ratio of medians with its target.
+// Rows that were measured while the machine did something else are marked as such.
 
 namespace bench {
 
 /// Wall-clock seconds of one call.
 double seconds(const std::function<void()>& work);
 
-/// Medians of works done in turn (A B C A B C ...), after one uncounted round. `before` is called before each,
-/// not counted.
+/// Medians of works done in turn (A B C A B C ...), after one uncounted round. `before` is called
+/// before each, not counted.
 std::vector<double> medians(int rounds, const std::vector<std::function<void()>>& works,
                             const std::function<void()>& before = {});
 double median(std::vector<double> samples);
@@ -24,8 +25,8 @@ double median(std::vector<double> samples);
 /// that Python or a module is missing (the row then says so).
 std::vector<double> python(const std::string& script);
 
-/// A Python that stays, so that its work can be timed in turn with ours: a statement takes 0.1 ms more than
-/// it does in there.
+/// A Python that stays, so that its work can be timed in turn with ours: a statement takes 0.1 ms
+/// more than it does in there.
 class Python {
  public:
   /// Starts Debian's Python with a script, which defines what is to be run.
@@ -50,17 +51,31 @@ class Python {
 /// Seconds of what comes first in a program: hoist_bench_first, which is built beside this one.
 double fresh(const std::string& work);
 
-/// A directory for files of the benchmark, removed at exit: $HOIST_BENCH_DIR or the working directory.
+/// Work for a fresh process of this program, by name; define one at namespace scope. It prints
+/// numbers.
+struct Apart {
+  Apart(std::string name, void (*run)(int argument));
+};
+/// The numbers it printed. The process may use the first so many of this one's processors.
+std::vector<double> apart(const std::string& name, int argument, int processors);
+
+/// A directory for files of the benchmark, removed at exit: in $HOIST_BENCH_DIR or the working
+/// directory.
 const std::string& scratch();
 
 enum class Goal { at_least, at_most };
 
-/// Prints one row: `ours` and `other` in `unit`, their ratio ours / other, the target, and whether it
-/// is met. Speeds have Goal::at_least, times Goal::at_most; a NaN prints as missing.
+/// Prints one row: `ours` and `other` in `unit`, their ratio ours / other, the target, and whether
+/// it is met. Speeds have Goal::at_least, times Goal::at_most; a NaN prints as missing.
 void row(const std::string& work, const std::string& unit, double ours,
          const std::string& other_name, double other, Goal goal, double target);
 /// A line of context: what was measured, on how much.
 void note(const std::string& text);
+
+/// Looks whether the machine does anything else at the start of a group, and says so.
+void look_whether_quiet();
+/// Behind a row: empty, or that the machine was not quiet before or after what the row tells.
+std::string disturbance();
 
 /// Makes `run` callable as a group by name; define one at namespace scope.
 struct Group {

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/worker.hpp>
+
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +27,13 @@ std::map<std::string, void (*)()>& groups() {
   return all;
 }
 
+std::map<std::string, void (*)(int)>& parts() {
+  static std::map<std::string, void (*)(int)> all;
+  return all;
+}
+
 int missed = 0;
+bool headed = false;
 
 struct Scratch {
   Scratch() {
@@ -53,6 +62,7 @@ std::vector<double> numbers_of(const std::string& command) {
 }  // namespace
 
 Group::Group(std::string name, void (*run)()) { groups()[std::move(name)] = run; }
+Apart::Apart(std::string name, void (*run)(int)) { parts()[std::move(name)] = run; }
 
 double seconds(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
@@ -96,6 +106,22 @@ double fresh(const std::string& work) {
   const auto beside = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   const auto numbers = numbers_of("'" + (beside / "hoist_bench_first").string() + "' " + work);
   return numbers.empty() ? std::nan("") : numbers[0];
+}
+
+std::vector<double> apart(const std::string& name, int argument, int processors) {
+  cpu_set_t all;
+  ::sched_getaffinity(0, sizeof all, &all);
+  cpu_set_t first;
+  CPU_ZERO(&first);
+  for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&first) < processors; ++cpu) {
+    if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &first);
+  }
+  // What this thread starts inherits its processors.
+  ::sched_setaffinity(0, sizeof first, &first);
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
+  auto numbers = numbers_of("'" + self + "' --apart " + name + " " + std::to_string(argument));
+  ::sched_setaffinity(0, sizeof all, &all);
+  return numbers;
 }
 
 Python::Python(const std::string& script) {
@@ -150,31 +176,43 @@ const std::string& scratch() {
 
 void row(const std::string& work, const std::string& unit, double ours,
          const std::string& other_name, double other, Goal goal, double target) {
+  if (!headed) {
+    std::printf("%-52s %10s %-8s %-28s %10s  %-10s %s\n", "work", "hoist", "unit", "other", "other",
+                "ratio", "target");
+    headed = true;
+  }
   const double ratio = ours / other;
   const bool met = goal == Goal::at_least ? ratio >= target : ratio <= target;
+  std::printf("%-52s %10.4g %-8s %-28s ", work.c_str(), ours, unit.c_str(), other_name.c_str());
   if (std::isnan(ratio)) {
-    std::printf("%-52s %10.4g %-8s %-28s   missing\n", work.c_str(), ours, unit.c_str(),
-                other_name.c_str());
+    std::printf("%10s", "missing");
   } else {
     if (!met) ++missed;
-    std::printf("%-52s %10.4g %-8s %-28s %10.4g  x%-9.4g %s %-6.4g %s\n", work.c_str(), ours,
-                unit.c_str(), other_name.c_str(), other, ratio,
+    std::printf("%10.4g  x%-9.4g %s %-6.4g %s", other, ratio,
                 goal == Goal::at_least ? ">=" : "<=", target, met ? "met" : "MISSED");
   }
+  std::printf("%s\n", disturbance().c_str());
   std::fflush(stdout);
 }
 
-void note(const std::string& text) { std::printf("# %s\n", text.c_str()); }
+void note(const std::string& text) {
+  std::printf("# %s\n", text.c_str());
+  std::fflush(stdout);
+}
 
 }  // namespace bench
 
 int main(int argc, char** argv) {
+  // In a program without shared objects, worker processes come here.
+  hoist::worker_main(argc, argv);
   std::vector<std::string> names(argv + 1, argv + argc);
+  if (names.size() == 3 && names[0] == "--apart" && bench::parts().contains(names[1])) {
+    bench::parts()[names[1]](std::atoi(names[2].c_str()));
+    return 0;
+  }
   if (names.empty()) {
     for (const auto& [name, run] : bench::groups()) names.push_back(name);
   }
-  std::printf("%-52s %10s %-8s %-28s %10s  %-10s %s\n", "work", "hoist", "unit", "other", "other",
-              "ratio", "target");
   for (const auto& name : names) {
     const auto group = bench::groups().find(name);
     if (group == bench::groups().end()) {
@@ -184,6 +222,8 @@ int main(int argc, char** argv) {
       return 2;
     }
     std::printf("== %s\n", name.c_str());
+    bench::headed = false;
+    bench::look_whether_quiet();
     group->second();
   }
   if (bench::missed > 0) std::printf("%d target(s) missed\n", bench::missed);

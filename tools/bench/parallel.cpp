@@ -30,7 +30,8 @@ using hoist::Parallel;
 
 constexpr int cores = 2;
 
-/// Arithmetic, so that nothing but the processor limits it. Not inlined, so that all run the same code.
+/// Arithmetic, so that nothing but the processor limits it. Not inlined, so that all run the same
+/// code.
 [[gnu::noinline]] void compute(long rounds) {
   double x = 1;
   for (long i = 0; i < rounds; ++i) x = x * 1.0000001 + 1e-9;
@@ -140,8 +141,9 @@ print(time.perf_counter() - t)
              again[1] * 1e6, bench::Goal::at_most, 3);
 }
 
-/// What Python has, on threads and in forked processes: calls of nothing, at the best of a few chunk
-/// sizes where those are to be chosen, and checksums (which let other threads run) of about 1 ms.
+/// What Python has, on threads and in forked processes: calls of nothing, at the best of a few
+/// chunk sizes where those are to be chosen, and checksums (which let other threads run) of about
+/// 1 ms.
 void beside_python(const std::string& backend, const std::string& joblib_backend,
                    const std::string& executor) {
   const Parallel loop({.n_jobs = cores, .backend = backend, .force_fork = true});
@@ -177,7 +179,8 @@ with Parallel(n_jobs=2, backend=backend) as p:
   const auto futures = bench::python(common + "executor = " + executor + R"(
 with executor(2) as p:
     list(p.map(nothing, range(100)))
-    measure(max(20000 / clock(lambda: list(p.map(nothing, range(20000), chunksize=c))) for c in (100, 1000, 5000)),
+    measure(max(20000 / clock(lambda: list(p.map(nothing, range(20000), chunksize=c)))
+                for c in (100, 1000, 5000)),
             lambda: clock(lambda: list(p.map(work, range(600)))))
 )");
   for (const auto& [name, peer] :
