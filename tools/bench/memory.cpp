@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -404,11 +405,14 @@ void fingerprint() {
   const auto sizes = in_child<TreeSizes>(tree_sizes);
   const auto reached = std::ranges::count_if(sizes, [](int size) { return size > 0; });
   std::vector<double> ours;
+  std::vector<double> of_one;
   std::vector<double> decoding;
   int instructions = 0;
   for (int i = 0; i < 15; ++i) {
     ours.push_back(in_child<double>(
         [&] { return bench::seconds([&] { bench::keep(memory.cache(Tree<1>::call)); }); }));
+    of_one.push_back(in_child<double>(
+        [&] { return bench::seconds([&] { bench::keep(memory.cache(small)); }); }));
     const auto [took, found] = in_child<std::pair<double, int>>([&] {
       int n = 0;
       const double time = bench::seconds([&] { n = decode_tree(sizes); });
@@ -419,7 +423,8 @@ void fingerprint() {
   }
   bench::note("fingerprint: " + std::to_string(std::accumulate(sizes.begin(), sizes.end(), 0)) +
               " bytes of code in " + std::to_string(reached) + " functions, " +
-              std::to_string(instructions) + " instructions");
+              std::to_string(instructions) + " instructions; of a function that reaches none: " +
+              std::to_string(std::lround(bench::median(of_one) * 1e6)) + " us");
   bench::row("fingerprint of a function that reaches 1,000", "ms", bench::median(ours) * 1e3,
              "Zydis over the same bytes", bench::median(decoding) * 1e3, bench::Goal::at_most, 2);
 }
@@ -433,5 +438,6 @@ void run() {
 }
 
 const bench::Group group("memory", run);
+const bench::Group group_fingerprint("memory-fingerprint", fingerprint);
 
 }  // namespace
