@@ -369,7 +369,7 @@ class CodeReader {
   ZydisDecoder full_;
   ZydisDecodedInstruction instruction_;
   DecodedCode code_;
-  base::ByteStream stream_;
+  base::DigestStream stream_;
   std::vector<Jump> jumps_;
   std::size_t at_ = 0;
   std::size_t start_ = 0;

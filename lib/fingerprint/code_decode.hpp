@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "base/byte_stream.hpp"
+#include "base/digest_stream.hpp"
 #include "program/elf_image.hpp"
 
 namespace hoist::detail::fingerprint {

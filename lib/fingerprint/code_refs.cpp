@@ -199,7 +199,7 @@ void CodeWalk::note_objects(Function& function) {
   std::sort(function.unnamed.begin(), function.unnamed.end());
 }
 
-void CodeWalk::resolve(Function& function, const CodeRef& ref, base::ByteStream& stream,
+void CodeWalk::resolve(Function& function, const CodeRef& ref, base::DigestStream& stream,
                        std::vector<Edge>& edges) {
   program::Module& module = *function.module;
   program::ElfImage& image = *module.image();
@@ -227,7 +227,7 @@ void CodeWalk::resolve(Function& function, const CodeRef& ref, base::ByteStream&
 }
 
 /// An address of data that is taken, or used with an index: any of what lies there may be meant.
-void CodeWalk::resolve_address(Function& function, const CodeRef& ref, base::ByteStream& stream,
+void CodeWalk::resolve_address(Function& function, const CodeRef& ref, base::DigestStream& stream,
                                std::vector<Edge>& edges) {
   program::Module& module = *function.module;
   program::ElfImage& image = *module.image();

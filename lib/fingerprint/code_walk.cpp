@@ -88,7 +88,7 @@ void CodeWalk::give_up(program::Module* module, std::string_view reason) {
   exact_ = false;
   note_ = reason;
   nodes_.clear();
-  base::ByteStream stream;
+  base::DigestStream stream;
   stream.put(format);
   stream.put(module != nullptr ? module->identity() : std::string());
   digest_ = stream.digest();
@@ -144,7 +144,7 @@ std::uint32_t CodeWalk::external(program::Module* module, std::string_view name,
   node.module = module;
   node.name = identity;
   node.visited = true;
-  base::ByteStream stream;
+  base::DigestStream stream;
   stream.put(identity);
   node.digest = stream.digest();
   return place->second;
@@ -193,7 +193,7 @@ void CodeWalk::visit_function(std::uint32_t index) {
   function.code = &code;
   note_objects(function);
 
-  base::ByteStream stream;
+  base::DigestStream stream;
   std::vector<Edge> edges;
   stream.put(code.digest);
   for (const CodeRef& ref : code.refs) resolve(function, ref, stream, edges);
@@ -202,7 +202,7 @@ void CodeWalk::visit_function(std::uint32_t index) {
   node.digest = stream.digest();
 }
 
-void CodeWalk::visit_handlers(Function& function, base::ByteStream& stream,
+void CodeWalk::visit_handlers(Function& function, base::DigestStream& stream,
                               std::vector<Edge>& edges) {
   program::Module& module = *function.module;
   const auto frame = find_frame(*module.image(), function.code->begin);
@@ -220,7 +220,7 @@ void CodeWalk::visit_handlers(Function& function, base::ByteStream& stream,
 }
 
 void CodeWalk::finish() {
-  base::ByteStream stream;
+  base::DigestStream stream;
   stream.put(format);
   for (const Node& node : nodes_) {
     stream.put8(static_cast<std::uint8_t>(node.kind));

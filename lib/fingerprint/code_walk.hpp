@@ -12,7 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "base/byte_stream.hpp"
+#include "base/digest_stream.hpp"
 #include "fingerprint/code_decode.hpp"
 #include "program/module_map.hpp"
 
@@ -99,7 +99,7 @@ class CodeWalk {
                          std::uint64_t end);
   std::uint32_t external(program::Module* module, std::string_view name, std::uint64_t address);
   void visit_function(std::uint32_t index);
-  void visit_handlers(Function& function, base::ByteStream& stream, std::vector<Edge>& edges);
+  void visit_handlers(Function& function, base::DigestStream& stream, std::vector<Edge>& edges);
   CodeNode describe(const Node& node) const;
 
   // code_refs.cpp: from an address to a node.
@@ -114,19 +114,19 @@ class CodeWalk {
                     std::uint32_t owner);
   Edge tls_edge(program::Module& module, std::uint64_t offset);
   void note_objects(Function& function);
-  void resolve(Function& function, const CodeRef& ref, base::ByteStream& stream,
+  void resolve(Function& function, const CodeRef& ref, base::DigestStream& stream,
                std::vector<Edge>& edges);
-  void resolve_address(Function& function, const CodeRef& ref, base::ByteStream& stream,
+  void resolve_address(Function& function, const CodeRef& ref, base::DigestStream& stream,
                        std::vector<Edge>& edges);
 
   // data_walk.cpp: what data contain.
   void put_content(program::Module& module, std::uint64_t begin, std::uint64_t end,
-                   base::ByteStream& stream, std::vector<Edge>& edges);
+                   base::DigestStream& stream, std::vector<Edge>& edges);
   void visit_object(std::uint32_t index);
   void bound_unnamed();
   void visit_unnamed(std::uint32_t index);
-  bool put_jump_table(const Node& node, base::ByteStream& stream, std::vector<Edge>& edges);
-  void put_relative_table(const Node& node, base::ByteStream& stream, std::vector<Edge>& edges);
+  bool put_jump_table(const Node& node, base::DigestStream& stream, std::vector<Edge>& edges);
+  void put_relative_table(const Node& node, base::DigestStream& stream, std::vector<Edge>& edges);
 
   program::ModuleMap& modules_;
   CodeCheck check_;

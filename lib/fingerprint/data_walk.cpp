@@ -33,7 +33,7 @@ bool is_pointer(program::ElfImage& image, std::uint64_t value) {
 
 /// Puts the content of [begin, end) with its pointers blanked, and an edge for each of these.
 void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::uint64_t end,
-                           base::ByteStream& stream, std::vector<Edge>& edges) {
+                           base::DigestStream& stream, std::vector<Edge>& edges) {
   program::ElfImage& image = *module.image();
   const auto bytes = image.bytes(begin, end - begin);
   if (bytes.empty()) return;
@@ -65,7 +65,7 @@ void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::ui
 
 void CodeWalk::visit_object(std::uint32_t index) {
   Node& node = nodes_[index];
-  base::ByteStream stream;
+  base::DigestStream stream;
   std::vector<Edge> edges;
   if (node.kind == CodeNode::Kind::variable) {
     // Which variable it is counts, and what it starts with; what it holds now depends on the run.
@@ -131,7 +131,7 @@ void CodeWalk::visit_unnamed(std::uint32_t index) {
   Node& node = nodes_[index];
   node.visited = true;
   program::ElfImage& image = *node.module->image();
-  base::ByteStream stream;
+  base::DigestStream stream;
   std::vector<Edge> edges;
   stream.put8(static_cast<std::uint8_t>(node.shape));
   if (node.shape == Shape::text) {
@@ -164,7 +164,7 @@ void CodeWalk::visit_unnamed(std::uint32_t index) {
 
 /// If the data are a table of 32-bit distances to places in the function that mentions it: puts
 /// these as edges. The distances themselves depend on where code and data lie.
-bool CodeWalk::put_jump_table(const Node& node, base::ByteStream& stream,
+bool CodeWalk::put_jump_table(const Node& node, base::DigestStream& stream,
                               std::vector<Edge>& edges) {
   if (node.owner == no_node || node.begin % 4 != 0) return false;
   const Node& owner = nodes_[node.owner];
@@ -194,7 +194,7 @@ bool CodeWalk::put_jump_table(const Node& node, base::ByteStream& stream,
 
 /// A table of 32-bit distances to anything: jump targets, or strings and functions that clang puts
 /// instead of pointers.
-void CodeWalk::put_relative_table(const Node& node, base::ByteStream& stream,
+void CodeWalk::put_relative_table(const Node& node, base::DigestStream& stream,
                                   std::vector<Edge>& edges) {
   if (put_jump_table(node, stream, edges)) return;
   program::Module& module = *node.module;

@@ -234,7 +234,7 @@ std::optional<FrameEntry> find_frame(program::ElfImage& image, std::uint64_t add
 }
 
 std::vector<CaughtType> put_handlers(const program::ElfImage& image, std::uint64_t handlers,
-                                     const DecodedCode& code, base::ByteStream& stream) {
+                                     const DecodedCode& code, base::DigestStream& stream) {
   Cursor cursor(image, handlers);
   const auto start_encoding = cursor.fixed<std::uint8_t>();
   const std::uint64_t start =

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "base/byte_stream.hpp"
+#include "base/digest_stream.hpp"
 #include "fingerprint/code_decode.hpp"
 #include "program/elf_image.hpp"
 
@@ -32,6 +32,6 @@ struct CaughtType {
 /// handler, and for which of the types returned, in order of mention. Addresses become instruction
 /// numbers; the types are left to the caller. Nothing is put for a table that can't be read.
 std::vector<CaughtType> put_handlers(const program::ElfImage& image, std::uint64_t handlers,
-                                     const DecodedCode& code, base::ByteStream& stream);
+                                     const DecodedCode& code, base::DigestStream& stream);
 
 }  // namespace hoist::detail::fingerprint

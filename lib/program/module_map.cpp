@@ -12,7 +12,7 @@
 #include <cstring>
 #include <utility>
 
-#include "base/byte_stream.hpp"
+#include "base/digest_stream.hpp"
 
 namespace hoist::detail::program {
 
@@ -156,7 +156,7 @@ std::string Module::identity() {
   if (!identity_.empty()) return identity_;
   if (!build_id.empty()) return identity_ = "build-id " + hex(build_id);
   // Code and constants are mapped as they are in the file, so they stand for it.
-  base::ByteStream stream;
+  base::DigestStream stream;
   for (const Segment& segment : segments) {
     if (segment.writable || !segment.readable) continue;
     const auto* begin = reinterpret_cast<const std::byte*>(bias + segment.address);

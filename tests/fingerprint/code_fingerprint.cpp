@@ -328,7 +328,7 @@ TEST_CASE("damaged files give empty answers") {
         const hoist::detail::fingerprint::DecodedCode code =
             hoist::detail::fingerprint::decode_code(*image, symbol->address, symbol->end());
         const auto frame = hoist::detail::fingerprint::find_frame(*image, symbol->address);
-        hoist::detail::base::ByteStream stream;
+        hoist::detail::base::DigestStream stream;
         if (frame && frame->handlers != 0)
           hoist::detail::fingerprint::put_handlers(*image, frame->handlers, code, stream);
       }

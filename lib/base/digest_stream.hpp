@@ -17,7 +17,7 @@ Digest digest_of(std::span<const std::byte> bytes);
 
 /// Collects what a digest is made of. Numbers are little-endian and of fixed width, texts carry
 /// their length, so that different sequences of puts give different bytes.
-class ByteStream {
+class DigestStream {
  public:
   void reserve(std::size_t size) { bytes_.reserve(size); }
   void clear() { bytes_.clear(); }

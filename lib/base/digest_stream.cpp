@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "base/byte_stream.hpp"
+#include "base/digest_stream.hpp"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -11,7 +11,7 @@ Digest digest_of(std::span<const std::byte> bytes) {
   return {.low = hash.low64, .high = hash.high64};
 }
 
-void ByteStream::put(std::span<const std::byte> bytes) {
+void DigestStream::put(std::span<const std::byte> bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
 }
 
