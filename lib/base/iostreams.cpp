@@ -33,21 +33,4 @@ std::size_t IstreamSource::fetch(std::byte* to, std::size_t n) {
   return static_cast<std::size_t>(std::max<std::streamsize>(got, 0));
 }
 
-std::span<const std::byte> IstreamSource::peek(std::size_t n) {
-  if (end_ - at_ < n) {
-    std::memmove(peeked_.data(), peeked_.data() + at_, end_ - at_);
-    end_ -= at_;
-    at_ = 0;
-    end_ += fetch(peeked_.data() + end_, n - end_);
-  }
-  return {peeked_.data() + at_, std::min(n, end_ - at_)};
-}
-
-std::size_t IstreamSource::read(std::byte* to, std::size_t n) {
-  const std::size_t before = std::min(n, end_ - at_);
-  std::memcpy(to, peeked_.data() + at_, before);
-  at_ += before;
-  return before + fetch(to + before, n - before);
-}
-
 }  // namespace hoist::detail::base

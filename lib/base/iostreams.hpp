@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <hoist/bytes.hpp>
-
-#include <array>
 #include <cstddef>
 #include <iosfwd>
 #include <span>
+
+#include "base/byte_streams.hpp"
 
 namespace hoist::detail::base {
 
@@ -20,22 +19,16 @@ class OstreamSink final : public ByteSink {
   std::ostream& out_;
 };
 
-/// Reads from a standard stream just what is asked for, so that the rest stays in the stream.
-class IstreamSource final : public ByteSource {
+/// Reads from a standard stream just what is asked for, so that the rest stays in the stream. What
+/// was only looked at has left the stream, though not this source.
+class IstreamSource final : public PeekableSource {
  public:
-  explicit IstreamSource(std::istream& in) : in_(in) {}
-  std::size_t read(std::byte* to, std::size_t n) override;
-  /// The next bytes, at most `n` <= 64, fewer only at the end. They leave the stream, though not
-  /// this source.
-  std::span<const std::byte> peek(std::size_t n);
+  explicit IstreamSource(std::istream& in) : PeekableSource(0), in_(in) {}
 
  private:
-  std::size_t fetch(std::byte* to, std::size_t n);
+  std::size_t fetch(std::byte* to, std::size_t n) override;
 
   std::istream& in_;
-  std::array<std::byte, 64> peeked_;
-  std::size_t at_ = 0;
-  std::size_t end_ = 0;
 };
 
 }  // namespace hoist::detail::base

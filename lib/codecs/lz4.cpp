@@ -10,6 +10,7 @@
 #include <new>
 #include <string>
 
+#include "base/little_endian.hpp"
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
 
@@ -107,14 +108,6 @@ class SequentialLz4 final : public ByteSource {
   bool inside_frame_ = false;
 };
 
-std::uint64_t little_endian(std::span<const std::byte> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) {
-    value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  }
-  return value;
-}
-
 /// Frames that give their content's size are units; where each ends its blocks' heads tell.
 class Lz4Source final : public ChunkedSource {
  public:
@@ -130,17 +123,17 @@ class Lz4Source final : public ChunkedSource {
       return Next::end;
     }
     any_ = true;
-    if (head.size() < 15 || little_endian(head.first(4)) != magic) return Next::sequential;
+    if (head.size() < 15 || base::little_endian(head.first(4)) != magic) return Next::sequential;
     const auto flags = std::to_integer<unsigned>(head[4]);
     const bool has_size = (flags & 0x08) != 0;
     if ((flags & 0xC0) != 0x40 || !has_size || (flags & 0x01) != 0) return Next::sequential;
-    const std::uint64_t content = little_endian(head.subspan(6, 8));
+    const std::uint64_t content = base::little_endian(head.subspan(6, 8));
     if (content > max_unit_bytes) return Next::sequential;
     std::size_t end = 15;
     for (std::size_t block = 1; block != 0;) {
       const auto bytes = input.peek(end + 4);
       if (bytes.size() < end + 4) return Next::sequential;
-      block = static_cast<std::size_t>(little_endian(bytes.subspan(end, 4)) & 0x7FFFFFFF);
+      block = static_cast<std::size_t>(base::little_endian(bytes.subspan(end, 4)) & 0x7FFFFFFF);
       end += 4 + block + (block != 0 && (flags & 0x10) != 0 ? 4 : 0);
       // Blocks never grow: what doesn't compress is stored.
       if (end > 64 + content + content / 1024) return Next::sequential;

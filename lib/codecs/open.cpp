@@ -4,24 +4,19 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
-#include <limits>
 #include <string>
 
+#include "base/expansion.hpp"
 #include "os/run_parallel.hpp"
 
 namespace hoist::detail::codecs {
 
 namespace {
 
-constexpr std::uint64_t granted_ratio = 1100;
-
 std::uint64_t most_bytes(const Codec& codec, ByteSource& in, const Limits& limits) {
   const auto compressed = in.left();
   if (!compressed) return limits.max_bytes;
-  constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
-  const std::uint64_t granted =
-      *compressed > all / granted_ratio ? all : *compressed * granted_ratio;
-  const std::uint64_t most = std::max(limits.max_bytes, granted);
+  const std::uint64_t most = std::max(limits.max_bytes, base::expanded(*compressed));
   const auto possible = codec.most_from(*compressed);
   return possible ? std::min(most, *possible) : most;
 }

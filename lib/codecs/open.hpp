@@ -4,9 +4,13 @@
 #include <hoist/codec.hpp>
 #include <hoist/limits.hpp>
 
+#include <cstddef>
 #include <memory>
 
 namespace hoist::detail::codecs {
+
+/// As many first bytes as any compression method or file format has to see to be recognised.
+inline constexpr std::size_t first_bytes = 64;
 
 /// Decompresses `in`, within limits: LimitExceeded once more comes out than `limits.max_bytes` and
 /// than the size of `in` (where it is known) justifies. `left()` of the result says how much may

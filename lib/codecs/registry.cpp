@@ -8,6 +8,7 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "base/byte_streams.hpp"
 #include "codecs/builtin.hpp"
 #include "codecs/open.hpp"
 #include "os/file.hpp"
@@ -60,31 +61,6 @@ bool one_begins_the_other(std::string_view a, std::string_view b) {
 /// What other formats begin with: a hoist container, npy, zip, a pickle.
 constexpr std::string_view reserved[] = {"\x89HOIST", "\x93NUMPY", "PK", "\x80"};
 
-class SpanSource final : public ByteSource {
- public:
-  explicit SpanSource(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  std::size_t read(std::byte* to, std::size_t n) override {
-    n = std::min(n, bytes_.size());
-    if (n > 0) std::memcpy(to, bytes_.data(), n);
-    bytes_ = bytes_.subspan(n);
-    return n;
-  }
-
- private:
-  std::span<const std::byte> bytes_;
-};
-
-class VectorSink final : public ByteSink {
- public:
-  explicit VectorSink(std::vector<std::byte>& bytes) : bytes_(bytes) {}
-  void write(std::span<const std::byte> bytes) override {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
-
- private:
-  std::vector<std::byte>& bytes_;
-};
-
 }  // namespace
 
 Codec::~Codec() = default;
@@ -98,14 +74,14 @@ bool Codec::recognises(std::span<const std::byte> first_bytes) const {
 void Codec::compress_block(std::span<const std::byte> block, int level,
                            std::vector<std::byte>& out) const {
   out.clear();
-  VectorSink sink(out);
+  detail::base::VectorSink sink(out);
   const auto stream = compressor(sink, level, 1);
   stream->write(block);
   stream->finish();
 }
 
 void Codec::decompress_block(std::span<const std::byte> block, std::span<std::byte> to) const {
-  SpanSource source(block);
+  detail::base::SpanSource source(block);
   const auto stream = decompressor(source, 1);
   std::byte beyond;
   if (stream->read(to.data(), to.size()) != to.size() || stream->read(&beyond, 1) != 0) {
@@ -181,7 +157,7 @@ std::string read_file(const std::filesystem::path& path) {
   detail::os::FileSource file(path);
   ByteSource* source = &file;
   std::unique_ptr<ByteSource> decompressed;
-  if (const Codec* codec = codec_for_content(file.peek(64))) {
+  if (const Codec* codec = codec_for_content(file.peek(detail::codecs::first_bytes))) {
     decompressed = detail::codecs::open_compressed(*codec, file, {}, 0);
     source = decompressed.get();
   }

@@ -8,6 +8,7 @@
 #include <new>
 #include <string>
 
+#include "base/little_endian.hpp"
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
 
@@ -112,13 +113,6 @@ class SequentialZstd final : public ByteSource {
   bool inside_frame_ = false;
 };
 
-std::uint64_t little_endian(std::span<const std::byte> bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;)
-    value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-  return value;
-}
-
 /// Frames that give their content's size are units; where each ends its blocks' heads tell.
 class ZstdSource final : public ChunkedSource {
  public:
@@ -137,15 +131,15 @@ class ZstdSource final : public ChunkedSource {
         return Next::end;
       }
       if (head.size() < 8) return Next::sequential;
-      if ((little_endian(head.first(4)) & ~std::uint64_t{15}) != skippable) break;
-      const auto size = static_cast<std::size_t>(little_endian(head.subspan(4, 4)));
+      if ((base::little_endian(head.first(4)) & ~std::uint64_t{15}) != skippable) break;
+      const auto size = static_cast<std::size_t>(base::little_endian(head.subspan(4, 4)));
       if (size > max_skipped || input.peek(size + 8).size() < size + 8) return Next::sequential;
       input.take(size + 8);
       any_ = true;
     }
     any_ = true;
     const auto start = input.peek(18);
-    if (start.size() < 5 || little_endian(start.first(4)) != magic) return Next::sequential;
+    if (start.size() < 5 || base::little_endian(start.first(4)) != magic) return Next::sequential;
     const auto flags = std::to_integer<unsigned>(start[4]);
     constexpr std::array<std::size_t, 4> id_bytes{0, 1, 2, 4};
     constexpr std::array<std::size_t, 4> size_bytes{0, 2, 4, 8};
@@ -155,13 +149,13 @@ class ZstdSource final : public ChunkedSource {
     const std::size_t size_at = 5 + (single ? 0 : 1) + id_bytes[flags & 3];
     if (bytes_of_size == 0 || start.size() < size_at + bytes_of_size) return Next::sequential;
     const std::uint64_t content =
-        little_endian(start.subspan(size_at, bytes_of_size)) + (size_code == 1 ? 256 : 0);
+        base::little_endian(start.subspan(size_at, bytes_of_size)) + (size_code == 1 ? 256 : 0);
     if (content > max_unit_bytes) return Next::sequential;
     std::size_t end = size_at + bytes_of_size;
     for (bool last = false; !last;) {
       const auto block = input.peek(end + 3);
       if (block.size() < end + 3) return Next::sequential;
-      const auto block_head = static_cast<std::size_t>(little_endian(block.subspan(end, 3)));
+      const auto block_head = static_cast<std::size_t>(base::little_endian(block.subspan(end, 3)));
       last = (block_head & 1) != 0;
       end += 3 + ((block_head >> 1 & 3) == 1 ? 1 : block_head >> 3);
       if (end > ZSTD_compressBound(content) + 64) return Next::sequential;

@@ -8,15 +8,13 @@
 #include <optional>
 #include <vector>
 
+#include "base/expansion.hpp"
 #include "dynamic/schema_types.hpp"
 #include "dynamic/value_writer.hpp"
 
 namespace hoist::detail::dynamic {
 
 namespace {
-
-/// Memory for a byte of a file, at most.
-constexpr std::size_t most_ratio = 1100;
 
 /// Numbers that are encoded one after the other, as the block that they make.
 class NumbersSink final : public EncodeSink {
@@ -89,7 +87,8 @@ std::optional<PartsWriter::As> PartsWriter::taken_as(const Node& node, Kind kind
       const auto layout = element_layout(node.part(0));
       if (!layout || !layout->block) return As::items;
       // Room for all is taken at once, for each of which there may be a single byte.
-      return layout->dtype.itemsize <= most_ratio ? std::optional(As::numbers) : std::nullopt;
+      return layout->dtype.itemsize <= base::expansion_ratio ? std::optional(As::numbers)
+                                                             : std::nullopt;
     }
     case Node::Kind::set: return list ? std::optional(As::items) : std::nullopt;
     case Node::Kind::map: return kind == Kind::dict ? std::optional(As::entries) : std::nullopt;

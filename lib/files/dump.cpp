@@ -2,7 +2,10 @@
 #include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 
+#include "base/byte_streams.hpp"
+#include "base/expansion.hpp"
 #include "base/iostreams.hpp"
+#include "base/quoted.hpp"
 #include "codecs/open.hpp"
 #include "files/foreign.hpp"
 #include "formats/container.hpp"
@@ -55,11 +58,8 @@ void plan_foreign(files::Format format, const Compression& compress, Plan& plan)
 
 /// How many bytes a file may turn out to hold when decompressed.
 std::uint64_t most_bytes(const LoadOptions& options, std::optional<std::uint64_t> file_bytes) {
-  constexpr std::uint64_t most_ratio = 1100;  // deflate's own
-  return std::max(options.limits.max_bytes, file_bytes.value_or(0) * most_ratio);
+  return std::max(options.limits.max_bytes, base::expanded(file_bytes.value_or(0)));
 }
-
-std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
 
 /// Where two schemas begin to differ, with the text around.
 std::string difference(const std::string& file, const std::string& asked) {
@@ -149,8 +149,8 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
   const auto file_bytes = file.left();
   os::FileSource* direct = file_bytes ? &file : nullptr;
   std::unique_ptr<ByteSource> decompressed;
-  std::optional<files::PeekedSource> peeked;
-  const auto first = file.peek(files::PeekedSource::size);
+  std::optional<base::PeekedSource> peeked;
+  const auto first = file.peek(codecs::first_bytes);
   if (pickle::is_old_joblib(first)) {
     decompressed = pickle::open_old_joblib(file, options.limits, options.threads);
   } else if (const Codec* codec = codec_for_content(first)) {
@@ -160,15 +160,16 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
     source = &peeked.emplace(*decompressed);
     direct = nullptr;
   }
-  if (const auto format = files::format_of_content(peeked ? peeked->first()
-                                                          : file.peek(files::PeekedSource::size))) {
+  if (const auto format = files::format_of_content(peeked ? peeked->peek(codecs::first_bytes)
+                                                          : file.peek(codecs::first_bytes))) {
     files::load_foreign(
-        *format, {*source, direct, most_bytes(options, file_bytes), path, quoted(path), options},
+        *format,
+        {*source, direct, most_bytes(options, file_bytes), path, base::quoted(path), options},
         schema, call);
     return;
   }
-  formats::ContainerReader reader(*source, direct, quoted(path), options);
-  read_container(reader, quoted(path), options, schema, call);
+  formats::ContainerReader reader(*source, direct, base::quoted(path), options);
+  read_container(reader, base::quoted(path), options, schema, call);
   reader.expect_end();
 }
 
@@ -179,15 +180,15 @@ void load_value(std::istream& in, const LoadOptions& options, const Schema& sche
     throw BadArgument("a stream can't be mapped: load without mmap, or from a file by its path");
   }
   base::IstreamSource source(in);
-  const auto first = source.peek(files::PeekedSource::size);
+  const auto first = source.peek(codecs::first_bytes);
   if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
   const Codec* codec = codec_for_content(first);
   if (codec != nullptr || pickle::is_old_joblib(first)) {
     const auto decompressed =
         codec != nullptr ? codecs::open_compressed(*codec, source, options.limits, options.threads)
                          : pickle::open_old_joblib(source, options.limits, options.threads);
-    files::PeekedSource peeked(*decompressed);
-    if (const auto format = files::format_of_content(peeked.first())) {
+    base::PeekedSource peeked(*decompressed);
+    if (const auto format = files::format_of_content(peeked.peek(codecs::first_bytes))) {
       files::load_foreign(*format, {peeked, nullptr, options.limits.max_bytes, {}, name, options},
                           schema, call);
       return;

@@ -5,7 +5,6 @@
 #include <hoist/value.hpp>
 
 #include <algorithm>
-#include <cstring>
 
 #include "dynamic/conversion.hpp"
 #include "dynamic/encoded_stream.hpp"
@@ -218,18 +217,6 @@ void load_untyped(formats::ContainerReader& reader, const LoadOptions& options,
   Value value = dynamic::read_value(parsed.root(), decoder, options.limits.max_nodes);
   decoder.finish();
   *static_cast<Value*>(call.value) = std::move(value);
-}
-
-std::size_t PeekedSource::read(std::byte* to, std::size_t n) {
-  const std::size_t before = std::min(n, end_ - at_);
-  std::memcpy(to, first_.data() + at_, before);
-  at_ += before;
-  return before == n ? n : before + in_.read(to + before, n - before);
-}
-
-std::optional<std::uint64_t> PeekedSource::left() const {
-  const auto more = in_.left();
-  return more ? std::optional(*more + (end_ - at_)) : std::nullopt;
 }
 
 }  // namespace hoist::detail::files

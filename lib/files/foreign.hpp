@@ -3,7 +3,6 @@
 
 #include <hoist/dump.hpp>
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -49,23 +48,5 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
 void load_untyped(formats::ContainerReader& reader, const LoadOptions& options,
                   const DecodeCall& call);
 inline constexpr std::string_view untyped_schema = "value";
-
-/// A source whose first bytes can be looked at.
-class PeekedSource final : public ByteSource {
- public:
-  /// As many as any format or compression method wants to see.
-  static constexpr std::size_t size = 64;
-
-  explicit PeekedSource(ByteSource& in) : in_(in), end_(in.read(first_.data(), first_.size())) {}
-  std::span<const std::byte> first() const { return {first_.data(), end_}; }
-  std::size_t read(std::byte* to, std::size_t n) override;
-  std::optional<std::uint64_t> left() const override;
-
- private:
-  ByteSource& in_;
-  std::array<std::byte, size> first_;
-  std::size_t at_ = 0;
-  std::size_t end_;
-};
 
 }  // namespace hoist::detail::files

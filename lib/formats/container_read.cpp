@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/checksum.hpp"
+#include "base/expansion.hpp"
 #include "base/run_ordered.hpp"
 #include "codecs/shuffle.hpp"
 #include "formats/container.hpp"
@@ -25,9 +26,6 @@ constexpr std::size_t max_meta_bytes = std::size_t{16} << 20;
 /// No compressed block of a container takes less room than its head and one byte.
 constexpr std::uint64_t least_stored_block = sizeof(BlockHead) + 1;
 constexpr auto open_mark = RecordKind::open_segment;
-/// What is not there yet in full, because it is compressed or still to come, is granted up to a limit,
-/// or as far as what is there justifies it.
-constexpr std::uint64_t granted_ratio = 1100;
 
 }  // namespace
 
@@ -109,8 +107,10 @@ void ContainerReader::expect_segment(std::size_t bytes) {
   }
   const auto left = in_.left();
   const bool beyond_limit = bytes > options_.limits.max_bytes;
-  const bool unjustified =
-      (codec_ != nullptr || !left) && beyond_limit && (!left || bytes / granted_ratio > *left);
+  // What is not there yet in full, because it is compressed or still to come, is granted up to a
+  // limit, or as far as what is there justifies it.
+  const bool unjustified = (codec_ != nullptr || !left) && beyond_limit &&
+                           (!left || bytes / base::expansion_ratio > *left);
   // What is left of a compressed stream is a limit, too.
   const bool beyond_stream = file_ == nullptr && left && bytes > *left && codec_ == nullptr;
   if (unjustified || beyond_stream) {
@@ -128,9 +128,7 @@ void ContainerReader::expect_segment(std::size_t bytes) {
 /// No element takes less than a byte. What comes out of something compressed is only known not to be more
 /// than what is left.
 std::uint64_t ContainerReader::trusted() const {
-  constexpr std::uint64_t all = ~std::uint64_t{0};
-  const std::uint64_t left = in_.left().value_or(all);
-  const std::uint64_t justified = left > all / granted_ratio ? all : left * granted_ratio;
+  const std::uint64_t justified = base::expanded(in_.left().value_or(~std::uint64_t{0}));
   return file_ != nullptr ? justified : std::min(justified, options_.limits.max_bytes);
 }
 

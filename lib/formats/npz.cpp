@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 
+#include "base/expansion.hpp"
 #include "codecs/bare_deflate.hpp"
 #include "formats/npy.hpp"
 #include "formats/zip.hpp"
@@ -147,7 +148,7 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options,
                    const dynamic::SchemaNode* wanted) {
   std::vector<Value::Entry> entries;
   std::uint64_t total = 0;
-  const std::uint64_t most = std::max(options.limits.max_bytes, zip.size() * 1100);
+  const std::uint64_t most = std::max(options.limits.max_bytes, base::expanded(zip.size()));
   const unsigned threads = os::transfer_threads(options.threads);
   for (const ZipMember& member : zip_members(zip, options.limits.max_nodes)) {
     if (!member.name.ends_with(".npy")) {

@@ -16,6 +16,8 @@
 #include <map>
 #include <mutex>
 
+#include "base/quoted.hpp"
+
 namespace hoist::detail::os {
 
 namespace {
@@ -26,11 +28,9 @@ constexpr std::string_view temporary_prefix = ".hoist-tmp-";
 /// What is worth to find room for beforehand.
 constexpr std::size_t reserved_from = std::size_t{16} << 20;
 
-std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
-
 [[noreturn]] void throw_system(const char* what, const std::filesystem::path& path) {
   const int code = errno;
-  const std::string text = std::string("can't ") + what + " " + quoted(path);
+  const std::string text = std::string("can't ") + what + " " + base::quoted(path);
   if (code == ENOENT) throw NotFound(text + ": it does not exist");
   throw SystemError(text, code);
 }
@@ -178,9 +178,10 @@ FileSource::FileSource(const std::filesystem::path& path)
     : FileSource(path, open_for_reading(path)) {}
 
 FileSource::FileSource(std::filesystem::path path, Fd fd)
-    : path_(std::move(path)), fd_(std::move(fd)), size_(regular_size(fd_.get())) {
-  buffer_.resize(read_buffer_bytes);
-}
+    : PeekableSource(read_buffer_bytes),
+      path_(std::move(path)),
+      fd_(std::move(fd)),
+      size_(regular_size(fd_.get())) {}
 
 std::size_t FileSource::fetch(std::byte* to, std::size_t n) {
   std::size_t done = 0;
@@ -199,38 +200,15 @@ std::size_t FileSource::fetch(std::byte* to, std::size_t n) {
   return done;
 }
 
-std::span<const std::byte> FileSource::peek(std::size_t n) {
-  if (end_ - at_ < n) {
-    std::memmove(buffer_.data(), buffer_.data() + at_, end_ - at_);
-    end_ -= std::exchange(at_, 0);
-    end_ += fetch(buffer_.data() + end_, buffer_.size() - end_);
-  }
-  return {buffer_.data() + at_, std::min(n, end_ - at_)};
-}
-
-std::size_t FileSource::read(std::byte* to, std::size_t n) {
-  std::size_t done = std::min(n, end_ - at_);
-  std::memcpy(to, buffer_.data() + at_, done);
-  at_ += done;
-  if (done == n) return done;
-  if (n - done >= buffer_.size()) return done + fetch(to + done, n - done);
-  at_ = 0;
-  end_ = fetch(buffer_.data(), buffer_.size());
-  const std::size_t rest = std::min(n - done, end_);
-  std::memcpy(to + done, buffer_.data(), rest);
-  at_ = rest;
-  return done + rest;
-}
-
 std::optional<std::uint64_t> FileSource::left() const {
   if (!size_) return std::nullopt;
   return *size_ > position() ? *size_ - position() : 0;
 }
 
 void FileSource::skip(std::uint64_t n) {
-  const std::uint64_t buffered = std::min<std::uint64_t>(n, end_ - at_);
-  at_ += static_cast<std::size_t>(buffered);
-  offset_ += n - buffered;
+  const auto ahead = static_cast<std::size_t>(std::min<std::uint64_t>(n, buffered()));
+  take(ahead);
+  offset_ += n - ahead;
 }
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {

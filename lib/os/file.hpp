@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/byte_streams.hpp"
+
 namespace hoist::detail::os {
 
 /// Owns a file descriptor.
@@ -54,40 +56,33 @@ Fd reopen_for_writing(int fd, const std::filesystem::path& path);
 
 /// A file as a source, from its current position; small reads are buffered, large ones go straight
 /// to their destination.
-class FileSource final : public ByteSource {
+class FileSource final : public base::PeekableSource {
  public:
   explicit FileSource(const std::filesystem::path& path);
   /// Takes over a descriptor opened for reading; `path` names it in messages.
   FileSource(std::filesystem::path path, Fd fd);
 
-  std::size_t read(std::byte* to, std::size_t n) override;
   std::optional<std::uint64_t> left() const override;
-
-  /// The next bytes without consuming them: at most `n` <= 4096, fewer only at the end.
-  std::span<const std::byte> peek(std::size_t n);
 
   int fd() const noexcept { return fd_.get(); }
   const std::filesystem::path& path() const noexcept { return path_; }
   /// Offset of the next byte that `read` yields.
-  std::uint64_t position() const noexcept { return offset_ - (end_ - at_); }
+  std::uint64_t position() const noexcept { return offset_ - buffered(); }
   /// Passes over bytes that are read by other means (`read_at`, a mapping).
   void skip(std::uint64_t n);
   /// Of a regular file: moves to that offset.
   void seek(std::uint64_t offset) noexcept {
     offset_ = offset;
-    at_ = end_ = 0;
+    drop_buffered();
   }
 
  private:
-  std::size_t fetch(std::byte* to, std::size_t n);
+  std::size_t fetch(std::byte* to, std::size_t n) override;
 
   std::filesystem::path path_;
   Fd fd_;
   std::optional<std::uint64_t> size_;
   std::uint64_t offset_ = 0;  // of the descriptor: behind the buffer
-  std::vector<std::byte> buffer_;
-  std::size_t at_ = 0;
-  std::size_t end_ = 0;
 };
 
 /// A file that appears under its name whole or not at all: bytes go to a temporary beside it,

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "base/quoted.hpp"
 #include "os/file.hpp"
 
 namespace hoist::detail::os {
@@ -40,7 +41,7 @@ class FileMapping final : public Storage {
 
 std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
                                   std::size_t bytes, MmapMode mode) {
-  const std::string name = "\"" + path.string() + "\"";
+  const std::string name = base::quoted(path);
   const auto size = regular_size(fd);
   if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
   Fd writing;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/bytes.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace hoist::detail::base {
+
+/// Bytes in memory as a source. Does not own them.
+class SpanSource final : public ByteSource {
+ public:
+  explicit SpanSource(std::span<const std::byte> bytes) : left_(bytes) {}
+  std::size_t read(std::byte* to, std::size_t n) override;
+  std::optional<std::uint64_t> left() const override { return left_.size(); }
+
+ private:
+  std::span<const std::byte> left_;
+};
+
+/// Appends to a vector, which it does not own.
+class VectorSink final : public ByteSink {
+ public:
+  explicit VectorSink(std::vector<std::byte>& bytes) : bytes_(bytes) {}
+  void write(std::span<const std::byte> bytes) override {
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+
+ private:
+  std::vector<std::byte>& bytes_;
+};
+
+/// A source whose next bytes can be looked at before they are read. A derived class fetches them.
+class PeekableSource : public ByteSource {
+ public:
+  std::size_t read(std::byte* to, std::size_t n) final;
+
+  /// The next `n` bytes, fewer only at the end. Valid until the next call.
+  std::span<const std::byte> peek(std::size_t n);
+  /// All bytes that are buffered; fetches some if there are none. Empty only at the end.
+  std::span<const std::byte> some();
+  /// Passes over the first `n` bytes of what `peek` or `some` returned.
+  void take(std::size_t n) { at_ += n; }
+  /// Puts bytes in front of the rest.
+  void put_back(std::span<const std::byte> bytes);
+
+ protected:
+  /// `ahead`: how many bytes are fetched at once where fewer are asked for. 0 fetches just what is
+  /// asked for.
+  explicit PeekableSource(std::size_t ahead) : ahead_(ahead) {}
+
+  /// As `read`, but of bytes that were not fetched before.
+  virtual std::size_t fetch(std::byte* to, std::size_t n) = 0;
+
+  std::size_t buffered() const noexcept { return end_ - at_; }
+  void drop_buffered() noexcept { at_ = end_ = 0; }
+
+ private:
+  /// Has `n` bytes in the buffer, fewer only at the end.
+  void fill(std::size_t n);
+
+  std::size_t ahead_;
+  std::vector<std::byte> buffer_;
+  std::size_t at_ = 0;
+  std::size_t end_ = 0;
+};
+
+/// Any source, made peekable. Does not own it; bytes that were fetched ahead are gone from it.
+class PeekedSource : public PeekableSource {
+ public:
+  explicit PeekedSource(ByteSource& in, std::size_t ahead = 0) : PeekableSource(ahead), in_(in) {}
+  std::optional<std::uint64_t> left() const override;
+
+ private:
+  std::size_t fetch(std::byte* to, std::size_t n) override { return in_.read(to, n); }
+
+  ByteSource& in_;
+};
+
+}  // namespace hoist::detail::base

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+
+namespace hoist::detail::base {
+
+/// How many bytes each byte of input justifies, whatever LoadOptions::limits says. Deflate, the most
+/// expansive of the common methods, reaches 1,032.
+inline constexpr std::uint64_t expansion_ratio = 1100;
+
+/// What so many bytes of input justify.
+constexpr std::uint64_t expanded(std::uint64_t bytes) {
+  constexpr std::uint64_t all = ~std::uint64_t{0};
+  return bytes > all / expansion_ratio ? all : bytes * expansion_ratio;
+}
+
+}  // namespace hoist::detail::base

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace hoist::detail::base {
+
+/// A path as messages show it.
+inline std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
+
+}  // namespace hoist::detail::base
