@@ -184,8 +184,7 @@ class Array {
   template <class F>
   void for_each(F&& f) const;
 
-  /// True if the shapes are equal and all elements compare equal; the order in memory does not
-  /// matter.
+  /// True if the shapes are equal and all elements compare equal, whatever their order in memory.
   friend bool operator==(const Array& a, const Array& b)
     requires std::equality_comparable<T>
   {

@@ -11,14 +11,6 @@
 #include <string_view>
 #include <vector>
 
-// How to add a backend. The dispatcher has all behaviour (order, batches, windows, errors, retries,
-// timeouts, progress); a backend fetches batches from it and brings back what became of them:
-//
-//   class Mine : public Backend        what it is: name, traits, and open()
-//   class MySession : public Session   one loop on it: wake(), work(), stop()
-//
-// docs/examples/custom_backend is one of about 100 lines.
-
 // How to add a backend. The dispatcher implements all behaviour (order, batches, windows, errors,
 // retries, timeouts, progress); a backend fetches batches from it and reports their results:
 //
@@ -26,6 +18,7 @@
 //     class MySession : public Session   one loop on it: wake(), work(), stop()
 //
 // docs/examples/custom_backend is a complete backend of about 100 lines.
+
 namespace hoist {
 
 struct ParallelOptions;

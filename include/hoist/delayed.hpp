@@ -15,7 +15,8 @@ namespace hoist {
 template <class F, class... Args>
 class Delayed {
  public:
-  /// For `delayed`, which deduces the types.
+  /// For `delayed`, which deduces the types. Takes over the function and the arguments, without
+  /// copying those that are moved in.
   Delayed(F f, std::tuple<Args...> args) : f_(std::move(f)), args_(std::move(args)) {}
 
   /// Makes the call and returns what the function returns. The arguments are passed as lvalues and
@@ -71,8 +72,10 @@ class Delay {
 
 /// `delayed(f)(a, b)` is the call f(a, b), to be made later by Parallel.
 ///
-/// `f` is a function, a function object, a lambda or a pointer to a member. Backends in other
-/// processes need arguments and results that are Storable (hoist/values.hpp).
+/// `f` is a function, a function object, a lambda or a pointer to a member; anything else is a
+/// compile-time error. The call holds copies of `f` and the arguments (moved if they are
+/// temporaries), so it may outlive the caller's variables. Backends in other processes need
+/// arguments and results that are Storable (hoist/values.hpp).
 template <class F>
 Delay<std::decay_t<F>> delayed(F&& f) {
   using Callable = std::decay_t<F>;

@@ -94,6 +94,7 @@ class Progress {
   std::function<void(const ProgressReport&)> callback_;
 };
 
+/// What a loop does after a failed task (and its retries).
 enum class OnError : unsigned char {
   raise,   ///< the first failure stops the loop and is thrown
   finish,  ///< all tasks are run; failures are then thrown together, as LoopErrors
@@ -116,7 +117,9 @@ struct ParallelOptions {
   std::string backend = {};
   Prefer prefer = Prefer::none;
   Require require = Require::none;
+  /// Bounds lazily read input, and the work ahead of a generator's consumer.
   PreDispatch pre_dispatch = "2*n_jobs";
+  /// By default batches follow the duration of tasks.
   BatchSize batch_size = automatic;
   /// For the whole loop. When it is over, running tasks are waited for (threads) or killed
   /// (processes), and the call throws TimedOut.
@@ -129,6 +132,7 @@ struct ParallelOptions {
   /// Verbosity as in joblib: 1 few messages, 10 many, above 10 one for every task; to stdout from
   /// 50 on.
   int verbose = 0;
+  /// Off by default; see Progress.
   Progress progress = false;
   /// Arguments of at least this size are passed to processes through shared memory, without copying
   /// them for each task; results likewise.
@@ -145,6 +149,7 @@ struct ParallelOptions {
   unsigned inner_max_num_threads = 0;
   /// How often a failed task is run again.
   unsigned retries = 0;
+  /// Applies to calls that return plain results; `outcomes` always runs all tasks.
   OnError on_error = OnError::raise;
   /// File to which the start and end of every task are written in the Chrome trace format; `hoist
   /// trace` displays it.

@@ -128,12 +128,14 @@ class Value {
   /// What the value is.
   Kind kind() const noexcept;
   bool is_none() const noexcept { return kind() == Kind::none; }
+  /// The value of a boolean.
   bool as_bool() const;
   /// An integer. Throws WrongType if it does not fit; `as_uint` likewise.
   std::int64_t as_int() const;
   std::uint64_t as_uint() const;
   /// Any number that is not complex; integers beyond 2^53 are rounded.
   double as_double() const;
+  /// Any number.
   std::complex<double> as_complex() const;
   /// The text. Valid as long as any copy of the value; also holds for `as_bytes`.
   std::string_view as_text() const;
@@ -150,6 +152,7 @@ class Value {
   const DType& dtype() const;
   /// The extents of an array or an array of objects, outermost first.
   const Shape& shape() const;
+  /// The order of an array's elements in memory.
   Order order() const;
   /// The fields of a date, time or datetime.
   const DateTime& as_moment() const;

@@ -22,7 +22,8 @@ void hash_value(Hasher& hasher, const Value& value);
 Value value_from_encoded(const std::string& schema, std::shared_ptr<const Encoded> encoded);
 void decode_from_value(const Value& value, const std::string& schema, void* to,
                        void (*run)(void* to, DecodeSource& source));
-/// The storage if its elements are of that type and (for `writable`) may be written, else throws.
+/// The storage of the elements. Throws WrongType if they are of another type, or if `writable` is
+/// set and the storage is read-only.
 std::shared_ptr<Storage> check_elements(const Value::Elements& elements, const DType& dtype,
                                         bool writable);
 

@@ -18,15 +18,6 @@
 #include <type_traits>
 #include <utility>
 
-// A Form<T> says all hoist knows of a type: its schema, and the one traversal that encodes, decodes
-// and hashes it. This header holds the forms of scalars, aggregates and classes with serialize();
-// forms_std.hpp those of the standard library.
-//
-//   static constexpr bool supported<Open...>   whether all parts of T have a form; Open are the
-//                                              types being asked about already (recursive types)
-//   static void schema(SchemaWriter&)
-//   template <class Ar, class V> static void traverse(Ar&, V& value)   V is T or const T
-
 // A Form<T> holds everything hoist knows about a type: its schema, and one traversal that encodes,
 // decodes and hashes it. This header has the forms of scalars, aggregates and classes with
 // serialize(); forms_std.hpp has those of the standard library.
@@ -35,6 +26,7 @@
 //                                                types that are being checked (for recursive types)
 //     static void schema(SchemaWriter&)
 //     template <class Ar, class V> static void traverse(Ar&, V& value)   V is T or const T
+
 namespace hoist {
 
 namespace detail {

@@ -16,9 +16,8 @@
 
 // How an item of the input becomes a call: in this process (`call`) or in another one (the other
 // functions).
-namespace hoist::detail {
 
-// How an item of the input becomes a call, here (`call`) or in another process (the rest).
+namespace hoist::detail {
 
 /// The items are delayed calls.
 struct DelayedCalls {

@@ -8,11 +8,9 @@
 #include <cstring>
 #include <vector>
 
-// Elements whose schema says that they stand as one block, but which have gaps in memory that the
-// schema does not know of (over-aligned members), take a way through these.
-
 // For elements that are one block according to their schema but have gaps in memory that the schema
 // does not know of (over-aligned members).
+
 namespace hoist::detail {
 
 /// Archive that writes the bytes of what it visits without gaps. `to` must have room for them.

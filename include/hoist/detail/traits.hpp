@@ -10,11 +10,9 @@
 #include <type_traits>
 #include <utility>
 
-// What is known of types before their forms: whether they serialize themselves, and whether their
-// bytes are their value.
-
 // Type traits that the forms are built on: whether a type serializes itself, and whether its bytes
 // are its value.
+
 namespace hoist {
 
 /// Make this a friend to let hoist call a private `serialize`.
