@@ -10,8 +10,8 @@
 
 namespace {
 
-// doctest calls a run in which the filters match nothing a success. Here that means that a test
-// went missing (a file without a test case, a filter that is misspelt), so it fails.
+// doctest reports success if the filters match nothing. Here that means that a test is missing (a
+// file without a test case, a misspelt filter), so the run fails.
 struct NoEmptyRuns : doctest::IReporter {
   explicit NoEmptyRuns(const doctest::ContextOptions& /*options*/) {}
 
@@ -41,7 +41,7 @@ DOCTEST_REGISTER_LISTENER("no_empty_runs", 1, NoEmptyRuns);
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-// Threads are started in forked children too: hoist leaves them nothing that another thread holds.
+// hoist starts threads in forked children, too: it leaves them no lock that another thread holds.
 extern "C" const char* __tsan_default_options() { return "die_after_fork=0"; }
 #endif
 #endif

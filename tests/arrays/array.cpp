@@ -111,7 +111,7 @@ TEST_CASE("equality goes by shape and elements, the hash by order too") {
   CHECK(hoist::hash(c) != hoist::hash(f));
   CHECK_FALSE(c == c.reshaped({6}));
   CHECK(hoist::hash(c) != hoist::hash(c.reshaped({6})));
-  // A strided view hashes as the dense array of the same elements.
+  // A strided view hashes like the dense array of the same elements.
   const Array<int> wide = counted({4, 6});
   const Array<int> inner = wide.slice(1, 1, 5, 2);
   CHECK(inner.order() == Order::strided);

@@ -22,7 +22,7 @@ const std::vector<std::string> names{"zlib", "gzip", "bz2", "lzma", "xz", "lz4",
 
 constexpr std::size_t mib = std::size_t{1} << 20;
 
-/// What a damaged stream yields, or "refused".
+/// The content of a damaged stream, or "refused".
 std::string outcome(const hoist::Codec& codec, const std::string& packed) {
   try {
     return decompress(codec, packed);
@@ -61,7 +61,7 @@ TEST_CASE("a flipped byte never gives other bytes, but for lzma, which has no ch
         bad[i] = static_cast<char>(bad[i] ^ mask);
         const std::string got = outcome(codec, bad);
         if (name == "lzma" || got == "refused" || got == text) continue;
-        // Of short texts Adler-32 is known to miss a change now and then, for every reader.
+        // Adler-32 is weak for short texts: every reader misses a change now and then.
         CHECK(name == "zlib");
         ++missed;
       }
@@ -80,7 +80,7 @@ TEST_CASE("large streams, too, are refused when cut or changed, also between the
     for (std::size_t i = 0; i < 16; ++i) {
       const std::size_t at = (packed.size() - 1) * i / 15;
       CAPTURE(at);
-      // bz2, lz4 and zstd may be cut between streams: what is left is then sound.
+      // bz2, lz4 and zstd may be cut between streams: the rest is then valid.
       const std::string cut = outcome(codec, packed.substr(0, at));
       CHECK((cut == "refused" || (cut.size() < text.size() && text.starts_with(cut))));
       std::string bad = packed;
@@ -92,8 +92,8 @@ TEST_CASE("large streams, too, are refused when cut or changed, also between the
 }
 
 TEST_CASE("the marks between gzip chunks may stand elsewhere too") {
-  // Bytes that look like the marks, stored or in chunks that end early: the ordinary decoder takes
-  // over where dividing at them fails.
+  // Bytes that look like the marks, stored or in chunks that end early: if dividing the stream at
+  // them fails, the ordinary decoder takes over.
   const std::string mark("\0\0\xff\xff\0\0\0\xff\xff", 9);
   std::string text = sample_bytes('r', mib + mib / 2);
   for (std::size_t at = 1000; at + 9 < text.size(); at += 5000) text.replace(at, 9, mark);

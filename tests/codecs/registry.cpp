@@ -16,7 +16,7 @@ using hoist::Codec;
 
 namespace {
 
-/// Turns all bits over: as small as a codec gets.
+/// Inverts all bits: the smallest possible codec.
 class Inverting final : public Codec {
  public:
   explicit Inverting(std::string magic, std::string extension)

@@ -55,7 +55,7 @@ TEST_CASE("every level works, and none writes more than a little beyond the inpu
       CHECK((decompress(find_codec(name), packed) == text));
       if (level == 1) first = packed.size();
     }
-    // Where little repeats a higher level may lose a percent, but no more.
+    // With few repetitions a higher level may lose a percent, but no more.
     CHECK(compress(find_codec(name), text, 9).size() <= first + first / 50);
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// A lambda's captures are bytes to hoist, and a string is more than its bytes.
+// hoist keys a lambda's captures by their bytes, and a string is more than its bytes.
 // expect: can't make a key of what this callable holds
 // expect: pass it as an argument
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a member function changes in its object would be lost on a hit.
+// Changes that a member function makes to its object would be lost on a hit.
 // expect: const member functions only
 // expect: pass it as an argument
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// The control: what the other files do wrong, done right.
+// The control: the correct versions of what the other files do wrong.
 // expect-success
 
 #include <hoist/hoist.hpp>

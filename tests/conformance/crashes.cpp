@@ -40,7 +40,7 @@ void meet(End end) {
   }
 }
 
-/// Meets its end while it is written, or read.
+/// Ends its process while it is encoded or decoded.
 struct Fragile {
   int value = 0;
   int end = -1;
@@ -184,7 +184,7 @@ TEST_CASE("a task that ended its worker is run again where retries allow it") {
 }
 
 namespace {
-/// Notes that it runs, and ends its process at one task.
+/// Records each task that it runs, and ends its process at one of them.
 struct NotesItself {
   std::string file;
   int operator()(int i) const {
@@ -195,8 +195,8 @@ struct NotesItself {
 };
 }  // namespace
 
-// Results of short tasks travel many at a time: those before the crash are not to be lost, nor run
-// again.
+// Many results of short tasks are sent at a time: those before the crash must neither be lost nor
+// be computed again.
 TEST_CASE("what a worker had done before its end is neither lost nor done twice") {
   for (const auto& backend : process_backends()) {
     CAPTURE(backend);

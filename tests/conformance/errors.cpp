@@ -21,12 +21,12 @@ using conformance::backends;
 
 namespace {
 
-/// Known to nobody.
+/// Not registered.
 struct Stranger : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// All its state travels.
+/// All its members are sent.
 struct Refused : std::exception {
   int code = 0;
   std::vector<std::string> reasons;
@@ -38,7 +38,7 @@ struct Refused : std::exception {
 };
 [[maybe_unused]] const bool registered = register_error<Refused>();
 
-/// Named nowhere but where it is thrown and caught.
+/// Mentioned only where it is thrown and caught.
 class Spoilt : public std::runtime_error, PortableError<Spoilt> {
  public:
   explicit Spoilt(const std::string& text = {}, std::vector<int> where = {})

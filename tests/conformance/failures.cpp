@@ -29,7 +29,7 @@ int fail_on_odd(int i) {
   return i;
 }
 
-/// Function objects: a lambda that captures a string by value can't travel.
+/// Function objects, because a lambda that captures a string by value can't be sent.
 struct CountThenFailAtTen {
   std::string counter;
   int operator()(int i) const {

@@ -22,7 +22,7 @@ namespace {
 
 int inner_jobs(int) { return effective_n_jobs(); }
 
-/// Which backend an inner loop without options runs on, seen from its tasks.
+/// The backend of an inner loop without options, as its tasks see it.
 bool inner_runs_here(int) {
   const auto me = std::this_thread::get_id();
   const auto threads =
@@ -53,7 +53,7 @@ std::string variable(const std::string& name) {
   return value != nullptr ? value : "";
 }
 
-/// What the program's own code finds, however early it looks.
+/// The environment as the program's static initializers see it.
 const std::string limits_at_start = [] {
   std::string all;
   for (const char* name :
@@ -92,7 +92,7 @@ TEST_CASE("loops that start themselves without end are an error") {
 TEST_CASE("all backends nest in all that allow it, with the right results") {
   for (const auto& outer : backends()) {
     for (const auto& inner : backends()) {
-      // Threads beside each other can't be forked safely.
+      // A process with other running threads can't be forked safely.
       if (inner == "fork" && outer == "threads") continue;
       CAPTURE(outer);
       CAPTURE(inner);
@@ -143,7 +143,7 @@ TEST_CASE("workers' environment names the limit before the program's own code ru
   const auto seen = [](int) { return limits_at_start; };
   CHECK(Parallel({.n_jobs = 2, .backend = "spawn", .inner_max_num_threads = 3})
             .map(std::vector{1}, seen)[0] == "33333333");
-  // What the user says stays, unless the loop says otherwise.
+  // The user's setting holds unless the loop overrides it.
   ::setenv("MKL_NUM_THREADS", "5", 1);
   const auto mkl = [](int) { return variable("MKL_NUM_THREADS"); };
   const WorkerOptions fresh{.env = {{"NESTING_TEST", "1"}}};

@@ -20,7 +20,7 @@ using conformance::backends;
 
 namespace {
 
-/// Leaves a mark when it runs.
+/// Appends to a file when it runs.
 struct Marks {
   std::string path;
   int operator()(int i) const {
@@ -42,7 +42,7 @@ auto endless_calls() {
          std::views::transform([](int i) { return delayed(fail_at_fifty)(i); });
 }
 
-/// Counts how many of it there are: arguments and results must not be kept.
+/// Counts its instances: arguments and results must not be kept.
 struct Counted {
   static inline std::atomic<int> alive{0};
   int value = 0;
@@ -88,7 +88,7 @@ TEST_CASE("a generator does its part before anybody asks for a result, and no mo
   const support::TempDir dir;
   for (const auto& backend : backends()) {
     CAPTURE(backend);
-    // Those that only run in the caller wait for it.
+    // Backends that run tasks only in the caller wait for it.
     if (conformance::is_sequential(backend)) continue;
     const auto path = dir / backend;
     {
@@ -189,7 +189,7 @@ TEST_CASE("shared values are freed with their last copy") {
     return (*values)[static_cast<std::size_t>(i)];
   };
   const Parallel parallel({.n_jobs = 2, .backend = "spawn"});
-  // How much of the memory that others can map too a worker has.
+  // The shared memory that a worker has mapped.
   const auto shared_kib = [](int) {
     std::ifstream in("/proc/self/status");
     for (std::string word; in >> word;) {

@@ -10,7 +10,7 @@
 
 namespace conformance {
 
-/// The smallest backend there can be: one more way to run tasks in the caller.
+/// A minimal user-defined backend, which runs tasks in the caller.
 class OneByOne final : public hoist::Backend {
   class OneSession final : public hoist::Session {
    public:
@@ -36,7 +36,7 @@ class OneByOne final : public hoist::Backend {
   }
 };
 
-/// Every backend there is, a user's own among them. Behaviour that needs shared memory asks
+/// All backends, including a user-defined one. Tests of behaviour that needs shared memory check
 /// `shares_memory`.
 inline const std::vector<std::string>& backends() {
   static const std::vector<std::string> all = [] {

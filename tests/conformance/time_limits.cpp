@@ -16,7 +16,7 @@ using conformance::backends;
 
 namespace {
 
-/// Far longer than any test runs, unless it may end before.
+/// Takes far longer than any test, unless it is asked to stop.
 int nap(int i) {
   if (i != 0) return i;
   const auto end = Clock::now() + 100s;
@@ -82,7 +82,7 @@ TEST_CASE("tasks on threads hear of the loop's end") {
                      begun.wait(false);
                      throw std::runtime_error("fails");
                    }
-                   // Loops inside of the task hear it, too.
+                   // Loops inside the task are stopped, too.
                    Parallel({.backend = "threads"}).for_each(std::views::iota(0, 4), [&](int) {
                      begun = true;
                      begun.notify_all();
@@ -113,7 +113,7 @@ TEST_CASE("the loop's limit holds where all its tasks have begun and none ends")
 }
 
 TEST_CASE("a limit is looked at between the tasks of a batch, too") {
-  // Many short tasks first: batches have grown when the long ones come.
+  // Many short tasks come first, so that batches are large when the long tasks come.
   for (const char* backend : {"sequential", "threads"}) {
     CAPTURE(backend);
     std::atomic<int> ran{0};

@@ -28,7 +28,7 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-/// Begins, says who it is, and takes longer than anybody waits; on threads until `end` exists.
+/// Starts, records its process id, and outlasts every wait; on threads it ends once `end` exists.
 struct LongTask {
   std::string directory;
   int operator()(int i) const {
@@ -50,7 +50,7 @@ struct Handler {
 
 }  // namespace
 
-// Run by the cases below in a program of its own.
+// The cases below run this one in a process of its own.
 TEST_CASE("program that is interrupted" * doctest::skip()) {
   const std::string backend = variable("TEST_BACKEND");
   const std::string directory = variable("TEST_DIRECTORY");
@@ -75,7 +75,7 @@ TEST_CASE("program that is interrupted" * doctest::skip()) {
     code = 2;
   }
   if (how == "handler" && Handler::called != 1) code = 3;
-  // The loop is over: the object works as before, and the signal is again the program's.
+  // After the loop the object works as before, and the signal has its default action again.
   std::filesystem::remove(directory + "/end");
   if (parallel.map(std::vector{1, 2}, [](int i) { return 2 * i; }) != std::vector{2, 4}) code = 4;
   struct sigaction now{};
@@ -87,7 +87,7 @@ TEST_CASE("program that is interrupted" * doctest::skip()) {
 
 TEST_CASE("Ctrl-C ends a loop with one Interrupted, on every backend, and leaves nothing") {
   for (const std::string backend : all_backends) {
-    // Its owner sleeps in a system call that ThreadSanitizer doesn't know.
+    // The loop's owner sleeps in a system call that ThreadSanitizer doesn't know.
     if (backend == "spawn" && support::delays_signals) continue;
     for (const std::string how : {"map", "generator", "outcomes", "handler"}) {
       CAPTURE(backend);
@@ -99,7 +99,7 @@ TEST_CASE("Ctrl-C ends a loop with one Interrupted, on every backend, and leaves
       REQUIRE(support::within(60s, [&] { return std::filesystem::exists(dir / "task0"); }));
       program.signal(SIGINT);
       const bool by_threads = backend == "sequential" || backend == "threads";
-      // Threads can't be ended: the loop waits for the tasks that run.
+      // Threads can't be killed: the loop waits for the running tasks.
       if (by_threads) {
         CHECK(!program.ends_within(50ms));
         support::spill(dir / "end", "");
@@ -114,7 +114,7 @@ TEST_CASE("Ctrl-C ends a loop with one Interrupted, on every backend, and leaves
           CHECK(support::within(2s, [&] { return support::is_gone(pid); }));
         }
       }
-      // What had not begun never did.
+      // Tasks that had not started never start.
       CHECK(!std::filesystem::exists(dir / "task4"));
     }
   }
@@ -136,7 +136,7 @@ TEST_CASE("the second Ctrl-C kills, workers included") {
     }
     program.signal(SIGINT);
     REQUIRE(program.ends_within(30s));
-    // Where workers are killed the loop may have ended in between, and the program with it.
+    // If workers are killed, the loop may have ended in the meantime, and the program with it.
     if (by_threads || program.exit_code() < 0) CHECK(program.end_signal() == SIGINT);
     for (const char* task : {"task0", "task1"}) {
       for (const int pid : support::noted_pids(dir / task)) {

@@ -56,7 +56,7 @@ int in_child(const auto& work) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-/// Calls that must be right whatever the cache does; 0 if they all are.
+/// Calls whose results must be right whatever the cache does; 0 if all are.
 int wrong_answers(const Memory& memory, int n, int size) {
   const auto cached = memory.cache(answer);
   int wrong = 0;
@@ -94,7 +94,7 @@ TEST_CASE("an entry with any byte changed, or cut anywhere, is computed anew") {
     }
     support::spill(path, whole + "x");
     CHECK(cached(5, 20) == right);
-    // Padding and reserved bytes aside, every change is seen.
+    // Every change is detected, except in padding and reserved bytes.
     CHECK(recomputed >= static_cast<int>(2 * whole.size() * 95 / 100));
   }
 }
@@ -141,7 +141,7 @@ TEST_CASE("a directory removed under way") {
   stop = true;
   remover.join();
   CHECK(wrong == 0);
-  // And once it is left in peace, it caches again.
+  // Without further faults it caches again.
   CHECK(wrong_answers(memory, 10, 30) == 0);
   const auto before = memory.stats().hits;
   CHECK(wrong_answers(memory, 10, 30) == 0);
@@ -172,7 +172,7 @@ TEST_CASE("a directory that can't be written to still answers") {
 
 TEST_CASE("a full disk") {
   const TempDir dir;
-  // A tmpfs of 300 KiB in a mount namespace of its own, where the system lets us.
+  // A tmpfs of 300 KiB in a mount namespace of its own, if the system permits it.
   const int result = in_child([&] {
     if (::unshare(CLONE_NEWNS | (::geteuid() == 0 ? 0 : CLONE_NEWUSER)) != 0) return 200;
     ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
@@ -181,13 +181,13 @@ TEST_CASE("a full disk") {
     if (wrong_answers(memory, 100, 2000) != 0) return 1;
     if (memory.stats().stored == 0 || memory.stats().errors < 50) return 2;
     if (support::count_entries(dir / "cache/.hoist/tmp") != 0) return 3;
-    // What was stored before the disk was full is found, and space given back is used.
+    // Entries stored before the disk was full are found, and freed space is used.
     const auto hits = memory.stats().hits;
     if (wrong_answers(memory, 3, 2000) != 0 || memory.stats().hits != hits + 3) return 4;
     memory.clear();
     const auto stored = memory.stats().stored;
     if (wrong_answers(memory, 5, 2000) != 0 || memory.stats().stored != stored + 5) return 5;
-    // Full from the start: not even the records can be made.
+    // Full from the start: not even the table of uses can be created.
     support::spill(dir / "filler", std::string(400000, 'x'));
     const Memory late(dir / "late", {.items_limit = 5, .on_store_error = OnStoreError::ignore});
     return wrong_answers(late, 20, 2000) == 0 ? 0 : 6;
@@ -201,7 +201,7 @@ TEST_CASE("a full disk") {
 
 namespace {
 
-/// Fails the writing of all but the first bytes, as a full disk does.
+/// Makes writes fail after the first bytes, like a full disk.
 class FullFiles final : public hoist::detail::os::FileLayer {
  public:
   void write(int fd, std::span<const std::byte> bytes, const std::string& path) override {

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A file system without locks, as some networked ones are.
+/// A file system without locks, like some network file systems.
 class LocklessFiles final : public hoist::detail::os::FileLayer {
  public:
   int lock_file(int) override { return ENOLCK; }
@@ -33,7 +33,7 @@ std::size_t lines(const std::string& path) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
 }
 
-/// Waits until all callers are in it: each of them computes.
+/// Waits until all callers are inside, which proves that each of them computes.
 std::vector<int> gathered(const std::string& log, int callers, int n) {
   std::ofstream(log, std::ios::app) << "call" << std::endl;
   while (lines(log) < static_cast<std::size_t>(callers)) std::this_thread::sleep_for(1ms);

@@ -19,7 +19,7 @@ namespace {
 
 std::string parent_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
-/// Does everything, and remembers what of it a power failure could undo.
+/// Performs every operation and records what a power failure could undo.
 class ForgetfulFiles final : public hoist::detail::os::FileLayer {
  public:
   hoist::detail::os::Fd create(const std::string& path) override {
@@ -55,7 +55,7 @@ class ForgetfulFiles final : public hoist::detail::os::FileLayer {
     return hoist::detail::os::FileLayer::sync_directory(path);
   }
 
-  /// Makes of the directory what could be found after a power failure.
+  /// Changes the directory to a state that a power failure could leave.
   void fail(const std::string& root, std::mt19937& random) {
     std::vector<std::filesystem::path> all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root))

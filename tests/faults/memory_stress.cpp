@@ -14,7 +14,7 @@
 
 #include "support/temp_dir.hpp"
 
-// Eight processes do everything to one cache at once, and are killed while they do. Takes
+// Eight processes perform all operations on one cache at once and are killed meanwhile. Takes
 // HOIST_FAULTS_SECONDS (8 if not set).
 
 using hoist::Array;
@@ -39,7 +39,7 @@ bool is_right(const Array<const double>& found, int seed) {
   return true;
 }
 
-/// One process's life. Exit codes: 0 all right, 1 a wrong value, 2 an exception.
+/// The work of one process. Exit codes: 0 success, 1 a wrong value, 2 an exception.
 int live(const std::string& location, unsigned seed, Clock::time_point until) {
   ::alarm(60);  // a hang ends as death by SIGALRM, which the parent sees
   std::mt19937 random(seed);
@@ -122,7 +122,7 @@ TEST_CASE("eight processes get, put, evict, clear and are killed") {
     CHECK(WEXITSTATUS(status) == 0);
   }
   CHECK(killed > 20);
-  // The next start removes what the killed ones left, and finds a sound cache.
+  // The next start removes what the killed processes left, and finds a valid cache.
   const Memory memory(location);
   CHECK(support::count_entries(dir / "cache/.hoist/tmp") == 0);
   const auto cached = memory.cache(values);

@@ -21,7 +21,7 @@ constexpr const char* process_backends[] = {"fork", "spawn"};
 
 enum class End : int { never, killed, segfaults, exits, throws };
 
-/// Starts a process of its own, says who they are, and meets its end.
+/// Starts a child process, records both process ids, and ends.
 struct Starter {
   std::string directory;
   End end = End::never;
@@ -32,11 +32,11 @@ struct Starter {
     }
     support::note_pids(directory + "/task" + std::to_string(i),
                        {static_cast<int>(::getpid()), static_cast<int>(child)});
-    // Both tasks are under way before one of them ends.
+    // Both tasks are running before one of them ends.
     while (!std::filesystem::exists(directory + "/task" + std::to_string(1 - i))) {
       std::this_thread::sleep_for(1ms);
     }
-    // Not pause(), in which ThreadSanitizer holds signals back.
+    // Not pause(), in which ThreadSanitizer delays signals.
     while (i != 0 || end == End::never) std::this_thread::sleep_for(1h);
     switch (end) {
       case End::killed: std::raise(SIGKILL); break;
@@ -65,7 +65,7 @@ std::string variable(const char* name) {
 
 }  // namespace
 
-// Run by the case below in a program of its own.
+// The case below runs this one in a process of its own.
 TEST_CASE("program that is killed" * doctest::skip()) {
   Parallel({.n_jobs = 2, .backend = variable("TEST_BACKEND")})
       .for_each(std::vector{0, 1}, Starter{variable("TEST_DIRECTORY")});
@@ -99,7 +99,7 @@ TEST_CASE("a task that ends takes along what it and the tasks beside it have sta
       const support::TempDir dir;
       const Starter starter{dir.path().string(), end};
       CHECK_THROWS(Parallel({.n_jobs = 2, .backend = backend}).map(std::vector{0, 1}, starter));
-      // A task that threw in order may have meant its process to go on.
+      // A task that threw an ordinary exception may have left a process running on purpose.
       if (end != End::throws) {
         check_all_gone(dir);
       } else {

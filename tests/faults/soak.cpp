@@ -79,7 +79,7 @@ int fail_sometimes(int i) {
   return i;
 }
 
-/// One of each: small tasks, large arguments and results, a failure, a dropped generator.
+/// Loops with small tasks, large arguments and results, a failure, and a destroyed generator.
 void loops(const std::string& backend, const std::vector<double>& large) {
   const Parallel parallel({.n_jobs = 2, .backend = backend});
   if (parallel.map(std::views::iota(0, 5), fail_sometimes).size() != 5) std::abort();
@@ -97,7 +97,7 @@ void loops(const std::string& backend, const std::vector<double>& large) {
   }
 }
 
-/// Ends when as many processes are in it as there are to be.
+/// Returns when the expected number of processes are inside.
 struct Meet {
   std::string directory;
   int processes = 1;
@@ -122,10 +122,10 @@ TEST_CASE("nothing grows over many loops") {
     const Use before = now();
     for (int i = 0; i < rounds; ++i) loops(backend, large);
     const Use after = now();
-    // A worker more or less, with what it takes.
+    // Allows for one worker more or less, with its resources.
     CHECK(after.descriptors <= before.descriptors + 8);
     CHECK(after.threads <= before.threads + 1);
-    // Those of dropped generators were killed: as many as one loop has, at most.
+    // The workers of destroyed generators were killed: at most as many as one loop has.
     CHECK(after.processes <= 2);
     CHECK(after.segments <= before.segments);
     CHECK(after.mappings <= before.mappings + 30);
@@ -136,7 +136,7 @@ TEST_CASE("nothing grows over many loops") {
 TEST_CASE("64 threads use every backend at once") {
   for (const std::string backend : all_backends) {
     CAPTURE(backend);
-    // Forking beside threads is the caller's risk: that they hold no lock that a child may want.
+    // With force_fork the caller ensures that no thread holds a lock that a child needs.
     const bool forced = backend == "fork";
     if (forced && sanitized) continue;
     std::atomic<int> good{0};
@@ -209,7 +209,7 @@ TEST_CASE("a worker above its rss_limit makes way for another, and no task is lo
                            .batch_size = 1,
                            .workers = {.rss_limit = std::size_t{sanitized ? 900 : 150} << 20}});
   const auto pids = parallel.map(std::views::iota(0, 12), [](int i) {
-    // Leaks, now and then.
+    // Leaks memory in some tasks.
     if (i % 4 == 3) {
       static volatile char* kept = nullptr;
       const std::size_t size = std::size_t{sanitized ? 1000 : 200} << 20;
@@ -222,7 +222,7 @@ TEST_CASE("a worker above its rss_limit makes way for another, and no task is lo
   for (std::size_t i = 0; i < 12; ++i) CHECK(pids[i] == pids[i / 4 * 4]);
 }
 
-// Run by the case below in a program of its own.
+// The case below runs this one in a process of its own.
 TEST_CASE("program whose tasks print" * doctest::skip()) {
   Parallel({.n_jobs = 2, .backend = "spawn", .workers = {.prefix_output = true}})
       .for_each(std::views::iota(0, 20), [](int i) {
@@ -265,7 +265,7 @@ TEST_CASE("workers are the same from loop to loop, as many as are asked for, and
   const auto pids = [](int n_jobs, WorkerOptions with) {
     const support::TempDir dir;
     const auto all = Parallel(
-                         // Said, since otherwise it depends on n_jobs, and workers with it.
+                         // Set, because its default depends on n_jobs, and the workers on it.
                          {.n_jobs = n_jobs,
                           .backend = "spawn",
                           .batch_size = 1,
@@ -276,11 +276,11 @@ TEST_CASE("workers are the same from loop to loop, as many as are asked for, and
   };
   const auto two = pids(2, options);
   CHECK(pids(2, options) == two);
-  // Larger: those that are there, and others.
+  // A larger loop uses the existing workers and new ones.
   const auto four = pids(4, options);
   CHECK(four.size() == 4);
   CHECK(std::includes(four.begin(), four.end(), two.begin(), two.end()));
-  // Smaller: the latest.
+  // A smaller loop uses the most recently used workers.
   const auto one = pids(1, options);
   CHECK(one.size() == 1);
   CHECK(four.contains(*one.begin()));
@@ -306,7 +306,7 @@ struct Farewell {
 Farewell make_farewell(const std::string& path) { return Farewell(path); }
 }  // namespace
 
-// Run by the case below in a program of its own.
+// The case below runs this one in a process of its own.
 TEST_CASE("program that ends with idle workers" * doctest::skip()) {
   const std::string directory = std::getenv("TEST_DIRECTORY");
   const Parallel parallel({.n_jobs = 1,
@@ -326,7 +326,7 @@ TEST_CASE("a worker's state is destroyed when it leaves, and all are gone when m
   CHECK(program.exit_code() == 0);
   const auto worker = support::noted_pids(dir / "worker");
   REQUIRE(worker.size() == 1);
-  // At the program's end, not some time later.
+  // The workers are gone at the program's end, not some time later.
   CHECK(support::is_gone(worker[0]));
   CHECK(support::noted_pids(dir / "farewell") == worker);
 }

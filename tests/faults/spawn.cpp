@@ -41,7 +41,7 @@ void fail(Way way) {
   }
 }
 
-/// Fails on its way at one of the five stages.
+/// Fails at one of the five stages of being sent.
 struct Bomb {
   int index = 0;
   Stage stage{};
@@ -111,7 +111,7 @@ TEST_CASE("a task that fails anywhere on its way fails alone, and the next loop 
                             Stage::encode_result, Stage::decode_result}) {
     const bool here = stage == Stage::encode_argument || stage == Stage::decode_result;
     for (const Way way : ways) {
-      // What ends the process ends the caller's own at the stages that happen there.
+      // At the stages that run in the caller, a fault that ends the process ends the caller.
       if (here && way != Way::throws && way != Way::out_of_memory) continue;
       CAPTURE(static_cast<int>(stage));
       CAPTURE(static_cast<int>(way));

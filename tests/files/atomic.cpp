@@ -43,7 +43,7 @@ TEST_CASE("a dump killed at any moment leaves the old file or the new one") {
     for (int i = 0; i < 12; ++i) {
       const pid_t child = ::fork();
       if (child == 0) {
-        // No threads: those of the parent are not there after fork, but new ones are fine.
+        // The parent's threads do not exist after fork, but the child may start new ones.
         dump(filled(2), path);
         ::_exit(0);
       }
@@ -54,7 +54,7 @@ TEST_CASE("a dump killed at any moment leaves the old file or the new one") {
       CHECK((found == filled(1) || found == filled(2)));
     }
   }
-  // Sweeps pause for a multiple of the time that the last one took.
+  // After a sweep the next one waits for a multiple of the time that it took.
   for (int i = 0; i < 100; ++i) {
     dump(1, dir / "last");
     if (support::count_entries(dir.path()) == names.size() + 1) break;
@@ -73,7 +73,7 @@ TEST_CASE("a full disk is an error and leaves the old file, with every codec") {
       dump(1, path);
       const pid_t child = ::fork();
       if (child == 0) {
-        // The limit makes writes fail as a full disk does.
+        // The limit makes writes fail like a full disk.
         ::signal(SIGXFSZ, SIG_IGN);
         const rlimit small{1 << 20, 1 << 20};
         ::setrlimit(RLIMIT_FSIZE, &small);

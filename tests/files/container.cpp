@@ -145,14 +145,14 @@ TEST_CASE("an unfinished dump leaves the old file, and its temporary is swept") 
   const TempDir dir;
   dump(1, dir / "keep");
   std::this_thread::sleep_for(std::chrono::milliseconds(100));  // past the pause between sweeps
-  // What a killed writer leaves: a temporary nobody holds locked. A live one is locked.
+  // A killed writer leaves an unlocked temporary; that of a live writer is locked.
   support::spill(dir / ".hoist-tmp-1-1", "rest");
   support::spill(dir / ".hoist-tmp-1-2", "in use");
   const int held = ::open((dir / ".hoist-tmp-1-2").c_str(), O_RDWR);
   REQUIRE(::flock(held, LOCK_EX) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
-    // The limit makes the write fail as a full disk would; the parent of the test is untouched.
+    // The limit makes the write fail like a full disk; the parent process is not affected.
     ::signal(SIGXFSZ, SIG_IGN);
     const rlimit small{1 << 20, 1 << 20};
     ::setrlimit(RLIMIT_FSIZE, &small);
@@ -197,7 +197,7 @@ TEST_CASE("what was written through a mapping is loaded without one, whenever th
     CHECK(WIFSIGNALED(status));
     CHECK(load<Result>(path).values(2, 199) == (touched ? 77 : sample().values(2, 199)));
   }
-  // One byte tells it. What no mapping can change is checked as ever.
+  // One byte marks it. Everything that no mapping can change is still verified.
   std::string is = support::slurp(path);
   std::size_t marks = 0;
   for (std::size_t i = 0; i < was.size(); ++i) marks += was[i] == 2 && is[i] == 0x77;

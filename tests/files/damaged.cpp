@@ -14,8 +14,8 @@
 
 #include "support/temp_dir.hpp"
 
-// Every cut and every changed byte of small files that hoist wrote, in each foreign format by each
-// codec. (Containers: container.cpp, filter.cpp; what Python wrote: interop/corpus.cpp.)
+// Every truncation and every changed byte of small files that hoist wrote, in each foreign format
+// with each codec. (Containers: container.cpp, filter.cpp; what Python wrote: interop/corpus.cpp.)
 
 using hoist::Array;
 using hoist::dump;
@@ -46,7 +46,7 @@ Outcome outcome_of(const std::string& bytes, const T& value) {
   }
 }
 
-/// `checked`: whether the format itself notices changed content.
+/// `checked`: whether the format itself detects changed content.
 template <class T>
 void check_damage(const std::string& name, const T& value, bool checked,
                   const hoist::DumpOptions& options = {}) {
@@ -63,7 +63,7 @@ void check_damage(const std::string& name, const T& value, bool checked,
       }
     }
     CHECK((outcome_of(good + "!", value) == Outcome::refused));
-    // Of short texts Adler-32 is known to miss a change now and then, for every reader.
+    // Adler-32 is weak for short texts: every reader misses a change now and then.
     const bool sums = checked || (extension != "" && extension != ".lzma");
     std::size_t missed = 0;
     std::string bad = good;

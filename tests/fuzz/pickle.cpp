@@ -21,7 +21,7 @@ const hoist::LoadOptions options{.threads = 1,
 
 enum class Outcome { read, no_outline, damaged, over_limit };
 
-/// What `read` makes of the input, and the digest of that.
+/// How `read` treats the input; `digest` is that of the value it returns.
 template <class Read>
 Outcome outcome(const std::uint8_t* data, std::size_t size, hoist::Digest& digest, Read read) {
   try {
@@ -41,7 +41,7 @@ Outcome outcome(const std::uint8_t* data, std::size_t size, hoist::Digest& diges
 
 }  // namespace
 
-// In one pass and in two it is the same value, or refused. (Two take less memory.)
+// One pass and two passes yield the same value, or refuse. (Two take less memory.)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   hoist::Digest whole, rebuilt;
   const Outcome once = outcome(data, size, whole, [](hoist::detail::formats::Input& in) {

@@ -16,9 +16,9 @@
 #include "support/sha256.hpp"
 #include "support/temp_dir.hpp"
 
-// Files that Python wrote, and what is in them: tests/data/interop/manifest.json. Values are given
-// as trees {"t": kind, ...}, arrays by the SHA-256 of their elements in C order, little-endian,
-// packed.
+// Files that Python wrote; tests/data/interop/manifest.json describes their content. Values are
+// trees {"t": kind, ...}, arrays are given by the SHA-256 of their elements in C order,
+// little-endian, packed.
 
 using hoist::DType;
 using hoist::load;
@@ -72,7 +72,7 @@ std::string packed(const Value::Elements& elements) {
   return bytes;
 }
 
-/// Compares a value with its tree; the first difference is told by its place.
+/// Compares a value with its tree; reports the position of the first difference.
 class Comparison {
  public:
   std::string run(const Json& want, const Value& got) {
@@ -225,7 +225,7 @@ const Json& manifest() {
   return json;
 }
 
-/// The kinds of refusal that the manifest names, as hoist's classes of errors.
+/// The class of hoist's errors for each kind of refusal in the manifest.
 bool refused_as(const Json& kinds, const hoist::Error& error) {
   for (const Json& kind : kinds.items) {
     if (kind.text == "*") return true;
@@ -299,7 +299,7 @@ TEST_CASE("what came from Python goes back through each of hoist's formats") {
     }
     for (const auto& file : std::filesystem::directory_iterator(dir.path())) {
       CAPTURE(file.path());
-      // By hash, since some hold NaN, which equals nothing.
+      // By hash, because some hold NaN, which is not equal to itself.
       CHECK(hoist::hash(load<Value>(file.path())) == hoist::hash(value));
       std::filesystem::remove(file.path());
     }

@@ -19,7 +19,7 @@
 #include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
 
-// Archives that zip's own 16- and 32-bit numbers can't describe.
+// Archives that exceed zip's 16- and 32-bit numbers.
 
 using hoist::Array;
 using hoist::dump;
@@ -32,7 +32,7 @@ namespace {
 
 constexpr std::size_t gib = std::size_t{1} << 30;
 
-/// Leaves large blocks, which are all zero here, as holes.
+/// Leaves holes for large blocks, which are all zero here.
 class SparseFile final : public hoist::ByteSink {
  public:
   explicit SparseFile(const std::filesystem::path& path) : out_(path, std::ios::binary) {}
@@ -49,7 +49,7 @@ class SparseFile final : public hoist::ByteSink {
   std::ofstream out_;
 };
 
-/// A member in front, one of more than 4 GiB, one behind it.
+/// A small member, one of more than 4 GiB, and another small one.
 Value large() {
   return Value::dict({{"first", 1},
                       {"large", Array<std::uint16_t>({2 * gib + gib / 4})},
@@ -90,7 +90,7 @@ assert data.count(b'PK\6\6') == 1 and data.count(b'\xff' * 8) >= 4
   }
 }
 
-// Archives of more members than 4096 were written, but refused when they were read.
+// Archives of more than 4096 members were written, but refused when they were read.
 TEST_CASE("an archive of more members than 65,535") {
   const TempDir dir;
   std::map<std::string, int> numbers;

@@ -11,8 +11,8 @@
 #include "support/python.hpp"
 #include "support/temp_dir.hpp"
 
-// Files of joblib 0.8 and 0.9, and for those up to 1.1. Its own test data, which Debian installs,
-// have real ones; further ones are made after docs/formats/pickle.md.
+// Files that joblib 0.8 and 0.9 wrote, and files that versions up to 1.1 must be able to read. Real
+// ones are in joblib's test data, which Debian installs; others follow docs/formats/pickle.md.
 
 using hoist::load;
 using hoist::LoadOptions;
@@ -25,7 +25,7 @@ namespace {
 
 const LoadOptions with_companions{.companion_files = true};
 
-/// A pickle that names `file` as the place of its one array, in a list.
+/// A pickle of a list with one array, which is stored in `file`.
 std::string pickle_naming(const std::string& file, int times = 1) {
   std::string text = "\x80\x02](";
   for (int i = 0; i < times; ++i) {
@@ -88,7 +88,7 @@ for name in os.listdir(data):
       load<Value>(dir / "joblib_0.9.2_compressed_pickle_py34_np19.gz", {.mmap = MmapMode::read}),
       hoist::BadArgument);
 
-  // What is damaged, or lies.
+  // Damaged or inconsistent files.
   const std::string good = support::slurp(dir / "joblib_0.9.2_compressed_pickle_py27_np17.gz");
   for (std::size_t n = 0; n < good.size(); ++n) {
     std::istringstream cut(good.substr(0, n));
@@ -126,8 +126,8 @@ TEST_CASE("no other file than one in the pickle's own folder is ever read") {
   CHECK_THROWS_AS(load<Value>(path, with_companions), hoist::DamagedData);
 }
 
-// Debian has no joblib of that age. What such a one knows: an array's elements stand right behind
-// the description of it, which has five attributes.
+// Debian has no joblib of that age. Its reader expects an array's elements directly behind the
+// description of the array, which has five attributes.
 TEST_CASE("what hoist dumps is read by the rules of joblib 0.11 to 1.1") {
   using hoist::Array;
   using hoist::Order;

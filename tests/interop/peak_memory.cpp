@@ -31,8 +31,8 @@ using hoist::load;
 using hoist::Value;
 using support::TempDir;
 
-// What a load takes is its result and a little, what a dump takes a little; in the formats of
-// others, too, where it goes through a Value.
+// A load needs little memory beside its result, and a dump needs little memory, also in foreign
+// formats, where values pass through a Value.
 
 namespace {
 
@@ -90,7 +90,7 @@ void check_dump(const T& value, const std::filesystem::path& path,
   dump(value, path, options);
 }
 
-/// Loads a value that has `bytes` bytes.
+/// Loads a value of `bytes` bytes.
 template <class T>
 void check_load(const T& value, const std::filesystem::path& path, std::size_t bytes,
                 std::size_t allowed = little) {
@@ -136,7 +136,7 @@ TEST_CASE("vectors and texts are not in memory twice while they are dumped or lo
   check_load(both, dir / "both.npz", 2 * large);
 }
 
-// They went through a tree of Values, several times as big as they are.
+// These became a tree of Values, several times their size.
 TEST_CASE("many small parts are not in memory twice while they are dumped") {
   if (support::sanitized) return;
   const TempDir dir;
@@ -154,13 +154,13 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
     check_dump(both, dir / name);
     CHECK((load<std::vector<Both>>(dir / name) == both));
   }
-  // Parts are given up as the result grows: of large ones nothing is there twice.
+  // Parts are released as the result grows: nothing large is in memory twice.
   const std::vector<Numbers> large_parts(8, Numbers(large / 8 / sizeof(double), 2.5));
   for (const char* name : {"l.joblib", "l.pkl.gz"}) {
     check_dump(large_parts, dir / name);
     check_load(large_parts, dir / name, large);
   }
-  // Elements in the other byte order are turned round where they lie.
+  // Elements in the other byte order are converted in place.
   const Numbers vector = numbers();
   Numbers turned = vector;
   for (double& number : turned) {
@@ -172,7 +172,7 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
       std::fstream file(dir / name, std::ios::in | std::ios::out | std::ios::binary);
       std::string head(512, '\0');
       file.read(head.data(), static_cast<std::streamsize>(head.size()));
-      // In a pickle the order is a text of its own.
+      // In a pickle the byte order is a text of its own.
       std::size_t at = head.find("'<f8'");
       if (at == std::string::npos) at = head.find("\x8C\1<") + 1;
       REQUIRE(at < head.size());
@@ -185,7 +185,7 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
   check_dump(valarray, dir / "v.npy");
 }
 
-// They went through a tree of Values, up to twelve times as big as they are.
+// These became a tree of Values, up to twelve times their size.
 TEST_CASE("many small parts are not in memory twice while they are loaded") {
   if (support::sanitized) return;
   constexpr std::size_t parts = 300000;
@@ -199,7 +199,7 @@ TEST_CASE("many small parts are not in memory twice while they are loaded") {
         const T loaded = load<T>(from);
         if (loaded != value) throw 0;
       };
-      // From elsewhere than a plain file, all but large arrays is kept for a second look.
+      // Unless the source is a plain file, all but large arrays is kept for the second pass.
       const bool plain = std::string_view(name).find_last_of('.') == 1;
       CHECK(support::peak_growth([&] { load_from(dir / name); }) <
             bytes + (plain ? very_little : little));
@@ -218,7 +218,7 @@ TEST_CASE("many small parts are not in memory twice while they are loaded") {
     pairs.try_emplace(name, static_cast<int>(i), name);
     if (i % 4 == 0) rows.emplace_back(100, static_cast<double>(i));
   }
-  // As malloc and nodes of a map have it: the texts are short.
+  // Includes the overhead of malloc and of a map's nodes, since the texts are short.
   const std::size_t texts_bytes = parts * sizeof(std::string);
   const std::size_t points_bytes = parts * (sizeof(Point) + 2 * sizeof(std::string) + 16);
   const std::size_t pairs_bytes = parts * (32 + sizeof(std::string) + 40 + 16);
@@ -227,11 +227,11 @@ TEST_CASE("many small parts are not in memory twice while they are loaded") {
   check(pairs, pairs_bytes);
   check(rows, rows.size() * (sizeof(Numbers) + 816));
   check(Many{texts, pairs, points}, texts_bytes + points_bytes + pairs_bytes);
-  // Memory for all is taken at once, as nothing else in the file speaks against so many.
+  // All memory is reserved at once, because the size of the file justifies the count.
   check(std::vector<std::string>(2000000, "text"), 2000000 * sizeof(std::string));
 }
 
-// What is converted on the way had been there twice.
+// Converted elements had been in memory twice.
 TEST_CASE("elements that are laid out anew are not in memory twice while they are loaded") {
   const TempDir dir;
   const std::size_t n = support::sanitized ? 10000 : large / 16;
@@ -239,7 +239,7 @@ TEST_CASE("elements that are laid out anew are not in memory twice while they ar
     text.resize(118, ' ');
     return "\x93NUMPY\1" + std::string("\0\x76\0", 3) + text.substr(0, 117) + "\n";
   };
-  // NumPy's structures have no padding, unless it is asked for.
+  // NumPy's structures have no padding by default.
   std::vector<Padded> padded(n);
   std::string packed =
       header("{'descr': [('code', '|i1'), ('number', '<f8')], 'fortran_order': False, 'shape': (" +
@@ -264,7 +264,7 @@ TEST_CASE("elements that are laid out anew are not in memory twice while they ar
   check_load(padded, dir / "packed.npy", large, very_little);
   check_load(rows, dir / "table.npy", large);
   check_load(rows, dir / "table.joblib", large);
-  // Sequences that are no vectors.
+  // Sequences other than vectors.
   const std::deque<std::string> texts(1000000, "text");
   dump(texts, dir / "texts.hoist");
   check_load(texts, dir / "texts.hoist", texts.size() * sizeof(std::string), very_little);
@@ -301,7 +301,7 @@ TEST_CASE("numbers of an array become others one by one") {
   }
 }
 
-// Their directory stands at their end, so they had been held whole.
+// Their directory is at the end, so they had been kept in memory completely.
 TEST_CASE("archives that come out of streams are not in memory") {
   if (support::sanitized) return;
   const TempDir dir;
@@ -330,7 +330,7 @@ TEST_CASE("archives that come out of streams are not in memory") {
           });
           if (load<Numbers>(dir / "fifo.npz") != vector) throw 0;
         }) < large + little);
-  // Where there is no space for it, the error tells what to do.
+  // If there is no space for it, the error names the remedy.
   const auto without_space = [&] {
     std::signal(SIGXFSZ, SIG_IGN);
     const rlimit few{mib, mib};
@@ -360,7 +360,7 @@ TEST_CASE("what a Value shares is whole for each who loads it") {
   dump(Value::list({array_value, array_value}), dir / "arrays.joblib");
   CHECK((load<std::vector<std::vector<double>>>(dir / "arrays.joblib") ==
          std::vector<std::vector<double>>(2, std::vector<double>(mib))));
-  // What is made from a Value lives longer than it, and leaves it as it was.
+  // What is made from a Value outlives it and does not change it.
   const auto inner = Value::dict({{"text", text}, {"bytes", bytes}});
   const auto parts = inner.to<std::map<std::string, Value>>();
   CHECK(parts.at("text").as_text() == std::string(6 * mib, 'x'));

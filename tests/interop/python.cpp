@@ -365,8 +365,8 @@ assert (np.load('b.npz')['arr_0'] == want).all()
 )") == "");
 }
 
-// The bytes that a plain pickle has for an array were read, and then copied into the array; up to
-// protocol 2 they are text, which was there besides.
+// The bytes of an array in a plain pickle were read and then copied into the array; up to protocol
+// 2 they are text, which was in memory as well.
 TEST_CASE("the arrays of a plain pickle are in memory once") {
   const TempDir dir;
   CHECK(python(dir.path(), R"(

@@ -13,7 +13,7 @@
 
 using support::sample_bytes;
 
-// Streams of hoist's are read by the standard tools and by Python, and theirs by hoist.
+// The standard tools and Python read hoist's streams, and hoist reads theirs.
 
 namespace {
 
@@ -36,7 +36,7 @@ const std::vector<Tool> tools{
 
 bool run(const std::string& command) { return std::system(command.c_str()) == 0; }
 
-// Reads with Python's own module, then with joblib's reader of compressed files, one stdin to all.
+// Reads with Python's own module, then with joblib's reader of compressed files, in one process.
 const char* const python = R"(
 import sys, zlib, gzip, bz2, lzma, hashlib
 name, path, want = sys.argv[1:4]

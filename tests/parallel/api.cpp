@@ -100,7 +100,7 @@ TEST_CASE("options that can't be meant are refused") {
   CHECK_THROWS_AS(run({.timeout = 0}), BadArgument);
   CHECK_THROWS_AS(run({.timeout = -1s}), BadArgument);
   CHECK_THROWS_AS(run({.timeout = std::nan("")}), BadArgument);
-  // Such limits had overflowed, and every loop timed out at once.
+  // Such limits had overflowed, so every loop timed out at once.
   for (const TimeLimit limit :
        {TimeLimit(HUGE_VAL), TimeLimit(1e300), TimeLimit(std::chrono::hours::max())}) {
     for (const char* backend : {"threads", "fork", "spawn"}) {
@@ -154,7 +154,7 @@ TEST_CASE("ParallelConfig gives defaults to the loops of its scope") {
   }
   CHECK(effective_n_jobs() == cpu_count());
   CHECK_THROWS_AS(ParallelConfig({.backend = "nobody"}), BadArgument);
-  // What a scope does not heed had been ignored in silence.
+  // Options without effect in a scope had been ignored silently.
   CHECK_THROWS_WITH_AS(ParallelConfig({.retries = 3}), doctest::Contains("retries"), BadArgument);
   CHECK_THROWS_WITH_AS(ParallelConfig({.workers = {.max_tasks = 1}}), doctest::Contains("workers"),
                        BadArgument);

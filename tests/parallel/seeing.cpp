@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// What a call prints on stderr.
+/// The text that a call prints on stderr.
 template <class F>
 std::string stderr_of(const support::TempDir& dir, F&& f) {
   const std::string path = (dir / "stderr").string();
@@ -169,7 +169,7 @@ TEST_CASE("cpu_count hears the environment") {
   const auto pids =
       Parallel({.n_jobs = 2}).map(std::views::iota(0, 2), [](int) { return ::getpid(); });
   CHECK(pids[0] != ::getpid());
-  // What the program says comes first.
+  // The program's own output comes first.
   CHECK(Parallel({.n_jobs = 2, .backend = "threads"}).map(std::vector{1}, [](int) {
     return ::getpid();
   })[0] == ::getpid());

@@ -29,7 +29,7 @@ Eigen::MatrixXd matrix(Eigen::Index rows = 3, Eigen::Index cols = 4) {
   return m;
 }
 
-/// Through a container, compressed and mapped included, and through NumPy's and joblib's formats.
+/// Round trips through a container (also compressed and mapped) and NumPy's and joblib's formats.
 template <class M>
 void check_all_ways(const M& value, bool npy = true) {
   const TempDir dir;

@@ -126,7 +126,7 @@ TEST_CASE("alternatives and pointers come back") {
   CHECK(both[0] == both[1]);
   CHECK(*both[0] == "shared");
   CHECK(both[2] == nullptr);
-  // Sharing is no part of the value: copies hash as the shared object does.
+  // Sharing is no part of the value: copies hash like the shared object.
   CHECK(hoist::hash(std::vector{one, one}) ==
         hoist::hash(std::vector{one, std::make_shared<std::string>("shared")}));
 
@@ -171,7 +171,7 @@ TEST_CASE("equal values hash equal, others differ") {
   for (int i = 999; i >= 0; --i) down[i] = i;
   CHECK(hash(up) == hash(down));
   CHECK(hash(std::list<float>(9999, 1)) == hash(std::vector<float>(9999, 1)));
-  // Pinned: the digest of a value may not change between releases, or caches go cold.
+  // The digest of a value must not change between releases, or all cached results become misses.
   CHECK(hash(std::string("hoist"), 42, 0.5).hex() == "29069de8192c026c1e63f58409d3d794");
   CHECK(hoist::Digest::from_hex(hash(1).hex()) == hash(1));
   CHECK_THROWS_AS(hoist::Digest::from_hex("xyz"), hoist::BadArgument);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What tasks throw, in a program that is linked in several ways.
+// Exceptions of tasks, in a program that is linked in several ways.
 
 #include <hoist/hoist.hpp>
 
