@@ -64,7 +64,7 @@ TEST_CASE("fork is refused beside other threads, unless forced") {
   CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = "threads"})
                       .map(std::views::iota(0, 4), [&](int) { return loop(false).size(); }),
                   BadArgument);
-  // hoist's own threads are no hindrance.
+  // hoist's own threads do not prevent forking.
   CHECK(loop(false).size() == 4);
 }
 
@@ -79,7 +79,7 @@ TEST_CASE("loops nest in children") {
 }
 
 TEST_CASE("an idle child gets what another has not begun") {
-  // The first tasks promise that all are short.
+  // The first tasks suggest that all are short.
   const auto begin = std::chrono::steady_clock::now();
   Parallel({.n_jobs = 2, .backend = "fork"}).for_each(std::views::iota(0, 1200), [](int i) {
     if (i >= 1000) std::this_thread::sleep_for(2ms);
@@ -101,7 +101,7 @@ TEST_CASE("file descriptors and processes don't grow") {
 TEST_CASE("large results are born in shared memory and adopted") {
   const std::size_t before = open_files();
   {
-    // More of them than a socket holds descriptors.
+    // More results than a socket holds descriptors.
     const auto results =
         Parallel({.n_jobs = 2, .backend = "fork"}).map(std::views::iota(0, 400), [](int i) {
           auto array = Array<double>::uninitialized({std::size_t{1} << 17});

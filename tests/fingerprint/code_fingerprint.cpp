@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// That edits are noticed, and only relevant ones, is tested by mutation/; here is the rest.
+// mutation/ tests that exactly the relevant edits are detected; this file tests everything else.
 #include "fingerprint/code_fingerprint.hpp"
 
 #include <doctest/doctest.h>
@@ -28,7 +28,7 @@
 #include "program/symbol_names.hpp"
 #include "support/sanitized.hpp"
 
-// Neither inlined nor cloned with its arguments built in.
+// Neither inlined nor cloned for constant arguments.
 #if defined(__clang__)
 #define NOINLINE __attribute__((noinline))
 #else
@@ -121,7 +121,7 @@ TEST_CASE("equal code at different addresses has equal fingerprints") {
   CHECK(fingerprint_of(twin_a).digest != fingerprint_of(other_twin).digest);
 }
 
-// A sanitizer calls and refers to things of its own.
+// Sanitizers add calls and references of their own.
 TEST_CASE("explain lists what is reached" * doctest::skip(support::sanitized)) {
   const CodeReport report = explain_code(code_address(outer), CodeCheck::callees);
   CHECK(report.exact);
@@ -343,7 +343,7 @@ TEST_CASE("damaged files give empty answers") {
   std::memcpy(&headers, content.data() + 40, sizeof headers);  // e_shoff
   REQUIRE(headers < content.size());
   for (int round = 0; round < (support::sanitized ? 24 : 150); ++round) {
-    // The header, the section headers, the program headers and anywhere.
+    // Bytes of the header, the section headers, the program headers, and anywhere else.
     const std::size_t places[] = {at(4, 60), at(headers, content.size() - headers), at(64, 700),
                                   at(0, content.size())};
     const std::size_t place = places[round % 4];

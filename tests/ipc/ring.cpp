@@ -14,13 +14,13 @@ using namespace hoist::detail;
 
 namespace {
 
-/// No byte is 0, so that all of it would pass for the beginning of a frame.
+/// No byte is 0, so that any of them could be mistaken for the beginning of a frame.
 void fill(std::vector<std::byte>& content, std::size_t bytes, std::uint32_t number) {
   content.resize(bytes);
   for (std::size_t i = 0; i < bytes; ++i) content[i] = std::byte(1 + (number * 31 + i * 7) % 255);
 }
 
-/// Sizes mostly of a line or two, some up to the largest that fits.
+/// Mostly sizes of one or two cache lines, some up to the largest that fits.
 std::size_t random_size(std::mt19937& random) {
   const std::size_t most =
       random() % 16 == 0 ? hoist::detail::ipc::max_frame - sizeof(hoist::detail::ipc::FrameHeader)
@@ -61,7 +61,7 @@ TEST_CASE("frames of all sizes arrive whole and in order, many times round the r
           wrong +=
               kind != hoist::detail::ipc::Kind::results || !std::ranges::equal(content, expected);
         },
-        // Now and then the ring runs full, and is emptied at once.
+        // Now and then the ring becomes full and is emptied at once.
         received % 1000 == 0 ? 1000 : 1);
     parent.ring();
     if (received % 5000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2));

@@ -112,7 +112,7 @@ TEST_CASE("arguments, fields and captures make the key") {
 
 namespace {
 
-/// Fills a part of the stack, so that what lies between captures differs from call to call.
+/// Fills a part of the stack, so that the padding between captures differs from call to call.
 [[gnu::noinline]] void soil(int with) {
   unsigned char bytes[512];
   std::memset(bytes, with, sizeof bytes);

@@ -15,8 +15,8 @@
 #include "memory/store.hpp"
 #include "support/temp_dir.hpp"
 
-// Callers that compute one result and wait for another, whose computation waits for theirs. Nobody
-// may wait for ever: a child that does is ended by its alarm, which the parent sees.
+// Callers that compute one result and wait for another one, whose computation waits for theirs.
+// None may wait for ever: a child that does is killed by its alarm, which the parent detects.
 
 using hoist::ignored;
 using hoist::Memory;
@@ -43,7 +43,7 @@ int next_of(int member) {
   return board->memories[next]->cache(ring)(next, false);
 }
 
-/// Asks for the result of the next member, once everybody computes their own.
+/// Asks for the result of the next member once all compute their own.
 int ring(int member, ignored<bool> first) {
   ++board->calls;
   if (!first.value) return member;
@@ -103,7 +103,7 @@ TEST_CASE("processes that wait in a circle") {
     std::vector<pid_t> children;
     for (int i = 0; i < members; ++i) children.push_back(in_child([&] { return start(i); }));
     for (const pid_t child : children) CHECK(exit_code(child) == 0);
-    // Somebody computed the next one's result instead of waiting.
+    // One of them computed the next one's result instead of waiting.
     CHECK(board->calls > members);
     CHECK(board->calls <= 2 * members);
   }

@@ -161,7 +161,7 @@ TEST_CASE("results of many MiB, and damage in the midst of them") {
 TEST_CASE("a shelved result comes back as its function's results do") {
   const TempDir dir;
   const Memory memory(dir.path(), {.mmap_mode = MmapMode::read});
-  // Its elements can be written to, so it is read.
+  // Its elements can be modified, so it is read instead of mapped.
   auto read = memory.cache(large, {.mmap_mode = MmapMode::none}).call_and_shelve(2).get();
   read[0] = 5;
   auto copied = memory.cache(large, {.mmap_mode = MmapMode::copy_on_write});

@@ -29,7 +29,7 @@ Array<const int> numbers(int first) {
   return values;
 }
 
-/// What is really there.
+/// The files that exist.
 hoist::StoreUsage counted(const TempDir& dir) {
   hoist::StoreUsage usage;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(dir.path())) {

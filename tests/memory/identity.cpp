@@ -78,7 +78,7 @@ static int plain_static(int x) { return x + 1001; }
 TEST_CASE("functions of equal name never share entries") {
   const TempDir dir;
   const Memory memory(dir.path());
-  // The version is pinned, so only their names keep them apart.
+  // The version is pinned, so only their names distinguish them.
   const hoist::CacheOptions pinned{.version = "1"};
   const auto check = [&](auto f, auto argument) {
     const auto cached = memory.cache(f, pinned);
@@ -112,7 +112,7 @@ TEST_CASE("names that are given are the whole identity") {
   CHECK(memory.cache(two::same_name, {.name = "f", .version = "1"})(5) == 6);
   CHECK(memory.cache(two::same_name, {.name = "f", .version = "2"})(5) == 7);
   CHECK(memory.cache(two::same_name, {.name = "f"})(5) == 7);
-  // A name no directory could have.
+  // A name that is impossible for a directory.
   std::string odd = "../../";
   odd.append(5000, 'x');
   odd += "/\n\xff";
@@ -184,7 +184,7 @@ TEST_CASE("arguments count by content, as the parameters' types") {
 TEST_CASE("parameters are left out by position or by type") {
   const TempDir dir;
   const Memory memory(dir.path());
-  // A non-const reference can't be part of a key; left out, it may stay.
+  // A non-const reference can't be part of a key, but it may be an ignored parameter.
   CHECK_THROWS_AS(memory.cache(counted), hoist::BadArgument);
   int calls = 0;
   const auto cached = memory.cache(counted, {.ignore = {1}});
@@ -192,7 +192,7 @@ TEST_CASE("parameters are left out by position or by type") {
   cached(1, calls, "another");
   cached(2, calls, "another");
   CHECK(calls == 2);
-  // What is left out makes another key.
+  // The set of ignored parameters is part of the key.
   memory.cache(counted, {.ignore = {0, 1}})(1, calls, "");
   memory.cache(counted, {.ignore = {0, 1}})(77, calls, "");
   CHECK(calls == 3);

@@ -16,7 +16,7 @@ namespace {
 
 double half_of(int x) { return x / 2.0; }
 
-/// What is written to stderr meanwhile.
+/// The text written to stderr meanwhile.
 std::string logged(const auto& work) {
   const TempDir dir;
   const int file = ::open((dir / "log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
@@ -53,7 +53,7 @@ TEST_CASE("what is told at which verbosity") {
     }
     CHECK(has(logged([&] { cached(7); }), "an entry of half_of is of no use") == (verbose >= 1));
   }
-  // A function's own verbosity goes before the Memory's.
+  // A function's own verbosity takes precedence over the Memory's.
   const TempDir dir;
   const Memory memory(dir.path(), {.verbose = 10});
   CHECK(logged([&] { memory.cache(half_of, {.verbose = 0})(7); }).empty());

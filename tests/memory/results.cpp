@@ -109,7 +109,7 @@ TEST_CASE("arrays come back mapped, also from the computing call") {
     CHECK(is_mapped(cached(n)));
     CHECK(cached(n) == matrix<double>(n));
   }
-  // A type that can be written to doesn't go with a read-only mapping, and it says so.
+  // A modifiable type can't be mapped read-only; the error says so.
   CHECK_THROWS_AS(memory.cache(matrix<double>)(5), hoist::WrongType);
   const auto private_copy = memory.cache(matrix<double>, {.mmap_mode = MmapMode::copy_on_write});
   auto values = private_copy(7);
@@ -244,7 +244,7 @@ TEST_CASE("a cached function is a value") {
   CHECK(back.name() == cached.name());
   CHECK(runs([&] { CHECK(back(6).size() == 6); }) == 0);
   CHECK(hoist::hash(back) == hoist::hash(cached));
-  // A file of another build would lead to some other function, or into the midst of one.
+  // In a file of another build the address may be another function, or inside one.
   const std::string build = hoist::detail::build_of(reinterpret_cast<const void*>(&range));
   std::string bytes = support::slurp(dir / "function");
   if (const auto at = bytes.find(build); build.size() >= 8 && at != std::string::npos) {

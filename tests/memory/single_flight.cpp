@@ -119,7 +119,7 @@ TEST_CASE("when the process that computes is killed the next one computes") {
   const TempDir dir;
   const Memory memory(dir / "cache");
   const std::string log = dir / "log";
-  // The first sleeps for ever; the others compute quickly: the time doesn't count for the key.
+  // The first one sleeps for ever, the others compute quickly: the time is not part of the key.
   const auto cached = memory.cache(logged, {.ignore = {0, 1}});
   const pid_t first = in_child([&] { return cached(log, 1'000'000); });
   wait_for_lines(log, 1);
@@ -140,8 +140,8 @@ TEST_CASE("a child forked while its parent computes neither waits for it nor kee
   const Memory memory(dir / "cache");
   const std::string log = dir / "log";
   const auto cached = memory.cache(logged, {.ignore = {0, 1}});
-  // The middle process is killed in the middle of its computation; its own child lives on and would
-  // hold the lock if it had inherited it.
+  // The middle process is killed during its computation; its own child survives and would hold the
+  // lock if it had inherited it.
   int alive[2];
   REQUIRE(::pipe(alive) == 0);
   const pid_t middle = in_child([&] {

@@ -41,7 +41,7 @@ class StoreContract {
 
   void put(const std::string& name, const std::string& text) {
     store_->put(name, [&](hoist::ByteSink& out) {
-      // In pieces, as entries are written.
+      // In pieces, like entries.
       const auto bytes = std::as_bytes(std::span(text));
       out.write(bytes.first(bytes.size() / 3));
       out.write(bytes.subspan(bytes.size() / 3));
@@ -125,7 +125,7 @@ class StoreContract {
     CHECK(names("nothing").empty());
     CHECK(store_->usage().items == 41);
     CHECK(store_->usage().bytes == 123);
-    // The one used last is listed so.
+    // The most recently used one is listed as such.
     get(entry(7));
     std::string newest;
     std::chrono::system_clock::time_point last;

@@ -23,7 +23,7 @@ TEST_CASE("the local store keeps the contract") {
   support::StoreContract([&] {
     return hoist::detail::memory::make_store("local", {.location = dir / "new"});
   }).run();
-  // Cleared, it leaves its own records and nothing else.
+  // After clear() only the store's own records remain.
   CHECK(support::count_entries(dir / "new") == 2);
   CHECK(support::slurp(dir / "new/.gitignore") == "*\n");
 }

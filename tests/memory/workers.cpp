@@ -50,7 +50,7 @@ TEST_CASE("memories, cached functions and shelved results work in the workers of
     Parallel parallel({.n_jobs = 2, .backend = backend});
     std::vector<Shelved<std::vector<int>>> handles;
     for (int n = 1; n <= 4; ++n) handles.push_back(cached.call_and_shelve(n * 100, log));
-    // Each result is computed once, whoever asks for it and wherever.
+    // Each result is computed once, whichever process asks for it.
     for (int n = 1; n <= 8; ++n) {
       const auto [one, two, three] = parallel(delayed(last_of)(cached, n * 100, log),
                                               delayed(last_by_memory)(memory, n * 100, log),

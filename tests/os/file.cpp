@@ -108,7 +108,7 @@ TEST_CASE("pipes are read and written as they are") {
   writer.join();
 }
 
-// A file was committed that a sweep had locked and was about to remove: the commit failed.
+// A sweep had locked a file and was about to remove it when it was committed: the commit failed.
 TEST_CASE("files made while other processes sweep their directory") {
   const support::TempDir dir;
   std::vector<pid_t> children;
@@ -136,7 +136,7 @@ TEST_CASE("files made while other processes sweep their directory") {
     in_child([&] {
       for (int i = 0; i < 5000; ++i) make(name);
     });
-    // Each process sweeps with its first file, and then not for a while.
+    // Each process sweeps when it writes its first file, and then pauses.
     in_child([&] {
       children.clear();
       for (int i = 0; i < 500; ++i) {

@@ -12,7 +12,7 @@ using namespace hoist;
 
 namespace {
 
-/// What a library, once it is loaded, says of its threads.
+/// The number of threads that a loaded library reports.
 struct Library {
   const char* file;
   const char* get;
@@ -34,7 +34,7 @@ bool is_set_outside() {
   return false;
 }
 
-/// Loops limit the library, and leave it as it was.
+/// Loops limit the library and restore its setting.
 void check_limits(const Library& library) {
   CAPTURE(library.file);
   void* const loaded = ::dlopen(library.file, RTLD_NOW | RTLD_LOCAL);
@@ -42,7 +42,7 @@ void check_limits(const Library& library) {
     MESSAGE(library.file << " is not installed");
     return;
   }
-  // TBB's takes the number of the parameter, 0: max_allowed_parallelism.
+  // TBB's function takes the number of the parameter; 0 is max_allowed_parallelism.
   const auto get = reinterpret_cast<int (*)(int)>(::dlsym(loaded, library.get));
   REQUIRE(static_cast<bool>(get));
   if (library.set != nullptr) {
@@ -67,7 +67,7 @@ void check_limits(const Library& library) {
     CHECK(Parallel(three).map(tasks, ask) == std::vector(20, 3));
     CHECK(get(0) == before);
   }
-  // While two loops run, the one that ends first takes nothing from the other.
+  // When two loops run, the end of the first one does not change the other's limit.
   const auto outer =
       Parallel({.n_jobs = 2, .inner_max_num_threads = 3}).map(std::views::iota(0, 4), [&](int) {
         Parallel({.n_jobs = 2, .inner_max_num_threads = 3}).for_each(tasks, ask);
@@ -75,7 +75,7 @@ void check_limits(const Library& library) {
       });
   CHECK(outer == std::vector(4, 3));
   CHECK(get(0) == before);
-  // As the library comes: a limit that nobody asked for raises nothing.
+  // The library's default: a limit that nobody set does not raise it.
   CHECK(Parallel({.n_jobs = 1}).map(tasks, ask) == std::vector(20, before));
 }
 
@@ -85,8 +85,8 @@ TEST_CASE("OpenMP is limited inside of tasks") { check_limits(openmp); }
 TEST_CASE("OpenBLAS is limited inside of tasks") { check_limits(openblas); }
 TEST_CASE("oneTBB is limited inside of tasks") { check_limits(tbb); }
 TEST_CASE("MKL is limited inside of tasks, by the functions of its name") { check_limits(mkl); }
-// Its number had been taken for the calling thread's: the first task to end lifted the others'
-// limit.
+// The process's limit had been mistaken for the calling thread's: the first task to end removed the
+// others' limit.
 TEST_CASE("BLIS is limited inside of tasks") { check_limits(blis); }
 
 TEST_CASE("a library that nobody told a number keeps having none") {

@@ -27,8 +27,8 @@
 #include "support/temp_dir.hpp"
 #include "support/two_passes.hpp"
 
-// Large pickles are read in two passes, so that their parts need not be there all at once. What
-// comes of it is what one pass makes; here with small ones, too.
+// Large pickles are read in two passes, so that not all their parts are in memory at once. The
+// result must be that of one pass; the tests use small pickles, too.
 
 using hoist::Value;
 using hoist::detail::formats::Input;
@@ -60,7 +60,7 @@ Outcome outcome(Read read) {
   return result;
 }
 
-/// `seekable`: from a file, which the passes read in two; else what has been read is kept.
+/// `seekable`: from a file, which is read twice; otherwise the first pass keeps what it has read.
 Outcome in_two_passes(const std::string& bytes, const TempDir& dir, bool seekable,
                       support::Rebuilder& to) {
   return outcome([&] {
@@ -76,7 +76,7 @@ Outcome in_two_passes(const std::string& bytes, const TempDir& dir, bool seekabl
   });
 }
 
-/// Whether two passes did something, which must be the same as in one.
+/// True if two passes yielded a value, which must be that of one pass.
 bool agree(const std::string& bytes, const TempDir& dir, bool seekable, std::uint64_t refused = 0) {
   const Outcome once = outcome([&] {
     support::MemorySource source(bytes.data(), bytes.size());
@@ -87,7 +87,7 @@ bool agree(const std::string& bytes, const TempDir& dir, bool seekable, std::uin
   const Outcome twice = in_two_passes(bytes, dir, seekable, to);
   if (once.over_limit || twice.over_limit) return true;
   if (!twice.value) {
-    // There was no outline, or both refuse it.
+    // There is no outline, or both refuse the pickle.
     CHECK((twice.error.empty() || !once.error.empty()));
     return !twice.error.empty();
   }
@@ -98,7 +98,7 @@ bool agree(const std::string& bytes, const TempDir& dir, bool seekable, std::uin
   return true;
 }
 
-/// What a pickle's parts are as a T.
+/// The parts of a pickle, converted to a T.
 template <class T>
 T through_parts(const std::filesystem::path& path, std::size_t* parts = nullptr) {
   namespace detail = hoist::detail;
@@ -235,8 +235,8 @@ TEST_CASE("two passes read what hoist writes") {
   for (const std::uint64_t refused : {1U, 2U, 5U, 0b1101'0010U, ~0U}) {
     CHECK(agree(bytes, dir, false, refused));
   }
-  // Large texts and bytes, which are kept apart for the second pass: Latin-1, and such that begin
-  // as that.
+  // Large texts and bytes, which are kept separately for the second pass: Latin-1, and texts that
+  // begin as Latin-1.
   std::vector<Value> large;
   for (const std::string part : {"a", "\u00E9", "\u4E2D"}) {
     std::string text;
@@ -251,7 +251,7 @@ TEST_CASE("two passes read what hoist writes") {
   CHECK(agree(texts, dir, true));
   CHECK(agree(texts, dir, false));
   CHECK(agree(texts.substr(0, texts.size() / 2), dir, false) == false);
-  // More parts than are written at once.
+  // More parts than one write holds.
   std::vector<std::vector<std::string>> many;
   for (int i = 0; i < 5000; ++i) many.push_back({std::to_string(i), "same"});
   hoist::dump(many, dir / "many.pkl");
@@ -354,7 +354,7 @@ TEST_CASE("wrong types are named alike in parts and as a whole") {
       Value::list({whole, Value::dict({{"name", 2}, {"x", 1}, {"tags", {}}})}));
   check_same_error<Points>(
       Value::list({Value::dict({{"x", 1}, {"name", "n"}, {"tags", Value::list({1})}})}));
-  // Of members that are not known one learns when they come.
+  // Unknown members are detected when they arrive.
   CHECK(error_of<Points>(Value::list({Value::dict({{"x", 1}, {"y", 2}})}), true)
             .starts_with("at [0] the value has 'y', which struct{"));
 }
@@ -398,7 +398,7 @@ TEST_CASE("large pickles are loaded, and refused where they are cut or changed")
                        hoist::WrongType);
 }
 
-// The file is another one when it is read for the second time.
+// The file is replaced before the second pass.
 TEST_CASE("a pickle that changes between the passes is damaged") {
   namespace detail = hoist::detail;
   const TempDir dir;

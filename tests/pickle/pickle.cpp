@@ -87,8 +87,8 @@ TEST_CASE("what a Value holds several times is one object in a pickle") {
   CHECK(pointers[0].node() == pointers[1].node());
 }
 
-// Each call took the memory of its text again, which a few opcodes can ask for a million times.
-// Large text is shared by the bytes that are made of it, small text is copied.
+// Each call copied its text, which a few opcodes can request a million times. Bytes made of a large
+// text share its memory; small text is copied.
 TEST_CASE("a pickle that asks for copies of one text again and again is refused") {
   const TempDir dir;
   const auto with_calls = [&](const std::string& text, int n) {
@@ -160,7 +160,7 @@ TEST_CASE("large texts of every kind are what they were, and damaged ones are re
   }
 }
 
-// --- typed values go into a pickle while they are encoded, a MiB at a time ----------------------
+// --- typed values are written to a pickle while they are encoded, by the MiB --------------------
 
 namespace {
 
@@ -257,7 +257,7 @@ TEST_CASE("objects behind shared pointers stay one in a pickle of many parts") {
   circle->parent = nullptr;
 }
 
-// Users' code may catch what comes out of writing and go on.
+// User code may catch an exception of the writer and continue.
 TEST_CASE(
     "a full disk midway in a pickle is an error, whoever catches it, and leaves the old file") {
   const TempDir dir;

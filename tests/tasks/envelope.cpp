@@ -35,7 +35,7 @@ struct Textual : std::runtime_error {
 };
 [[maybe_unused]] const bool textual = register_error<Textual>("textual");
 
-/// Adds to the text it is given, and has a member beside it.
+/// Adds to the text that it is given, and has another member.
 class ParseError : public std::runtime_error, PortableError<ParseError> {
  public:
   explicit ParseError(const std::string& text = {}, int line = 0)
@@ -59,7 +59,7 @@ struct Fixed : std::exception, PortableError<Fixed> {
   const char* what() const noexcept override { return "always this"; }
 };
 
-/// Not even an exception.
+/// Not derived from std::exception.
 struct Cell : PortableError<Cell> {
   int row = 0;
   int column = 0;

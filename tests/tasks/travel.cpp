@@ -156,7 +156,7 @@ TEST_CASE("a callable common to many calls is sent once") {
 }
 
 TEST_CASE("functions of a shared library are found by library and offset") {
-  // One that no sanitizer replaces.
+  // A function that no sanitizer replaces.
   const auto* function = reinterpret_cast<const void*>(::dlsym(RTLD_DEFAULT, "getdtablesize"));
   REQUIRE(function != nullptr);
   const CodeAddress where = code_address_of(function);

@@ -67,7 +67,7 @@ TEST_CASE("what the caller writes between loops is seen by the next") {
     CHECK(a == round);
     CHECK(b == static_cast<double>(large - 1));
   }
-  // Unchanged since the last loop: it lives in shared memory now.
+  // Unchanged since the last loop, and now in shared memory.
   CHECK(array.storage()->backing().fd >= 0);
   array[0] = -1;
   CHECK(array.storage()->backing().fd < 0);
@@ -80,7 +80,7 @@ TEST_CASE("vectors and spans of any size arrive whole") {
       parallel()(delayed(last)(values), delayed(sum_of)(std::span<const double>(values)));
   CHECK(a == 7);
   CHECK(b == 300006);
-  // A buffer that is filled anew for each task: its content counts, not its address.
+  // A buffer that is refilled for each task: its content counts, not its address.
   const auto results = parallel()(std::views::iota(0, 6) | std::views::transform([&](int i) {
                                     values.back() = i;
                                     return delayed(last)(values);
@@ -135,7 +135,7 @@ TEST_CASE("an array argument is in memory once while it is copied") {
 }
 
 namespace {
-/// Lets this process have only so many descriptors in its scope.
+/// Limits the number of this process's descriptors in its scope.
 class FewDescriptors {
  public:
   explicit FewDescriptors(rlim_t most) {
@@ -153,7 +153,7 @@ class FewDescriptors {
 };
 }  // namespace
 
-// Each had kept a descriptor: a loop with a thousand large results failed.
+// Each result kept a descriptor, so a loop with a thousand large results failed.
 TEST_CASE("there may be more large arrays than descriptors") {
   const FewDescriptors few(500);
   constexpr std::size_t n = std::size_t{1} << 17;

@@ -15,7 +15,7 @@ using namespace hoist::detail;
 
 namespace {
 
-/// One call at a time on one worker, as simply as the frames allow.
+/// Makes one call at a time on one worker, with the fewest frames possible.
 class Caller {
  public:
   explicit Caller(const WorkerOptions& options = {})
@@ -100,7 +100,7 @@ TEST_CASE("a worker runs functions and returns results and errors") {
 
 TEST_CASE("a worker inherits nothing but its channel") {
   Caller caller;
-  // 0, 1, 2, the channel, and what the worker itself opened for it: nothing above is the parent's.
+  // 0, 1, 2, the channel, and descriptors that the worker opened for it: none is the parent's.
   CHECK(caller.call([] {
     char c = 0;
     return static_cast<long>(::read(0, &c, 1));
@@ -153,7 +153,7 @@ TEST_CASE("the pool keeps workers and lets them go") {
   hoist::detail::workers::WorkerPool::here().give_back(first, options, 1, 2);
   first = hoist::detail::workers::WorkerPool::here().lease(options, 1);
   CHECK(first->pid() == pid);
-  // A time that had overflowed.
+  // This time had overflowed.
   const WorkerOptions never{.idle_timeout = std::chrono::milliseconds::max()};
   auto staying = hoist::detail::workers::WorkerPool::here().lease(never, 1);
   const int staying_pid = staying->pid();

@@ -24,7 +24,7 @@ Array<double> ones(std::size_t n = large) {
   return array;
 }
 
-/// What the memory at an address is a mapping of; empty for the process's own.
+/// The file that is mapped at an address; empty for private memory.
 std::string mapped_from(const void* address) {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
@@ -106,7 +106,7 @@ TEST_CASE("max_nbytes decides what is shared, of arguments and of results") {
   CHECK(mapped_from(own.data()) == "");
 }
 
-// Run by the case below in a program of its own.
+// The case below runs this one in a process of its own.
 TEST_CASE("program short of shared memory" * doctest::skip()) {
   const std::string folder = std::getenv("TEST_FOLDER");
   const auto array = ones();
@@ -120,12 +120,12 @@ TEST_CASE("program short of shared memory" * doctest::skip()) {
   };
   CHECK(place(folder + "/one").starts_with(folder + "/one/"));
   CHECK(ones().size() == large);
-  // Next in line: what the environment names.
+  // The next choice is the folder that the environment names.
   auto other = ones();
   const auto there =
       std::get<0>(with({.temp_folder = folder + "/missing"})(delayed(where_mutable)(other)));
   CHECK(there.starts_with(folder + "/two/"));
-  // A folder without the space is passed over: it is asked for before anything is written.
+  // A folder without enough space is skipped, because the space is reserved before writing.
   std::filesystem::create_directory(folder + "/small");
   if (::unshare(CLONE_NEWNS) == 0 &&
       ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
@@ -148,7 +148,7 @@ TEST_CASE("where shared memory is short, arrays lie in files of the folders name
   CAPTURE(program.output());
   CAPTURE(program.errors());
   CHECK(program.exit_code() == 0);
-  // Nothing is left of them.
+  // No files remain.
   CHECK(support::count_entries(dir / "one") == 0);
   CHECK(support::count_entries(dir / "two") == 0);
 }
