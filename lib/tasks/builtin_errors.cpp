@@ -47,7 +47,7 @@ void add_with(AddForm add, std::function<void(Encoder&, const E&)> write,
   add(typeid(E), std::move(form));
 }
 
-/// Types whose text is their state.
+/// Types whose only state is their text.
 template <class... Es>
 void add_texts(AddForm add, Types<Es...>) {
   (add_with<Es>(add, nullptr,
@@ -66,7 +66,7 @@ void add_fixed(AddForm add, Types<Es...>) {
    ...);
 }
 
-/// Thrown values that are no exceptions.
+/// Thrown values that are not exceptions.
 template <class... Es>
 void add_values(AddForm add, Types<Es...>) {
   (add_with<Es>(
@@ -79,7 +79,7 @@ void add_values(AddForm add, Types<Es...>) {
    ...);
 }
 
-/// What the constructor was given: it appends ": " and the code's own text.
+/// The constructor's argument, to which it has appended ": " and the code's own text.
 std::string without_suffix(std::string what, const std::string& suffix) {
   if (what == suffix) return {};
   const std::string tail = ": " + suffix;

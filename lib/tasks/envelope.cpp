@@ -17,7 +17,7 @@ namespace hoist::detail {
 
 namespace {
 
-/// Causes nest at most this deep; what lies below is dropped.
+/// The deepest nesting of causes; deeper ones are dropped.
 constexpr int max_causes = 32;
 
 class Writer {
@@ -79,7 +79,7 @@ Description describe_error(const std::exception_ptr& error) {
     description.readable = "std::string";
     description.what = text;
   } catch (const char* text) {
-    // Arrives as a string: the pointer means nothing over there.
+    // Arrives as a string, because the pointer is meaningless in the other process.
     description.type = typeid(std::string).name();
     description.readable = "const char*";
     description.what = text != nullptr ? text : "";
@@ -110,13 +110,13 @@ void write_state(Writer& writer, const Description& description, const std::exce
   } else if (const ErrorForm* const form = tasks::find_error_form(description.type)) {
     try {
       Encoder encoder;
-      // The exception may be a copy that ends with the handler: nothing of it is borrowed.
+      // The exception may be a copy that the handler destroys, so nothing is borrowed from it.
       const Encoder::UserCode temporary(encoder);
       form->write(encoder, error);
       state = encoder.take();
       name = form->name;
     } catch (...) {
-      name.clear();  // its state can't be told: RemoteError will stand for it
+      name.clear();  // its members can't be encoded: it will arrive as RemoteError
       state = {};
     }
   }
@@ -124,7 +124,7 @@ void write_state(Writer& writer, const Description& description, const std::exce
   writer.text({reinterpret_cast<const char*>(state.meta.data()), state.meta.size()});
   writer.text(std::to_string(state.segments.size()));
   for (const Segment& segment : state.segments) writer.text(view(segment));
-  // Those that arrive as themselves have nowhere to keep a stack.
+  // Exceptions that arrive with their own type have no member for a stack.
   writer.text(name.empty() ? program::stack_of(error) : std::string());
 }
 
@@ -173,7 +173,7 @@ std::exception_ptr unpack(std::span<const std::byte> packed, int depth) {
       try {
         std::rethrow_exception(cause);
       } catch (...) {
-        raise();  // throw_with_nested takes the current exception for the cause
+        raise();  // throw_with_nested nests the current exception as the cause
       }
     } else {
       raise();

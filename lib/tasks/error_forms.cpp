@@ -12,15 +12,15 @@ namespace {
 
 struct Forms {
   std::shared_mutex mutex;
-  // Those that were replaced too: another thread may be using them, and the library whose code would
-  // destroy them may have been unloaded.
+  // Replaced forms are kept, too: another thread may be using them, and the library whose code
+  // would destroy them may have been unloaded.
   std::deque<ErrorForm> all;
   std::map<std::string, const ErrorForm*, std::less<>> by_type;
   std::map<std::string, const ErrorForm*, std::less<>> by_name;
 };
 
 Forms& bare_forms() {
-  static auto* const forms = new Forms;  // registrations run before and after all else
+  static auto* const forms = new Forms;  // used before main and after static destruction
   return *forms;
 }
 

@@ -7,12 +7,13 @@
 
 namespace hoist::detail::tasks {
 
-/// The form of the exception type with this (mangled) type name, or of the type E where the name is
-/// that of what std::throw_with_nested makes of E. Forms stay for the life of the process.
+/// The form of the exception type with this mangled name. The name may also be that of the class
+/// that std::throw_with_nested derives from a type E; then it is the form of E. Forms are never
+/// destroyed.
 const ErrorForm* find_error_form(std::string_view type_name);
 const ErrorForm* find_error_form_named(std::string_view name);
 
-/// Where add_error_form keeps them; `builtin_error_forms` fills in those nobody registers.
+/// The registry behind add_error_form; `builtin_error_forms` supplies those of the libraries.
 using AddForm = void (*)(const std::type_info& type, ErrorForm form);
 void builtin_error_forms(AddForm add);
 

@@ -8,8 +8,8 @@ namespace hoist::detail::values {
 
 namespace {
 
-// Written over integers and without branches in the loop, so that compilers make vectors of it at
-// any -O level from 2 up; the AVX2 copy halves its cost, which stands beside XXH3's own.
+// Uses integers and no branches in the loop, so that compilers vectorise it from -O2 on. The AVX2
+// copy halves the cost, which is comparable to that of XXH3 itself.
 
 template <class Bits>
 struct Ieee;

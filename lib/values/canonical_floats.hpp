@@ -10,7 +10,7 @@ namespace hoist::detail::values {
 /// True if no float among `n` bytes is a negative zero or a NaN.
 bool is_canonical(const std::byte* data, std::size_t n, Canonical canonical);
 
-/// Copies `n` bytes of floats with -0.0 made 0.0 and each NaN the default quiet one.
+/// Copies `n` bytes of floats, replacing -0.0 by 0.0 and each NaN by the default quiet NaN.
 void make_canonical(const std::byte* data, std::size_t n, Canonical canonical, std::byte* to);
 
 }  // namespace hoist::detail::values

@@ -5,7 +5,7 @@ namespace hoist::detail {
 
 namespace {
 
-/// Elements of no bytes prove nothing by being there; more of them than this are refused.
+/// The largest count of elements that take no bytes, which can't be checked against the bytes left.
 constexpr std::size_t max_empty_elements = std::size_t{1} << 24;
 
 }  // namespace

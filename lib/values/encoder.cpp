@@ -8,8 +8,8 @@ namespace hoist::detail {
 
 namespace {
 
-/// How much meta stream, or how many bytes of segments that only the encoder keeps alive, may
-/// gather before they are handed to the sink.
+/// Bytes of the meta stream, or of segments that only the encoder owns, that are collected before
+/// they are handed to the sink.
 constexpr std::size_t flush_bytes = std::size_t{1} << 20;
 
 }  // namespace
@@ -32,7 +32,7 @@ void Encoder::make_room(std::size_t n) {
 void Encoder::segment(Segment segment) {
   if (user_code_ > 0 && segment.owner == nullptr) {
     if (sink_ != nullptr) {
-      // Written at once, while the member that lends the bytes is certainly alive.
+      // Written at once, while the member that owns the bytes certainly exists.
       segments_.push_back(std::move(segment));
       flush();
       return;
@@ -44,8 +44,8 @@ void Encoder::segment(Segment segment) {
   }
   if (segment.owner != nullptr) owned_bytes_ += segment.bytes;
   segments_.push_back(std::move(segment));
-  // Handed over with whatever comes next (there is no room for it now): until then the caller may let go of
-  // what it has just lent, so that the sink has it for itself.
+  // Handed over with whatever comes next (the buffer is full): until then the caller may release
+  // what it has just lent, so that the sink becomes its only owner.
   if (sink_ != nullptr && owned_bytes_ >= flush_bytes) meta_.resize(meta_bytes_);
 }
 

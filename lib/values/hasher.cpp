@@ -112,7 +112,7 @@ bool Hasher::enter(const void* object) {
     open_.push_back(object);
     return true;
   }
-  // A cycle is told by how far up the object stands that it leads back to.
+  // A cycle counts as the number of levels up to the object that it leads back to.
   length(static_cast<std::size_t>(found - open_.rbegin()));
   return false;
 }

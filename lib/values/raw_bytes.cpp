@@ -15,7 +15,7 @@ namespace hoist::detail {
 
 namespace {
 
-// Nothing is ever mapped below (vm.mmap_min_addr) or above (48 bits of user addresses).
+// Nothing is mapped below (vm.mmap_min_addr) or above (48 bits of user addresses).
 constexpr std::uintptr_t lowest = 0x10000;
 constexpr std::uintptr_t highest = std::uintptr_t{1} << 47;
 
@@ -30,7 +30,7 @@ struct Fixup {
   CodeAddress where;
 };
 
-/// Words that must be translated. Nearly always none, without asking the system anything.
+/// Words that must be translated. Nearly always none, which is found without a system call.
 std::vector<Fixup> scan(const std::byte* object, std::size_t bytes, const std::type_info& type) {
   std::vector<Fixup> fixups;
   for (std::size_t at = 0; at + sizeof(std::uintptr_t) <= bytes; at += sizeof(std::uintptr_t)) {
