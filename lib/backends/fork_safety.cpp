@@ -60,7 +60,7 @@ ForkHold::ForkHold(bool force) : held_(os::ThreadPool::shared().hold_for_fork())
 }
 
 ForkHold::~ForkHold() {
-  if (held_) os::ThreadPool::shared_held().release_in_parent();
+  if (held_) os::ThreadPool::shared().release_in_parent();
 }
 
 }  // namespace hoist::detail::backends

@@ -59,7 +59,6 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
   const int pid = ::fork();
   if (pid == 0) {
     if (processor) os::move_to_processor(*processor);
-    os::ThreadPool::renew_in_child();
     socket_.reset();
     run_forked_child(loop, *area_, channel_, {event_fd, child_socket.get(), child_end.get()},
                      parent);

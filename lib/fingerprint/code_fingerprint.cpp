@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "fingerprint/code_fingerprint.hpp"
 
-#include <pthread.h>
-
 #include <cstddef>
 #include <mutex>
 #include <unordered_map>
@@ -10,6 +8,7 @@
 
 #include "fingerprint/code_symbol.hpp"
 #include "fingerprint/code_walk.hpp"
+#include "os/fork_hook.hpp"
 #include "program/module_map.hpp"
 
 namespace hoist {
@@ -39,15 +38,17 @@ struct Fingerprints {
   std::unordered_map<Key, CodeFingerprint, KeyHash> known;
   std::unordered_map<const void*, CodeSymbol> symbols;
 
-  std::unique_lock<std::mutex> lock() {
+  std::unique_lock<std::mutex> exclusive() {
     const std::lock_guard next(turn);
     return std::unique_lock(mutex);
   }
-  void lock_for_fork() {
+  /// Both mutexes, for forks.
+  void lock() {
     turn.lock();
     mutex.lock();
   }
-  void unlock_after_fork() {
+  bool try_lock() { return std::try_lock(turn, mutex) == -1; }
+  void unlock() {
     mutex.unlock();
     turn.unlock();
   }
@@ -58,18 +59,13 @@ struct Fingerprints {
     known.clear();
     symbols.clear();
   }
+
+  os::ForkHook fork_hook{*this};
 };
 
 Fingerprints& fingerprints() {
   // Never destroyed: functions are cached from destructors of static objects too.
-  static Fingerprints* const instance = [] {
-    auto* created = new Fingerprints;
-    // A child must not inherit a mutex from a thread that it hasn't got.
-    ::pthread_atfork([] { fingerprints().lock_for_fork(); },
-                     [] { fingerprints().unlock_after_fork(); },
-                     [] { fingerprints().unlock_after_fork(); });
-    return created;
-  }();
+  static Fingerprints* const instance = new Fingerprints;
   return *instance;
 }
 
@@ -78,7 +74,7 @@ Fingerprints& fingerprints() {
 CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
   Fingerprints& all = fingerprints();
-  const auto lock = all.lock();
+  const auto lock = all.exclusive();
   all.refresh();
   const auto [place, is_new] = all.known.try_emplace({function, check});
   if (is_new) {
@@ -98,7 +94,7 @@ namespace detail {
 CodeReport explain_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
   fingerprint::Fingerprints& all = fingerprint::fingerprints();
-  const auto lock = all.lock();
+  const auto lock = all.exclusive();
   all.refresh();
   fingerprint::CodeWalk walk(all.modules, check);
   walk.run(function);
@@ -111,7 +107,7 @@ namespace detail::fingerprint {
 
 CodeSymbol code_symbol(const void* function) {
   Fingerprints& all = fingerprints();
-  const auto lock = all.lock();
+  const auto lock = all.exclusive();
   all.refresh();
   const auto [place, is_new] = all.symbols.try_emplace(function);
   CodeSymbol& symbol = place->second;

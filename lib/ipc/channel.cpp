@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <new>
 
+#include "os/fork_hook.hpp"
+
 namespace hoist::detail::ipc {
 
 namespace {
@@ -77,8 +79,15 @@ ChannelMemory ChannelMemory::open(int fd) {
   return ChannelMemory(fd);
 }
 
+namespace {
+
+/// A forked child that has workers of its own must not share its parent's bells.
+constinit os::PerProcess<BellBoard> board_of_process;
+
+}  // namespace
+
 BellBoard& BellBoard::here() {
-  static auto* const board = [] {
+  return board_of_process.here([] {
     auto* made = new BellBoard;
     made->fd_ = os::memory_file("hoist-bells", count * sizeof(Bell));
     made->memory_ = os::map_memory(made->fd_.get(), count * sizeof(Bell), os::MapAs::shared);
@@ -86,8 +95,7 @@ BellBoard& BellBoard::here() {
       ::new (static_cast<void*>(made->memory_.data() + i * sizeof(Bell))) Bell;
     }
     return made;
-  }();
-  return *board;
+  });
 }
 
 BellBoard BellBoard::open(int fd) {

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <mutex>
 
-#include "os/fork_guard.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::memory {
 
@@ -19,7 +19,7 @@ void reduce_store(StoreBackend& store, const SizeLimits& limits);
 
 /// Keeps a store within limits. A cleaning goes a tenth below them, so that its look at every entry
 /// is paid by a tenth of all entries; whoever finds the store too large meanwhile waits for it.
-class Evictor final : private os::ForkGuard {
+class Evictor final {
  public:
   explicit Evictor(const SizeLimits& limits) : limits_(limits) {}
 
@@ -29,14 +29,13 @@ class Evictor final : private os::ForkGuard {
  private:
   using Clock = std::chrono::steady_clock;
 
-  void before_fork() override { mutex_.lock(); }
-  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
   bool is_too_large(StoreBackend& store) const;
   bool is_age_due();
 
   const SizeLimits limits_;
   std::mutex mutex_;
   Clock::time_point next_age_check_ = {};
+  os::ForkHook fork_hook_{mutex_};
 };
 
 }  // namespace hoist::detail::memory

@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include "os/fork_guard.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::memory {
 
@@ -39,7 +39,7 @@ struct Flight {
 
 namespace {
 
-class FlightTable final : private os::ForkGuard {
+class FlightTable {
  public:
   static FlightTable& all() {
     static auto* one = new FlightTable;  // calls may be under way while the process ends
@@ -53,20 +53,17 @@ class FlightTable final : private os::ForkGuard {
   std::unordered_set<Digest> of_parent;
 
  private:
-  void before_fork() override { mutex.lock(); }
-  void after_fork(bool in_child) override {
-    if (in_child) {
-      for (auto& [key, flight] : flights) {
-        of_parent.insert(key);
-        abandoned_.push_back(std::move(flight));
-      }
-      flights.clear();
+  void abandon_all() {
+    for (auto& [key, flight] : flights) {
+      of_parent.insert(key);
+      abandoned_.push_back(std::move(flight));
     }
-    mutex.unlock();
+    flights.clear();
   }
 
   /// Waiters stand in their condition variables that don't exist here: left alone for good.
   std::vector<std::shared_ptr<Flight>> abandoned_;
+  os::ForkHook fork_hook_{mutex, [this] { abandon_all(); }};
 };
 
 /// Whether the flight's owner waits, through whatever others, for something this caller computes.

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "os/fork_guard.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::memory {
 
@@ -18,7 +18,7 @@ namespace hoist::detail::memory {
 ///
 /// They are kept encoded: what a hit returns is independent of what other hits returned, and a
 /// caller that changes it changes nothing here. Read-only arrays share their elements.
-class HotResults final : private os::ForkGuard {
+class HotResults final {
  public:
   explicit HotResults(std::uint64_t limit) : limit_(limit) {}
 
@@ -40,8 +40,6 @@ class HotResults final : private os::ForkGuard {
   };
   using Items = std::list<std::shared_ptr<const Item>>;
 
-  void before_fork() override { mutex_.lock(); }
-  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
   void forget(const Digest& key);
 
   const std::uint64_t limit_;
@@ -49,6 +47,7 @@ class HotResults final : private os::ForkGuard {
   Items items_;  // most recently used first
   std::unordered_map<Digest, Items::iterator> places_;
   std::uint64_t bytes_ = 0;
+  os::ForkHook fork_hook_{mutex_};
 };
 
 }  // namespace hoist::detail::memory

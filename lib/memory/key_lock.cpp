@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "os/file.hpp"
-#include "os/fork_guard.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::memory {
 
@@ -20,7 +20,7 @@ namespace {
 
 /// The descriptors of all locks this process holds or waits for. A forked child shares the
 /// descriptions: would it keep them open, the locks would outlive their holder.
-class OpenLocks final : private os::ForkGuard {
+class OpenLocks {
  public:
   static OpenLocks& all() {
     static auto* one = new OpenLocks;  // locks are held while the process ends, too
@@ -47,17 +47,14 @@ class OpenLocks final : private os::ForkGuard {
   }
 
  private:
-  void before_fork() override { mutex_.lock(); }
-  void after_fork(bool in_child) override {
-    if (in_child) {
-      for (const int fd : fds_) ::close(fd);
-      fds_.clear();
-    }
-    mutex_.unlock();
+  void close_all() {
+    for (const int fd : fds_) ::close(fd);
+    fds_.clear();
   }
 
   std::mutex mutex_;
   std::vector<int> fds_;
+  os::ForkHook fork_hook_{mutex_, [this] { close_all(); }};
 };
 
 class KeyLock final : public StoreLock {

@@ -14,7 +14,7 @@
 
 #include "memory/eviction.hpp"
 #include "memory/hot_results.hpp"
-#include "os/fork_guard.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::memory {
 
@@ -30,7 +30,7 @@ struct Counters {
 };
 
 /// What the handles of one Memory share.
-class MemoryCore final : private os::ForkGuard {
+class MemoryCore final {
  public:
   MemoryCore(std::filesystem::path location, MemoryOptions options);
 
@@ -57,9 +57,6 @@ class MemoryCore final : private os::ForkGuard {
  private:
   std::filesystem::path location_;
   MemoryOptions options_;
-  void before_fork() override { mutex_.lock(); }
-  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
-
   Digest identity_;
   std::unique_ptr<StoreBackend> store_;
   std::unique_ptr<HotResults> hot_;
@@ -67,6 +64,7 @@ class MemoryCore final : private os::ForkGuard {
   std::mutex mutex_;
   std::set<std::string> reported_;
   std::map<std::string, std::shared_ptr<Counters>> counters_;
+  os::ForkHook fork_hook_{mutex_};
 };
 
 /// Writes one line "[hoist] ..." to stderr.

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "os/fork_guard.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::memory {
 
@@ -20,7 +20,7 @@ namespace hoist::detail::memory {
 /// Only a record: the entries' files are the truth. A use that is lost (a collision, a race, a table
 /// just replaced by a larger one) makes an entry look as old as its file. Where the table can't be
 /// made, the store does without. Its layout: docs/formats/entry.md.
-class UseTable final : private os::ForkGuard {
+class UseTable final {
  public:
   explicit UseTable(std::string path);
   UseTable(const UseTable&) = delete;
@@ -46,8 +46,6 @@ class UseTable final : private os::ForkGuard {
  private:
   struct Mapping;
 
-  void before_fork() override { mutex_.lock(); }
-  void after_fork(bool /*in_child*/) override { mutex_.unlock(); }
   Mapping* current();
   std::string fresh_path() const;
   std::unique_ptr<Mapping> map(int fd) const;
@@ -60,6 +58,7 @@ class UseTable final : private os::ForkGuard {
   std::mutex mutex_;
   /// Tables that were replaced stay mapped: another thread may be writing to them.
   std::vector<std::unique_ptr<Mapping>> mappings_;
+  os::ForkHook fork_hook_{mutex_};
 };
 
 }  // namespace hoist::detail::memory

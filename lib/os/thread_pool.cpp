@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/thread_pool.hpp"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <chrono>
 #include <system_error>
 
 #include "base/spin.hpp"
+#include "os/fork_hook.hpp"
 #include "os/own_thread.hpp"
 
 namespace hoist::detail::os {
@@ -17,10 +16,9 @@ namespace {
 /// More threads than this only cost memory; what they would have helped with is done without them.
 constexpr unsigned max_threads = 512;
 
-ThreadPool* current = nullptr;
-std::mutex current_mutex;
-std::atomic<int> others{0};
-thread_local bool pool_thread = false;
+/// The threads don't exist in a forked child: it starts with a pool of its own.
+constinit PerProcess<ThreadPool> pool_of_process;
+thread_local const ThreadPool* pool_of_thread = nullptr;
 
 /// A thread that was just made, or that ends a job, needs no longer than this to come to rest.
 constexpr auto moment = std::chrono::seconds(1);
@@ -28,14 +26,7 @@ constexpr auto moment = std::chrono::seconds(1);
 }  // namespace
 
 ThreadPool& ThreadPool::shared() {
-  const std::lock_guard lock(current_mutex);
-  if (current == nullptr) {
-    // Also where the program forks by itself.
-    static const int registered = ::pthread_atfork(nullptr, nullptr, &ThreadPool::renew_in_child);
-    static_cast<void>(registered);
-    current = new ThreadPool;
-  }
-  return *current;
+  return pool_of_process.here([] { return new ThreadPool; });
 }
 
 unsigned ThreadPool::enlist(Job& job, unsigned count) {
@@ -81,15 +72,17 @@ void ThreadPool::withdraw(Job& job) {
 std::size_t ThreadPool::own_threads() {
   ThreadPool& pool = shared();
   const std::lock_guard lock(pool.mutex_);
-  return pool.threads_ + static_cast<std::size_t>(others.load());
+  return pool.threads_ + static_cast<std::size_t>(pool.others_.load());
 }
 
-void ThreadPool::count_own_thread(int change) { others.fetch_add(change); }
+void ThreadPool::count_own_thread(int change) { shared().others_.fetch_add(change); }
 
-bool ThreadPool::in_pool() { return pool_thread; }
+bool ThreadPool::in_pool() {
+  return pool_of_thread != nullptr && pool_of_thread == pool_of_process.find();
+}
 
 void ThreadPool::thread() {
-  pool_thread = true;
+  pool_of_thread = this;
   std::unique_lock lock(mutex_);
   for (;;) {
     ++idle_;
@@ -118,26 +111,10 @@ bool ThreadPool::hold_for_fork() {
   std::unique_lock lock(mutex_);
   const auto at_rest = [this] { return idle_ == threads_ && queue_.empty(); };
   if (!rested_.wait_for(lock, moment, at_rest)) return false;
-  current_mutex.lock();
   lock.release();
   return true;
 }
 
-void ThreadPool::release_in_parent() {
-  current_mutex.unlock();
-  mutex_.unlock();
-}
-
-ThreadPool& ThreadPool::shared_held() { return *current; }
-
-void ThreadPool::renew_in_child() {
-  current = nullptr;
-  others.store(0);
-  pool_thread = false;
-  // Held by the forking thread, unless that was forced.
-  if (!current_mutex.try_lock()) {
-  }
-  current_mutex.unlock();
-}
+void ThreadPool::release_in_parent() { mutex_.unlock(); }
 
 }  // namespace hoist::detail::os

@@ -46,10 +46,6 @@ class ThreadPool {
   /// held, where one is at work for longer than a moment.
   bool hold_for_fork();
   void release_in_parent();
-  /// The pool that is held, without asking for the lock that is held too.
-  static ThreadPool& shared_held();
-  /// The threads don't exist in the child: it starts with a pool of its own.
-  static void renew_in_child();
 
  private:
   ThreadPool() = default;
@@ -63,6 +59,7 @@ class ThreadPool {
   std::atomic<std::size_t> queued_{0};
   unsigned idle_ = 0;
   unsigned threads_ = 0;
+  std::atomic<int> others_{0};
 };
 
 }  // namespace hoist::detail::os

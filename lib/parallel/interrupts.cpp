@@ -3,7 +3,6 @@
 
 #include <hoist/stop.hpp>
 
-#include <pthread.h>
 #include <semaphore.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "os/fork_hook.hpp"
 #include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 #include "parallel/loop_state.hpp"
@@ -29,17 +29,10 @@ void on_interrupt(int);
 /// The loops of this process, and the thread that interrupts them: a handler may do next to nothing.
 class Watch {
  public:
-  /// Of this process; a forked child gets its own. Never destroyed, as its thread never ends.
-  static Watch& here() {
-    if (Watch* known = instance.load(std::memory_order_acquire)) return *known;
-    const std::lock_guard lock(instance_mutex);
-    if (Watch* known = instance.load(std::memory_order_acquire)) return *known;
-    static const int registered =
-        ::pthread_atfork(nullptr, nullptr, [] { instance.store(nullptr); });
-    static_cast<void>(registered);
-    auto* const made = new Watch;
-    instance.store(made, std::memory_order_release);
-    return *made;
+  Watch() {
+    ::sem_init(&news_, 0, 0);
+    os::start_own_thread("hoist-ctrl-c", [this] { run(); });
+    os::ThreadPool::count_own_thread(1);
   }
 
   void add(LoopState& loop) {
@@ -77,19 +70,11 @@ class Watch {
     wake();
   }
 
-  static std::atomic<Watch*> instance;
-
  private:
   struct Entry {
     LoopState* loop;
     bool told;
   };
-
-  Watch() {
-    ::sem_init(&news_, 0, 0);
-    os::start_own_thread("hoist-ctrl-c", [this] { run(); });
-    os::ThreadPool::count_own_thread(1);
-  }
 
   [[noreturn]] void run() {
     for (;;) {
@@ -129,7 +114,6 @@ class Watch {
     if (now.sa_handler == &on_interrupt) ::signal(SIGINT, SIG_DFL);
   }
 
-  static std::mutex instance_mutex;
   sem_t news_;
   std::atomic<unsigned> signals_{0};
   std::atomic<bool> asked_{false};
@@ -139,12 +123,12 @@ class Watch {
   bool taken_over_ = false;
 };
 
-std::atomic<Watch*> Watch::instance{nullptr};
-std::mutex Watch::instance_mutex;
+/// A child that the program forked gets a watch of its own.
+constinit os::PerProcess<Watch> watch_of_process;
 
 void on_interrupt(int) {
   const int error = errno;
-  Watch* const watch = Watch::instance.load(std::memory_order_acquire);
+  Watch* const watch = watch_of_process.find();
   if (watch != nullptr && watch->is_first_signal()) {
     watch->wake();
   } else {
@@ -157,15 +141,14 @@ void on_interrupt(int) {
 
 }  // namespace
 
-Interruptible::Interruptible(LoopState& loop) : loop_(loop) { Watch::here().add(loop); }
+Interruptible::Interruptible(LoopState& loop) : loop_(loop) { watch_of_process.here().add(loop); }
 
-Interruptible::~Interruptible() { Watch::here().remove(loop_); }
+Interruptible::~Interruptible() { watch_of_process.here().remove(loop_); }
 
 }  // namespace detail::parallel
 
 void interrupt_loops() noexcept {
-  if (auto* const watch = detail::parallel::Watch::instance.load(std::memory_order_acquire))
-    watch->ask();
+  if (auto* const watch = detail::parallel::watch_of_process.find()) watch->ask();
 }
 
 }  // namespace hoist

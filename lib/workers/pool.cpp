@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "workers/pool.hpp"
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 
+#include "os/fork_hook.hpp"
 #include "workers/supervisor.hpp"
 
 namespace hoist::detail::workers {
 
 namespace {
 
-std::mutex instance_mutex;
-std::atomic<WorkerPool*> instance{nullptr};
-
-/// The workers are the parent's.
-void forget_in_child() { instance.store(nullptr); }
+/// A forked child starts with none: the workers are the parent's.
+constinit os::PerProcess<WorkerPool> pool_of_process;
 
 /// When an idle worker may leave; what is as good as never doesn't overflow.
 ipc::Clock::time_point leaving(const WorkerProcess& worker, const WorkerOptions& options) {
@@ -28,14 +25,7 @@ ipc::Clock::time_point leaving(const WorkerProcess& worker, const WorkerOptions&
 }  // namespace
 
 WorkerPool& WorkerPool::here() {
-  if (WorkerPool* known = instance.load(std::memory_order_acquire)) return *known;
-  const std::lock_guard lock(instance_mutex);
-  if (WorkerPool* known = instance.load(std::memory_order_acquire)) return *known;
-  static const int registered = ::pthread_atfork(nullptr, nullptr, &forget_in_child);
-  static_cast<void>(registered);
-  auto* const made = new WorkerPool;
-  instance.store(made, std::memory_order_release);
-  return *made;
+  return pool_of_process.here([] { return new WorkerPool; });
 }
 
 WorkerPool::WorkerPool() {
@@ -43,7 +33,7 @@ WorkerPool::WorkerPool() {
   static const pid_t owner = ::getpid();
   static const int registered = std::atexit([] {
     // Not in a forked child, which has the registration but not the workers.
-    WorkerPool* const pool = instance.load();
+    WorkerPool* const pool = pool_of_process.find();
     if (pool != nullptr && ::getpid() == owner) pool->end();
   });
   static_cast<void>(registered);

@@ -4,7 +4,6 @@
 #include <hoist/error.hpp>
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "os/fork_hook.hpp"
 #include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
@@ -22,25 +22,15 @@ namespace hoist::detail::workers {
 
 namespace {
 
-std::mutex instance_mutex;
-std::atomic<Supervisor*> instance{nullptr};
-
 /// A forked child has neither the thread nor the workers; it may start its own.
-void forget_in_child() { instance.store(nullptr); }
+constinit os::PerProcess<Supervisor> supervisor_of_process;
 
 constexpr std::uint64_t wakeup_id = 0;
 
 }  // namespace
 
 Supervisor& Supervisor::here() {
-  if (Supervisor* known = instance.load(std::memory_order_acquire)) return *known;
-  const std::lock_guard lock(instance_mutex);
-  if (Supervisor* known = instance.load(std::memory_order_acquire)) return *known;
-  static const int registered = ::pthread_atfork(nullptr, nullptr, &forget_in_child);
-  static_cast<void>(registered);
-  auto* const made = new Supervisor;  // its thread runs as long as the process
-  instance.store(made, std::memory_order_release);
-  return *made;
+  return supervisor_of_process.here([] { return new Supervisor; });
 }
 
 Supervisor::Supervisor()

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/fork_hook.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace hoist::detail::os {
+
+namespace {
+
+constinit std::mutex entries_mutex;
+/// Never destroyed: processes fork while they end, too.
+constinit std::vector<ForkHook::Entry>* entries = nullptr;
+
+/// Takes all mutexes, in the manner of std::lock: while one is waited for, no other is held, so that
+/// their order doesn't matter.
+void before_fork() {
+  entries_mutex.lock();
+  auto& all = *entries;
+  for (std::size_t awaited = 0; !all.empty();) {
+    all[awaited].lock(all[awaited].mutex);
+    std::size_t busy = 0;
+    while (busy < all.size() && (busy == awaited || all[busy].try_lock(all[busy].mutex))) ++busy;
+    if (busy == all.size()) return;
+    for (std::size_t i = 0; i < busy; ++i) {
+      if (i != awaited) all[i].unlock(all[i].mutex);
+    }
+    all[awaited].unlock(all[awaited].mutex);
+    awaited = busy;
+  }
+}
+
+void after_fork(bool in_child) {
+  for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) {
+    if (in_child && entry->in_child) entry->in_child();
+    entry->unlock(entry->mutex);
+  }
+  entries_mutex.unlock();
+}
+
+}  // namespace
+
+void ForkHook::add(Entry entry) {
+  const std::lock_guard lock(entries_mutex);
+  if (entries == nullptr) {
+    entries = new std::vector<Entry>;
+    ::pthread_atfork(&before_fork, [] { after_fork(false); }, [] { after_fork(true); });
+  }
+  const auto same = [&](const Entry& known) { return known.mutex == entry.mutex; };
+  if (std::none_of(entries->begin(), entries->end(), same)) entries->push_back(std::move(entry));
+}
+
+void ForkHook::remove(const void* mutex) {
+  const std::lock_guard lock(entries_mutex);
+  std::erase_if(*entries, [&](const Entry& known) { return known.mutex == mutex; });
+}
+
+}  // namespace hoist::detail::os

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <utility>
+
+namespace hoist::detail::os {
+
+/// Holds a mutex while any thread of the process forks, so that the child finds what the mutex
+/// protects in order; then, in the child, calls `in_child` before the mutex is released.
+///
+/// To be declared as the last member of the mutex's owner: a fork then never meets an owner that is
+/// half made or half destroyed. The mutexes of several hooks may nest in any order. Hooks are not to
+/// be made or destroyed by a thread that holds one of these mutexes.
+class ForkHook {
+ public:
+  template <class Mutex>
+  explicit ForkHook(Mutex& mutex, std::function<void()> in_child = {}) : mutex_(&mutex) {
+    keep(mutex, std::move(in_child));
+  }
+  ForkHook(const ForkHook&) = delete;
+  ForkHook& operator=(const ForkHook&) = delete;
+  ~ForkHook() { remove(mutex_); }
+
+  /// The same for a mutex that is never destroyed. Does nothing the second time.
+  template <class Mutex>
+  static void keep(Mutex& mutex, std::function<void()> in_child = {}) {
+    add({&mutex, [](void* it) { static_cast<Mutex*>(it)->lock(); },
+         [](void* it) { return static_cast<Mutex*>(it)->try_lock(); },
+         [](void* it) { static_cast<Mutex*>(it)->unlock(); }, std::move(in_child)});
+  }
+
+  /// What is done for one mutex.
+  struct Entry {
+    void* mutex;
+    void (*lock)(void*);
+    bool (*try_lock)(void*);
+    void (*unlock)(void*);
+    std::function<void()> in_child;
+  };
+
+ private:
+  static void add(Entry entry);
+  static void remove(const void* mutex);
+
+  void* mutex_;
+};
+
+/// One T for each process, made when it is first asked for and never destroyed: a forked child makes
+/// one of its own. As a variable with static storage duration it may be used before and after main().
+template <class T>
+class PerProcess {
+ public:
+  constexpr PerProcess() = default;
+
+  T& here() {
+    return here([] { return new T; });
+  }
+  template <class Make>
+  T& here(const Make& make) {
+    if (T* known = find()) return *known;
+    // Before the mutex is first held, so that no child inherits it from a thread that it hasn't got.
+    ForkHook::keep(mutex_, [this] { instance_.store(nullptr, std::memory_order_relaxed); });
+    const std::lock_guard lock(mutex_);
+    if (T* known = find()) return *known;
+    T* const made = make();
+    instance_.store(made, std::memory_order_release);
+    return *made;
+  }
+  /// Null where none was made yet. Async-signal-safe.
+  T* find() const noexcept { return instance_.load(std::memory_order_acquire); }
+
+ private:
+  std::atomic<T*> instance_{nullptr};
+  std::mutex mutex_;
+};
+
+}  // namespace hoist::detail::os

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/fork_hook.hpp"
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+#include <thread>
+
+#include "os/thread_pool.hpp"
+
+using hoist::detail::os::ForkHook;
+using hoist::detail::os::PerProcess;
+using hoist::detail::os::ThreadPool;
+
+namespace {
+
+/// Exit status of a child that does `work`; -1 where it was still at it after five seconds.
+template <class Work>
+int in_child(const Work& work) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(5);
+    ::_exit(work());
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+struct Guarded {
+  std::mutex mutex;
+  int value = 0;
+  ForkHook hook{mutex, [this] { value = -1; }};
+};
+
+struct Numbered {
+  int number = 7;
+};
+
+constinit PerProcess<Numbered> numbered;
+
+}  // namespace
+
+TEST_CASE("a forked child finds free mutexes, whatever other threads do with them") {
+  Guarded guarded;
+  std::jthread busy([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      const std::lock_guard lock(guarded.mutex);
+      ++guarded.value;
+    }
+  });
+  for (int i = 0; i < 50; ++i) {
+    CHECK(in_child([&] { return guarded.mutex.try_lock() && guarded.value == -1 ? 0 : 1; }) == 0);
+  }
+  busy.request_stop();
+  busy.join();
+  CHECK(guarded.value >= 0);
+}
+
+// The mutexes were taken in the order of their registration: a fork and a thread that held the one and
+// wanted the other waited for each other.
+TEST_CASE("hooked mutexes may nest in any order") {
+  const auto first = std::make_unique<Guarded>();
+  const auto second = std::make_unique<Guarded>();
+  const auto third = std::make_unique<Guarded>();
+  const auto nest = [](std::mutex& outer, std::mutex& inner) {
+    return std::jthread([&](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        const std::lock_guard lock(outer);
+        std::this_thread::yield();
+        const std::lock_guard other(inner);
+      }
+    });
+  };
+  // If it hangs, SIGALRM ends the test.
+  ::alarm(100);
+  {
+    const auto up = nest(first->mutex, third->mutex);
+    const auto down = nest(third->mutex, second->mutex);
+    for (int i = 0; i < 50; ++i) CHECK(in_child([&] { return first->value == -1 ? 0 : 1; }) == 0);
+  }
+  ::alarm(0);
+}
+
+// Guards were registered by a base class, before the mutex of the derived one was made.
+TEST_CASE("hooks come and go while other threads fork") {
+  std::jthread forks([](const std::stop_token& stop) {
+    while (!stop.stop_requested()) in_child([] { return 0; });
+  });
+  for (int i = 0; i < 3000; ++i) {
+    Guarded guarded;
+    const std::lock_guard lock(guarded.mutex);
+  }
+}
+
+TEST_CASE("what there is once for a process, a child makes anew") {
+  CHECK(numbered.find() == nullptr);
+  Numbered* const here = &numbered.here();
+  CHECK(numbered.find() == here);
+  CHECK(&numbered.here() == here);
+  here->number = 8;
+  CHECK(in_child([&] { return numbered.find() == nullptr ? numbered.here().number : 0; }) == 7);
+  CHECK(numbered.here().number == 8);
+}
+
+// The child unlocked the mutex of the pool without owning it, or found it held for ever.
+TEST_CASE("a child of a program with a pool of threads has its own") {
+  ThreadPool* const pool = &ThreadPool::shared();
+  std::jthread asks([](const std::stop_token& stop) {
+    while (!stop.stop_requested()) static_cast<void>(ThreadPool::own_threads());
+  });
+  for (int i = 0; i < 50; ++i) {
+    CHECK(in_child([&] { return &ThreadPool::shared() != pool ? 0 : 1; }) == 0);
+  }
+}
