@@ -37,13 +37,13 @@ class PageStorage final : public Storage {
   Backing backing() const override {
     const std::lock_guard lock(mutex_);
     if (fd_ && os::any_page_is_private(data(), bytes())) fd_.reset();
-    return {fd_.get(), 0};
+    return fd_ ? Backing{fd_->get(), 0, fd_} : Backing{};
   }
 
   bool move_to_copy(int fd) override {
     const std::lock_guard lock(mutex_);
-    os::KeptFd kept{os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0))};
-    if (fd_ || !kept || !map_copy(fd, 0, bytes())) return false;
+    auto kept = std::make_shared<os::KeptFd>(os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+    if (fd_ || !*kept || !map_copy(fd, 0, bytes())) return false;
     fd_ = std::move(kept);
     return true;
   }
@@ -60,8 +60,9 @@ class PageStorage final : public Storage {
   }
 
  private:
-  /// In one step: who reads meanwhile finds the old pages or the new, which are equal. Private, so that
-  /// writes stay here and forked children get copies, as with any memory.
+  /// Replaces pages in one step: another thread that reads meanwhile finds the old ones or the new,
+  /// which are equal. The mapping is private so that writes stay here and forked children get copies,
+  /// as with any memory.
   bool map_copy(int fd, std::size_t at, std::size_t bytes) {
     return ::mmap(data() + at, bytes, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,
@@ -72,7 +73,7 @@ class PageStorage final : public Storage {
   std::size_t mapped_;
   std::size_t given_up_ = 0;
   mutable std::mutex mutex_;
-  mutable os::KeptFd fd_;
+  mutable std::shared_ptr<os::KeptFd> fd_;  // shared: it may be in use when it is let go
 };
 
 class WrappedStorage final : public Storage {
@@ -107,7 +108,7 @@ std::shared_ptr<Storage> allocate_storage(std::size_t bytes, Fill fill) {
     if (mapping == MAP_FAILED) throw std::bad_alloc();
     const auto address = reinterpret_cast<std::uintptr_t>(mapping);
     auto* data = reinterpret_cast<std::byte*>((address + huge_page - 1) & ~(huge_page - 1));
-    ::madvise(data, bytes, MADV_HUGEPAGE);  // only advice: failing costs speed alone
+    ::madvise(data, bytes, MADV_HUGEPAGE);  // where this fails, only speed is lost
     return std::make_shared<PageStorage>(data, bytes, mapping, mapped);
   }
   const std::size_t rounded = (bytes + 63) / 64 * 64;

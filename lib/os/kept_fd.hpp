@@ -7,9 +7,9 @@
 
 namespace hoist::detail::os {
 
-/// A descriptor kept for as long as an array lives. A process may have any number of arrays but only so
-/// many descriptors: no more than a quarter of those are kept so, and one that would be beyond is closed.
-/// Thread-safe as to the count.
+/// A descriptor that is kept for as long as an array lives. A process may have any number of arrays
+/// but only a limited number of descriptors: at most a quarter of that limit is kept in this way; a
+/// descriptor beyond it is closed at once. Several threads may make and destroy such objects.
 class KeptFd {
  public:
   KeptFd() = default;

@@ -12,10 +12,12 @@ namespace hoist::detail {
 /// owner. Arrays and their views share one Storage; the last of them frees it.
 class Storage {
  public:
-  /// A descriptor through which another process can map the same bytes, or -1.
+  /// A descriptor through which another process can map the same bytes, or -1. It stays open as
+  /// long as both the storage and this object live.
   struct Backing {
     int fd = -1;
     std::uint64_t offset = 0;
+    std::shared_ptr<const void> keep_open = nullptr;
   };
 
   Storage(std::byte* data, std::size_t bytes, bool writable)
