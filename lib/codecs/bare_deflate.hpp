@@ -5,12 +5,12 @@
 
 #include <memory>
 
-// Deflate data with nothing around them, as a zip archive has them, on several threads.
+// Deflate data without header and trailer, as in a zip archive, on several threads.
 
 namespace hoist::detail::codecs {
 
 std::unique_ptr<ByteSink> bare_deflater(ByteSink& out, int level, unsigned threads);
-/// Throws DamagedData where the data end before `in` does, or after it.
+/// Throws DamagedData unless the data end exactly where `in` ends.
 std::unique_ptr<ByteSource> bare_inflater(ByteSource& in, unsigned threads);
 
 }  // namespace hoist::detail::codecs

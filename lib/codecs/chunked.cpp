@@ -10,9 +10,9 @@ namespace hoist::detail::codecs {
 
 namespace {
 
-/// Gathered small writes are compressed when there are this many chunks for each thread.
+/// Small writes are compressed when this many chunks per thread have been collected.
 constexpr std::size_t gather_chunks = 4;
-/// From so many chunks before the end of what is there they get smaller.
+/// This many chunks before the end of the present data, chunks get smaller.
 constexpr std::size_t tail_chunks = 4;
 
 }  // namespace
@@ -24,7 +24,8 @@ ChunkedSink::ChunkedSink(ByteSink& out, std::size_t chunk_bytes, unsigned thread
       least_bytes_(least_bytes == 0 ? chunk_bytes : least_bytes),
       threads_(threads) {}
 
-/// One row of jobs over both: a row for each would leave threads idle at the end of the first.
+/// One sequence of jobs for both spans: with one for each, threads would be idle at the end of the
+/// first.
 void ChunkedSink::run(std::span<const std::byte> first, std::span<const std::byte> bytes) {
   if (first.empty() && bytes.empty()) return;
   if (!begun_) begin();
@@ -60,7 +61,7 @@ void ChunkedSink::run(std::span<const std::byte> first, std::span<const std::byt
 void ChunkedSink::write(std::span<const std::byte> bytes) {
   const std::size_t most = gather_chunks * threads_ * chunk_bytes_;
   while (!bytes.empty()) {
-    // With much to come, just the chunk begun is filled up; the rest need not be copied.
+    // If much follows, only the current chunk is completed; the rest need not be copied.
     const bool much = bytes.size() > 2 * chunk_bytes_;
     const std::size_t begun = gathered_.size() % chunk_bytes_;
     const std::size_t room = !much        ? most - gathered_.size()
@@ -70,7 +71,7 @@ void ChunkedSink::write(std::span<const std::byte> bytes) {
     gathered_.insert(gathered_.end(), piece.begin(), piece.end());
     bytes = bytes.subspan(piece.size());
     if (bytes.empty()) return;
-    // A lone chunk is kept back, since it may be all there is.
+    // A single chunk is held back, because it may be the whole data.
     const std::size_t whole = much ? (bytes.size() - 1) / chunk_bytes_ * chunk_bytes_ : 0;
     run(gathered_, bytes.first(whole));
     gathered_.clear();
@@ -115,7 +116,7 @@ std::size_t ChunkedSource::read(std::byte* to, std::size_t n) {
 std::size_t ChunkedSource::run(std::byte* to, std::size_t n) {
   std::size_t assigned = 0;
   std::size_t done = 0;
-  bool in_place = true;  // until a unit's size or place is not known
+  bool in_place = true;  // until the size or the destination of a unit is unknown
   bool misdivided = false;
   std::vector<std::byte> again;
   bool go_sequential = false;

@@ -52,7 +52,7 @@ class Bits {
   std::size_t position_ = 0;
 };
 
-/// Canonical codes of the given lengths, first bit lowest.
+/// Canonical codes of the given lengths; the first bit is the lowest one.
 template <class Found>
 void for_each_code(std::span<const std::uint8_t> lengths, const Found& found) {
   std::array<unsigned, max_code + 2> next{};
@@ -82,8 +82,8 @@ unsigned distance_extra(std::size_t symbol) {
   return symbol < 4 ? 0 : static_cast<unsigned>(symbol / 2 - 1);
 }
 
-/// How far each window of 15 bits moves on: over all literals that are whole within it, or over one
-/// length with its extra bits.
+/// The number of bits to skip for each window of 15 bits: all literals that are complete in it, or
+/// one length with its extra bits.
 struct Tables {
   static constexpr std::uint8_t is_length = 0x40;
   static constexpr std::uint8_t is_end = 0x80;
@@ -104,7 +104,7 @@ struct Tables {
     for_each_code(distance_lengths, [&](std::size_t s, unsigned length, unsigned code) {
       fill(distance, length, code, static_cast<std::uint8_t>(length + distance_extra(s)));
     });
-    // From the top: the entries that literals lead to are those of fewer bits, still single.
+    // From the top: literals lead to entries of fewer bits, which still hold single symbols.
     for (std::size_t i = table_size; i-- > 1;) {
       unsigned used = symbol[i];
       if (used == 0 || (used & (is_length | is_end)) != 0) continue;

@@ -6,10 +6,10 @@
 
 namespace hoist::detail::codecs {
 
-/// Turns a whole raw deflate stream into the beginning of a longer one: its last block is no longer
-/// marked as the last, and empty stored blocks bring it to a byte's end. Where that block begins is
-/// found by walking all symbols, at several times the speed of their making. The stream must be
-/// sound and `out.size()` its exact length.
+/// Turns a complete raw deflate stream into the beginning of a longer one: its last block is no
+/// longer marked as the last, and empty stored blocks extend it to a byte boundary. The start of
+/// that block is found by a walk over all symbols, several times as fast as compression. The stream
+/// must be valid and `out.size()` its exact length.
 void open_deflate_end(std::vector<std::byte>& stream);
 
 }  // namespace hoist::detail::codecs

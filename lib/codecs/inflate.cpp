@@ -29,7 +29,7 @@ class SequentialInflate final : public ByteSource {
  public:
   SequentialInflate(Input& input, Wrapper wrapper, const InflateState* inside)
       : input_(input), wrapper_(wrapper) {
-    // zlib's way to say: 32 KiB window, and which wrapper.
+    // zlib's parameter for a window of 32 KiB and the wrapper.
     const bool bare = inside != nullptr || wrapper == Wrapper::none;
     const int window = bare ? -15 : wrapper == Wrapper::gzip ? 15 + 16 : 15;
     if (inflateInit2(&stream_, window) != Z_OK) throw std::bad_alloc();

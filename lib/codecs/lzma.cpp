@@ -15,9 +15,9 @@ namespace hoist::detail::codecs {
 namespace {
 
 constexpr std::size_t buffer_bytes = std::size_t{256} << 10;
-/// What decoding one stream may take: dictionaries of 64 MiB, which preset 9 uses, and more.
+/// Memory for decoding one stream: dictionaries of 64 MiB, which preset 9 uses, and more.
 constexpr std::uint64_t max_memory = std::uint64_t{128} << 20;
-/// What each thread may take beyond that; blocks that need more are decoded one after another.
+/// Additional memory per thread; blocks that need more are decoded one after another.
 constexpr std::uint64_t max_thread_memory = std::uint64_t{64} << 20;
 
 const std::uint8_t* as_lzma(const std::byte* bytes) {
@@ -61,7 +61,7 @@ class LzmaSink final : public ByteSink {
     parallel.threads = threads;
     parallel.filters = filters;
     parallel.check = LZMA_CHECK_CRC64;
-    // Twice the dictionary loses little where blocks begin anew.
+    // With twice the dictionary little is lost at the start of each block.
     parallel.block_size = std::max<std::uint64_t>(2 * std::uint64_t{options.dict_size}, 4 << 20);
     Coder::begun(lzma_stream_encoder_mt(&coder_.stream, &parallel));
   }
@@ -100,7 +100,7 @@ class LzmaSink final : public ByteSink {
 
 class LzmaSource final : public ByteSource {
  public:
-  /// `threads` 0: LZMA alone; else xz.
+  /// `threads` 0: LZMA alone; otherwise xz.
   LzmaSource(ByteSource& in, unsigned threads) : input_(in), threads_(threads) {}
 
   std::size_t read(std::byte* to, std::size_t n) override {
@@ -171,7 +171,7 @@ class Lzma final : public Codec {
  public:
   std::string_view extension() const override { return ".lzma"; }
   std::string_view magic() const override { return std::string_view("\x5d\0", 2); }
-  /// Its header has no magic of its own: the dictionary and the size are looked at too.
+  /// The header has no magic number, so the dictionary and the size are checked, too.
   bool recognises(std::span<const std::byte> first) const override {
     if (!Codec::recognises(first) || first.size() < 13) return false;
     std::uint64_t dictionary = 0;
@@ -211,7 +211,7 @@ class Xz final : public Codec {
   void compress_block(std::span<const std::byte> block, int level,
                       std::vector<std::byte>& out) const override {
     lzma_options_lzma options = preset(level);
-    // No more dictionary than there are bytes: it would only cost time and memory.
+    // A dictionary larger than the data would only cost time and memory.
     options.dict_size = std::clamp<std::uint32_t>(static_cast<std::uint32_t>(block.size()),
                                                   LZMA_DICT_SIZE_MIN, options.dict_size);
     lzma_filter filters[] = {{LZMA_FILTER_LZMA2, &options}, {LZMA_VLI_UNKNOWN, nullptr}};

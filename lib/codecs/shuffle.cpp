@@ -29,10 +29,10 @@ void unshuffle_plain(const Planes& planes, std::size_t begin, std::size_t n, std
 
 #if defined(__x86_64__)
 
-// The bytes of 16 elements are addressed by four bits for the element and some for the byte within
-// it. Interleaving the first half of all with the second moves the address's top bit to its bottom;
-// four times that brings the element's bits below the byte's, and as often as the byte has bits
-// brings them back.
+// The bytes of 16 elements are addressed by four bits for the element and some bits for the byte
+// within it. Interleaving the first half of all bytes with the second moves the top bit of the
+// address to the bottom. Four of these steps move the element's bits below those of the byte; as
+// many steps as the byte has bits move them back.
 
 template <std::size_t Width, int Rounds>
 [[gnu::always_inline]] inline void interleave(__m128i (&r)[Width]) {
@@ -181,8 +181,9 @@ bool looks_random(std::span<const std::byte> bytes) {
   constexpr std::size_t samples = 4096;
   constexpr std::size_t spots = 16;
   constexpr std::size_t spot_bytes = samples / spots;
-  if (bytes.size() < 2 * samples) return false;            // the codec may judge
-  std::array<std::array<std::uint16_t, 256>, 2> counts{};  // two, for neighbours are often equal
+  if (bytes.size() < 2 * samples) return false;  // the codec decides
+  std::array<std::array<std::uint16_t, 256>, 2>
+      counts{};  // two, because neighbours are often equal
   const std::size_t step = (bytes.size() - spot_bytes) / (spots - 1);
   for (std::size_t spot = 0; spot < spots; ++spot) {
     const std::byte* at = bytes.data() + spot * step;
@@ -196,8 +197,8 @@ bool looks_random(std::span<const std::byte> bytes) {
     const auto count = static_cast<std::uint64_t>(counts[0][i] + counts[1][i]);
     squares += count * count;
   }
-  // Evenly spread random bytes give samples^2 / 256 + samples. An excess of e in the first term
-  // means that about e / (2 ln 2) of a byte's 8 bits could be saved: here under 0.6 %.
+  // Uniformly distributed random bytes give samples^2 / 256 + samples. An excess of e in the first
+  // term means that about e / (2 ln 2) of a byte's 8 bits could be saved: here under 0.6 %.
   constexpr std::uint64_t even = samples * samples / 256;
   return squares < even + samples + even / 16;
 }

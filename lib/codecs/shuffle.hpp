@@ -14,11 +14,11 @@ using Planes = std::array<const std::byte*, max_shuffle_width>;
 
 /// Writes the planes of `n` elements of `width` (2 to 8) bytes to `to`, one after another.
 void shuffle(const std::byte* from, std::size_t n, std::size_t width, std::byte* to);
-/// The reverse; the planes may lie anywhere.
+/// The reverse; the planes may be anywhere in memory.
 void unshuffle(const Planes& planes, std::size_t n, std::size_t width, std::byte* to);
 
-/// True where bytes are so evenly spread that no coder of single bytes would save a percent. Looks
-/// at 4 KiB of them.
+/// True if the bytes are so uniformly distributed that no coder of single bytes would save a
+/// percent. Examines 4 KiB of them.
 bool looks_random(std::span<const std::byte> bytes);
 
 }  // namespace hoist::detail::codecs
