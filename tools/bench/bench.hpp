@@ -36,7 +36,7 @@ class Python {
   ~Python();
   /// Runs one line of Python; returns when it is done.
   void run(const std::string& statement);
-  /// False where Python or one of its modules is missing, or a statement has failed.
+  /// False if Python or one of its modules is missing, or a statement has failed.
   bool works() const { return works_; }
 
  private:
@@ -48,10 +48,11 @@ class Python {
   bool works_ = false;
 };
 
-/// Seconds of what comes first in a program: hoist_bench_first, which is built beside this one.
+/// Seconds of the first work in a program, measured by hoist_bench_first, which is built beside
+/// this one.
 double fresh(const std::string& work);
 
-/// Work for a fresh process of this program, by name; define one at namespace scope. It prints
+/// Named work for a new process of this program; define one at namespace scope. It prints
 /// numbers.
 struct Apart {
   Apart(std::string name, void (*run)(int argument));
@@ -72,9 +73,10 @@ void row(const std::string& work, const std::string& unit, double ours,
 /// A line of context: what was measured, on how much.
 void note(const std::string& text);
 
-/// Looks whether the machine does anything else at the start of a group, and says so.
+/// Checks at the start of a group whether the machine is busy with other work, and reports it.
 void look_whether_quiet();
-/// Behind a row: empty, or that the machine was not quiet before or after what the row tells.
+/// Appended to a row: empty, or a note that the machine was not quiet before or after the
+/// measurement.
 std::string disturbance();
 
 /// Makes `run` callable as a group by name; define one at namespace scope.
@@ -82,7 +84,7 @@ struct Group {
   Group(std::string name, void (*run)());
 };
 
-/// Keeps the compiler from dropping a result.
+/// Keeps the compiler from optimising a result away.
 template <class T>
 void keep(const T& value) {
   asm volatile("" : : "r,m"(value) : "memory");

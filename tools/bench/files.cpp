@@ -46,7 +46,7 @@ Array<double> random_walk(std::size_t n) {
   return walk;
 }
 
-/// `reserve`: into room that is found beforehand.
+/// `reserve`: into space that is reserved beforehand.
 void write_raw(const Array<double>& array, const std::string& path, bool reserve = false) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (reserve) ::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(array.nbytes()));
@@ -73,7 +73,7 @@ void read_raw(const std::string& path, std::size_t bytes) {
   ::close(fd);
 }
 
-/// Reads the beginning, which tells what is in the file, and touches no page of the mapping.
+/// Reads only the header of the file and touches no page of the mapping.
 void map_raw(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY);
   struct stat status{};
@@ -109,8 +109,8 @@ std::string timed(const std::string& body, int rounds) {
 
 const std::string imports = "import time, os, numpy as np, joblib\n";
 
-/// To be called before each dump: what the one before has written is gone, and not still on its way
-/// to the disk, which would slow this one down.
+/// To be called before each dump: removes the previous dump's data and waits until nothing is being
+/// written to the disk, which would slow the next one down.
 std::function<void()> remove(const std::vector<std::string>& names) {
   return [=] {
     for (const auto& name : names) std::filesystem::remove(in_scratch(name));

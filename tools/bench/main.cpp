@@ -82,8 +82,8 @@ std::vector<double> medians(int rounds, const std::vector<std::function<void()>>
   for (int round = 0; round <= rounds; ++round) {
     for (std::size_t i = 0; i < works.size(); ++i) {
       if (before) before();
-      // Threads of the last one may still spin, OpenMP's for some milliseconds. At work, as an idle
-      // processor takes milliseconds to get back to its speed.
+      // Threads of the previous one may still spin, OpenMP's for some milliseconds. Busy waiting,
+      // because an idle processor takes milliseconds to return to its full speed.
       const auto settled = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
       while (std::chrono::steady_clock::now() < settled) {
       }
@@ -116,7 +116,7 @@ std::vector<double> apart(const std::string& name, int argument, int processors)
   for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&first) < processors; ++cpu) {
     if (CPU_ISSET(cpu, &all)) CPU_SET(cpu, &first);
   }
-  // What this thread starts inherits its processors.
+  // Threads and processes that this thread starts inherit its processors.
   ::sched_setaffinity(0, sizeof first, &first);
   const std::string self = std::filesystem::read_symlink("/proc/self/exe").string();
   auto numbers = numbers_of("'" + self + "' --apart " + name + " " + std::to_string(argument));
@@ -203,7 +203,7 @@ void note(const std::string& text) {
 }  // namespace bench
 
 int main(int argc, char** argv) {
-  // In a program without shared objects, worker processes come here.
+  // In a program without shared objects, worker processes start here.
   hoist::worker_main(argc, argv);
   std::vector<std::string> names(argv + 1, argv + argc);
   if (names.size() == 3 && names[0] == "--apart" && bench::parts().contains(names[1])) {

@@ -159,7 +159,7 @@ void small_hits() {
   const Memory hot_memory(directory + "/cache", {.hot_bytes = "1M"});
   const auto hot = hot_memory.cache(small);
   hot(1);
-  // The least that finds a result in memory by the digest of its arguments, for many threads.
+  // The minimal look-up of a result in memory by the digest of its arguments, for many threads.
   std::mutex mutex;
   std::unordered_map<std::string, std::string> table;
   const auto key_of = [](int x) {
@@ -259,7 +259,7 @@ void large_values() {
              bench::Goal::at_most, 1 / 1.15);
 }
 
-/// What removing entries takes at least: a look at each file, and its removal.
+/// The minimum for removing entries: a stat and an unlink of each file.
 void stat_and_unlink_all(const std::string& directory) {
   for (const auto& file : std::filesystem::recursive_directory_iterator(directory)) {
     struct stat status{};
@@ -338,7 +338,7 @@ void one_computation() {
   bench::row("8 processes, one key", "calls", computed, "limit", 1, bench::Goal::at_most, 1);
 }
 
-/// What `work` leaves in a child of this process, in which nothing that comes later is known yet.
+/// The result of `work` in a child of this process, which has no state from later work.
 template <class Result>
 Result in_child(const std::function<Result()>& work) {
   Result result{};
@@ -399,8 +399,8 @@ int decode_tree(const TreeSizes& sizes) {
 }
 
 void fingerprint() {
-  // Both in fresh children, so that neither finds its code and tables ready. A child tells the
-  // sizes, as this process is to know nothing of the program before.
+  // Both run in new children, so that neither finds its code and tables ready. A child reports the
+  // sizes, because this process must not have read the program before.
   const Memory memory(fresh("fingerprint"));
   const auto sizes = in_child<TreeSizes>(tree_sizes);
   const auto reached = std::ranges::count_if(sizes, [](int size) { return size > 0; });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// Loops beside oneTBB, OpenMP, raw fork and what Python has.
+// Loops compared with oneTBB, OpenMP, plain fork and Python.
 
 #include <hoist/parallel.hpp>
 
@@ -47,7 +47,7 @@ double rounds_per_microsecond() {
   return rate;
 }
 
-/// Task lengths between a quarter and nearly twice the mean, in no order.
+/// Task lengths between a quarter and nearly twice the mean, in random order.
 double uneven(int i, double mean) {
   const auto mixed = static_cast<unsigned>(i) * 2654435761U >> 16U;
   return mean * (0.25 + 1.5 * (mixed % 1000) / 1000.0);
@@ -115,7 +115,7 @@ void fork_loop() {
   bench::keep(loop.map(std::views::iota(0, cores), [](int i) { return i; }));
 }
 
-/// In one process again and again, and as the first thing of a process.
+/// Repeatedly in one process, and as the first work of a process.
 void start_of_forks() {
   const auto again = bench::medians(21, {fork_loop, bench::raw_fork});
   std::vector<std::vector<double>> first(3);

@@ -24,11 +24,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// About 10 ms: a few turns of the scheduler, so that whoever shares a processor is noticed.
+/// About 10 ms: a few time slices, so that other work on a processor is detected.
 constexpr long steps = 4'000'000;
 constexpr int rounds = 7;
 
-/// Of what is marked. Ticks of the kernel and changes of the clock stay below it.
+/// Slowdowns above this are reported. Kernel ticks and clock changes stay below it.
 constexpr double limit = 1.15;
 
 /// Clocks are lower when all processors are at work, but seldom by more than this. It bounds what
@@ -41,7 +41,7 @@ constexpr double all_at_most = 1.3;
   keep(x);
 }
 
-/// Seconds from a common start until the last of so many threads is done.
+/// Seconds from a common start until the last of `threads` threads is done.
 double at_once(int threads) {
   std::atomic<int> waiting{threads - 1};
   std::atomic<bool> go{false};
@@ -62,7 +62,7 @@ double at_once(int threads) {
   });
 }
 
-/// How much longer all processors take now than undisturbed, as far as that was ever seen.
+/// How much longer all processors take now than in the fastest round so far.
 double slowdown() {
   static double best_alone = std::numeric_limits<double>::infinity();
   static double best_together = best_alone;
@@ -101,7 +101,7 @@ void look_whether_quiet() {
 }
 
 std::string disturbance() {
-  // What was measured since the last look lies between that one and this one.
+  // The measured row is between the last check and the one made now.
   if (Clock::now() - looked > std::chrono::seconds(2)) look();
   const double worst = std::max(earlier, latest);
   if (worst <= limit) return "";

@@ -9,7 +9,7 @@
 
 namespace bench {
 
-/// Two children that do nothing but answer, in the barest way.
+/// Two forked children that only answer, with the minimum of system calls.
 inline void raw_fork() {
   void* page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   auto* answers = static_cast<std::atomic<int>*>(page);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What more processors bring: loops, hashes, dumps and loads on 1, 2, 4, ... and all of them,
-// beside OpenMP and oneTBB with the same tasks. The work grows with the processors, so that each
-// step takes about as long, and the speed-up is that of the rates.
+// Scaling with the number of processors: loops, hashes, dumps and loads on 1, 2, 4, ... and all of
+// them, compared with OpenMP and oneTBB on the same tasks. The work grows with the processors, so
+// that each step takes about as long; the speed-up is the ratio of the rates.
 //
 // This file is also built into a program without shared objects (hoist_bench_static), for machines
-// where nothing is installed; oneTBB is only found as a shared object, and left out there.
+// where nothing is installed; oneTBB exists only as a shared object and is omitted there.
 
 #include <hoist/array.hpp>
 #include <hoist/codec.hpp>
@@ -63,7 +63,7 @@ struct Line {
   std::vector<double> speedups = {};
 };
 
-/// The largest step that is still 5 % faster than all smaller ones; 1 where none is.
+/// The largest step that is still 5 % faster than all smaller ones; 1 if there is none.
 int gains_to(const std::vector<double>& speedups) {
   int last = 1;
   double best = speedups.front();
@@ -87,7 +87,7 @@ void print(const std::string& title, const std::vector<Line>& lines) {
   std::fflush(stdout);
 }
 
-// --- The peers: what they make of a loop over a body.
+// --- The peers: a loop over a body.
 
 template <class Body>
 void openmp_static(int threads, int n, const Body& body) {
@@ -138,9 +138,9 @@ void tbb_auto(int threads, int n, const Body& body) {
 
 // --- Loops.
 
-/// `ours(loop, n)` makes a loop of hoist over n tasks, `body(i)` is one of them. `work(n)` says how
-/// much n tasks are, `tasks(k)` how many there are for k processors. The plain loop takes those of
-/// one.
+/// `ours(loop, n)` runs a loop of hoist over n tasks, `body(i)` is one of them. `work(n)` is the
+/// amount of work of n tasks, `tasks(k)` the number of tasks for k processors. The plain loop runs
+/// those for one processor.
 template <class Ours, class Body>
 void loops(const std::string& title, const std::function<int(int)>& tasks,
            const std::function<double(int)>& work, const Ours& ours, const Body& body) {
@@ -153,7 +153,7 @@ void loops(const std::string& title, const std::function<int(int)>& tasks,
     const int n = tasks(k);
     const int alone = tasks(1);
     const Parallel threads({.n_jobs = k, .backend = "threads"});
-    // OpenMP's and oneTBB's threads are about, but no task uses anything of theirs.
+    // OpenMP's and oneTBB's threads exist, but tasks use nothing that they may have locked.
     const Parallel fork({.n_jobs = k, .backend = "fork", .force_fork = true});
     const Parallel spawn({.n_jobs = k, .backend = "spawn"});
     std::vector<std::function<void()>> works{[&] {
@@ -191,7 +191,7 @@ double turns_per_microsecond() {
   return 1 / best;
 }
 
-/// Of the i-th task: between a quarter and nearly twice the mean, in no order.
+/// The length of the i-th task: between a quarter and nearly twice the mean, in random order.
 double length(int i) {
   const auto mixed = static_cast<unsigned>(i) * 2654435761U >> 16U;
   return 0.25 + 1.5 * (mixed % 1000) / 1000.0;
@@ -210,15 +210,15 @@ void arithmetic_loops(const std::string& title, double microseconds, int tasks_e
       [&](const Parallel& loop, int n) { loop.for_each(std::views::iota(0, n), body); }, body);
 }
 
-/// Not more than a part of the memory that is free, in whole blocks.
+/// A part of the free memory, in whole blocks.
 std::size_t bytes_for(std::size_t wanted, std::size_t block) {
   const auto free = static_cast<std::size_t>(::sysconf(_SC_AVPHYS_PAGES)) *
                     static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   return std::max<std::size_t>(std::min(wanted, free / 8) / block, 1) * block;
 }
 
-/// More than the share of a processor in any cache, and all blocks together exceed the caches: what
-/// a task reads comes from memory.
+/// Larger than a processor's share of any cache; all blocks together exceed the caches, so tasks
+/// read from memory.
 constexpr std::size_t sum_bytes = 16 * mib;
 using Number = std::uint64_t;
 
@@ -233,7 +233,7 @@ Number sum_of_block(const Array<const Number>& data, std::size_t block) {
 Array<const Number> blocks_of_numbers(int blocks) {
   constexpr std::size_t n = sum_bytes / sizeof(Number);
   auto numbers = Array<Number>::uninitialized({static_cast<std::size_t>(blocks) * n});
-  // By many threads: each page lies in the memory near one of them.
+  // Filled by many threads, so that the pages are spread over the memory nodes.
   Parallel({.backend = "threads"}).for_each(std::views::iota(0, blocks), [&](int block) {
     for (std::size_t i = 0; i < n; ++i) numbers[static_cast<std::size_t>(block) * n + i] = i;
   });
@@ -246,7 +246,7 @@ void memory_loops() {
   const auto blocks = static_cast<int>(bytes / sum_bytes);
   const auto data = blocks_of_numbers(blocks);
   // Spawned workers get it as an argument. From then on it is a mapped file, whose pages forked
-  // children would have to fault in anew: those inherit an array of their own.
+  // children would have to fault in again, so these inherit an array of their own.
   const auto sent = blocks_of_numbers(blocks);
   const auto body = [&](int i) { return sum_of_block(data, static_cast<std::size_t>(i)); };
   loops(
@@ -358,7 +358,7 @@ void unshuffle(const Bytes& from, std::span<double> numbers) {
   }
 }
 
-/// What dump and load do, in the plainest way: compressed blocks go to a file as they are ready.
+/// A minimal dump and load: compressed blocks are written to a file when they are ready.
 class PlainFile {
  public:
   PlainFile(const std::string& path, int blocks)
@@ -402,7 +402,7 @@ class PlainFile {
   std::vector<std::pair<std::size_t, std::size_t>> places_;
 };
 
-/// Where files are in memory, if there is such a place: no disk is to limit the processors.
+/// A directory in memory, if there is one, so that no disk limits the processors.
 std::string in_memory(const std::string& name) {
   if (::access("/dev/shm", W_OK) != 0) return bench::scratch() + "/" + name;
   return "/dev/shm/hoist-bench-" + std::to_string(::getpid()) + "-" + name;

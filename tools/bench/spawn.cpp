@@ -29,7 +29,7 @@ using namespace hoist;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-/// The other side of raw_spawn: answers as soon as the program is loaded, and ends.
+/// The child of raw_spawn: answers as soon as the program is loaded, and exits.
 [[gnu::constructor]] void answer(int argc, char** argv, char**) {
   if (argc == 2 && std::strcmp(argv[1], "--answer") == 0) {
     static_cast<void>(!::write(1, "x", 1));
@@ -81,7 +81,7 @@ void set_and_wake(std::atomic<std::uint32_t>& word, std::uint32_t value) {
   ::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
 }
 
-/// How long a partner is left alone, so that it sleeps.
+/// How long the partner gets no work, so that it sleeps.
 constexpr useconds_t asleep_after = 2000;
 
 /// Keeps this thread on one processor, for a scope.
@@ -218,8 +218,8 @@ with Parallel(n_jobs=2, batch_size=1) as p:
 )");
   bench::row("spawn: empty tasks, batch_size = 1", "tasks/s", rate, "joblib loky", first_of(loky),
              bench::Goal::at_least, 100);
-  // One task in flight at a time. How far apart two processors are changes with where the machine
-  // puts them, so each sample has its own raw one beside it, and the row shows the middle pair.
+  // One task in flight at a time. The distance between two processors depends on where the host
+  // places them, so each sample is paired with a raw one, and the row shows the median pair.
   std::vector<std::pair<double, double>> trips;
   for (int i = 0; i < 9; ++i) {
     const double ours = bench::seconds([&] { one.map(items, increment); });
@@ -241,7 +241,7 @@ with Parallel(n_jobs=2, batch_size=1) as p:
 void start() {
   int round = 0;
   const double ours = repeat(9, [&] {
-    // Options of its own: workers of its own.
+    // Separate options give separate workers.
     const Parallel parallel({.n_jobs = 2,
                              .backend = "spawn",
                              .workers = {.env = {{"ROUND", std::to_string(round++)}},
@@ -321,7 +321,7 @@ def loop(): p(delayed(f)(a, i * 1000) for i in range(8))
             std::views::transform([&](std::size_t i) { return delayed(element)(data, i * 1000); }));
       });
     };
-    // Whoever comes first may be the one to get memory that the host has to find.
+    // The first measurement may include the time the host takes to provide memory.
     const bool copy_first = round % 2 == 0;
     if (copy_first) times[0].push_back(copy_to_fresh_memfd(array));
     times[1].push_back(loop());

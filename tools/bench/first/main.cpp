@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// hoist_bench_first WORK: prints the seconds that some work takes which comes first in a program.
-// Apart from hoist_bench, whose peers (oneTBB, OpenMP) would be made ready for forked children,
-// too.
+// hoist_bench_first WORK: prints the seconds that some work takes as the first work of a program.
+// Separate from hoist_bench, because its peers (oneTBB, OpenMP) would be prepared for forked
+// children, too.
 
 #include <hoist/parallel.hpp>
 
