@@ -79,7 +79,7 @@ enum class MmapMode : unsigned char {
 
 /// Options of `load`. Every field has a default.
 struct LoadOptions {
-  /// Only arrays in uncompressed files can be mapped; anything else is a BadArgument.
+  /// Arrays in uncompressed files can be mapped; for a compressed file this is a BadArgument.
   MmapMode mmap = MmapMode::none;
   /// Number of threads that read and decompress; 0 means one per usable core.
   unsigned threads = 0;

@@ -19,7 +19,7 @@ namespace hoist {
 /// Takes any value type of <hoist/values.hpp>, and std::span, which hashes as a std::vector of the
 /// same elements. Any other type is a compile-time error that names it. Not secure against
 /// deliberate collisions. Thread-safe. Cost: one pass at memory bandwidth (floats are normalised
-/// only in the blocks that contain `-0.0` or NaN); arrays of more than a MiB use all cores.
+/// only in the blocks that contain `-0.0` or NaN); arrays of 32 MiB and more use all cores.
 template <class... Ts>
 Digest hash(const Ts&... values) {
   detail::Hasher hasher;
