@@ -12,7 +12,7 @@ namespace {
 
 struct Forms {
   std::shared_mutex mutex;
-  // Replaced forms are kept, too: another thread may be using them, and the library whose code
+  // Those that were replaced too: another thread may be using them, and the library whose code
   // would destroy them may have been unloaded.
   std::deque<ErrorForm> all;
   std::map<std::string, const ErrorForm*, std::less<>> by_type;
