@@ -9,6 +9,7 @@
 #include "codecs/open.hpp"
 #include "files/foreign.hpp"
 #include "formats/container.hpp"
+#include "os/atomic_file.hpp"
 #include "os/file.hpp"
 #include "os/run_parallel.hpp"
 #include "pickle/companions.hpp"

@@ -8,7 +8,7 @@
 #include "dynamic/schema_types.hpp"
 #include "formats/container.hpp"
 #include "formats/npy.hpp"
-#include "os/file.hpp"
+#include "os/atomic_file.hpp"
 
 namespace hoist::detail {
 

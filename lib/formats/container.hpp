@@ -17,6 +17,10 @@
 
 // The hoist container, byte by byte: docs/formats/container.md.
 
+namespace hoist::detail::os {
+class AtomicFile;
+}
+
 namespace hoist::detail::formats {
 
 inline constexpr std::string_view container_magic = "\x89HOIST\r\n";

@@ -10,6 +10,7 @@
 #include "base/checksum.hpp"
 #include "base/run_ordered.hpp"
 #include "formats/container.hpp"
+#include "os/atomic_file.hpp"
 #include "os/run_parallel.hpp"
 
 namespace hoist::detail::formats {

@@ -38,6 +38,9 @@ class Fd {
   int fd_ = -1;
 };
 
+/// Throws NotFound or SystemError: "can't `what` `path`".
+[[noreturn]] void throw_system(const char* what, const std::filesystem::path& path, int code);
+
 /// Opens a file for reading. Throws NotFound or SystemError naming the path.
 Fd open_for_reading(const std::filesystem::path& path);
 /// All of a small file, such as the system's own; nothing where it can't be read.
@@ -83,36 +86,6 @@ class FileSource final : public base::PeekableSource {
   Fd fd_;
   std::optional<std::uint64_t> size_;
   std::uint64_t offset_ = 0;  // of the descriptor: behind the buffer
-};
-
-/// A file that appears under its name whole or not at all: bytes go to a temporary beside it,
-/// `commit` renames that over the target, destruction without commit removes it. Devices and pipes
-/// are written directly.
-///
-/// The temporary is locked while its writer lives; the next AtomicFile in that directory removes the
-/// unlocked ones that killed writers left there.
-class AtomicFile final : public ByteSink {
- public:
-  explicit AtomicFile(std::filesystem::path path);
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-  ~AtomicFile() override;
-
-  void write(std::span<const std::byte> bytes) override;
-  /// With `sync`, the data and the new name are on the disk when it returns.
-  void commit(bool sync = false);
-  /// Appends zeros, which take no room on the disk until they are overwritten.
-  void extend(std::uint64_t bytes);
-  /// As `commit`, unless a file of that name has appeared, which then stays: false.
-  bool commit_new();
-
- private:
-  void flush();
-
-  std::filesystem::path path_;
-  std::filesystem::path temporary_;  // empty: written directly
-  Fd fd_;
-  std::vector<std::byte> buffer_;
 };
 
 }  // namespace hoist::detail::os

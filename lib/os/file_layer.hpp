@@ -11,17 +11,19 @@
 
 namespace hoist::detail::os {
 
-/// The operations by which a local store changes its directory. Tests put a layer in between that
-/// fails, or that forgets what was not synced.
+/// The operations by which files are written and made to appear under their names. Tests put another
+/// layer in between that fails, or that forgets what was not synced.
 class FileLayer {
  public:
   virtual ~FileLayer();
   /// Creates a file that doesn't exist; an empty Fd with errno set otherwise.
-  virtual Fd create(const std::string& path);
+  virtual Fd create(const std::string& path, mode_t mode = 0666);
   virtual void write(int fd, std::span<const std::byte> bytes, const std::string& path);
+  /// Does nothing to devices that know no such thing.
   virtual void sync(int fd, const std::string& path);
   /// These return 0 or an errno.
   virtual int rename(const std::string& from, const std::string& to);
+  virtual int link(const std::string& from, const std::string& to);
   virtual int make_directory(const std::string& path);
   virtual int sync_directory(const std::string& path);
   virtual int remove(const std::string& path);
@@ -31,6 +33,9 @@ class FileLayer {
   virtual int lock_range(int fd, int command, struct flock& range);
 };
 
-FileLayer& system_files();
+/// The layer that is used unless another is asked for. Lives as long as the process.
+FileLayer& system_files() noexcept;
+/// Replaces it, for tests; null puts the system's own back.
+void replace_system_files(FileLayer* layer) noexcept;
 
 }  // namespace hoist::detail::os

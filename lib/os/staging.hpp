@@ -4,9 +4,8 @@
 #include <hoist/bytes.hpp>
 
 #include <string>
-#include <vector>
 
-#include "os/file_layer.hpp"
+#include "os/locked_temporary.hpp"
 
 namespace hoist::detail::os {
 
@@ -17,16 +16,18 @@ class Staging {
   /// `root` ends in a slash.
   Staging(const std::string& root, FileLayer& files, bool fsync);
 
-  /// Creates the directory that a path's file is in, and those above it up to the root.
+  /// Creates the directory that a path's file is in, and those above it. Throws SystemError.
   void make_parent(const std::string& path);
   /// Removes the files whose writers are gone: those that nobody holds locked.
-  void sweep();
+  void sweep() { LockedTemporary::sweep(files_, directory_, ""); }
 
   const std::string& directory() const noexcept { return directory_; }
   FileLayer& files() const noexcept { return files_; }
   bool fsync() const noexcept { return fsync_; }
 
  private:
+  void made(const std::string& directory);
+
   std::string root_;
   std::string directory_;
   FileLayer& files_;
@@ -37,23 +38,15 @@ class Staging {
 class StagedFile final : public ByteSink {
  public:
   explicit StagedFile(Staging& staging);
-  StagedFile(const StagedFile&) = delete;
-  StagedFile& operator=(const StagedFile&) = delete;
-  ~StagedFile() override;
 
-  void write(std::span<const std::byte> bytes) override;
+  void write(std::span<const std::byte> bytes) override { file_.write(bytes); }
   /// Gives the file its name. Creates missing directories.
   void commit(const std::string& path);
-  std::uint64_t size() const noexcept { return size_; }
+  std::uint64_t size() const noexcept { return file_.size(); }
 
  private:
-  void flush();
-
   Staging& staging_;
-  std::string path_;
-  Fd fd_;
-  std::uint64_t size_ = 0;
-  std::vector<std::byte> buffer_;
+  LockedTemporary file_;
 };
 
 }  // namespace hoist::detail::os

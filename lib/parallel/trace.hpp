@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "os/file.hpp"
+#include "os/atomic_file.hpp"
 
 namespace hoist::detail::parallel {
 

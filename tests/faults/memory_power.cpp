@@ -22,8 +22,8 @@ std::string parent_of(const std::string& path) { return path.substr(0, path.rfin
 /// Performs every operation and records what a power failure could undo.
 class ForgetfulFiles final : public hoist::detail::os::FileLayer {
  public:
-  hoist::detail::os::Fd create(const std::string& path) override {
-    auto fd = hoist::detail::os::FileLayer::create(path);
+  hoist::detail::os::Fd create(const std::string& path, mode_t mode) override {
+    auto fd = hoist::detail::os::FileLayer::create(path, mode);
     if (fd) {
       paths_[fd.get()] = path;
       unsynced_content_.insert(path);

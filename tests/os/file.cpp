@@ -8,16 +8,21 @@
 #include <hoist/codec.hpp>
 #include <hoist/error.hpp>
 
+#include <atomic>
 #include <csignal>
+#include <future>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "os/atomic_file.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::detail::os::AtomicFile;
+using hoist::detail::os::FileLayer;
 using hoist::detail::os::FileSource;
+using hoist::detail::os::replace_system_files;
 using support::TempDir;
 
 namespace {
@@ -147,4 +152,90 @@ TEST_CASE("files made while other processes sweep their directory") {
   }
   CHECK(wait_for_all());
   CHECK(support::count_entries(dir.path()) == 4);
+}
+
+// The sweep opened the pipe for reading and waited for a writer, for ever.
+TEST_CASE("a pipe that is named like a temporary is left alone") {
+  const TempDir dir;
+  REQUIRE(::mkfifo((dir / ".hoist-tmp-x").c_str(), 0600) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::alarm(10);
+    AtomicFile(dir / "f").commit();
+    ::_exit(0);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  CHECK(support::count_entries(dir.path()) == 2);
+}
+
+// fsync(2) says EINVAL of devices, which was reported as an error.
+TEST_CASE("a device has nothing to be synced") {
+  AtomicFile file("/dev/null");
+  file.write(bytes_of("text"));
+  CHECK_NOTHROW(file.commit(true));
+}
+
+namespace {
+
+/// Stops in the first sweep until it is told to go on.
+class SlowFiles final : public FileLayer {
+ public:
+  int lock_file(int fd) override {
+    if (!stopped_.exchange(true)) {
+      reached.set_value();
+      go_on.get_future().wait();
+    }
+    return FileLayer::lock_file(fd);
+  }
+  std::promise<void> reached;
+  std::promise<void> go_on;
+
+ private:
+  std::atomic<bool> stopped_{false};
+};
+
+/// Fails all writes, as a full disk does.
+class FullFiles final : public FileLayer {
+ public:
+  void write(int, std::span<const std::byte>, const std::string& path) override {
+    throw hoist::SystemError("can't write to " + path, ENOSPC);
+  }
+};
+
+}  // namespace
+
+// One mutex was held while a directory was listed: a slow file system stopped all writers.
+TEST_CASE("a slow sweep of one directory does not stop writers in others") {
+  const TempDir slow;
+  const TempDir other;
+  support::spill(slow / ".hoist-tmp-left", "by a killed writer");
+  SlowFiles layer;
+  std::thread sweeps([&] { AtomicFile(slow / "f", layer).commit(); });
+  layer.reached.get_future().wait();
+  auto written = std::async(std::launch::async, [&] {
+    AtomicFile(other / "f").commit();
+    AtomicFile(slow / "g").commit();
+  });
+  CHECK(written.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  layer.go_on.set_value();
+  sweeps.join();
+  written.get();
+  CHECK(support::count_entries(slow.path()) == 2);
+}
+
+TEST_CASE("tests can put a layer of files beneath all atomic files") {
+  const TempDir dir;
+  support::spill(dir / "f", "old");
+  FullFiles full;
+  replace_system_files(&full);
+  {
+    AtomicFile file(dir / "f");
+    file.write(bytes_of("new"));
+    CHECK_THROWS_AS(file.commit(), hoist::SystemError);
+  }
+  replace_system_files(nullptr);
+  CHECK(support::slurp(dir / "f") == "old");
+  CHECK(support::count_entries(dir.path()) == 1);
 }

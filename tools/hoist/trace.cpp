@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "commands.hpp"
-#include "os/file.hpp"
+#include "os/atomic_file.hpp"
 #include "trace_page.hpp"
 
 namespace hoist::tool {

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/atomic_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "os/fork_hook.hpp"
+
+namespace hoist::detail::os {
+
+namespace {
+
+constexpr std::string_view temporary_prefix = ".hoist-tmp-";
+
+/// When each directory may be swept again. Listing a large one takes its time, so a directory is left
+/// alone for 200 times as long as its last sweep took.
+class SweepTimes {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// Never destroyed: files are written by other objects' destructors, too.
+  static SweepTimes& all() {
+    static auto* const one = new SweepTimes;
+    return *one;
+  }
+
+  /// Whether the caller is to sweep now; nobody else does until it says how long that took.
+  bool begin(const std::string& directory) {
+    const std::lock_guard lock(mutex_);
+    Clock::time_point& next = next_[directory];
+    if (Clock::now() < next) return false;
+    next = Clock::time_point::max();
+    return true;
+  }
+  void end(const std::string& directory, Clock::duration took) {
+    const std::lock_guard lock(mutex_);
+    next_[directory] = Clock::now() + 200 * took;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, Clock::time_point> next_;
+  // A child does its own sweeps: it must not wait for the end of one that its parent has begun.
+  ForkHook fork_hook_{mutex_, [this] { next_.clear(); }};
+};
+
+void sweep_now_and_then(FileLayer& files, const std::string& directory) {
+  if (!SweepTimes::all().begin(directory)) return;
+  const auto start = SweepTimes::Clock::now();
+  LockedTemporary::sweep(files, directory, temporary_prefix);
+  SweepTimes::all().end(directory, SweepTimes::Clock::now() - start);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::filesystem::path path, FileLayer& files)
+    : path_(std::move(path)), files_(files), file_(files) {
+  struct stat status{};
+  mode_t mode = 0666;
+  if (::stat(path_.c_str(), &status) == 0) {
+    if (S_ISDIR(status.st_mode)) throw_system("write to", path_, EISDIR);
+    if (!S_ISREG(status.st_mode)) {
+      Fd fd(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
+      if (!fd) throw_system("open", path_, errno);
+      file_.write_directly(std::move(fd));
+      file_.set_name(path_);
+      return;
+    }
+    mode = status.st_mode & 0777;
+    // Replace the file a link leads to, not the link.
+    std::error_code error;
+    auto target = std::filesystem::canonical(path_, error);
+    if (!error) path_ = std::move(target);
+  }
+  file_.set_name(path_);
+  sweep_now_and_then(files, directory());
+  const int error = file_.create(directory() + "/" + std::string(temporary_prefix), mode);
+  if (error != 0) throw_system("create a file in", directory(), error);
+}
+
+std::string AtomicFile::directory() const {
+  return path_.has_parent_path() ? path_.parent_path().string() : ".";
+}
+
+void AtomicFile::extend(std::uint64_t bytes) {
+  file_.flush();
+  struct stat status{};
+  if (::fstat(file_.fd(), &status) != 0 ||
+      ::ftruncate(file_.fd(), status.st_size + static_cast<off_t>(bytes)) != 0 ||
+      ::lseek(file_.fd(), 0, SEEK_END) < 0) {
+    throw_system("extend", path_, errno);
+  }
+}
+
+bool AtomicFile::commit_new() {
+  file_.flush();
+  if (!file_.is_temporary()) return false;
+  const int error = files_.link(file_.path(), path_);
+  if (error != 0 && error != EEXIST) throw_system("link a temporary file to", path_, error);
+  return error == 0;  // the destructor removes the temporary name
+}
+
+void AtomicFile::commit(bool sync) {
+  file_.flush();
+  if (sync) file_.sync();
+  if (file_.is_temporary()) {
+    int error = file_.rename(path_);
+    if (error != 0) throw_system("rename a temporary file to", path_, error);
+    if (sync) error = files_.sync_directory(directory());
+    if (error != 0) throw_system("write to", directory(), error);
+  }
+  file_.close();
+}
+
+}  // namespace hoist::detail::os

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <filesystem>
+
+#include "os/locked_temporary.hpp"
+
+namespace hoist::detail::os {
+
+/// A file that appears under its name whole or not at all: bytes go to a temporary beside it,
+/// `commit` renames that over the target, destruction without commit removes it. Devices and pipes
+/// are written directly. Throws NotFound or SystemError naming the path.
+///
+/// An AtomicFile also removes the temporaries that killed writers left in the same directory.
+class AtomicFile final : public ByteSink {
+ public:
+  explicit AtomicFile(std::filesystem::path path, FileLayer& files = system_files());
+
+  void write(std::span<const std::byte> bytes) override { file_.write(bytes); }
+  /// With `sync`, the data and the new name are on the disk when it returns.
+  void commit(bool sync = false);
+  /// Appends zeros, which take no room on the disk until they are overwritten.
+  void extend(std::uint64_t bytes);
+  /// As `commit`, unless a file of that name has appeared, which then stays. Returns whether none had.
+  bool commit_new();
+
+ private:
+  std::string directory() const;
+
+  std::filesystem::path path_;
+  FileLayer& files_;
+  LockedTemporary file_;
+};
+
+}  // namespace hoist::detail::os
