@@ -21,48 +21,14 @@
 #include <utility>
 #include <vector>
 
-#include "os/file.hpp"
+#include "os/cgroup.hpp"
+#include "os/lines.hpp"
 
 namespace hoist {
 
 namespace detail::os {
 
 namespace {
-
-/// Calls `each` with every line of a file, none where it can't be read. Streams would do, but their first
-/// use in a program takes longer than all that is read here.
-template <class Each>
-void for_each_line(const std::filesystem::path& path, Each&& each) {
-  const std::string text = read_text(path).value_or("");
-  for (std::string_view left = text; !left.empty();) {
-    const std::string_view line = left.substr(0, left.find('\n'));
-    left.remove_prefix(std::min(line.size() + 1, left.size()));
-    each(line);
-  }
-}
-
-std::optional<std::string> read_line(const std::filesystem::path& path) {
-  std::optional<std::string> first;
-  for_each_line(path, [&](std::string_view line) {
-    if (!first) first = line;
-  });
-  return first;
-}
-
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  while (!line.empty()) {
-    const std::string_view word = line.substr(0, line.find(' '));
-    line.remove_prefix(std::min(word.size() + 1, line.size()));
-    if (!word.empty()) words.push_back(word);
-  }
-  return words;
-}
-
-/// Whether a list of names divided by commas has this one.
-bool lists(std::string_view names, std::string_view name) {
-  return ("," + std::string(names) + ",").find("," + std::string(name) + ",") != std::string::npos;
-}
 
 std::optional<double> number(std::string_view text) {
   double value = 0;
@@ -76,40 +42,6 @@ std::optional<int> quota_cpus(std::string_view quota, std::string_view period) {
   const auto p = number(period);
   if (!q || !p || *q <= 0 || *p <= 0) return std::nullopt;
   return static_cast<int>(std::clamp(std::ceil(*q / *p), 1.0, double{INT_MAX}));
-}
-
-/// A mounted hierarchy of control groups: where it is mounted, and which group is its root there.
-struct CgroupMount {
-  std::filesystem::path mounted;
-  std::string top;
-  bool v2;
-};
-
-/// Of mountinfo: "36 35 98:0 /top /mounted options... - type source superoptions".
-std::vector<CgroupMount> cgroup_mounts(const std::filesystem::path& root) {
-  std::vector<CgroupMount> mounts;
-  for_each_line(root / "proc/self/mountinfo", [&](std::string_view line) {
-    const std::vector<std::string_view> words = words_of(line);
-    const auto dash = std::find(words.begin(), words.end(), "-");
-    if (words.size() < 6 || words.end() - dash < 4) return;
-    const bool v2 = dash[1] == "cgroup2";
-    if (!v2 && !(dash[1] == "cgroup" && lists(dash[3], "cpu"))) return;
-    mounts.push_back({words[4], std::string(words[3]), v2});
-  });
-  return mounts;
-}
-
-/// The process's group in the v2 hierarchy, or in v1's for "cpu".
-std::optional<std::string> own_group(const std::filesystem::path& root, bool v2) {
-  std::optional<std::string> group;
-  for_each_line(root / "proc/self/cgroup", [&](std::string_view line) {
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (group || first == line.npos || second == line.npos) return;
-    const std::string_view controllers = line.substr(first + 1, second - first - 1);
-    if (v2 ? controllers.empty() : lists(controllers, "cpu")) group = line.substr(second + 1);
-  });
-  return group;
 }
 
 std::optional<CpuLimit> group_limit(const std::filesystem::path& group, bool v2) {
@@ -213,26 +145,8 @@ int least(const std::vector<CpuLimit>& limits) {
 
 std::vector<CpuLimit> cgroup_limits(const std::filesystem::path& root) {
   std::vector<CpuLimit> limits;
-  for (const CgroupMount& mount : cgroup_mounts(root)) {
-    const auto group = own_group(root, mount.v2);
-    if (!group) continue;
-    // Inside a container the mount shows only the part below `top`; a group outside of it
-    // ("/../..") can't be looked up, but the top itself holds for it.
-    std::filesystem::path below = *group;
-    if (mount.top != "/") {
-      const auto relative = below.lexically_relative(mount.top);
-      below = relative.empty() || *relative.begin() == ".." ? std::filesystem::path("/")
-                                                            : "/" / relative;
-    }
-    const std::filesystem::path base = root / mount.mounted.relative_path();
-    below = below.lexically_normal();
-    for (;;) {
-      if (auto limit = group_limit(base / below.relative_path(), mount.v2)) {
-        limits.push_back(*limit);
-      }
-      if (!below.has_relative_path()) break;
-      below = below.parent_path();
-    }
+  for (const ControlGroup& group : control_groups("cpu", root)) {
+    if (auto limit = group_limit(group.directory, group.v2)) limits.push_back(*limit);
   }
   return limits;
 }

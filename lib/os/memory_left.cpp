@@ -2,10 +2,13 @@
 #include "os/memory_left.hpp"
 
 #include <algorithm>
-#include <fstream>
+#include <charconv>
 #include <limits>
 #include <optional>
-#include <string>
+#include <string_view>
+
+#include "os/cgroup.hpp"
+#include "os/lines.hpp"
 
 namespace hoist::detail::os {
 
@@ -13,30 +16,37 @@ namespace {
 
 constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
 
+std::optional<std::uint64_t> number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc()) return std::nullopt;  // also "max"
+  return value;
+}
+
 std::optional<std::uint64_t> number_in(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  std::uint64_t number = 0;
-  if (!(in >> number)) return std::nullopt;  // also "max"
-  return number;
+  const auto line = read_line(file);
+  return line ? number(*line) : std::nullopt;
 }
 
 /// Of lines "name value" or "name: value kB".
-std::uint64_t field(const std::filesystem::path& file, const std::string& name) {
-  std::ifstream in(file);
-  for (std::string word; in >> word;) {
-    std::uint64_t value = 0;
-    if (word == name && in >> value) return value;
-  }
-  return 0;
+std::uint64_t field(const std::filesystem::path& file, std::string_view name) {
+  std::uint64_t value = 0;
+  for_each_line(file, [&](std::string_view line) {
+    const auto words = words_of(line);
+    if (words.size() > 1 && words[0] == name) value = number(words[1]).value_or(0);
+  });
+  return value;
 }
 
-std::uint64_t group_leaves(const std::filesystem::path& group, bool v2) {
-  const auto limit = number_in(group / (v2 ? "memory.max" : "memory.limit_in_bytes"));
-  const auto used = number_in(group / (v2 ? "memory.current" : "memory.usage_in_bytes"));
-  if (!limit || !used) return unlimited;
+std::uint64_t group_leaves(const ControlGroup& group) {
+  const std::filesystem::path& directory = group.directory;
+  const auto limit = number_in(directory / (group.v2 ? "memory.max" : "memory.limit_in_bytes"));
+  if (!limit) return unlimited;
+  const auto used = number_in(directory / (group.v2 ? "memory.current" : "memory.usage_in_bytes"));
+  if (!used) return unlimited;
   // Pages of files that nobody uses make way.
   const std::uint64_t idle =
-      field(group / "memory.stat", v2 ? "inactive_file" : "total_inactive_file");
+      field(directory / "memory.stat", group.v2 ? "inactive_file" : "total_inactive_file");
   const std::uint64_t taken = *used - std::min(*used, idle);
   return *limit - std::min(*limit, taken);
 }
@@ -47,21 +57,8 @@ std::uint64_t memory_left(const std::filesystem::path& root) {
   const auto meminfo = root / "proc/meminfo";
   const std::uint64_t machine = field(meminfo, "MemAvailable:") + field(meminfo, "SwapFree:");
   std::uint64_t left = machine > 0 ? machine * 1024 : unlimited;
-  std::ifstream groups(root / "proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    const auto first = line.find(':');
-    const auto second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const bool v2 = controllers == ",,";
-    if (!v2 && controllers.find(",memory,") == std::string::npos) continue;
-    const std::filesystem::path mount = root / (v2 ? "sys/fs/cgroup" : "sys/fs/cgroup/memory");
-    std::filesystem::path group = std::filesystem::path(line.substr(second + 1)).relative_path();
-    for (;;) {
-      left = std::min(left, group_leaves(mount / group, v2));
-      if (group.empty()) break;
-      group = group.parent_path();
-    }
+  for (const ControlGroup& group : control_groups("memory", root)) {
+    left = std::min(left, group_leaves(group));
   }
   return left;
 }
