@@ -5,12 +5,12 @@
 #include <cstddef>
 #include <cstring>
 
+#include "arrays/file_mapping.hpp"
 #include "base/checksum.hpp"
 #include "base/expansion.hpp"
 #include "base/run_ordered.hpp"
 #include "codecs/shuffle.hpp"
 #include "formats/container.hpp"
-#include "os/file_mapping.hpp"
 #include "os/run_parallel.hpp"
 
 namespace hoist::detail::formats {
@@ -171,7 +171,7 @@ std::shared_ptr<Storage> ContainerReader::map(std::size_t bytes, bool writable) 
   if (options_.mmap == MmapMode::read_write || options_.mmap == MmapMode::write) open_segment();
   has_head_ = false;
   skip_padding();
-  auto storage = os::map_file(file_->path(), file_->fd(), position_, bytes, options_.mmap);
+  auto storage = arrays::map_file(file_->path(), file_->fd(), position_, bytes, options_.mmap);
   const std::uint64_t passed = bytes + sizeof(std::uint64_t);  // the checksum is not looked at
   file_->skip(passed);
   position_ += passed;

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "os/file_mapping.hpp"
+#include "arrays/file_mapping.hpp"
 #include "os/run_parallel.hpp"
 
 namespace hoist::detail::formats {
@@ -104,7 +104,7 @@ std::shared_ptr<Storage> Input::elements(std::size_t bytes) {
   }
   if (!maps()) return this->bytes(bytes);
   expect(bytes);
-  auto storage = os::map_file(file_->path(), file_->fd(), position(), bytes, options_.mmap);
+  auto storage = arrays::map_file(file_->path(), file_->fd(), position(), bytes, options_.mmap);
   skip_buffered(bytes);
   return storage;
 }

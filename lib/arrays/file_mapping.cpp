@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "os/file_mapping.hpp"
+#include "arrays/file_mapping.hpp"
 
 #include <hoist/error.hpp>
 
@@ -12,29 +12,27 @@
 #include <utility>
 
 #include "base/quoted.hpp"
+#include "os/descriptors.hpp"
 #include "os/file.hpp"
 
-namespace hoist::detail::os {
+namespace hoist::detail::arrays {
 
 namespace {
 
 class FileMapping final : public Storage {
  public:
-  FileMapping(std::byte* data, std::size_t bytes, bool writable, void* mapping, std::size_t mapped,
-              Fd fd, std::uint64_t offset)
+  FileMapping(std::byte* data, std::size_t bytes, bool writable, os::Mapping mapping, os::Fd fd,
+              std::uint64_t offset)
       : Storage(data, bytes, writable),
+        mapping_(std::move(mapping)),
         fd_(std::move(fd)),
-        offset_(offset),
-        mapping_(mapping),
-        mapped_(mapped) {}
-  ~FileMapping() override { ::munmap(mapping_, mapped_); }
+        offset_(offset) {}
   Backing backing() const override { return {fd_.get(), offset_}; }
 
  private:
-  Fd fd_;
+  os::Mapping mapping_;
+  os::Fd fd_;
   std::uint64_t offset_;
-  void* mapping_;
-  std::size_t mapped_;
 };
 
 }  // namespace
@@ -42,11 +40,11 @@ class FileMapping final : public Storage {
 std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
                                   std::size_t bytes, MmapMode mode) {
   const std::string name = base::quoted(path);
-  const auto size = regular_size(fd);
+  const auto size = os::regular_size(fd);
   if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
-  Fd writing;
+  os::Fd writing;
   if (mode == MmapMode::read_write || mode == MmapMode::write) {
-    writing = reopen_for_writing(fd, path);
+    writing = os::reopen_for_writing(fd, path);
     fd = writing.get();
   }
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -57,14 +55,15 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
                          mode == MmapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, fd,
                          static_cast<off_t>(start));
   if (mapping == MAP_FAILED) throw SystemError("can't map " + name, errno);
-  // Kept for large arrays, so that worker processes can map them as well; a private mapping may come
-  // to differ from the file.
-  Fd kept;
+  // Kept for large arrays, so that worker processes can map them as well. Not that of a private
+  // mapping, which may come to differ from the file.
+  os::Fd kept;
   if (bytes >= large_storage && mode != MmapMode::copy_on_write) {
     kept.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   }
   return std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,
-                                       mapping, bytes + before, std::move(kept), offset);
+                                       os::Mapping(mapping, bytes + before), std::move(kept),
+                                       offset);
 }
 
-}  // namespace hoist::detail::os
+}  // namespace hoist::detail::arrays

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <memory>
 
-namespace hoist::detail::os {
+namespace hoist::detail::arrays {
 
 /// Maps `bytes` at `offset` of an open file; the mapping outlives the descriptor. Any offset.
 /// Throws DamagedData if the file is shorter, SystemError where it can't be mapped or (read_write)
@@ -16,4 +16,4 @@ namespace hoist::detail::os {
 std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
                                   std::size_t bytes, MmapMode mode);
 
-}  // namespace hoist::detail::os
+}  // namespace hoist::detail::arrays
