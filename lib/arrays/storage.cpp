@@ -60,9 +60,9 @@ class PageStorage final : public Storage {
   }
 
  private:
-  /// Replaces pages in one step: another thread that reads meanwhile finds the old ones or the new,
-  /// which are equal. The mapping is private so that writes stay here and forked children get copies,
-  /// as with any memory.
+  /// Replaces pages in one step: another thread that reads meanwhile finds the old ones or the
+  /// new, which are equal. The mapping is private so that writes stay here and forked children get
+  /// copies, as with any memory.
   bool map_copy(int fd, std::size_t at, std::size_t bytes) {
     return ::mmap(data() + at, bytes, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd,

@@ -6,14 +6,14 @@
 
 namespace hoist::detail::base {
 
-/// A function with a stack of its own, which takes turns with whoever resumes it. It is for two halves
-/// that each want to be the caller of the other: one of them goes into the coroutine, and both stay
-/// plain recursive code on one thread. What users have written is never run inside.
+/// A function with a stack of its own, which takes turns with its caller. It serves two pieces of
+/// code that each want to call the other: one of them runs in the coroutine, and both stay plain
+/// recursive code on one thread. Users' code never runs inside.
 ///
 /// A turn costs a system call, the stack as much memory as is used of it. Used by one thread.
 class Coroutine {
  public:
-  /// `body` begins with the first resume(). Throws SystemError where there is no memory for a stack.
+  /// `body` begins with the first resume(). Throws SystemError if there is no memory for a stack.
   explicit Coroutine(std::function<void()> body);
   Coroutine(const Coroutine&) = delete;
   Coroutine& operator=(const Coroutine&) = delete;

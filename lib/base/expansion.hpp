@@ -5,8 +5,8 @@
 
 namespace hoist::detail::base {
 
-/// How many bytes each byte of input justifies, whatever LoadOptions::limits says. Deflate, the most
-/// expansive of the common methods, reaches 1,032.
+/// How many bytes each byte of input justifies, whatever LoadOptions::limits says. Deflate reaches
+/// 1,032, the most of the common methods.
 inline constexpr std::uint64_t expansion_ratio = 1100;
 
 /// What so many bytes of input justify.

@@ -3,8 +3,9 @@
 
 namespace hoist::detail::base {
 
-/// To be called behind code that uses vectors of more than 16 bytes and does not tidy up, as xxHash's: where the
-/// upper halves of the vector registers are not zero, SSE code can be several times slower from then on.
+/// Clears the upper halves of the vector registers. To be called after code that uses vectors of
+/// more than 16 bytes and leaves them set, as xxHash does: SSE code can then be several times
+/// slower.
 inline void zero_upper_halves() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx")) {

@@ -21,8 +21,8 @@ constexpr std::size_t block_bytes = 100'000;  // times the level
 /// Streams of up to this many compressed bytes are decompressed side by side.
 constexpr std::size_t max_unit_bytes = std::size_t{8} << 20;
 
-/// A block of bzip2 has room for 19 bytes less than its level says, which no stream of several should
-/// have to put into a block of their own.
+/// A block of bzip2 holds 19 bytes less than its level says. Longer units would put these bytes
+/// into a second block.
 constexpr std::size_t bytes_a_block(int level) {
   return block_bytes * static_cast<std::size_t>(level) - 19;
 }
@@ -141,9 +141,9 @@ class SequentialBz2 final : public ByteSource {
   BzipDecoder decoder_;
 };
 
-/// Streams are found by what each begins with. That the same bytes stand inside a stream by chance is
-/// all but impossible, but could be arranged: then decompression of the part fails, and the
-/// ordinary decoder takes over.
+/// Streams are found by the bytes that each begins with. The same bytes hardly occur inside a
+/// stream by chance, but an attacker can put them there: then decompression of the part fails, and
+/// the ordinary decoder takes over.
 class Bz2Source final : public ChunkedSource {
  public:
   using ChunkedSource::ChunkedSource;

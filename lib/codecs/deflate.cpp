@@ -15,10 +15,10 @@
 #include "codecs/deflate_end.hpp"
 #include "codecs/inflate.hpp"
 
-// zlib and gzip. Joblib reads neither several gzip members nor anything behind zlib data, so all
-// chunks go into one deflate stream: they don't refer back beyond their beginning, and each ends with
-// a mark of empty stored blocks that other readers pass over. A mark right behind the header tells
-// hoist that the stream is made so (docs/formats/compression.md).
+// zlib and gzip. Joblib reads neither several gzip members nor anything after zlib data, so all
+// chunks go into one deflate stream: they don't refer back beyond their beginning, and each ends
+// with a mark of empty stored blocks that other readers skip. A mark right after the header tells
+// hoist that the stream has this structure (docs/formats/compression.md).
 
 namespace hoist::detail::codecs {
 

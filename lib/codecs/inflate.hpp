@@ -37,8 +37,9 @@ constexpr std::size_t trailer_bytes(Wrapper wrapper) {
 }
 std::uint32_t wrapper_checksum(Wrapper wrapper, std::span<const std::byte> bytes);
 
-/// Reads any zlib, gzip or bare deflate data, on one thread. gzip members may follow one another;
-/// what else follows is refused. With `inside`, begins between two deflate blocks, after the header.
+/// Reads any zlib, gzip or bare deflate data, on one thread. Several gzip members may follow each
+/// other; other bytes after the end are DamagedData. With `inside`, begins between two deflate
+/// blocks, after the header.
 std::unique_ptr<ByteSource> sequential_inflate(Input& input, Wrapper wrapper,
                                                const InflateState* inside);
 

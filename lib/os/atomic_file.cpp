@@ -19,8 +19,8 @@ namespace {
 
 constexpr std::string_view temporary_prefix = ".hoist-tmp-";
 
-/// When each directory may be swept again. Listing a large one takes its time, so a directory is left
-/// alone for 200 times as long as its last sweep took.
+/// When each directory may be swept again: not before 200 times as long as its last sweep took,
+/// since listing a large directory takes long.
 class SweepTimes {
  public:
   using Clock = std::chrono::steady_clock;
@@ -31,7 +31,7 @@ class SweepTimes {
     return *one;
   }
 
-  /// Whether the caller is to sweep now; nobody else does until it says how long that took.
+  /// Returns whether the caller is to sweep now. No other does so before the caller calls end().
   bool begin(const std::string& directory) {
     const std::lock_guard lock(mutex_);
     Clock::time_point& next = next_[directory];

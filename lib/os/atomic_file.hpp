@@ -21,7 +21,7 @@ class AtomicFile final : public ByteSink {
   void commit(bool sync = false);
   /// Appends zeros, which take no room on the disk until they are overwritten.
   void extend(std::uint64_t bytes);
-  /// As `commit`, unless a file of that name has appeared, which then stays. Returns whether none had.
+  /// As `commit`, but keeps a file of that name that has appeared meanwhile. Returns false then.
   bool commit_new();
 
  private:

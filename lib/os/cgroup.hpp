@@ -13,9 +13,9 @@ struct ControlGroup {
   bool v2;
 };
 
-/// The groups whose limits for `controller` ("cpu", "memory") hold for this process: its own and those
-/// above it, as far as they are mounted, v1 and v2. `root` stands before /proc and all mounts, for
-/// tests. What can't be read or understood is left out.
+/// The groups whose limits for `controller` ("cpu", "memory") apply to this process: its own and
+/// those above it, v1 and v2, as far as they are mounted. `root` is put before /proc and all
+/// mounts, for tests. Files that can't be read or understood are ignored.
 std::vector<ControlGroup> control_groups(std::string_view controller,
                                          const std::filesystem::path& root = "/");
 

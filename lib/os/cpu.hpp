@@ -7,19 +7,19 @@
 
 namespace hoist::detail::os {
 
-/// What hoist::cpu_count() says, but with the limits that are found in files (control groups) looked
-/// up once a second at most: 1 us.
+/// As hoist::cpu_count(), but reads the limits in files (control groups) at most once a second:
+/// 1 us.
 int usable_cores();
 
-/// An equal share of usable_cores() for each of so many, at least 1. Control groups are looked up only where
-/// there would be more than one core for each without them: a program's first look takes 0.2 ms.
+/// usable_cores() divided by `shares`, at least 1. Reads control groups only where there is more
+/// than one core per share without them: a program's first look takes 0.2 ms.
 unsigned usable_cores_each(unsigned shares);
 
 /// The numbers of the processors that the calling thread may run on, in order.
 std::vector<int> affinity();
 
-/// Moves the calling thread to one of them. It is free to be moved again. For forked children, too, whose errors
-/// must not run on into what their parent was doing: so none is thrown.
+/// Moves the calling thread to one of them, which the system may undo. Errors are ignored: an
+/// exception in a forked child would continue with what its parent was doing.
 void move_to_processor(int number) noexcept;
 
 /// One reason not to use more processors.
@@ -28,8 +28,8 @@ struct CpuLimit {
   std::string where;
 };
 
-/// The quotas on a process's path of control groups, v1 and v2. `root` stands before /proc and /sys,
-/// for tests. What can't be understood limits nothing.
+/// The quotas of the process's control groups, v1 and v2. `root` is put before /proc and all
+/// mounts, for tests. Files that can't be understood limit nothing.
 std::vector<CpuLimit> cgroup_limits(const std::filesystem::path& root = "/");
 
 }  // namespace hoist::detail::os

@@ -47,8 +47,8 @@ int file_in_folder(const std::filesystem::path& folder, std::size_t bytes, Fd& f
   return error;
 }
 
-/// Room for a mapping at an address that agrees with the offset: else huge pages of the file would be
-/// mapped piece by piece. Empty where there is none.
+/// Address space for a mapping whose address agrees with the offset: otherwise huge pages of the
+/// file would be mapped as small ones. Empty where there is none.
 Mapping space_for_huge_pages(std::size_t bytes, std::uint64_t offset) {
   static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   bytes = (bytes + page - 1) / page * page;
@@ -62,10 +62,10 @@ Mapping space_for_huge_pages(std::size_t bytes, std::uint64_t offset) {
   return {begin, bytes};
 }
 
-/// Has an empty memory file consist of huge pages, and copies `content` there, if any. False where the
-/// system doesn't go along: some may be there, with content or without. Clearing, copying and mapping
-/// pages of 4 KiB takes three times as long, but memory files only get others when asked for each
-/// (MADV_COLLAPSE, Linux 6.1), and only where a first byte is there.
+/// Gives an empty memory file huge pages, and copies `content` there, if any. Returns false if the
+/// system refuses; some pages may then exist, with content or without. Clearing, copying and
+/// mapping pages of 4 KiB takes three times as long, but memory files only get huge ones on request
+/// for each (MADV_COLLAPSE, Linux 6.1), and only where a first byte has been written.
 bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> content,
                      const PartCopied& copied) {
   constexpr int collapse = 25;
@@ -97,7 +97,7 @@ int file_in_memory(const char* name, std::size_t bytes, std::span<const std::byt
   if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return errno;
   const std::size_t whole = bytes / huge_page * huge_page;
   const bool taken = whole > huge_page && take_huge_pages(fd.get(), whole, content, copied);
-  // Without space set aside, a full tmpfs or memory limit would show as SIGBUS at some later access.
+  // Without reserved space, a full tmpfs or memory limit would cause SIGBUS at some later access.
   if (const int error = reserve_space(fd.get(), bytes); error != 0) return error;
   if (!content.empty()) {
     const std::size_t done = taken ? whole : 0;

@@ -25,16 +25,16 @@ bool send_message(int socket, std::span<const std::byte> bytes, std::span<const 
 bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& bytes,
                      std::vector<Fd>& fds);
 
-/// An anonymous file in memory of just `bytes`, whose space is reserved (in huge pages, where the system
-/// has them): touching it can't fail later. Where memory for it is short, or it is larger than
-/// HOIST_MAX_SHARED_BYTES, it lies on a disk: in the first of `temp_folders()` that has the space. Throws
-/// SystemError naming the size. `name` is what /proc shows.
+/// An anonymous file in memory of exactly `bytes`. Its space is reserved (in huge pages, where the
+/// system has them), so later accesses can't fail. Where memory is short, or `bytes` is more than
+/// HOIST_MAX_SHARED_BYTES, the file is on a disk: in the first of `temp_folders()` that has the
+/// space. Throws SystemError naming the size. `name` is what /proc shows.
 Fd memory_file(const char* name, std::size_t bytes);
-/// Told of a part (offset, bytes) of a file that is a copy now; from several threads.
+/// Called when a part (offset, bytes) of a file has been copied; from several threads.
 using PartCopied = std::function<void(int fd, std::size_t at, std::size_t bytes)>;
-/// Such a file with these bytes, written by all cores where they are many; `folder` comes before the
-/// other folders. `copied` is told of some of it while the rest is being copied, and may give up the
-/// original of that part: its memory then serves for the rest.
+/// Such a file with these bytes, which all cores copy where they are many. `folder` comes before
+/// the other folders. `copied` is called for parts while others are still being copied, and may
+/// free the original of the part, whose memory then serves for the rest.
 Fd memory_copy(const char* name, std::span<const std::byte> content,
                const std::filesystem::path& folder = {}, const PartCopied& copied = {});
 

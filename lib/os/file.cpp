@@ -18,7 +18,7 @@ namespace hoist::detail::os {
 namespace {
 
 constexpr std::size_t read_buffer_bytes = std::size_t{16} << 10;
-/// What is worth to find room for beforehand.
+/// Writes of this size are worth reserving space beforehand.
 constexpr std::size_t reserved_from = std::size_t{16} << 20;
 
 }  // namespace
@@ -79,7 +79,7 @@ std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
 }
 
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {
-  // File systems that find all the room at once write faster into it. Where it can't be had, write(2) says so.
+  // File systems write faster into space that was reserved at once. Errors show in write(2).
   if (bytes.size() >= reserved_from) {
     const off_t at = ::lseek(fd, 0, SEEK_CUR);
     if (at >= 0) ::fallocate(fd, FALLOC_FL_KEEP_SIZE, at, static_cast<off_t>(bytes.size()));

@@ -54,7 +54,7 @@ std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path);
 void write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
               const std::filesystem::path& path);
-/// The very file that `fd` is open on, whatever stands under its name by now, for reading and writing.
+/// Opens the file behind `fd` for reading and writing, even if its name belongs to another by now.
 Fd reopen_for_writing(int fd, const std::filesystem::path& path);
 
 /// A file as a source, from its current position; small reads are buffered, large ones go straight

@@ -11,15 +11,15 @@
 
 namespace hoist::detail::os {
 
-/// The operations by which files are written and made to appear under their names. Tests put another
-/// layer in between that fails, or that forgets what was not synced.
+/// The system calls that write files and give them their names. Tests replace it by a layer that
+/// fails, or that forgets what was not synced.
 class FileLayer {
  public:
   virtual ~FileLayer();
   /// Creates a file that doesn't exist; an empty Fd with errno set otherwise.
   virtual Fd create(const std::string& path, mode_t mode = 0666);
   virtual void write(int fd, std::span<const std::byte> bytes, const std::string& path);
-  /// Does nothing to devices that know no such thing.
+  /// Does nothing on devices that don't support it.
   virtual void sync(int fd, const std::string& path);
   /// These return 0 or an errno.
   virtual int rename(const std::string& from, const std::string& to);

@@ -14,8 +14,8 @@ constinit std::mutex entries_mutex;
 /// Never destroyed: processes fork while they end, too.
 constinit std::vector<ForkHook::Entry>* entries = nullptr;
 
-/// Takes all mutexes, in the manner of std::lock: while one is waited for, no other is held, so that
-/// their order doesn't matter.
+/// Locks all mutexes as std::lock does: it holds none while it waits for one, so that their order
+/// doesn't matter.
 void before_fork() {
   entries_mutex.lock();
   auto& all = *entries;

@@ -11,9 +11,9 @@ namespace hoist::detail::os {
 /// Holds a mutex while any thread of the process forks, so that the child finds what the mutex
 /// protects in order; then, in the child, calls `in_child` before the mutex is released.
 ///
-/// To be declared as the last member of the mutex's owner: a fork then never meets an owner that is
-/// half made or half destroyed. The mutexes of several hooks may nest in any order. Hooks are not to
-/// be made or destroyed by a thread that holds one of these mutexes.
+/// Declare it as the last member of the mutex's owner: then no fork meets an owner that is only
+/// partly constructed or destroyed. The mutexes of several hooks may nest in any order. A thread
+/// that holds one of these mutexes must not make or destroy hooks.
 class ForkHook {
  public:
   template <class Mutex>
@@ -48,8 +48,8 @@ class ForkHook {
   void* mutex_;
 };
 
-/// One T for each process, made when it is first asked for and never destroyed: a forked child makes
-/// one of its own. As a variable with static storage duration it may be used before and after main().
+/// One T per process, made at first use and never destroyed; a forked child makes its own. A
+/// variable of static storage duration may be used before and after main().
 template <class T>
 class PerProcess {
  public:
@@ -61,7 +61,7 @@ class PerProcess {
   template <class Make>
   T& here(const Make& make) {
     if (T* known = find()) return *known;
-    // Before the mutex is first held, so that no child inherits it from a thread that it hasn't got.
+    // Before the mutex is first locked, so that no child inherits it from a thread it doesn't have.
     ForkHook::keep(mutex_, [this] { instance_.store(nullptr, std::memory_order_relaxed); });
     const std::lock_guard lock(mutex_);
     if (T* known = find()) return *known;

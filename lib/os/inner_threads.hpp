@@ -6,9 +6,10 @@
 
 namespace hoist::detail::os {
 
-// Numeric libraries start as many threads as there are cores, each time they are called: from tasks
-// that run beside each other, far too many. Those that are loaded are told so by their own functions:
-// OpenMP runtimes and MKL for a thread, OpenBLAS, BLIS and oneTBB for a process.
+// Numeric libraries start as many threads as there are cores, each time they are called: far too
+// many if parallel tasks call them. These classes set limits through functions of the libraries
+// that are loaded: OpenMP runtimes and MKL have a limit per thread, OpenBLAS, BLIS and oneTBB per
+// process.
 
 /// How many threads libraries may start. A limit that nobody asked for only lowers what they have.
 struct ThreadLimit {
@@ -29,8 +30,8 @@ class InnerThreads {
   std::array<int, 6> before_{};
 };
 
-/// Limits, for a scope, the libraries that only know one number for the process. Looks for libraries
-/// that were loaded meanwhile.
+/// Limits, for a scope, the libraries that have one limit for the process. Looks for libraries that
+/// were loaded meanwhile.
 class ProcessThreads {
  public:
   explicit ProcessThreads(ThreadLimit limit);

@@ -18,9 +18,9 @@ class BlockSignals {
   sigset_t before_;
 };
 
-/// Starts a thread of hoist's own, which runs as long as the process may. It takes no signals: they
-/// are for the program's threads. `name`: at most 15 characters. Throws std::system_error where there
-/// can be no more threads.
+/// Starts a thread that may run until the process ends. It blocks all signals, which are for the
+/// program's threads. `name` has at most 15 characters. Throws std::system_error if there can be no
+/// more threads.
 void start_own_thread(const char* name, std::function<void()> body);
 
 }  // namespace hoist::detail::os

@@ -16,7 +16,8 @@ namespace hoist::detail::os {
 
 namespace {
 
-// https://docs.kernel.org/admin-guide/mm/pagemap.html; the headers of Linux 6.1 don't have the request.
+// The headers of Linux 6.1 don't have this request:
+// https://docs.kernel.org/admin-guide/mm/pagemap.html
 struct ScanRequest {
   std::uint64_t size = sizeof(ScanRequest);
   std::uint64_t flags = 0;

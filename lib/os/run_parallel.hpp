@@ -11,8 +11,8 @@ namespace hoist::detail::os {
 void run_parallel(std::size_t count, unsigned threads,
                   const std::function<void(std::size_t)>& work);
 
-/// How many threads large transfers and codecs use: as many as are asked for, by default (0) the usable
-/// cores. That takes a system call, as long as a small value does to be dumped.
+/// How many threads large transfers and codecs use: `asked`, or the usable cores if that is 0. That
+/// takes a system call, as long as dumping a small value.
 unsigned transfer_threads(unsigned asked = 0);
 
 }  // namespace hoist::detail::os

@@ -15,8 +15,8 @@ std::vector<std::filesystem::path> temp_folders(const std::filesystem::path& fir
 /// Where this process puts such files, from now on; empty: as the environment says.
 void set_temp_folder(const std::filesystem::path& folder);
 
-/// A file without a name, to read and write, which goes when it is closed. None where the folder can't
-/// have one; errno tells why.
+/// A file without a name, to read and write, which vanishes when it is closed. Empty, with errno
+/// set, where the folder can't have one.
 Fd unnamed_file(const std::filesystem::path& folder);
 
 }  // namespace hoist::detail::os

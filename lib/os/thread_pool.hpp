@@ -29,8 +29,8 @@ class ThreadPool {
   /// Never destroyed: threads of it may run until the process ends.
   static ThreadPool& shared();
 
-  /// Asks `count` more threads to call `job.help()` once each, without waiting for them. Returns how
-  /// many will do so at once.
+  /// Asks `count` more threads to call `job.help()` once each, without waiting for them. Returns
+  /// how many will do so at once.
   unsigned enlist(Job& job, unsigned count);
   /// Takes back the calls not begun and waits for the others.
   void withdraw(Job& job);

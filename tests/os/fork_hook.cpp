@@ -60,7 +60,7 @@ TEST_CASE("a forked child finds free mutexes, whatever other threads do with the
   CHECK(guarded.value >= 0);
 }
 
-// The mutexes were taken in the order of their registration: a fork and a thread that held the one and
+// The mutexes were taken in the order of their registration: a fork and a thread that held one and
 // wanted the other waited for each other.
 TEST_CASE("hooked mutexes may nest in any order") {
   const auto first = std::make_unique<Guarded>();

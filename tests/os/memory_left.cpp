@@ -44,8 +44,8 @@ TEST_CASE("memory left is the least of what machine and control groups leave") {
   CHECK(memory_left(root.path()) == 60 * kib);
 }
 
-// Groups were looked for in /sys/fs/cgroup only, and by their full path: a container, in which just the
-// part from its own group on is mounted, had no limit.
+// Groups were looked for in /sys/fs/cgroup only, and by their full path: a container, in which only
+// the part from its own group on is mounted, had no limit.
 TEST_CASE("control groups are found where they are mounted") {
   const support::TempDir root;
   put(root, "proc/self/mountinfo",
