@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "base/quoted.hpp"
-#include "os/descriptors.hpp"
 #include "os/file.hpp"
+#include "os/mapping.hpp"
 
 namespace hoist::detail::arrays {
 

@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +23,8 @@
 #include "backends/result_reader.hpp"
 #include "backends/worker_end.hpp"
 #include "os/cpu.hpp"
-#include "os/descriptors.hpp"
+#include "os/pidfd.hpp"
+#include "os/socket.hpp"
 #include "os/thread_pool.hpp"
 #include "workers/result_frames.hpp"
 
@@ -69,7 +69,7 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
   worker_.pid = pid;
   // Here too: who comes first must not matter.
   ::setpgid(pid, pid);
-  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  pidfd_ = os::open_pidfd(pid);
   if (!pidfd_) {
     const int code = errno;
     kill();

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "os/fork_hook.hpp"
+#include "os/memory_file.hpp"
 
 namespace hoist::detail::ipc {
 

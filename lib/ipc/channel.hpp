@@ -13,7 +13,8 @@
 #include <vector>
 
 #include "ipc/ring.hpp"
-#include "os/descriptors.hpp"
+#include "os/file.hpp"
+#include "os/mapping.hpp"
 
 // The shared memory and the frames between a process and one of its workers; docs/formats/channel.md
 // has the layout byte by byte.

@@ -7,6 +7,9 @@
 #include <bit>
 #include <cstring>
 
+#include "os/memory_file.hpp"
+#include "os/socket.hpp"
+
 namespace hoist::detail::ipc {
 
 namespace {

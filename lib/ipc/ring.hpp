@@ -7,66 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <functional>
 #include <span>
+
+#include "os/bell.hpp"
 
 namespace hoist::detail::ipc {
 
 using Clock = std::chrono::steady_clock;
-
-/// A word in shared memory that its one waiter sleeps on and everybody else rings.
-struct alignas(64) Bell {
-  std::atomic<std::uint32_t> count{0};
-  std::atomic<std::uint32_t> sleepers{0};
-
-  /// Wakes who sleeps on it; next to nothing where nobody does. Publish first, then ring.
-  void ring() noexcept {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (sleepers.load(std::memory_order_relaxed) != 0) wake();
-  }
-  void wake() noexcept;
-
-  /// Returns true once `ready()` holds, false at `deadline`. Where that is expected `soon`, spins first for
-  /// about the time that waking a sleeper takes, yielding the core. Everything `ready` looks at must be
-  /// followed by a ring() where it changes.
-  template <class Ready>
-  bool wait(Clock::time_point deadline, Ready&& ready, bool soon = true) {
-    if (ready()) return true;
-    if (soon && spin(ready)) return true;
-    for (;;) {
-      const std::uint32_t seen = count.load(std::memory_order_acquire);
-      sleepers.fetch_add(1, std::memory_order_relaxed);
-      std::atomic_thread_fence(std::memory_order_seq_cst);
-      const bool now = ready();
-      if (!now) sleep(seen, deadline);
-      sleepers.fetch_sub(1, std::memory_order_relaxed);
-      if (now || ready()) return true;
-      if (Clock::now() >= deadline) return false;
-    }
-  }
-
- private:
-  static void pause() noexcept;
-  static void yield() noexcept;
-  void sleep(std::uint32_t seen, Clock::time_point deadline) noexcept;
-
-  template <class Ready>
-  bool spin(Ready& ready) {
-    // A partner that answers at once does so within a microsecond, of which each pause would take a
-    // tenth. After that the core may be needed by the very process waited for: yields let it run.
-    // Waking a sleeper costs 40 to 80 us on a virtual machine, so that is how long sleeping is put off.
-    for (int i = 0; i < 512; ++i) {
-      if (i >= 400) pause();
-      if (ready()) return true;
-    }
-    const auto until = Clock::now() + std::chrono::microseconds(60);
-    do {
-      yield();
-      if (ready()) return true;
-    } while (Clock::now() < until);
-    return false;
-  }
-};
+using os::Bell;
 
 struct RingControl {
   alignas(64) std::atomic<std::uint64_t> released{0};  // bytes that the reader is done with

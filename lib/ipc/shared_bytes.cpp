@@ -7,8 +7,9 @@
 
 #include <utility>
 
-#include "os/descriptors.hpp"
 #include "os/kept_fd.hpp"
+#include "os/mapping.hpp"
+#include "os/memory_file.hpp"
 
 namespace hoist::detail::ipc {
 

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "ipc/shared_bytes.hpp"
+#include "os/memory_file.hpp"
 
 namespace hoist::detail::workers {
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ipc/channel.hpp"
+#include "os/mapping.hpp"
 
 namespace hoist::detail::workers {
 

@@ -2,6 +2,7 @@
 #include "workers/result_sender.hpp"
 
 #include "ipc/shared_bytes.hpp"
+#include "os/memory_file.hpp"
 
 namespace hoist::detail::workers {
 

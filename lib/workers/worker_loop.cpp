@@ -20,6 +20,7 @@
 #include "ipc/link.hpp"
 #include "ipc/shared_bytes.hpp"
 #include "os/own_thread.hpp"
+#include "os/socket.hpp"
 #include "os/thread_pool.hpp"
 #include "program/stack_trace.hpp"
 #include "workers/launch.hpp"

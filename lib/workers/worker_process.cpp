@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +11,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "os/pidfd.hpp"
+#include "os/socket.hpp"
 #include "workers/launch.hpp"
 #include "workers/result_frames.hpp"
 #include "workers/supervisor.hpp"
@@ -21,10 +22,6 @@ extern "C" char** environ;
 namespace hoist::detail::workers {
 
 namespace {
-
-os::Fd process_descriptor(pid_t pid) {
-  return os::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
-}
 
 std::pair<os::Fd, os::Fd> pipe_pair() {
   int ends[2];
@@ -75,7 +72,7 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   hello.put(static_cast<std::uint64_t>(options.rss_limit));
   static_cast<void>(module_count());
   hello.text(module_name(0).build_id);
-  const os::Fd self = process_descriptor(::getpid());
+  const os::Fd self = os::open_pidfd(::getpid());
   std::vector<int> fds{memory.get(), ipc::BellBoard::here().fd()};
   if (self) fds.push_back(self.get());
   os::send_message(worker->socket_.get(), hello.bytes(), fds);
@@ -86,7 +83,7 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   launch.output = output_end.get();
   launch.error = errors_end.get();
   worker->pid_ = launch_worker(launch);
-  worker->pidfd_ = process_descriptor(worker->pid_);
+  worker->pidfd_ = os::open_pidfd(worker->pid_);
   worker->started = ipc::Clock::now();
   const std::string prefix =
       options.prefix_output ? "[" + std::to_string(worker->pid_) + "] " : std::string();

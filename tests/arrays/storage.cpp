@@ -6,7 +6,8 @@
 #include <cstring>
 #include <span>
 
-#include "os/descriptors.hpp"
+#include "os/memory_file.hpp"
+
 
 using hoist::detail::allocate_storage;
 using hoist::detail::Fill;

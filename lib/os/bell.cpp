@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "ipc/ring.hpp"
+#include "os/bell.hpp"
 
 #include <linux/futex.h>
 #include <sched.h>
@@ -9,7 +9,7 @@
 #include <climits>
 #include <ctime>
 
-namespace hoist::detail::ipc {
+namespace hoist::detail::os {
 
 void Bell::wake() noexcept {
   count.fetch_add(1, std::memory_order_release);
@@ -41,4 +41,4 @@ void Bell::pause() noexcept {
 
 void Bell::yield() noexcept { ::sched_yield(); }
 
-}  // namespace hoist::detail::ipc
+}  // namespace hoist::detail::os

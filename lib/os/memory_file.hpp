@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <span>
+
+#include "os/file.hpp"
+
+namespace hoist::detail::os {
+
+/// An anonymous file in memory of exactly `bytes`. Its space is reserved (in huge pages, where the
+/// system has them), so later accesses can't fail. Where memory is short, or `bytes` is more than
+/// HOIST_MAX_SHARED_BYTES, the file is on a disk: in the first of `temp_folders()` that has the
+/// space. Throws SystemError naming the size. `name` is what /proc shows.
+Fd memory_file(const char* name, std::size_t bytes);
+/// Called when a part (offset, bytes) of a file has been copied; from several threads.
+using PartCopied = std::function<void(int fd, std::size_t at, std::size_t bytes)>;
+/// Such a file with these bytes, which all cores copy where they are many. `folder` comes before
+/// the other folders. `copied` is called for parts while others are still being copied, and may
+/// free the original of the part, whose memory then serves for the rest.
+Fd memory_copy(const char* name, std::span<const std::byte> content,
+               const std::filesystem::path& folder = {}, const PartCopied& copied = {});
+
+}  // namespace hoist::detail::os

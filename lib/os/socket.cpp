@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "os/socket.hpp"
+
+#include <hoist/error.hpp>
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace hoist::detail::os {
+
+namespace {
+
+constexpr std::size_t max_fds = 8;
+
+bool is_gone(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
+
+}  // namespace
+
+std::pair<Fd, Fd> socket_pair() {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    throw SystemError("can't make a socket for a worker process", errno);
+  }
+  return {Fd(pair[0]), Fd(pair[1])};
+}
+
+bool send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
+  iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_fds)]{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+    std::memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
+  }
+  for (;;) {
+    if (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
+    if (errno == EINTR) continue;
+    if (is_gone(errno)) return false;
+    // ETOOMANYREFS: as many descriptors are under way as this user may have; the peer takes some.
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ETOOMANYREFS) {
+      throw SystemError("can't send to a worker process", errno);
+    }
+    const bool full = errno != ETOOMANYREFS;
+    pollfd ready{socket, static_cast<short>(full ? POLLOUT : 0), 0};
+    ::poll(&ready, 1, full ? -1 : 1);  // ends with the peer's life, too
+  }
+}
+
+bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& bytes,
+                     std::vector<Fd>& fds) {
+  bytes.resize(limit);
+  fds.clear();
+  iovec part{bytes.data(), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_fds)];
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t n = 0;
+  do {
+    n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  if (n == 0 || (n < 0 && is_gone(errno))) return false;
+  if (n < 0) throw SystemError("can't receive from a process", errno);
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      fds.emplace_back(fd);
+    }
+  }
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+    throw DamagedData("a message between processes is longer than its protocol allows");
+  }
+  bytes.resize(static_cast<std::size_t>(n));
+  return true;
+}
+
+}  // namespace hoist::detail::os

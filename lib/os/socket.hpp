@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "os/file.hpp"
+
+namespace hoist::detail::os {
+
+/// A connected pair of sockets that keep message boundaries and pass descriptors.
+std::pair<Fd, Fd> socket_pair();
+
+/// Sends one message, waiting while the peer's queue is full. False where the peer is gone; throws
+/// SystemError for all else.
+bool send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds);
+
+/// Receives one message of at most `limit` bytes. False where the peer is gone.
+bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& bytes,
+                     std::vector<Fd>& fds);
+
+}  // namespace hoist::detail::os
