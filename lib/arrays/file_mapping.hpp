@@ -10,9 +10,9 @@
 
 namespace hoist::detail::arrays {
 
-/// Maps `bytes` at `offset` of an open file; the mapping outlives the descriptor. Any offset.
-/// Throws DamagedData if the file is shorter, SystemError where it can't be mapped or (read_write)
-/// opened for writing.
+/// Maps `bytes` at any `offset` of an open file; the mapping outlives the descriptor. Throws
+/// DamagedData if the file is shorter, SystemError if it can't be mapped or, for the modes that
+/// write to it, opened for writing.
 std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
                                   std::size_t bytes, MmapMode mode);
 

@@ -41,7 +41,7 @@ class PeekableSource : public ByteSource {
 
   /// The next `n` bytes, fewer only at the end. Valid until the next call.
   std::span<const std::byte> peek(std::size_t n);
-  /// All bytes that are buffered; fetches some if there are none. Empty only at the end.
+  /// All buffered bytes; fetches some if there are none. Empty only at the end.
   std::span<const std::byte> some();
   /// Passes over the first `n` bytes of what `peek` or `some` returned.
   void take(std::size_t n) { at_ += n; }
@@ -49,8 +49,8 @@ class PeekableSource : public ByteSource {
   void put_back(std::span<const std::byte> bytes);
 
  protected:
-  /// `ahead`: how many bytes are fetched at once where fewer are asked for. 0 fetches just what is
-  /// asked for.
+  /// `ahead` is how many bytes are fetched at once if fewer are asked for. With 0, no more are
+  /// fetched than are asked for.
   explicit PeekableSource(std::size_t ahead) : ahead_(ahead) {}
 
   /// As `read`, but of bytes that were not fetched before.
@@ -60,7 +60,7 @@ class PeekableSource : public ByteSource {
   void drop_buffered() noexcept { at_ = end_ = 0; }
 
  private:
-  /// Has `n` bytes in the buffer, fewer only at the end.
+  /// Fetches until the buffer has `n` bytes, fewer only at the end.
   void fill(std::size_t n);
 
   std::size_t ahead_;
@@ -69,7 +69,7 @@ class PeekableSource : public ByteSource {
   std::size_t end_ = 0;
 };
 
-/// Any source, made peekable. Does not own it; bytes that were fetched ahead are gone from it.
+/// Makes any source peekable. Does not own it. Bytes that were fetched ahead are missing from it.
 class PeekedSource : public PeekableSource {
  public:
   explicit PeekedSource(ByteSource& in, std::size_t ahead = 0) : PeekableSource(ahead), in_(in) {}

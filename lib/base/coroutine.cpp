@@ -31,13 +31,13 @@ namespace hoist::detail::base {
 
 namespace {
 
-/// As much as main() has, for recursions to the same depth. Only what is used takes memory.
+/// As much as main() has, so that recursions reach the same depth. Only used pages take memory.
 constexpr std::size_t stack_bytes = std::size_t{8} << 20;
 
-/// What a coroutine is unwound by.
+/// The exception that unwinds a coroutine which is destroyed before its end.
 struct Unwind {};
 
-/// Memory with a page in front that can't be touched: an overflow is a segmentation fault.
+/// Memory after an inaccessible page, so that an overflow is a segmentation fault.
 class Stack {
  public:
   Stack() : guard_(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE))) {
@@ -61,7 +61,7 @@ class Stack {
   void* memory_;
 };
 
-/// One side of a switch, as the sanitizers have to be told of it.
+/// One side of a switch of stacks. The sanitizers must be told of each switch.
 struct Side {
   ucontext_t context{};
   const void* stack = nullptr;
@@ -69,7 +69,7 @@ struct Side {
   void* fake_stack = nullptr;
   void* fiber = nullptr;
 
-  /// Goes on there; returns when somebody comes back to this side. `last`: nobody will.
+  /// Switches to the other side; returns when that switches back. If `last`, it never does.
   void switch_to(Side& other, [[maybe_unused]] bool last = false) {
 #ifdef HOIST_ASAN
     __sanitizer_start_switch_fiber(last ? nullptr : &fake_stack, other.stack, other.stack_size);

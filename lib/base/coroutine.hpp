@@ -10,17 +10,17 @@ namespace hoist::detail::base {
 /// code that each want to call the other: one of them runs in the coroutine, and both stay plain
 /// recursive code on one thread. Users' code never runs inside.
 ///
-/// A turn costs a system call, the stack as much memory as is used of it. Used by one thread.
+/// A switch costs a system call; the stack takes as much memory as is used of it. For one thread.
 class Coroutine {
  public:
   /// `body` begins with the first resume(). Throws SystemError if there is no memory for a stack.
   explicit Coroutine(std::function<void()> body);
   Coroutine(const Coroutine&) = delete;
   Coroutine& operator=(const Coroutine&) = delete;
-  /// Where `body` is suspended, unwinds it.
+  /// If `body` is suspended, unwinds it.
   ~Coroutine();
 
-  /// Runs `body` until it suspends or ends. Throws what it throws.
+  /// Runs `body` until it suspends or ends. Passes on its exceptions.
   void resume();
   /// Called by `body`: returns when it is resumed.
   void suspend();

@@ -15,8 +15,8 @@ namespace hoist::detail::base {
 /// XXH3-128 of some bytes.
 Digest digest_of(std::span<const std::byte> bytes);
 
-/// Collects what a digest is made of. Numbers are little-endian and of fixed width, texts carry
-/// their length, so that different sequences of puts give different bytes.
+/// Collects the bytes that a digest is computed of. Numbers are little-endian and of fixed width,
+/// texts are preceded by their length, so that different sequences of puts give different bytes.
 class DigestStream {
  public:
   void reserve(std::size_t size) { bytes_.reserve(size); }

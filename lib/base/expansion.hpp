@@ -9,7 +9,7 @@ namespace hoist::detail::base {
 /// 1,032, the most of the common methods.
 inline constexpr std::uint64_t expansion_ratio = 1100;
 
-/// What so many bytes of input justify.
+/// How many bytes so much input justifies.
 constexpr std::uint64_t expanded(std::uint64_t bytes) {
   constexpr std::uint64_t all = ~std::uint64_t{0};
   return bytes > all / expansion_ratio ? all : bytes * expansion_ratio;

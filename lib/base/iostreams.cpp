@@ -20,8 +20,8 @@ void OstreamSink::write(std::span<const std::byte> bytes) {
 
 std::size_t IstreamSource::fetch(std::byte* to, std::size_t n) {
   if (n == 0) return 0;
-  // The buffer is asked directly: a stream would turn its end, which is ours to judge, into an
-  // exception where the caller has enabled those.
+  // Reads the buffer directly: if the caller has enabled exceptions, the stream would throw at its
+  // end, which is no error here.
   if (!in_.good()) return 0;
   errno = 0;
   std::streamsize got = 0;

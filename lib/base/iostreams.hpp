@@ -9,7 +9,7 @@
 
 namespace hoist::detail::base {
 
-/// Writes to a standard stream; SystemError where it goes bad.
+/// Writes to a standard stream. Throws SystemError if that fails.
 class OstreamSink final : public ByteSink {
  public:
   explicit OstreamSink(std::ostream& out) : out_(out) {}
@@ -19,8 +19,8 @@ class OstreamSink final : public ByteSink {
   std::ostream& out_;
 };
 
-/// Reads from a standard stream just what is asked for, so that the rest stays in the stream. What
-/// was only looked at has left the stream, though not this source.
+/// Reads no more from a standard stream than is asked for, so that the rest stays in the stream.
+/// peek() takes its bytes from the stream, too.
 class IstreamSource final : public PeekableSource {
  public:
   explicit IstreamSource(std::istream& in) : PeekableSource(0), in_(in) {}

@@ -7,7 +7,7 @@
 
 namespace hoist::detail::base {
 
-/// The number that up to 8 bytes hold, the least significant first.
+/// The number in up to 8 bytes, the least significant of them first.
 inline std::uint64_t little_endian(std::span<const std::byte> bytes) {
   std::uint64_t value = 0;
   for (std::size_t i = bytes.size(); i-- > 0;) {

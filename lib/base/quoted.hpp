@@ -6,7 +6,7 @@
 
 namespace hoist::detail::base {
 
-/// A path as messages show it.
+/// A path in quotation marks, for messages.
 inline std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
 
 }  // namespace hoist::detail::base

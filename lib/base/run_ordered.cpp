@@ -93,8 +93,8 @@ class Ordered {
   const OrderedWork& work_;
   const unsigned threads_;
   std::mutex mutex_;
-  std::condition_variable job_;     // one may be claimed, or all is over
-  std::condition_variable result_;  // one is done
+  std::condition_variable job_;     // a job is ready, or all are done
+  std::condition_variable result_;  // a job is done
   // Jobs are counted from the first; a job's slot is its number modulo the number of slots.
   std::size_t started_ = 0;
   std::size_t claimed_ = 0;
@@ -102,7 +102,7 @@ class Ordered {
   std::vector<char> done_;
   std::exception_ptr failure_;
   bool stopping_ = false;
-  std::vector<std::jthread> helpers_;  // last: joined before the rest goes
+  std::vector<std::jthread> helpers_;  // last: joined before the others are destroyed
 };
 
 }  // namespace

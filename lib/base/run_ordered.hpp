@@ -6,13 +6,13 @@
 
 namespace hoist::detail::base {
 
-/// A row of jobs whose middle part may run on any thread. `start` and `finish` run on the calling
-/// thread, in order; each job has a slot, reused once it is finished.
+/// A sequence of jobs. `start` and `finish` run on the calling thread, in order; `work` between
+/// them runs on any thread. Each job has a slot, which is reused once it is finished.
 struct OrderedWork {
-  /// Prepares the next job in `slot`; false where there is none.
+  /// Prepares the next job in `slot`. Returns false if there is none.
   std::function<bool(std::size_t slot)> start;
   std::function<void(std::size_t slot)> work;
-  /// Takes the result: called for each job in the order of `start`.
+  /// Takes the result. Called for each job in the order of `start`.
   std::function<void(std::size_t slot)> finish;
 };
 
@@ -22,8 +22,9 @@ constexpr std::size_t ordered_slots(unsigned threads) {
 }
 
 /// Runs the jobs on up to `threads` threads, the caller's among them, with at most
-/// `ordered_slots(threads)` of them under way. Threads are begun only for jobs that are there.
-/// Rethrows the first exception after all have stopped; jobs already started may then be dropped.
+/// `ordered_slots(threads)` jobs started and not finished. Starts no more threads than there are
+/// jobs. Rethrows the first exception after all threads have stopped; jobs that were started may
+/// then be dropped.
 void run_ordered(unsigned threads, const OrderedWork& work);
 
 }  // namespace hoist::detail::base

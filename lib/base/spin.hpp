@@ -11,8 +11,8 @@ inline void cpu_relax() {
 #endif
 }
 
-/// Waits actively, and briefly: about what a sleep and a wake would cost (40 us on a virtual
-/// machine). Returns whether the condition came true.
+/// Spins for about as long as sleeping and waking would take (40 us on a virtual machine). Returns
+/// whether the condition has become true.
 template <class Condition>
 bool spin_until(Condition&& condition,
                 std::chrono::nanoseconds limit = std::chrono::microseconds(30)) {

@@ -111,7 +111,7 @@ int cores_without_groups() {
   return limit ? std::min(cpus, limit->cpus) : cpus;
 }
 
-/// Distinct cores among the processors of the affinity mask; 0 where the system doesn't tell.
+/// The number of distinct cores among the processors of the affinity mask; 0 if unknown.
 int physical_cores() {
   std::set<std::pair<std::string, std::string>> cores;
   for (const int cpu : affinity()) {

@@ -22,7 +22,7 @@ std::vector<int> affinity();
 /// exception in a forked child would continue with what its parent was doing.
 void move_to_processor(int number) noexcept;
 
-/// One reason not to use more processors.
+/// A limit on the number of processors, and where it was found.
 struct CpuLimit {
   int cpus;
   std::string where;

@@ -43,7 +43,7 @@ class Fd {
 
 /// Opens a file for reading. Throws NotFound or SystemError naming the path.
 Fd open_for_reading(const std::filesystem::path& path);
-/// All of a small file, such as the system's own; nothing where it can't be read.
+/// The content of a small file, such as one in /proc; nothing if it can't be read.
 std::optional<std::string> read_text(const std::filesystem::path& path);
 /// Size of a regular file; nothing for pipes and devices.
 std::optional<std::uint64_t> regular_size(int fd);
@@ -71,9 +71,9 @@ class FileSource final : public base::PeekableSource {
   const std::filesystem::path& path() const noexcept { return path_; }
   /// Offset of the next byte that `read` yields.
   std::uint64_t position() const noexcept { return offset_ - buffered(); }
-  /// Passes over bytes that are read by other means (`read_at`, a mapping).
+  /// Skips bytes that are read by other means (`read_at`, a mapping).
   void skip(std::uint64_t n);
-  /// Of a regular file: moves to that offset.
+  /// Moves to that offset of a regular file.
   void seek(std::uint64_t offset) noexcept {
     offset_ = offset;
     drop_buffered();
@@ -85,7 +85,7 @@ class FileSource final : public base::PeekableSource {
   std::filesystem::path path_;
   Fd fd_;
   std::optional<std::uint64_t> size_;
-  std::uint64_t offset_ = 0;  // of the descriptor: behind the buffer
+  std::uint64_t offset_ = 0;  // in the file, after the buffered bytes
 };
 
 }  // namespace hoist::detail::os

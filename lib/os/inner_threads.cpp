@@ -23,14 +23,14 @@ using SetLocal = int (*)(int);
 using SetWide = void (*)(std::int64_t);
 using Control = void (*)(void*);
 
-/// A pair of functions that ask for and say the number of threads, for the calling thread.
+/// A library's functions that get and set the number of threads for the calling thread.
 struct Knob {
   Get get = nullptr;
   Set set = nullptr;
-  SetLocal set_local = nullptr;  // returns what was before; 0: the process's number
+  SetLocal set_local = nullptr;  // returns the previous number; 0 stands for the process's
 };
 
-/// The same for a library that has one number for the process.
+/// The same for a library with one number for the process.
 struct ProcessKnob {
   ProcessKnob(Get get_number, SetWide set_number) : get(get_number), set(set_number) {}
 
@@ -38,19 +38,19 @@ struct ProcessKnob {
   void restore();
 
   const Get get;
-  // BLIS takes 64 bits; OpenBLAS takes an int, for which such a call does as well.
+  // BLIS takes 64 bits, OpenBLAS an int, to which such a call passes the same value.
   const SetWide set;
 
  private:
   std::mutex mutex_;
-  unsigned users_ = 0;  // the first one's limit holds
+  unsigned users_ = 0;  // the limit of the first one applies
   int before_ = 0;
 };
 
-/// What was found among the loaded libraries.
+/// The functions that were found in the loaded libraries.
 struct Libraries {
   unsigned long long loads = 0;
-  const Libraries* older = nullptr;  // others may be reading it; there are few, and they stay
+  const Libraries* older = nullptr;  // kept: other threads may be reading it
   std::vector<Knob> knobs;
   std::vector<std::shared_ptr<ProcessKnob>> process_knobs;
   Control tbb_create = nullptr;
@@ -74,7 +74,7 @@ unsigned long long count_loads() {
   return loads;
 }
 
-/// Libraries that may be loaded out of sight of RTLD_DEFAULT, as Python's modules are.
+/// Libraries that RTLD_DEFAULT may not find, as those that Python's modules load.
 std::vector<std::string> candidates() {
   std::vector<std::string> names;
   ::dl_iterate_phdr(
@@ -139,7 +139,7 @@ const Libraries& refresh() {
   if (known != nullptr) found->process_knobs = known->process_knobs;  // they may be in use
   look_into(RTLD_DEFAULT, *found);
   for (const std::string& path : candidates()) {
-    // Kept open from here on: their functions are called at the end of scopes.
+    // Never closed, since their functions are called at the end of scopes.
     if (void* library = ::dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD)) {
       look_into(library, *found);
     }
@@ -224,7 +224,7 @@ ProcessThreads::~ProcessThreads() {
 
 void limit_inner_threads(ThreadLimit limit) {
   if (limit.threads == 0) return;
-  // Never ended; a later limit takes the place of this one.
+  // Never destroyed; a later limit replaces this one.
   static ProcessThreads* process = nullptr;
   static InnerThreads* own = nullptr;
   delete own;

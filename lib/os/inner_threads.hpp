@@ -11,13 +11,13 @@ namespace hoist::detail::os {
 // that are loaded: OpenMP runtimes and MKL have a limit per thread, OpenBLAS, BLIS and oneTBB per
 // process.
 
-/// How many threads libraries may start. A limit that nobody asked for only lowers what they have.
+/// How many threads libraries may start. Unless `exact`, a limit only lowers their own.
 struct ThreadLimit {
   unsigned threads = 0;  ///< 0: none
   bool exact = false;
 };
 
-/// Limits, for a scope, what the calling thread starts. Some 10 ns.
+/// Limits, for a scope, the threads that libraries start for the calling thread. Costs about 10 ns.
 class InnerThreads {
  public:
   explicit InnerThreads(ThreadLimit limit);
@@ -40,7 +40,7 @@ class ProcessThreads {
   ProcessThreads& operator=(const ProcessThreads&) = delete;
 
  private:
-  // What oneTBB calls a global_control.
+  // Has the layout of oneTBB's global_control.
   struct TbbControl {
     std::size_t value = 0;
     std::ptrdiff_t reserved = 0;
@@ -51,7 +51,7 @@ class ProcessThreads {
   bool limits_tbb_ = false;
 };
 
-/// Both, for the rest of this process's life: for processes that only run tasks.
+/// Does both until the process ends, for processes that only run tasks.
 void limit_inner_threads(ThreadLimit limit);
 
 }  // namespace hoist::detail::os

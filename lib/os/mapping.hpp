@@ -9,7 +9,7 @@ namespace hoist::detail::os {
 
 inline constexpr std::size_t huge_page = std::size_t{2} << 20;
 
-/// Mapped memory.
+/// Owns a memory mapping.
 class Mapping {
  public:
   Mapping() = default;

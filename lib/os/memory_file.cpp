@@ -32,7 +32,7 @@ int reserve_space(int fd, std::size_t bytes) {
   return error;
 }
 
-/// A file without a name in a folder, its space reserved; an error code where that can't be.
+/// Makes a file without a name in a folder and reserves its space. Returns 0 or an errno.
 int file_in_folder(const std::filesystem::path& folder, std::size_t bytes, Fd& file) {
   Fd fd = unnamed_file(folder);
   if (!fd) return errno;
@@ -48,7 +48,7 @@ int file_in_folder(const std::filesystem::path& folder, std::size_t bytes, Fd& f
 bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> content,
                      const PartCopied& copied) {
   constexpr int collapse = 25;
-  constexpr std::size_t piece = 8 * huge_page;  // each request costs a word with all processors
+  constexpr std::size_t piece = 8 * huge_page;  // each request interrupts all processors
   const Mapping mapping = map_memory(fd, bytes, MapAs::shared);
   std::atomic<bool> refused{false};
   run_parallel((bytes + piece - 1) / piece, transfer_threads(), [&](std::size_t i) {
@@ -69,7 +69,7 @@ bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> conte
   return !refused.load();
 }
 
-/// A file in memory, its space reserved; an error code where that can't be.
+/// Makes a file in memory and reserves its space. Returns 0 or an errno.
 int file_in_memory(const char* name, std::size_t bytes, std::span<const std::byte> content,
                    const PartCopied& copied, Fd& file) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -87,8 +87,8 @@ int file_in_memory(const char* name, std::size_t bytes, std::span<const std::byt
   return 0;
 }
 
-/// Filling memory that isn't there would have the system end this process or another. Smaller files
-/// are not worth the look.
+/// If memory ran out while a file is filled, the kernel would kill this process or another. For
+/// small files the check would cost more than it is worth.
 bool memory_is_short(std::size_t bytes) {
   static const std::size_t limit = [] {
     const char* set = std::getenv("HOIST_MAX_SHARED_BYTES");

@@ -28,7 +28,7 @@ std::optional<std::uint64_t> number_in(const std::filesystem::path& file) {
   return line ? number(*line) : std::nullopt;
 }
 
-/// Of lines "name value" or "name: value kB".
+/// The value in a line "name value" or "name: value kB".
 std::uint64_t field(const std::filesystem::path& file, std::string_view name) {
   std::uint64_t value = 0;
   for_each_line(file, [&](std::string_view line) {
@@ -44,7 +44,7 @@ std::uint64_t group_leaves(const ControlGroup& group) {
   if (!limit) return unlimited;
   const auto used = number_in(directory / (group.v2 ? "memory.current" : "memory.usage_in_bytes"));
   if (!used) return unlimited;
-  // Pages of files that nobody uses make way.
+  // The kernel reclaims cached pages of files that are not in use.
   const std::uint64_t idle =
       field(directory / "memory.stat", group.v2 ? "inactive_file" : "total_inactive_file");
   const std::uint64_t taken = *used - std::min(*used, idle);

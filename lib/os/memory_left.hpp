@@ -6,9 +6,10 @@
 
 namespace hoist::detail::os {
 
-/// About how much memory this process can still fill before the system ends processes: what the
-/// machine has available, and what the control groups (v1 and v2) on the process's path leave. Some
-/// 100 us. `root` stands before /proc and /sys, for tests. What can't be read limits nothing.
+/// About how much memory this process can still use before the kernel kills processes: the least of
+/// what the machine has available and what the process's control groups (v1 and v2) leave. Costs
+/// some 100 us. `root` is put before /proc and all mounts, for tests. Files that can't be read
+/// limit nothing.
 std::uint64_t memory_left(const std::filesystem::path& root = "/");
 
 }  // namespace hoist::detail::os

@@ -6,7 +6,8 @@
 
 namespace hoist::detail::os {
 
-/// Blocks all signals in the calling thread, for a scope. What is started in it begins like that.
+/// Blocks all signals in the calling thread, for a scope. Threads and processes that are started in
+/// it inherit this.
 class BlockSignals {
  public:
   BlockSignals();

@@ -42,8 +42,8 @@ constexpr std::uint64_t page_is_present = 1U << 3U;
 constexpr std::uint64_t page_is_swapped = 1U << 4U;
 const unsigned long pagemap_scan = _IOWR('f', 16, ScanRequest);
 
-/// Whether a page between the addresses has all the categories and none of the excluded; nothing
-/// where the kernel can't say.
+/// Whether a page between the addresses has all of the categories and none of the excluded ones;
+/// nothing if the kernel doesn't know the request.
 std::optional<bool> any_page(int pagemap, std::uint64_t start, std::uint64_t end,
                              std::uint64_t categories, std::uint64_t excluded) {
   ScanRegion region;
@@ -61,7 +61,7 @@ std::optional<bool> any_page(int pagemap, std::uint64_t start, std::uint64_t end
   return found > 0;
 }
 
-/// The way of older kernels: a word for every page.
+/// The same for older kernels, from a word for every page.
 bool any_word_tells(int pagemap, std::uint64_t at, std::uint64_t end) {
   constexpr std::uint64_t present = std::uint64_t{1} << 63U;
   constexpr std::uint64_t swapped = std::uint64_t{1} << 62U;

@@ -46,13 +46,14 @@ bool send_message(int socket, std::span<const std::byte> bytes, std::span<const 
     if (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
     if (errno == EINTR) continue;
     if (is_gone(errno)) return false;
-    // ETOOMANYREFS: as many descriptors are under way as this user may have; the peer takes some.
+    // ETOOMANYREFS: this user has as many descriptors in sockets as are allowed; wait until the
+    // peer has received some.
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ETOOMANYREFS) {
       throw SystemError("can't send to a worker process", errno);
     }
     const bool full = errno != ETOOMANYREFS;
     pollfd ready{socket, static_cast<short>(full ? POLLOUT : 0), 0};
-    ::poll(&ready, 1, full ? -1 : 1);  // ends with the peer's life, too
+    ::poll(&ready, 1, full ? -1 : 1);  // also ends if the peer dies
   }
 }
 

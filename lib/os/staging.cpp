@@ -54,7 +54,7 @@ void Staging::make_parent(const std::string& path) {
 void Staging::made(const std::string& directory) {
   if (fsync_) files_.sync_directory(parent_of(directory));
   if (directory + "/" != root_) return;
-  // A cache is no part of the project around it. Not where the directory was there before.
+  // Keeps a cache out of the repository around it; not if the directory existed before.
   const Fd fd = files_.create(root_ + ".gitignore");
   if (fd) files_.write(fd.get(), std::as_bytes(std::span("*\n", 2)), root_ + ".gitignore");
 }
@@ -77,7 +77,7 @@ void StagedFile::commit(const std::string& path) {
   for (int attempt = 0;; ++attempt) {
     const int error = file_.rename(path);
     if (error == 0) break;
-    // The directory isn't there yet, or was removed; if the staged file itself is gone, so is all.
+    // The directory doesn't exist yet, or was removed. If the staged file is gone, give up.
     if (error != ENOENT || attempt == patience || ::access(file_.path().c_str(), F_OK) != 0) {
       throw SystemError("can't rename a temporary file to \"" + path + "\"", error);
     }

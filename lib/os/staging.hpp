@@ -9,8 +9,8 @@
 
 namespace hoist::detail::os {
 
-/// The directory in which entries grow before they are renamed to their names. One for the whole
-/// store, so that what killed writers left can be found without a walk through all of it.
+/// The directory in which entries are written before they get their names. There is one for the
+/// whole store, so that the files of killed writers are found without walking through all of it.
 class Staging {
  public:
   /// `root` ends in a slash.

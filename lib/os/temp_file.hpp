@@ -8,11 +8,11 @@
 
 namespace hoist::detail::os {
 
-/// Where files without names may lie, best first: `first`, the folder of set_temp_folder,
-/// HOIST_TEMP_FOLDER, TMPDIR, /tmp; without those that are not named.
+/// The folders for files without names, in order of preference: `first`, the folder of
+/// set_temp_folder, HOIST_TEMP_FOLDER, TMPDIR, /tmp; without those that are not set.
 std::vector<std::filesystem::path> temp_folders(const std::filesystem::path& first = {});
 
-/// Where this process puts such files, from now on; empty: as the environment says.
+/// Sets the folder for such files of this process; if empty, the environment decides.
 void set_temp_folder(const std::filesystem::path& folder);
 
 /// A file without a name, to read and write, which vanishes when it is closed. Empty, with errno

@@ -13,14 +13,14 @@ namespace hoist::detail::os {
 
 namespace {
 
-/// More threads than this only cost memory; what they would have helped with is done without them.
+/// More threads only cost memory: callers do without them.
 constexpr unsigned max_threads = 512;
 
 /// The threads don't exist in a forked child: it starts with a pool of its own.
 constinit PerProcess<ThreadPool> pool_of_process;
 thread_local const ThreadPool* pool_of_thread = nullptr;
 
-/// A thread that was just made, or that ends a job, needs no longer than this to come to rest.
+/// A thread that was just started, or that ends a job, becomes idle within this time.
 constexpr auto moment = std::chrono::seconds(1);
 
 }  // namespace
@@ -64,7 +64,7 @@ void ThreadPool::withdraw(Job& job) {
       job.queued_ = 0;
     }
     if (job.running_ == 0) return;
-    // A helper at work may ask for more.
+    // A running helper may have enlisted more.
     left_.wait(lock, [&] { return job.running_ == 0; });
   }
 }

@@ -9,12 +9,12 @@
 
 namespace hoist::detail::os {
 
-/// Threads kept for the whole process, made as they are needed. Work is offered as helpers' calls:
-/// whoever offers it can do it alone and withdraws what no thread has begun, so that nothing waits
-/// for a free thread and nesting can't deadlock.
+/// The threads of the process, made as they are needed. A caller that has work enlists helpers, can
+/// do the work alone, and withdraws the calls that no thread has begun. So nothing waits for a free
+/// thread, and nesting can't deadlock.
 class ThreadPool {
  public:
-  /// Something to be called by helpers. Must be withdrawn before it ends.
+  /// Work that helpers can join. Must be withdrawn before it is destroyed.
   class Job {
    public:
     virtual ~Job() = default;
@@ -32,18 +32,19 @@ class ThreadPool {
   /// Asks `count` more threads to call `job.help()` once each, without waiting for them. Returns
   /// how many will do so at once.
   unsigned enlist(Job& job, unsigned count);
-  /// Takes back the calls not begun and waits for the others.
+  /// Takes back the calls that have not begun and waits for the others.
   void withdraw(Job& job);
 
-  /// Number of threads that are hoist's own, here and elsewhere, and safe to fork beside.
+  /// The number of threads of hoist's own, of the pool and others: those next to which it is safe
+  /// to fork.
   static std::size_t own_threads();
-  /// For other parts of hoist whose threads hold no lock that a child could need.
+  /// Counts a thread of another part of hoist, which must hold no lock that a child could need.
   static void count_own_thread(int change);
   /// Whether the calling thread is one of the pool's.
   static bool in_pool();
 
-  /// Holds the pool still for forks: waits until its threads have come to rest. False, and nothing
-  /// held, where one is at work for longer than a moment.
+  /// Stops the pool for a fork: waits until its threads are idle and keeps them so. Returns false,
+  /// without doing so, if one is busy for longer than a second.
   bool hold_for_fork();
   void release_in_parent();
 
