@@ -8,17 +8,14 @@
 // where nothing is installed; oneTBB exists only as a shared object and is omitted there.
 
 #include <hoist/array.hpp>
-#include <hoist/codec.hpp>
 #include <hoist/cpu_count.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/hash.hpp>
 #include <hoist/parallel.hpp>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -38,6 +35,7 @@
 #endif
 
 #include "bench.hpp"
+#include "plain_file.hpp"
 
 namespace {
 
@@ -269,7 +267,6 @@ void memory_loops() {
 // --- Arrays. hoist's own blocks are of this size, too.
 
 constexpr std::size_t block_numbers = mib / sizeof(double);
-using Bytes = std::vector<std::byte>;
 
 std::span<double> block_of(const Array<double>& values, int i) {
   return {values.data() + static_cast<std::size_t>(i) * block_numbers, block_numbers};
@@ -341,67 +338,6 @@ void hashes() {
                speeds);
 }
 
-/// The bytes of numbers, first ones first, and back: what makes a walk compress.
-void shuffle(std::span<const double> numbers, Bytes& to) {
-  const auto from = std::as_bytes(numbers);
-  to.resize(from.size());
-  for (std::size_t byte = 0; byte < sizeof(double); ++byte) {
-    std::byte* plane = to.data() + byte * numbers.size();
-    for (std::size_t i = 0; i < numbers.size(); ++i) plane[i] = from[i * sizeof(double) + byte];
-  }
-}
-void unshuffle(const Bytes& from, std::span<double> numbers) {
-  const auto to = std::as_writable_bytes(numbers);
-  for (std::size_t byte = 0; byte < sizeof(double); ++byte) {
-    const std::byte* plane = from.data() + byte * numbers.size();
-    for (std::size_t i = 0; i < numbers.size(); ++i) to[i * sizeof(double) + byte] = plane[i];
-  }
-}
-
-/// A minimal dump and load: compressed blocks are written to a file when they are ready.
-class PlainFile {
- public:
-  PlainFile(const std::string& path, int blocks)
-      : path_(path), places_(static_cast<std::size_t>(blocks)) {}
-
-  void begin() {
-    ::unlink(path_.c_str());
-    end();
-    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    end_ = 0;
-  }
-  void end() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  void dump_block(std::span<const double> numbers, int i) {
-    thread_local Bytes shuffled;
-    thread_local Bytes packed;
-    shuffle(numbers, shuffled);
-    codec_.compress_block(shuffled, hoist::Compression::default_level, packed);
-    const std::size_t at = end_.fetch_add(packed.size());
-    bench::keep(::pwrite(fd_, packed.data(), packed.size(), static_cast<off_t>(at)));
-    places_[static_cast<std::size_t>(i)] = {at, packed.size()};
-  }
-  void load_block(int i, std::span<double> numbers) const {
-    thread_local Bytes packed;
-    thread_local Bytes shuffled;
-    const auto [at, size] = places_[static_cast<std::size_t>(i)];
-    packed.resize(size);
-    shuffled.resize(numbers.size_bytes());
-    bench::keep(::pread(fd_, packed.data(), size, static_cast<off_t>(at)));
-    codec_.decompress_block(packed, shuffled);
-    unshuffle(shuffled, numbers);
-  }
-
- private:
-  const hoist::Codec& codec_ = hoist::find_codec("zstd");
-  std::string path_;
-  int fd_ = -1;
-  std::atomic<std::size_t> end_{0};
-  std::vector<std::pair<std::size_t, std::size_t>> places_;
-};
-
 /// A directory in memory, if there is one, so that no disk limits the processors.
 std::string in_memory(const std::string& name) {
   if (::access("/dev/shm", W_OK) != 0) return bench::scratch() + "/" + name;
@@ -418,7 +354,7 @@ void dumps_and_loads() {
     const std::size_t bytes = bytes_for(each * static_cast<std::size_t>(k), mib);
     const auto walk = random_walk(bytes);
     const auto n = static_cast<int>(bytes / mib);
-    PlainFile file(plain, n);
+    bench::PlainFile file(plain, n);
     const auto dump_block = [&](int i) { file.dump_block(block_of(walk, i), i); };
     const auto threads = static_cast<unsigned>(k);
     const auto dump = [&](const auto& loop) {
