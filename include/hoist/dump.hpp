@@ -1,53 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/compression.hpp>
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
 #include <hoist/limits.hpp>
+#include <hoist/mmap_mode.hpp>
 #include <hoist/values.hpp>
 
 #include <concepts>
 #include <filesystem>
 #include <iosfwd>
 #include <span>
-#include <string>
-#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace hoist {
 
-/// How to compress: `true` or a level from 1 (fast) to 9 (small) for the default method, a method's
-/// name, `{name, level}`, or `false` or level 0 for no compression. If it is not set, the file's
-/// extension decides.
-class Compression {
- public:
-  Compression() = default;
-  Compression(std::same_as<bool> auto on) : level_(on ? default_level : 0), set_(true) {}
-  Compression(int level) : level_(level), set_(true) {}
-  Compression(std::string_view codec, int level = default_level)
-      : codec_(codec), level_(level), set_(true) {}
-  Compression(const char* codec, int level = default_level)
-      : Compression(std::string_view(codec), level) {}
-  Compression(const std::string& codec, int level = default_level)
-      : Compression(std::string_view(codec), level) {}
-
-  static constexpr int default_level = 3;
-
-  /// False if nothing was asked for.
-  bool is_set() const noexcept { return set_; }
-  bool is_off() const noexcept { return set_ && level_ == 0; }
-  /// The method's name; empty if only a level was given.
-  const std::string& codec() const noexcept { return codec_; }
-  int level() const noexcept { return level_; }
-
- private:
-  std::string codec_;
-  int level_ = default_level;
-  bool set_ = false;
-};
-
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"  // g++ warns of hoist::automatic, which is no conflict
 /// A transformation of elements before they are compressed inside a hoist container. A shuffle
 /// stores the first bytes of all elements together, then the second bytes, and so on: numbers then
 /// compress several times faster, and smaller.
@@ -56,6 +28,7 @@ enum class Filter : unsigned char {
   none,
   shuffle,  ///< elements of 2 to 8 bytes (of complex numbers: their parts); others are unchanged
 };
+#pragma GCC diagnostic pop
 
 /// Options of `dump`. Every field has a default.
 struct DumpOptions {
@@ -66,15 +39,6 @@ struct DumpOptions {
   unsigned threads = 0;
   /// Wait until the data are on disk before the file appears under its name.
   bool fsync = false;
-};
-
-/// How arrays come into memory: read, or mapped from the file without a copy.
-enum class MmapMode : unsigned char {
-  none,           ///< read into memory of their own
-  read,           ///< mapped read-only: ask for Array<const T>
-  copy_on_write,  ///< mapped; writes stay in this process
-  read_write,     ///< mapped; writes change the file
-  write,          ///< for open_array: a new file; in `load` the same as read_write
 };
 
 /// Options of `load`. Every field has a default.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <hoist/byte_size.hpp>
-#include <hoist/dump.hpp>
+#include <hoist/mmap_mode.hpp>
 #include <hoist/worker.hpp>
 
 #include <algorithm>

@@ -13,10 +13,6 @@
 
 namespace hoist {
 
-namespace detail::os {
-class FileSource;
-}
-
 /// What a store tells of one entry.
 struct StoreItem {
   std::string name;
@@ -38,8 +34,6 @@ class StoredEntry {
   /// The entry's bytes, from the first on.
   virtual ByteSource& bytes() = 0;
   virtual std::uint64_t size() = 0;
-  /// The plain local file that `bytes` reads, if arrays can be mapped from it; null otherwise.
-  virtual detail::os::FileSource* file() { return nullptr; }
 };
 
 /// A lock on one entry's name, held while the object lives.

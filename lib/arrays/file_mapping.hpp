@@ -2,7 +2,7 @@
 #pragma once
 
 #include <hoist/detail/storage.hpp>
-#include <hoist/dump.hpp>
+#include <hoist/mmap_mode.hpp>
 
 #include <cstdint>
 #include <filesystem>

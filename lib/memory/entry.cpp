@@ -44,10 +44,10 @@ void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetada
 
 EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQuery& query,
                       EntryMetadata& metadata) {
-  os::FileSource* file = query.mmap == MmapMode::none ? nullptr : entry.file();
-  ByteSource& bytes = file != nullptr ? static_cast<ByteSource&>(*file) : entry.bytes();
+  auto* mappable = query.mmap == MmapMode::none ? nullptr : dynamic_cast<FileEntry*>(&entry);
+  ByteSource& bytes = mappable != nullptr ? mappable->file() : entry.bytes();
   // Large arrays are read from a plain file by several threads.
-  if (file == nullptr) file = dynamic_cast<os::FileSource*>(&bytes);
+  auto* file = dynamic_cast<os::FileSource*>(&bytes);
   // Entries are as large as results are: what a file of another origin could claim, these may hold.
   const LoadOptions options{.mmap = file != nullptr ? query.mmap : MmapMode::none,
                             .limits = {.max_bytes = std::numeric_limits<std::uint64_t>::max()}};

@@ -9,7 +9,16 @@
 #include <span>
 #include <string>
 
+#include "os/file.hpp"
+
 namespace hoist::detail::memory {
+
+/// An entry in a plain local file, from which its arrays can be mapped.
+class FileEntry : public StoredEntry {
+ public:
+  /// The file from its beginning. Use either this or `bytes`.
+  virtual os::FileSource& file() = 0;
+};
 
 /// Writes a call's entry: its metadata, its short arguments, and the result in its frame.
 void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetadata& metadata,

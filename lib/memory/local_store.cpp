@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/checksum.hpp"
+#include "memory/entry.hpp"
 #include "memory/key_lock.hpp"
 #include "memory/store.hpp"
 #include "memory/use_table.hpp"
@@ -29,23 +30,23 @@ constexpr std::string_view extension = ".hoist";
 std::uint64_t tag_of(const std::string& name) { return base::checksum(name.data(), name.size()); }
 
 /// An entry file. Its first part is read at once, which is all of a small one.
-class LocalEntry final : public StoredEntry, private ByteSource {
+class LocalEntry final : public FileEntry, private ByteSource {
  public:
   LocalEntry(std::string path, os::Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {
     filled_ = os::read_at(fd_.get(), first_.data(), first_.size(), 0, path_);
   }
 
   ByteSource& bytes() override {
-    if (filled_ == first_.size()) return *file();
+    if (filled_ == first_.size()) return file();
     return *this;
   }
   std::uint64_t size() override {
     if (filled_ < first_.size()) return filled_;
-    return os::regular_size(file()->fd()).value_or(0);
+    return os::regular_size(file().fd()).value_or(0);
   }
-  os::FileSource* file() override {
+  os::FileSource& file() override {
     if (!file_) file_.emplace(path_, std::move(fd_));
-    return &*file_;
+    return *file_;
   }
 
  private:

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <hoist/code.hpp>
+#include <hoist/compression.hpp>
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
 #include <hoist/detail/padding.hpp>
 #include <hoist/detail/schema.hpp>
-#include <hoist/dump.hpp>
 #include <hoist/entry.hpp>
+#include <hoist/mmap_mode.hpp>
 #include <hoist/values.hpp>
 
 #include <cstddef>

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <concepts>
+#include <string>
+#include <string_view>
+
+namespace hoist {
+
+/// How to compress: `true` or a level from 1 (fast) to 9 (small) for the default method, a method's
+/// name, `{name, level}`, or `false` or level 0 for no compression. If it is not set, the file's
+/// extension decides.
+class Compression {
+ public:
+  Compression() = default;
+  Compression(std::same_as<bool> auto on) : level_(on ? default_level : 0), set_(true) {}
+  Compression(int level) : level_(level), set_(true) {}
+  Compression(std::string_view codec, int level = default_level)
+      : codec_(codec), level_(level), set_(true) {}
+  Compression(const char* codec, int level = default_level)
+      : Compression(std::string_view(codec), level) {}
+  Compression(const std::string& codec, int level = default_level)
+      : Compression(std::string_view(codec), level) {}
+
+  static constexpr int default_level = 3;
+
+  /// False if nothing was asked for.
+  bool is_set() const noexcept { return set_; }
+  bool is_off() const noexcept { return set_ && level_ == 0; }
+  /// The method's name; empty if only a level was given.
+  const std::string& codec() const noexcept { return codec_; }
+  int level() const noexcept { return level_; }
+
+ private:
+  std::string codec_;
+  int level_ = default_level;
+  bool set_ = false;
+};
+
+}  // namespace hoist
