@@ -41,11 +41,11 @@ Value read_archive(const ForeignSource& from, const dynamic::SchemaNode* wanted)
                       " is an .npz archive, whose members can't be mapped: load it without "
                       "mmap, or dump each array to a .npy file");
   }
-  if (from.file != nullptr) return formats::read_npz(*from.file, from.name, from.options, wanted);
+  const formats::NpzReading reading{from.name, from.options, pickle::read_object_array, wanted};
+  if (from.file != nullptr) return formats::read_npz(*from.file, reading);
   formats::Spool spool(from.in, from.most, from.name);
-  return spool.file() != nullptr
-             ? formats::read_npz(*spool.file(), from.name, from.options, wanted)
-             : formats::read_npz(spool.bytes(), from.name, from.options, wanted);
+  return spool.file() != nullptr ? formats::read_npz(*spool.file(), reading)
+                                 : formats::read_npz(spool.bytes(), reading);
 }
 
 formats::Input input_of(const ForeignSource& from) {
@@ -66,8 +66,8 @@ void check_end(formats::Input& input) {
 Value read_foreign(Format format, const ForeignSource& from, const dynamic::SchemaNode* wanted) {
   if (format == Format::npz) return read_archive(from, wanted);
   formats::Input input = input_of(from);
-  Value value =
-      format == Format::npy ? formats::read_npy(input, wanted) : pickle::read_pickle(input);
+  Value value = format == Format::npy ? formats::read_npy(input, pickle::read_object_array, wanted)
+                                      : pickle::read_pickle(input);
   check_end(input);
   return value;
 }

@@ -7,9 +7,8 @@
 
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
+#include "dynamic/text_builder.hpp"
 #include "dynamic/value_node.hpp"
-#include "pickle/pickle.hpp"
-#include "pickle/text_builder.hpp"
 
 namespace hoist::detail::formats {
 
@@ -122,7 +121,7 @@ bool is_text(const dynamic::SchemaNode* wanted) {
 /// An element takes four bytes for each character, so only some of it is in memory at a time.
 Value read_text_element(Input& in, const DType& dtype) {
   in.expect(dtype.itemsize);
-  pickle::TextBuilder text;
+  dynamic::TextBuilder text;
   std::vector<std::uint32_t> piece(std::min(dtype.itemsize / 4, std::size_t{16} << 10));
   std::size_t zeros = 0;  // those at the end are filling
   for (std::size_t left = dtype.itemsize / 4; left > 0;) {
@@ -148,7 +147,7 @@ Value read_text_element(Input& in, const DType& dtype) {
 
 }  // namespace
 
-Value read_npy(Input& in, const dynamic::SchemaNode* wanted) {
+Value read_npy(Input& in, ObjectReader read_objects, const dynamic::SchemaNode* wanted) {
   const std::string magic = in.text(npy_magic.size());
   if (magic != npy_magic) in.damaged("it does not begin as a .npy file");
   const auto major = in.number<std::uint8_t>();
@@ -170,7 +169,7 @@ Value read_npy(Input& in, const dynamic::SchemaNode* wanted) {
   } catch (const DamagedData& error) {
     in.damaged(error.what());
   }
-  if (header.dtype.has_objects()) return pickle::read_object_array(in, header.shape);
+  if (header.dtype.has_objects()) return read_objects(in, header.shape);
   const bool one_text = header.dtype.kind == 'U' && header.shape.empty();
   if (one_text && is_text(wanted)) return read_text_element(in, header.dtype);
   Value::Elements elements{std::move(header.dtype), std::move(header.shape), header.order,

@@ -34,7 +34,7 @@ std::string npy_preamble(const NpyHeader& header);
 /// that overlap or stand out of order).
 std::string npy_descr(const DType& dtype);
 
-/// A value as an array: what is one, or becomes one: numbers and text, lists of numbers. Throws BadArgument
+/// A value as an array: an array itself, a number, a text or a list of numbers. Throws BadArgument
 /// naming `what` for anything else.
 class NpyArray {
  public:
@@ -42,25 +42,35 @@ class NpyArray {
 
   NpyHeader header() const { return {elements_.dtype, elements_.shape, elements_.order}; }
   std::size_t bytes() const { return elements_.nbytes(); }
-  /// Hands over all bytes of the elements. Those of text are made piece by piece.
+  /// Passes all bytes of the elements to `take`. Those of text are made piece by piece.
   void each_piece(const std::function<void(std::span<const std::byte>)>& take) const;
 
  private:
-  Value::Elements elements_;  // without data where `text_` is there
+  Value::Elements elements_;  // without data if `text_` is set
   std::optional<Value> text_;
 };
 
 void write_npy(ByteSink& out, const Value& value);
-/// `wanted`: the type that the value is for, where that is known. Where it is text, a single element of
-/// dtype U is read as that.
-Value read_npy(Input& in, const dynamic::SchemaNode* wanted = nullptr);
 
-/// Members, deflated at that level (0: stored) by so many threads.
+/// Reads the elements of an array of Python objects, which are a pickle behind the header.
+using ObjectReader = Value (*)(Input& in, const Shape& shape);
+
+/// `wanted`: the type that the value is for, if known. If it is text, a single element of dtype U
+/// is read as text.
+Value read_npy(Input& in, ObjectReader read_objects, const dynamic::SchemaNode* wanted = nullptr);
+
+/// Writes members, deflated at that level (0: stored) by so many threads.
 void write_npz(ByteSink& out, const Value& value, int level, unsigned threads);
-/// Needs the whole file: `file` where it lies uncompressed on disk, else `bytes`.
-Value read_npz(os::FileSource& file, const std::string& name, const LoadOptions& options,
-               const dynamic::SchemaNode* wanted = nullptr);
-Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options,
-               const dynamic::SchemaNode* wanted = nullptr);
+
+/// What reading an archive needs to know besides its bytes.
+struct NpzReading {
+  const std::string& name;  // of the archive, for messages
+  const LoadOptions& options;
+  ObjectReader read_objects;
+  const dynamic::SchemaNode* wanted = nullptr;
+};
+/// Reads the whole archive, which lies uncompressed in a file or in memory.
+Value read_npz(os::FileSource& file, const NpzReading& reading);
+Value read_npz(std::string_view bytes, const NpzReading& reading);
 
 }  // namespace hoist::detail::formats

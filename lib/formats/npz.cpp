@@ -144,8 +144,8 @@ const dynamic::SchemaNode* wanted_for(const dynamic::SchemaNode* all, const std:
   }
 }
 
-Value read_members(const ZipBytes& zip, const LoadOptions& options,
-                   const dynamic::SchemaNode* wanted) {
+Value read_members(const ZipBytes& zip, const NpzReading& reading) {
+  const LoadOptions& options = reading.options;
   std::vector<Value::Entry> entries;
   std::uint64_t total = 0;
   const std::uint64_t most = std::max(options.limits.max_bytes, base::expanded(zip.size()));
@@ -165,7 +165,7 @@ Value read_members(const ZipBytes& zip, const LoadOptions& options,
     inner.mmap = MmapMode::none;
     const std::string key = member.name.substr(0, member.name.size() - 4);
     Input input(source, nullptr, zip.name() + ", member " + Value(key).to_string(80), inner, most);
-    Value array = read_npy(input, wanted_for(wanted, key));
+    Value array = read_npy(input, reading.read_objects, wanted_for(reading.wanted, key));
     if (!input.at_end() || !source.ended()) input.damaged("there are bytes behind its array");
     entries.emplace_back(key, std::move(array));
   }
@@ -197,13 +197,11 @@ void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
   zip.finish();
 }
 
-Value read_npz(os::FileSource& file, const std::string& name, const LoadOptions& options,
-               const dynamic::SchemaNode* wanted) {
-  return read_members(ZipBytes(file, name), options, wanted);
+Value read_npz(os::FileSource& file, const NpzReading& reading) {
+  return read_members(ZipBytes(file, reading.name), reading);
 }
-Value read_npz(std::string_view bytes, const std::string& name, const LoadOptions& options,
-               const dynamic::SchemaNode* wanted) {
-  return read_members(ZipBytes(bytes, name), options, wanted);
+Value read_npz(std::string_view bytes, const NpzReading& reading) {
+  return read_members(ZipBytes(bytes, reading.name), reading);
 }
 
 }  // namespace hoist::detail::formats

@@ -14,6 +14,7 @@
 #include "codecs/open.hpp"
 #include "dynamic/value_node.hpp"
 #include "formats/npy.hpp"
+#include "pickle/pickle.hpp"
 
 namespace hoist::detail::pickle {
 
@@ -130,7 +131,7 @@ Value read_companion(const formats::Input& in, const std::string& name) {
   if (!in.maps()) options.mmap = MmapMode::none;
   formats::Input npy(file, &file, "\"" + file.path().string() + "\"", options,
                      options.limits.max_bytes);
-  Value value = formats::read_npy(npy);
+  Value value = formats::read_npy(npy, read_object_array);
   if (!npy.at_end()) npy.damaged("there are bytes behind the end of the array");
   return value;
 }

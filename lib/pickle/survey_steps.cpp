@@ -5,7 +5,7 @@
 #include <charconv>
 
 #include "dynamic/elements.hpp"
-#include "pickle/text_builder.hpp"
+#include "dynamic/text_builder.hpp"
 
 // The opcodes.
 
@@ -111,10 +111,10 @@ bool Survey::step_number(unsigned char op) {
 
 bool Survey::step_text(unsigned char op) {
   const auto utf8 = [&](std::uint64_t n) {
-    n < array_bytes ? push_text(static_cast<std::size_t>(n)) : skip_bytes(n);
+    n < dynamic::array_bytes ? push_text(static_cast<std::size_t>(n)) : skip_bytes(n);
   };
   const auto old_string = [&](std::uint64_t n) {
-    if (n >= array_bytes) return skip_bytes(n);
+    if (n >= dynamic::array_bytes) return skip_bytes(n);
     push_text(static_cast<std::size_t>(n));
     text_on_top_ = dynamic::is_ascii(text());
     if (!text_on_top_) stack_.back() = {};  // bytes
@@ -205,7 +205,7 @@ void Survey::skip_line() {
 void Survey::skip_bytes(std::uint64_t n) {
   in_.expect(n);
   const auto size = static_cast<std::size_t>(n);
-  n < array_bytes ? in_.skip(size) : in_.pass_over(size);
+  n < dynamic::array_bytes ? in_.skip(size) : in_.pass_over(size);
   push(Kind::other);
 }
 

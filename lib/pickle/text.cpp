@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "dynamic/elements.hpp"
+#include "dynamic/text_builder.hpp"
 #include "pickle/machine.hpp"
-#include "pickle/text_builder.hpp"
 
 // Text and bytes as they stand in the stream.
 
@@ -45,7 +45,7 @@ std::string PickleMachine::text(std::uint64_t n) {
 
 /// An array takes over what is not small, so that its elements are never there twice.
 Value PickleMachine::bytes(std::uint64_t n) {
-  if (n < array_bytes) return Value::bytes(text(n));
+  if (n < dynamic::array_bytes) return Value::bytes(text(n));
   expect(n);
   const auto size = static_cast<std::size_t>(n);
   return Value(std::make_shared<dynamic::TextNode>(dynamic::Kind::bytes, in_.bytes(size), size));
@@ -53,7 +53,7 @@ Value PickleMachine::bytes(std::uint64_t n) {
 
 /// What is not small is held as Latin-1 as long as it is: up to protocol 2 that is how bytes are written.
 Value PickleMachine::utf8(std::uint64_t count) {
-  if (count < array_bytes) {
+  if (count < dynamic::array_bytes) {
     std::string small = text(count);
     if (!dynamic::is_utf8(small)) damaged("a text is not UTF-8");
     return Value(std::move(small));
@@ -100,7 +100,7 @@ Value PickleMachine::utf8(std::uint64_t count) {
 }
 
 Value PickleMachine::old_string(std::uint64_t n) {
-  if (n < array_bytes) return pickle::old_string(text(n));
+  if (n < dynamic::array_bytes) return dynamic::text_or_bytes(text(n));
   Value value = bytes(n);
   auto& node = dynamic::mutable_node<dynamic::TextNode>(value);
   node.latin1 = dynamic::is_ascii(node.bytes());
@@ -119,7 +119,7 @@ std::string PickleMachine::line() {
 }
 
 Value raw_unicode(NextByte next, Fail fail) {
-  TextBuilder text;
+  dynamic::TextBuilder text;
   for (int byte = next(); byte >= 0; byte = next()) {
     const auto c = static_cast<char32_t>(byte);  // Latin-1
     if (c != '\\') {
@@ -141,7 +141,7 @@ Value raw_unicode(NextByte next, Fail fail) {
 }
 
 Value quoted_string(NextByte next, Fail fail) {
-  TextBuilder text;
+  dynamic::TextBuilder text;
   const auto add = [&](int byte) { text.add(static_cast<unsigned char>(byte)); };
   static constexpr std::string_view named = "nrt\\'\"abfv", meant = "\n\r\t\\'\"\a\b\f\v";
   const int quote = next();
@@ -150,7 +150,7 @@ Value quoted_string(NextByte next, Fail fail) {
     if (c < 0) fail("a text is not in quotes");
     if (c != '\\') {
       const int before = std::exchange(c, next());
-      if (before == quote && c < 0) return text.old_string();
+      if (before == quote && c < 0) return text.text_or_bytes();
       add(before);
       continue;
     }

@@ -15,7 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                                 .max_memory = support::fuzz_bytes}};
     support::MemorySource source(data, size);
     hoist::detail::formats::Input in(source, nullptr, "input", options, support::fuzz_bytes);
-    (void)hoist::detail::formats::read_npy(in).to_string(1000);
+    (void)hoist::detail::formats::read_npy(in, hoist::detail::pickle::read_object_array)
+        .to_string(1000);
   } catch (const hoist::Error&) {
   }
   return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pickle/text_builder.hpp"
+#include "dynamic/text_builder.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -9,40 +9,39 @@
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
 
-namespace hoist::detail::pickle {
+namespace hoist::detail::dynamic {
 
 void TextBuilder::add_wide(char32_t code) {
   if (!wide_) {
     if (storage_ == nullptr) grow();
-    const std::size_t wide = dynamic::widened_bytes(data_, used_);
-    take(dynamic::widened(std::exchange(storage_, nullptr), used_, room_));
+    const std::size_t wide = widened_bytes(data_, used_);
+    take(widened(std::exchange(storage_, nullptr), used_, room_));
     used_ = wide;
     wide_ = true;
   }
   std::string utf8;
-  dynamic::append_code_point(utf8, code);
+  append_code_point(utf8, code);
   for (const char c : utf8) put(static_cast<std::byte>(c));
 }
 
 Value TextBuilder::text() {
-  if (storage_ != nullptr) return stored(dynamic::Kind::text, !wide_);
+  if (storage_ != nullptr) return stored(Kind::text, !wide_);
   std::string utf8;
   for (std::size_t i = 0; i < used_; ++i) {
-    dynamic::append_code_point(utf8, std::to_integer<unsigned char>(data_[i]));
+    append_code_point(utf8, std::to_integer<unsigned char>(data_[i]));
   }
   return Value(std::move(utf8));
 }
 
-Value TextBuilder::old_string() {
+Value TextBuilder::text_or_bytes() {
   const std::string_view all(reinterpret_cast<const char*>(data_), used_);
-  if (storage_ == nullptr) return pickle::old_string(std::string(all));
-  return dynamic::is_ascii(all) ? stored(dynamic::Kind::text, true)
-                                : stored(dynamic::Kind::bytes, false);
+  if (storage_ == nullptr) return dynamic::text_or_bytes(std::string(all));
+  return is_ascii(all) ? stored(Kind::text, true) : stored(Kind::bytes, false);
 }
 
-Value TextBuilder::stored(dynamic::Kind kind, bool latin1) {
+Value TextBuilder::stored(Kind kind, bool latin1) {
   storage_->shrink(used_);
-  auto node = std::make_shared<dynamic::TextNode>(kind, std::move(storage_), used_);
+  auto node = std::make_shared<TextNode>(kind, std::move(storage_), used_);
   node->latin1 = latin1;
   return Value(std::move(node));
 }
@@ -65,8 +64,8 @@ void TextBuilder::grow() {
   take(std::move(larger));
 }
 
-Value old_string(std::string bytes) {
-  return dynamic::is_ascii(bytes) ? Value(std::move(bytes)) : Value::bytes(std::move(bytes));
+Value text_or_bytes(std::string bytes) {
+  return is_ascii(bytes) ? Value(std::move(bytes)) : Value::bytes(std::move(bytes));
 }
 
-}  // namespace hoist::detail::pickle
+}  // namespace hoist::detail::dynamic

@@ -8,14 +8,15 @@
 #include <memory>
 #include <string>
 
-namespace hoist::detail::pickle {
+namespace hoist::detail::dynamic {
 
-/// From here on text and bytes may be the elements of an array, and count as such. What is smaller is
-/// copied into each array that is made of it: at most a hundred times the opcodes that ask for it.
+/// From this size on text and bytes lie in a Storage, which an array can take over as its elements.
+/// Smaller ones are copied into each array that is made of them: at most a hundred times the opcodes
+/// that ask for it.
 inline constexpr std::size_t array_bytes = 4096;
 
-/// Text of a length that shows at its end: Latin-1 for as long as it is that, then UTF-8. Memory grows
-/// with what is added.
+/// Collects the characters of a text whose length is not known in advance: as Latin-1 as long as
+/// all of them are, then as UTF-8. Its memory grows with what is added.
 class TextBuilder {
  public:
   void add(char32_t code) {
@@ -24,8 +25,9 @@ class TextBuilder {
 
   /// The text, which may still be Latin-1 (see TextNode).
   Value text();
-  /// What Python 2 has for text and bytes alike, if nothing above 255 has been added: text if it is ASCII.
-  Value old_string();
+  /// A string of Python 2, which may stand for either: text if it is ASCII, else bytes. No character
+  /// above 255 may have been added.
+  Value text_or_bytes();
 
  private:
   void put(std::byte byte) {
@@ -45,7 +47,7 @@ class TextBuilder {
   bool wide_ = false;
 };
 
-/// The same of bytes that are not large.
-Value old_string(std::string bytes);
+/// Likewise for a string of less than `array_bytes`.
+Value text_or_bytes(std::string bytes);
 
-}  // namespace hoist::detail::pickle
+}  // namespace hoist::detail::dynamic
