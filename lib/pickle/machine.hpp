@@ -17,6 +17,7 @@
 #include "dynamic/conversion.hpp"
 #include "dynamic/value_node.hpp"
 #include "formats/input.hpp"
+#include "pickle/opcode_table.hpp"
 #include "pickle/pickle.hpp"
 
 namespace hoist::detail::pickle {
@@ -140,43 +141,73 @@ class PickleMachine {
  private:
   using Items = std::vector<Value>;
 
+  friend class OpcodeTable<PickleMachine>;
+
   // The stream: every byte of it passes here, so that frames are kept to.
-  unsigned char byte();
   template <class T>
-  T number();
+  T number() {
+    if (frame_end_ != 0 && frame_end_ - in_.position() < sizeof(T)) {
+      damaged("an opcode crosses the end of its frame");
+    }
+    return in_.number<T>();
+  }
   void expect(std::uint64_t n);
   std::string text(std::uint64_t n);
   Value bytes(std::uint64_t n);
   Value utf8(std::uint64_t n);
   Value old_string(std::uint64_t n);
-  std::string line();
+  /// The next byte of a line, or -1 at its end.
+  int line_byte();
 
   // The stack.
   void push(Value value);
   Value pop();
   const Value& top();
-  Items pop_mark();
+  Items last(std::size_t n);
+  Items from_mark();
   void push_container(Value value);
-  void begin_container(dynamic::Kind kind);
   void charge(std::size_t bytes);
   void charge_copy(const Value& value);
   void count_steps(std::uint64_t n);
   bool all_hashable(const Items& items);
-  void store(std::uint64_t index);
-  void fetch(std::uint64_t index);
-
-  void step(unsigned char op);
-  bool step_text(unsigned char op);
-  bool step_container(unsigned char op);
-  void frame();
   bool stops();
-  void global(std::string_view module, std::string_view name);
-  void set_items(const Value& target, Items items);
-  void append(const Value& target, Items items);
-  void add_items();
+
+  // What opcodes mean.
+  void begin_protocol(unsigned protocol);
+  void begin_frame(std::uint64_t bytes);
+  void push_mark();
+  void discard_top();
+  void discard(const Items& /*items*/) {}
+  void duplicate() { push(Value(top())); }
+  void push_none() { push({}); }
+  void push_boolean(bool value) { push(Value(value)); }
+  void push_integer(std::int64_t value) { push(Value(value)); }
+  void push_long(std::uint64_t bytes);
+  void push_real(double value) { push(Value(value)); }
+  void push_decimal(std::string_view line, bool is_long);
+  void push_decimal_real(std::string_view line);
+  void push_quoted_line();
+  void push_unicode_line();
+  void push_utf8(std::uint64_t n) { push(utf8(n)); }
+  void push_old_string(std::uint64_t n) { push(old_string(n)); }
+  void push_bytes(std::uint64_t n) { push(bytes(n)); }
+  void push_tuple(Items items) { push(Value::tuple(std::move(items))); }
+  void push_frozen_set(Items items);
+  void begin_container(dynamic::Kind kind);
+  void push_filled(dynamic::Kind kind, Items items);
+  void fill(dynamic::Kind kind, Items items);
+  void store_top(std::uint64_t index);
+  void push_fetched(std::uint64_t index);
+  std::uint64_t memo_size() const { return memo_.size(); }
+  void push_global(std::string_view module, std::string_view name);
+  void push_global_of_stack();
   void reduce();
   void new_object();
   void build();
+  [[noreturn]] void refuse(const std::string& opcode) const;
+  [[noreturn]] void unknown(unsigned char opcode) const;
+
+  // Objects.
   Value call(Token token, Items arguments);
   Value build_wrapper(const Value& state);
   Value build_companion(const Value& state);
@@ -201,6 +232,7 @@ class PickleMachine {
   void count_expanded(std::uint64_t n);
 
   [[noreturn]] void damaged(const std::string& what) const { in_.damaged(what); }
+  [[noreturn]] void limit(const std::string& what) const { in_.limit(what); }
   [[noreturn]] void unsafe(const std::string& what) const;
 
   formats::Input& in_;

@@ -20,7 +20,7 @@ bool is_tuple(const Value& value) { return value.kind() == dynamic::Kind::tuple;
 
 }  // namespace
 
-void PickleMachine::global(std::string_view module, std::string_view name) {
+void PickleMachine::push_global(std::string_view module, std::string_view name) {
   const auto token = token_of(module, name);
   if (!token) {
     unsafe("the pickle names " +
@@ -145,7 +145,7 @@ Value PickleMachine::build_wrapper(const Value& state) {
         alignment->as_int() > 255) {
       damaged("an array has an impossible alignment");
     }
-    in_.skip(byte());
+    in_.skip(number<unsigned char>());
   }
   Value::Elements elements{type.dtype(), std::move(shape),
                            order.as_text() == "F" ? Order::fortran : Order::c, in_.elements(bytes),

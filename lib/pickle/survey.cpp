@@ -4,7 +4,6 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <memory>
 
 // The stack, the containers and the memo.
@@ -16,6 +15,7 @@ namespace hoist::detail::pickle {
 void Survey::push(Kind kind, std::uint64_t number) {
   if (stack_.size() >= most_) throw NoOutline();
   stack_.emplace_back(kind, number);
+  text_end_ = 0;
 }
 
 /// Text of `n` bytes that comes next.
@@ -24,15 +24,7 @@ void Survey::push_text(std::size_t n) {
   text().resize(n);
   in_.get(text().data(), n);
   push(Kind::hashed, hash_of(text()));
-  text_on_top_ = true;
-}
-
-/// Python holds 1.0 and 1 to be one key.
-void Survey::push_real(double value) {
-  const bool whole = value >= -0x1p63 && value < 0x1p63 &&
-                     static_cast<double>(static_cast<std::int64_t>(value)) == value;
-  whole ? push_integer(static_cast<std::int64_t>(value))
-        : push(Kind::hashed, std::bit_cast<std::uint64_t>(value));
+  text_end_ = stack_.size();
 }
 
 std::size_t Survey::last(std::size_t n) const {
@@ -47,14 +39,14 @@ Slot Survey::pop() {
   return slot;
 }
 
-std::size_t Survey::pop_mark() {
+std::size_t Survey::from_mark() {
   if (marks_.empty()) throw NoOutline();
   const std::size_t first = marks_.back();
   marks_.pop_back();
   return first;
 }
 
-void Survey::drop(std::size_t first) {
+void Survey::discard(std::size_t first) {
   while (stack_.size() > first) {
     const Slot slot = stack_.back();
     if (slot.kind == Kind::container) give_whole(slot.number);
@@ -63,46 +55,7 @@ void Survey::drop(std::size_t first) {
   }
 }
 
-void Survey::make_tuple(std::size_t first) {
-  std::uint64_t hash = stack_.size() - first;
-  bool hashed = true;
-  for (std::size_t i = first; i < stack_.size(); ++i) {
-    hashed = hashed && stack_[i].kind == Kind::hashed;
-    hash = std::rotl(hash, 29) * 0x9E3779B97F4A7C15U + stack_[i].number;
-  }
-  drop(first);
-  hashed ? push(Kind::hashed, hash) : push(Kind::other);
-}
-
-/// Puts the values from `first` on into what stands below them.
-void Survey::fill(std::size_t first, bool pairs) {
-  if (first == 0 || (!marks_.empty() && first == marks_.back())) throw NoOutline();
-  const Slot target = stack_[first - 1];
-  if (target.kind == Kind::made) return drop(first);
-  if (target.kind != Kind::container) throw NoOutline();
-  const std::size_t n = stack_.size() - first;
-  for (std::size_t i = stack_.size(); i-- > first;) {
-    end_container(stack_[i], static_cast<std::uint32_t>(target.number));
-  }
-  if (pairs) {
-    for (std::size_t i = first; i < stack_.size(); i += 2) add_key(target.number, stack_[i]);
-  }
-  stack_.resize(first);
-  std::uint32_t& size = outline_.containers[target.number].size;
-  if (size == Container::none) return;
-  const std::uint64_t grown = size + std::uint64_t{pairs ? n / 2 : n};
-  size = static_cast<std::uint32_t>(std::min<std::uint64_t>(grown, Container::none));
-}
-
 // --- containers ----------------------------------------------------------------------------------
-
-void Survey::begin_container() {
-  if (outline_.containers.size() >= std::min<std::uint64_t>(most_, Container::none)) {
-    throw NoOutline();
-  }
-  push(Kind::container, outline_.containers.size());
-  outline_.containers.push_back({.size = 0});
-}
 
 void Survey::add_key(std::uint64_t container, const Slot& key) {
   if (key.kind != Kind::hashed) return give_whole(container);
@@ -139,14 +92,6 @@ void Survey::store_slot(std::uint64_t index, Slot slot) {
   outline_.fetched.push_back(false);
 }
 
-void Survey::store_top(std::uint64_t index) {
-  Slot slot = stack_[last(1)];
-  if (text_on_top_) {
-    slot = text().size() <= Texts::longest ? Slot{Kind::text, texts_.add(text())} : Slot{};
-  }
-  store_slot(index, slot);
-}
-
 bool Survey::store(std::uint64_t index, const Value& value) {
   Slot slot;
   if (const auto token = as_token(value)) {
@@ -174,20 +119,6 @@ std::optional<Value> Survey::fetch(std::uint64_t index) {
     case Kind::token: return Value(std::make_shared<TokenNode>(static_cast<Token>(slot.number)));
     case Kind::kept: return kept_[slot.number];
     default: throw NoOutline();
-  }
-}
-
-void Survey::push_fetched(std::uint64_t index) {
-  const Slot slot = look_up(index);
-  switch (slot.kind) {
-    case Kind::text:
-      newest_ ^= 1U;
-      text() = texts_[slot.number];
-      return push(Kind::hashed, hash_of(text()));
-    case Kind::token: return push_token(static_cast<Token>(slot.number));
-    case Kind::hashed: return push(Kind::hashed, slot.number);
-    case Kind::container: give_whole(slot.number); [[fallthrough]];
-    default: push(Kind::other);
   }
 }
 

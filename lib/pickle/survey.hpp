@@ -81,22 +81,19 @@ class Survey final : private PickleMemo {
   using Kind = Slot::Kind;
   using Container = PickleOutline::Container;
 
+  friend class OpcodeTable<Survey>;
+
   // The stack.
   void push(Kind kind, std::uint64_t number = 0);
   void push_text(std::size_t n);
-  void push_integer(std::int64_t value) { push(Kind::hashed, static_cast<std::uint64_t>(value)); }
-  void push_real(double value);
   Slot pop();
-  std::size_t pop_mark();
-  /// The last `n` values.
+  /// Where the last `n` values begin.
   std::size_t last(std::size_t n) const;
-  /// What happens to the values from `first` on; containers among them are given as a whole.
-  void drop(std::size_t first);
-  void make_tuple(std::size_t first);
-  void fill(std::size_t first, bool pairs);
+  std::size_t from_mark();
+  /// Removes the values from `first` on; containers among them are given as a whole.
+  void discard(std::size_t first);
 
   // Containers.
-  void begin_container();
   void end_container(const Slot& slot, std::uint32_t parent);
   void add_key(std::uint64_t container, const Slot& key);
   void give_whole(std::uint64_t container) {
@@ -108,21 +105,48 @@ class Survey final : private PickleMemo {
   std::uint64_t size() const override { return memo_.size() - gap_; }
   std::optional<Value> fetch(std::uint64_t index) override;
   void store_slot(std::uint64_t index, Slot slot);
-  void store_top(std::uint64_t index);
   Slot look_up(std::uint64_t index);
-  void push_fetched(std::uint64_t index);
 
-  // Opcodes.
-  void step(unsigned char op);
-  bool step_number(unsigned char op);
-  bool step_text(unsigned char op);
-  bool step_container(unsigned char op);
-  std::string line();
-  std::uint64_t line_index();
-  void skip_line();
-  void skip_bytes(std::uint64_t n);
-  void name(std::string_view module, std::string_view name);
+  // What opcodes mean.
+  template <class T>
+  T number() {
+    return in_.number<T>();
+  }
+  void begin_protocol(unsigned /*protocol*/) {}
+  void begin_frame(std::uint64_t /*bytes*/) {}
+  void push_mark();
+  void discard_top();
+  [[noreturn]] void duplicate() { throw NoOutline(); }
+  void push_none() { push(Kind::other); }
+  void push_boolean(bool value) { push_integer(value ? 1 : 0); }
+  void push_integer(std::int64_t value) { push(Kind::hashed, static_cast<std::uint64_t>(value)); }
+  void push_long(std::uint64_t bytes);
+  void push_real(double value);
+  void push_decimal(std::string_view /*line*/, bool /*is_long*/) { push(Kind::other); }
+  void push_decimal_real(std::string_view /*line*/) { push(Kind::other); }
+  void push_quoted_line() { push_unicode_line(); }
+  void push_unicode_line();
+  void push_utf8(std::uint64_t n);
+  void push_old_string(std::uint64_t n);
+  void push_bytes(std::uint64_t n);
+  void push_tuple(std::size_t first);
+  void push_frozen_set(std::size_t first);
+  void begin_container(dynamic::Kind kind);
+  void push_filled(dynamic::Kind kind, std::size_t first);
+  void fill(dynamic::Kind kind, std::size_t first);
+  void store_top(std::uint64_t index);
+  void push_fetched(std::uint64_t index);
+  std::uint64_t memo_size() const { return size(); }
+  void push_global(std::string_view module, std::string_view name);
+  void push_global_of_stack();
   void push_token(Token token);
+  void reduce();
+  [[noreturn]] void new_object() { throw NoOutline(); }
+  void build();
+  [[noreturn]] void refuse(const char* /*opcode*/) { throw NoOutline(); }
+  [[noreturn]] void unknown(unsigned char /*opcode*/) { throw NoOutline(); }
+  [[noreturn]] void damaged(const char* /*what*/) { throw NoOutline(); }
+  [[noreturn]] void limit(const char* /*what*/) { throw NoOutline(); }
 
   std::string& text() { return recent_[newest_]; }
 
@@ -141,7 +165,7 @@ class Survey final : private PickleMemo {
   std::vector<Value> kept_;
   std::string recent_[2];  // the last two texts that came to the top of the stack
   unsigned newest_ = 0;
-  bool text_on_top_ = false;  // just read
+  std::size_t text_end_ = 0;  // the size of the stack while a text that was just read is on its top
   PickleOutline outline_;
   /// The keys of dicts on the stack: the last one's at the end.
   struct Keys {

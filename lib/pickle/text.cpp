@@ -17,7 +17,6 @@ namespace hoist::detail::pickle {
 namespace {
 
 constexpr std::size_t max_digits = 4300;
-constexpr std::size_t max_line = 8192;
 constexpr std::size_t piece_bytes = std::size_t{64} << 10;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -106,16 +105,6 @@ Value PickleMachine::old_string(std::uint64_t n) {
   node.latin1 = dynamic::is_ascii(node.bytes());
   if (node.latin1) node.kind = dynamic::Kind::text;
   return value;
-}
-
-std::string PickleMachine::line() {
-  std::string text;
-  for (;;) {
-    const char c = static_cast<char>(byte());
-    if (c == '\n') return text;
-    if (text.size() == max_line) in_.limit("a line of text is too long");
-    text += c;
-  }
 }
 
 Value raw_unicode(NextByte next, Fail fail) {
