@@ -17,30 +17,31 @@
 
 namespace hoist::detail::dynamic {
 
-/// Is told of a value part by part, so that the whole is nowhere.
+/// Receives a decoded value piecewise; it is never in memory whole.
 class ValueVisitor {
  public:
   virtual ~ValueVisitor();
-  /// A part that is not told of in parts: numbers, text, arrays.
+  /// A part that has no parts of its own: a number, text, an array.
   virtual void part(Value value) = 0;
-  /// A list, tuple or set of `n` parts, or a dict of `n` keys that are each followed by a part, comes
-  /// next, and is over.
+  /// The beginning of a list, tuple or set of `n` parts, or of a dict of `n` keys that are each
+  /// followed by a part, and its end.
   virtual void begin(Value::Kind kind, std::size_t n) = 0;
   virtual void end() = 0;
-  /// The part that is over is the object of that number, counted from 1; that object comes once more.
+  /// The part that has just ended is the object of that number, counted from 1; `object_again`
+  /// stands for another occurrence of it.
   virtual void object(std::size_t number) = 0;
   virtual void object_again(std::size_t number) = 0;
 };
 
-/// Takes a value part by part.
-class PartsTaker {
+/// Encodes a value that it receives piecewise.
+class ValueSink {
  public:
-  virtual ~PartsTaker();
+  virtual ~ValueSink();
   virtual void part(Value value) = 0;
-  /// A list or set of `n` parts, or a dict of `n` keys that are each followed by a part, comes next; false
-  /// where it is to come as one part. To be called for what is no key.
+  /// Begins a list or set of `n` parts, or a dict of `n` keys that are each followed by a part.
+  /// False if the container must come as one part instead. Must not be called for keys.
   virtual bool begin(Value::Kind kind, std::size_t n) = 0;
-  /// What has begun is over.
+  /// Ends the container begun last.
   virtual void end() = 0;
 };
 
@@ -52,22 +53,22 @@ Value read_value(const SchemaNode& schema, Decoder& decoder, std::uint64_t max_n
 
 /// The text or bytes that come next, as a value of that kind.
 Value read_text(Decoder& decoder, Value::Kind kind);
-/// Encodes text, bytes or a big integer, of which the encoded value becomes another owner.
+/// Encodes text, bytes or a big integer; the encoded value shares its memory.
 void encode_text_of(Encoder& encoder, const Value& value);
 
-/// Encodes a value as one of that schema; arrays and text are shared with it, and kept alive. Throws
-/// WrongType naming the place inside the value and what differs.
-/// `mapped`: arrays are used where they lie or not at all.
+/// Encodes a value as one of that schema; arrays and text are shared with it, and kept alive.
+/// Throws WrongType naming the place inside the value and what differs. `mapped`: an array that
+/// would have to be converted is an error.
 Encoded encode_as(const SchemaNode& schema, const Value& value, bool mapped);
-/// Likewise, a stretch at a time; parts that nobody else has are given up as they are handed over.
+/// Likewise, piece by piece; the memory of parts without other owners is released on the way.
 void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to);
-/// Likewise, of a value that `give` gives part by part, without a memory of the whole where the type has
-/// items, entries or members, too.
+/// Likewise, for a value that `give` passes piecewise. Where the type has items, entries or
+/// members, too, the whole is never in memory.
 void encode_parts_as(const SchemaNode& schema, bool mapped, EncodeSink& to,
-                     const std::function<void(PartsTaker&)>& give);
+                     const std::function<void(ValueSink&)>& give);
 
-/// An encoded value in memory. Segments with an owner are shared, and no longer the encoded value's when
-/// they have been taken; others are borrowed (`keep_alive` keeps the memory; null: the caller does).
+/// Reads an encoded value in memory. Segments with an owner are shared, and leave the encoded value
+/// when they are taken; others are borrowed from memory that `keep_alive` owns (null: the caller).
 class SharingSource : public DecodeSource {
  public:
   SharingSource(Encoded& encoded, std::shared_ptr<const void> keep_alive)
@@ -84,7 +85,7 @@ class SharingSource : public DecodeSource {
     meta_ = meta;
     segments_ = segments;
   }
-  /// More is asked for than there is: refills, if there is more to come.
+  /// Called when everything has been read but more is asked for: calls `refill` if more follows.
   virtual void used_up() {}
 
  private:

@@ -11,9 +11,9 @@ inline constexpr int max_dtype_depth = 16;
 inline constexpr std::size_t max_dtype_fields = 4096;
 inline constexpr std::size_t max_dimensions = 64;
 
-/// Throws DamagedData for a dtype that contradicts itself (sizes, offsets, units), LimitExceeded for
-/// one that is too large. Of the parts of a nested one only the outermost level is looked at: they
-/// were checked when they were made.
+/// Throws DamagedData for a dtype that contradicts itself (sizes, offsets, units), LimitExceeded
+/// for one that is too large. Only the outermost level of a nested one is checked: its parts were
+/// checked when they were made.
 void check_dtype(const DType& dtype);
 
 /// Bytes of an array's elements. Throws LimitExceeded where they are more than memory can hold, or

@@ -335,12 +335,12 @@ bool has_bad_bools(const Value::Elements& elements) {
 
 namespace {
 
-/// A row of storage that is given up up to its end when it is let go of.
-class LastLook final : public Storage {
+/// A row of a storage; discards the storage up to the row's end when destroyed.
+class ConsumingView final : public Storage {
  public:
-  LastLook(std::shared_ptr<Storage> whole, std::byte* data, std::size_t bytes)
+  ConsumingView(std::shared_ptr<Storage> whole, std::byte* data, std::size_t bytes)
       : Storage(data, bytes, whole->writable()), whole_(std::move(whole)) {}
-  ~LastLook() override {
+  ~ConsumingView() override {
     whole_->give_up(static_cast<std::size_t>(data() + bytes() - whole_->data()));
   }
 
@@ -357,7 +357,7 @@ Value::Elements row_of(const Value::Elements& elements, std::size_t index, bool 
   row.data += index * bytes;
   if (give_up && bytes > 0) {
     row.storage =
-        std::make_shared<LastLook>(elements.storage, const_cast<std::byte*>(row.data), bytes);
+        std::make_shared<ConsumingView>(elements.storage, const_cast<std::byte*>(row.data), bytes);
   }
   return row;
 }

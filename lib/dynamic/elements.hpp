@@ -37,19 +37,20 @@ DType packed(const DType& dtype);
 /// Calls `take` with every element in C order in the form `packed` describes, piece by piece.
 void for_each_packed(const Value::Elements& elements,
                      const std::function<void(std::span<const std::byte>)>& take);
-/// The same elements in another type's layout and in C or their own order; shares them where it can.
-/// `give_up`: nobody else may see them, and they are given up on the way, unless their order changes.
+/// The same elements in another type's layout and in C or their own order; shares them where it
+/// can. `give_up`: they have no other owner; their memory is released on the way, unless the order
+/// changes.
 Value::Elements converted(const Value::Elements& elements, const DType& to, bool c_order,
                           bool give_up = false);
-/// Does the same where they lie, which nobody else may see. False where that can't be: they take other
-/// room, or can't be written to.
+/// Does the same in place; the elements must have no other owner. False where that is impossible:
+/// their size changes, or they can't be written to.
 bool convert_in_place(Value::Elements& elements, const DType& to, bool c_order);
 /// True if some bool among the elements is neither 0 nor 1.
 bool has_bad_bools(const Value::Elements& elements);
-/// Gives up what lies before an element; nobody else may see the elements.
+/// Releases the memory before an element; the elements must have no other owner.
 void give_up_before(const Value::Elements& elements, std::size_t index);
-/// A view of the elements at `index` of the first axis; C order only. `give_up`: nobody else may see the
-/// elements, and rows are let go of in order: each then gives up what is before its end.
+/// A view of the elements at `index` of the first axis; C order only. `give_up`: the elements have
+/// no other owner and rows are destroyed in order: each releases the memory up to its end.
 Value::Elements row_of(const Value::Elements& elements, std::size_t index, bool give_up = false);
 /// Text (UTF-8) from an element of dtype U or S. Throws DamagedData for what are no characters.
 std::string text_of(const DType& dtype, const std::byte* bytes);
@@ -59,12 +60,14 @@ void append_code_point(std::string& text, char32_t code);
 /// Throw DamagedData for what is no UTF-8.
 std::u32string code_points(std::string_view text);
 std::size_t count_code_points(std::string_view text);
-/// Those that begin at `at`, as many as there is room for; moves `at` behind them. Returns their number.
+/// Decodes the characters from `at` on, as many as fit; moves `at` behind them. Returns their
+/// number.
 std::size_t decode_utf8(std::string_view text, std::size_t& at, std::span<char32_t> to);
-/// Turns the beginning of UTF-8 into Latin-1 where it stands, up to what is none (or cut). Returns how many
-/// bytes became how many.
+/// Turns UTF-8 into Latin-1 in place, up to the first character that Latin-1 lacks or that is cut.
+/// Returns how many bytes were read, and how many written.
 std::pair<std::size_t, std::size_t> narrow(std::byte* text, std::size_t n);
-/// Latin-1 as UTF-8, in storage of at least `room` bytes. What nobody else has is given up on the way.
+/// Latin-1 as UTF-8, in storage of at least `room` bytes. Text without other owners is released on
+/// the way.
 std::shared_ptr<Storage> widened(const std::shared_ptr<Storage>& text, std::size_t n,
                                  std::size_t room = 0);
 std::size_t widened_bytes(const std::byte* text, std::size_t n);

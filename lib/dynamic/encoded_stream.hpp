@@ -7,11 +7,12 @@
 
 namespace hoist::detail::dynamic {
 
-/// Encodes a value and has it read as it is encoded, a stretch of about a MiB at a time, so that the
-/// whole of it is nowhere. `read` must read all; it runs inside a coroutine, unless all is one stretch.
+/// Encodes a value and reads it at the same time, about a MiB after the other, so that the whole is
+/// never in memory. `read` must read everything. It runs inside a coroutine unless the value fits
+/// into one piece.
 void read_while_encoding(const std::function<void(Encoder&)>& encode,
                          const std::function<void(DecodeSource&)>& read);
-/// The same with the halves changed: here `encode` runs inside a coroutine.
+/// The same, except that `encode` runs inside the coroutine.
 void encode_while_reading(const std::function<void(EncodeSink&)>& encode,
                           const std::function<void(DecodeSource&)>& read);
 

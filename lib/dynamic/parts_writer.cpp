@@ -39,7 +39,7 @@ class NumbersSink final : public EncodeSink {
 };
 
 /// Encodes what it is given.
-class PartsWriter final : public PartsTaker, private ValueWriter {
+class PartsWriter final : public ValueSink, private ValueWriter {
  public:
   PartsWriter(const SchemaNode& root, bool mapped, EncodeSink& to)
       : ValueWriter(mapped, &to), root_(root) {}
@@ -236,10 +236,10 @@ void PartsWriter::end() {
 
 }  // namespace
 
-PartsTaker::~PartsTaker() = default;
+ValueSink::~ValueSink() = default;
 
 void encode_parts_as(const SchemaNode& schema, bool mapped, EncodeSink& to,
-                     const std::function<void(PartsTaker&)>& give) {
+                     const std::function<void(ValueSink&)>& give) {
   PartsWriter writer(schema, mapped, to);
   give(writer);
   writer.finish();

@@ -10,9 +10,9 @@
 
 namespace hoist::detail::dynamic {
 
-/// From this size on text and bytes lie in a Storage, which an array can take over as its elements.
-/// Smaller ones are copied into each array that is made of them: at most a hundred times the opcodes
-/// that ask for it.
+/// Text and bytes of this size and more are in a Storage, which an array can take over. Smaller
+/// ones are copied into each array made of them: at most a hundred times the opcodes that ask for
+/// it.
 inline constexpr std::size_t array_bytes = 4096;
 
 /// Collects the characters of a text whose length is not known in advance: as Latin-1 as long as
@@ -25,8 +25,8 @@ class TextBuilder {
 
   /// The text, which may still be Latin-1 (see TextNode).
   Value text();
-  /// A string of Python 2, which may stand for either: text if it is ASCII, else bytes. No character
-  /// above 255 may have been added.
+  /// A string of Python 2, which may stand for either: text if it is ASCII, else bytes. No
+  /// character above 255 may have been added.
   Value text_or_bytes();
 
  private:

@@ -16,8 +16,8 @@ namespace detail::dynamic {
 
 namespace {
 
-/// Values whose last owner has gone. Nested ones are destroyed one after the other from here instead
-/// of by recursion, which data could make as deep as they like.
+/// Values without an owner. Nested ones are destroyed from here one after the other, not by
+/// recursion, whose depth the data would decide.
 thread_local std::vector<Value>* doomed = nullptr;
 
 void destroy(std::vector<Value>& values) {

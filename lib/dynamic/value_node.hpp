@@ -11,8 +11,8 @@
 
 namespace hoist {
 
-/// The shared part of a Value. Readers fill one in place before anybody else can see it; afterwards
-/// it never changes.
+/// The shared part of a Value. A reader may change one that it has just made; afterwards it is
+/// immutable.
 struct Value::Node {
   explicit Node(Kind k) : kind(k) {}
   Node(const Node&) = delete;
@@ -21,7 +21,9 @@ struct Value::Node {
   Kind kind;
 };
 
-namespace detail::dynamic {
+}  // namespace hoist
+
+namespace hoist::detail::dynamic {
 
 using Kind = Value::Kind;
 
@@ -95,11 +97,10 @@ template <class N>
 const N& node_as(const Value& value) {
   return static_cast<const N&>(*value.node());
 }
-/// Readers alone change values, and only ones that nobody else has seen.
+/// Only for readers, and only for values that nobody else has seen.
 template <class N>
 N& mutable_node(const Value& value) {
   return const_cast<N&>(node_as<N>(value));
 }
 
-}  // namespace detail::dynamic
-}  // namespace hoist
+}  // namespace hoist::detail::dynamic

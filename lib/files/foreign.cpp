@@ -123,8 +123,8 @@ void load_pickle(const ForeignSource& from, const dynamic::SchemaNode* schema,
   }
   dynamic::encode_while_reading(
       [&](EncodeSink& to) {
-        dynamic::encode_parts_as(*schema, mapped, to, [&](dynamic::PartsTaker& taker) {
-          pickle::give_pickle(input, *outline, taker);
+        dynamic::encode_parts_as(*schema, mapped, to, [&](dynamic::ValueSink& sink) {
+          pickle::give_pickle(input, *outline, sink);
         });
       },
       [&](DecodeSource& source) { call.run(call.value, source); });

@@ -18,10 +18,11 @@ namespace hoist::detail::files {
 
 enum class Format { npy, npz, pickle };
 
-/// The format that a path's extension asks for, before that of a compression method; nothing for the
-/// hoist container.
+/// The format that a path's extension names; an extension of a compression method may follow it.
+/// Nothing for the hoist container.
 std::optional<Format> format_for_name(std::filesystem::path path);
-/// The format of (uncompressed) data that begin like this; nothing for the container and unknown ones.
+/// The format of uncompressed data with this beginning; nothing for the hoist container and unknown
+/// formats.
 std::optional<Format> format_of_content(std::span<const std::byte> first);
 /// The compression method that `compress = level` means for a format.
 const char* default_codec(Format format);

@@ -33,8 +33,8 @@ struct BlockMethod {
 std::size_t choose_width(const BlockMethod& method, Filter filter, std::size_t element_bytes,
                          std::span<const std::byte> data);
 
-/// A block as it is stored: the front, then the pieces, which are not copied together. They refer to
-/// `planes` and to the block itself.
+/// A block as it is stored: the front, then the pieces, which refer to `planes` and to the block
+/// itself and are not copied together.
 struct PackedBlock {
   std::vector<std::byte> front;  // the head, and what was compressed
   std::vector<std::byte> planes;

@@ -38,9 +38,9 @@ struct ContainerHeader {
 };
 static_assert(sizeof(ContainerHeader) == 64);
 
-/// An open segment is one that may be written through a mapping: its content has no checksum. Its
-/// head has the checksum of an ordinary segment's, so that one byte, which can't be written by halves,
-/// makes the one of the other.
+/// An open segment may be written through a mapping, so its content has no checksum. Its head keeps
+/// the checksum of an ordinary segment: changing one byte, which is atomic, turns one kind into the
+/// other.
 enum class RecordKind : std::uint8_t { meta = 1, segment = 2, end = 3, open_segment = 0x77 };
 
 struct RecordHead {
@@ -126,7 +126,7 @@ class ContainerReader final : public DecodeSource {
   bool has_head_ = false;
   RecordHead head_{};
   std::uint64_t head_at_ = 0;
-  bool open_ = false;  // the segment at hand
+  bool open_ = false;  // the current segment
   std::vector<std::byte> meta_;
 };
 

@@ -125,8 +125,8 @@ void ContainerReader::expect_segment(std::size_t bytes) {
   }
 }
 
-/// No element takes less than a byte. What comes out of something compressed is only known not to be more
-/// than what is left.
+/// An element takes at least one byte. For compressed data only an upper bound of what is left is
+/// known.
 std::uint64_t ContainerReader::trusted() const {
   const std::uint64_t justified = base::expanded(in_.left().value_or(~std::uint64_t{0}));
   return file_ != nullptr ? justified : std::min(justified, options_.limits.max_bytes);
@@ -194,7 +194,8 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
   };
   if (file_ != nullptr && n >= parallel_from) {
     const std::uint64_t start = file_->position();
-    // Several blocks in a row for a thread: no two are then at one huge page, which is zero at first.
+    // A thread takes several adjacent blocks, so that no two threads first touch the same huge
+    // page.
     os::run_parallel((blocks + run_blocks - 1) / run_blocks, os::transfer_threads(options_.threads),
                      [&](std::size_t run) {
                        const std::size_t end = std::min(blocks, (run + 1) * run_blocks);

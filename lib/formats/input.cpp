@@ -17,7 +17,8 @@ constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
 /// threads end together.
 constexpr std::size_t piece_bytes = std::size_t{4} << 20;
 constexpr std::size_t step_bytes = std::size_t{1} << 20;
-/// From here on what a first pass passes over has memory of its own, if the source can't be read again.
+/// If the source can't be read again, stretches of this size that a first pass skips are kept in
+/// storage of their own, which the second pass takes over.
 constexpr std::size_t apart_bytes = std::size_t{64} << 10;
 
 }  // namespace

@@ -19,8 +19,8 @@
 
 namespace hoist::detail::formats {
 
-/// The bytes of a file in a foreign format, read from front to back, once or twice. Knows how much there is or
-/// may be, so that nothing is allocated for bytes that can't come.
+/// The bytes of a file in a foreign format, read from front to back, once or twice. It knows how
+/// many bytes there are or may be, so nothing is allocated for bytes that can't come.
 class Input {
  public:
   /// `file` is the source itself where that is an uncompressed file, else null. `most`: how many
@@ -71,9 +71,9 @@ class Input {
   /// True if nothing follows.
   bool at_end();
 
-  /// A first pass over what follows: it can be read again after `rewind`. What comes out of a source that
-  /// can't be read again is kept in a Spool; large stretches that are passed over in memory, from which the
-  /// second pass takes them.
+  /// Begins a first pass over what follows, which can be read again after `rewind`. If the source
+  /// itself can't be read again, its bytes are kept in a Spool, and large stretches that are passed
+  /// over in memory, from where the second pass takes them.
   void begin_first_pass();
   /// Passes over bytes that the second pass asks for by `bytes`, `elements` or `take_passed`.
   void pass_over(std::size_t n);
@@ -107,16 +107,16 @@ class Input {
   enum class Pass : unsigned char { only, first, second };
   Pass pass_ = Pass::only;
   std::uint64_t first_ = 0;  // where the passes begin
-  // Where the source itself can't be read again:
+  // If the source itself can't be read again:
   std::optional<Spool> kept_;
-  std::size_t kept_at_ = 0;      // in a first pass, what follows in the buffer has not been kept
-  std::string_view kept_bytes_;  // in a second pass, of what was kept in memory, the rest
+  std::size_t kept_at_ = 0;      // first pass: the buffer's bytes from here on are not kept yet
+  std::string_view kept_bytes_;  // second pass: what is left of the bytes kept in memory
   std::deque<std::shared_ptr<Storage>> passed_;
   std::uint64_t passed_bytes_ = 0;
 };
 
-/// Reads `n` bytes at the file's position, by several threads where there are many, and moves behind
-/// them. Throws DamagedData if they are not there.
+/// Reads `n` bytes at the file's position, many of them by several threads, and moves behind them.
+/// Throws DamagedData if they are not there.
 void read_large(os::FileSource& file, std::byte* to, std::size_t n, unsigned threads);
 
 }  // namespace hoist::detail::formats

@@ -16,14 +16,13 @@
 
 namespace hoist::detail::formats {
 
-/// Bytes that are kept to be read later: in memory where they are few, else in a file without a name
-/// (see `temp_folders`).
+/// Keeps bytes to be read later: few in memory, many in a file without a name (see `temp_folders`).
 class Spool {
  public:
-  /// Keeps what it is given. `name` is that of where it comes from, for messages.
+  /// Keeps what is written. `name` is the name of their origin, for messages.
   explicit Spool(std::string name) : name_(std::move(name)) {}
-  /// Keeps all that comes out of a source. Throws LimitExceeded for more than `most` bytes, SystemError
-  /// where no file can hold them.
+  /// Keeps everything that a source yields. Throws LimitExceeded for more than `most` bytes,
+  /// SystemError if no file can hold them.
   Spool(ByteSource& in, std::uint64_t most, std::string name);
 
   /// Throws SystemError where no file can hold the bytes.

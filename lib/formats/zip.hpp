@@ -45,9 +45,9 @@ class ZipBytes {
   std::string name_;
 };
 
-/// The members as the central directory has them; of local headers only the name has to agree. Throws
-/// DamagedData for members that overlap, share a name, are encrypted or use another method than
-/// stored and deflated; LimitExceeded for more than `most`.
+/// The members that the central directory lists; in local headers only the name has to agree.
+/// Throws DamagedData for members that overlap, share a name, are encrypted or use a method other
+/// than stored and deflated; LimitExceeded for more than `most`.
 std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most);
 
 /// Writes an archive from front to back; zip64 only where sizes or the number of members need it.

@@ -63,7 +63,7 @@ void PickleMachine::unsafe(const std::string& what) const {
   throw UnsafeData(in_.name() + ": " + what + " (at byte " + std::to_string(in_.position()) + ")");
 }
 
-// --- the stream -----------------------------------------------------------------------------------
+// --- the stream ---------------------------------------------------------------------------------
 
 void PickleMachine::charge(std::size_t bytes) {
   if (bytes > context_.memory) in_.limit("its values need more memory than Limits::max_memory");
@@ -96,7 +96,7 @@ int PickleMachine::line_byte() {
   return c == '\n' ? -1 : c;
 }
 
-// --- the stack ------------------------------------------------------------------------------------
+// --- the stack ----------------------------------------------------------------------------------
 
 void PickleMachine::push(Value value) {
   charge(value_cost);
@@ -136,7 +136,7 @@ PickleMachine::Items PickleMachine::from_mark() {
   return items;
 }
 
-// --- opcodes --------------------------------------------------------------------------------------
+// --- opcodes ------------------------------------------------------------------------------------
 
 /// Runs one opcode; true at the end.
 bool PickleMachine::stops() {
@@ -250,7 +250,7 @@ void PickleMachine::unknown(unsigned char opcode) const {
   damaged("there is no opcode " + std::to_string(opcode));
 }
 
-// --- containers -----------------------------------------------------------------------------------
+// --- containers ---------------------------------------------------------------------------------
 
 void PickleMachine::begin_container(dynamic::Kind kind) {
   if (begin_giving(containers_++, kind)) return;

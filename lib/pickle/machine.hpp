@@ -54,7 +54,8 @@ enum class Token : unsigned char {
   factory,  // list, int, ...: what a defaultdict makes, nothing else
 };
 
-/// Things on the machine's stack that are no values: they may only be consumed.
+// Objects on the machine's stack that are no values; opcodes can only consume them.
+
 struct TokenNode final : Value::Node {
   explicit TokenNode(Token t) : Node(dynamic::Kind::internal), token(t) {}
   Token token;
@@ -98,8 +99,8 @@ class KeepingMemo final : public PickleMemo {
   std::unordered_map<std::uint64_t, Value> kept_;
 };
 
-/// What a pickle and those nested in it share: how much of what a hostile stream could have too much
-/// of is left, and which containers have been made so far, as they could have been filled with
+/// What a pickle and those nested in it share: how many steps and how much memory are left, so that
+/// a hostile stream can't exceed the limits, and the containers made so far, which may contain
 /// themselves.
 class PickleContext {
  public:
@@ -132,7 +133,7 @@ class PickleMachine {
   /// Up to and with STOP. The value may still share parts in ways that `check_value` refuses.
   Value run();
   /// The same part by part; each is checked.
-  void give(const PickleOutline& outline, dynamic::PartsTaker& to);
+  void give(const PickleOutline& outline, dynamic::ValueSink& to);
   /// What a constructor makes that has just been named, up to and with its BUILD.
   Value construct(Token token);
   /// How many containers have begun.
@@ -244,8 +245,8 @@ class PickleMachine {
   Items stack_;
   std::vector<std::size_t> marks_;
   std::size_t containers_ = 0;
-  const PickleOutline* outline_ = nullptr;  // with `taker_`
-  dynamic::PartsTaker* taker_ = nullptr;
+  const PickleOutline* outline_ = nullptr;  // with `sink_`
+  dynamic::ValueSink* sink_ = nullptr;
   std::vector<Open> open_;
   std::uint64_t memory_then_ = 0;  // that was left when nothing was here but what the memo keeps
 };
@@ -270,8 +271,8 @@ bool is_latin1(const Value& value);
 Value bytes_value(const Value& value, Fail fail);
 std::string bytes_argument(const Value& value, Fail fail);
 
-/// Texts of protocol 0, whose lines may be as long as arrays are: `next` yields the bytes of the line, then
-/// -1.
+/// Texts of protocol 0, whose lines may be as long as arrays are: `next` yields the bytes of the
+/// line, then -1.
 using NextByte = const std::function<int()>&;
 Value raw_unicode(NextByte next, Fail fail);
 Value quoted_string(NextByte next, Fail fail);
@@ -280,8 +281,8 @@ Value decimal_integer(std::string_view line, bool is_long, Fail fail);
 double decimal_real(std::string_view line, Fail fail);
 
 /// Refuses values that contain themselves, nest deeper or expand further than the limits, or hold
-/// tokens; removes keys that stand in a dict twice. Returns how many values it is, written out without
-/// sharing.
+/// tokens; removes keys that stand in a dict twice. Returns how many values it is, written out
+/// without sharing.
 std::uint64_t check_value(Value& value, const Limits& limits, Fail fail,
                           const std::function<void(const std::string&)>& over);
 

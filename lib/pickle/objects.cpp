@@ -8,7 +8,8 @@
 #include "pickle/machine.hpp"
 #include "pickle/pickle.hpp"
 
-// What a pickle takes for objects of classes: the constructors it calls, and the arrays they stand for.
+// The objects in a pickle: the constructors that it calls, and the arrays that joblib's wrappers
+// stand for.
 
 namespace hoist::detail::pickle {
 

@@ -11,8 +11,8 @@
 
 namespace hoist::detail::pickle {
 
-/// Decodes the opcodes of protocols 0 to 5 for a receiver: a PickleMachine, which makes values, or a
-/// Survey, which only counts them.
+/// Decodes the opcodes of protocols 0 to 5 for a receiver: a PickleMachine, which makes values, or
+/// a Survey, which only counts them.
 ///
 /// The table reads an opcode's operands with the receiver's `number<T>()` and calls the receiver's
 /// function for what the opcode means. For operands on the stack it passes what the receiver's

@@ -13,8 +13,8 @@
 
 namespace hoist::detail::pickle {
 
-/// Writes opcodes of pickle's protocol 4: those of what has no parts of its own, of tuples, and of NumPy's
-/// dtypes. The bytes are gathered until flush().
+/// Writes opcodes of pickle's protocol 4 for values without parts, tuples and NumPy's dtypes. The
+/// bytes are buffered until flush().
 class PickleOpcodes {
  public:
   explicit PickleOpcodes(ByteSink& out) : out_(out) {}

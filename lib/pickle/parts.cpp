@@ -4,13 +4,14 @@
 #include "pickle/machine.hpp"
 #include "pickle/pickle.hpp"
 
-// Pickles that are given part by part. What the first pass said is not trusted: the file may have changed.
+// Passes a pickle on piecewise. The result of the first pass is not trusted: the file may have
+// changed.
 
 namespace hoist::detail::pickle {
 
 namespace {
 
-/// Stands on the stack for a container that is given part by part.
+/// Stands on the stack for a container that is passed on piecewise.
 struct GivenNode final : Value::Node {
   GivenNode() : Node(dynamic::Kind::internal) {}
 };
@@ -24,9 +25,9 @@ bool PickleMachine::is_given(const Value& value) {
          dynamic_cast<const GivenNode*>(value.node()) != nullptr;
 }
 
-void PickleMachine::give(const PickleOutline& outline, dynamic::PartsTaker& to) {
+void PickleMachine::give(const PickleOutline& outline, dynamic::ValueSink& to) {
   outline_ = &outline;
-  taker_ = &to;
+  sink_ = &to;
   Value value = run();
   if (!open_.empty()) damaged(changed);
   if (!is_given(value)) give_part(std::move(value));
@@ -54,7 +55,7 @@ bool PickleMachine::begin_giving(std::size_t number, dynamic::Kind kind) {
   if (open_.size() >= in_.options().limits.max_depth) {
     in_.limit("its values nest deeper than Limits::max_depth");
   }
-  if (!taker_->begin(kind, container.size)) return false;
+  if (!sink_->begin(kind, container.size)) return false;
   count_expanded(1);
   if (!open_.empty()) --open_.back().left;
   const std::uint64_t parts = (kind == dynamic::Kind::dict ? 2 : 1) * std::uint64_t{container.size};
@@ -94,7 +95,7 @@ void PickleMachine::give_part(Value value) {
     }
     --open_.back().left;
   }
-  taker_->part(std::move(value));
+  sink_->part(std::move(value));
   end_full();
 }
 
@@ -102,7 +103,7 @@ void PickleMachine::give_part(Value value) {
 void PickleMachine::end_full() {
   while (!open_.empty() && open_.back().left == 0) {
     open_.pop_back();
-    taker_->end();
+    sink_->end();
   }
 }
 
@@ -113,7 +114,7 @@ void PickleMachine::count_expanded(std::uint64_t n) {
   }
 }
 
-void give_pickle(formats::Input& in, const PickleOutline& outline, dynamic::PartsTaker& to) {
+void give_pickle(formats::Input& in, const PickleOutline& outline, dynamic::ValueSink& to) {
   PickleContext context(in.options().limits);
   KeepingMemo memo(&outline.fetched);
   PickleMachine(in, context, memo, 0).give(outline, to);

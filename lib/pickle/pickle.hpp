@@ -14,11 +14,11 @@
 #include "dynamic/schema_parser.hpp"
 #include "formats/input.hpp"
 
-// Python's pickles and the files of its joblib; what hoist takes and writes: docs/formats/pickle.md.
+// Python's pickles and joblib's files; docs/formats/pickle.md says what hoist reads and writes.
 
 namespace hoist::detail::pickle {
 
-/// What a first pass over a pickle finds out.
+/// The result of a first pass over a pickle.
 struct PickleOutline {
   /// A list, dict or set.
   struct Container {
@@ -31,15 +31,15 @@ struct PickleOutline {
 };
 
 /// Reads one pickle, with arrays as joblib puts them into the stream. Executes nothing: it knows a
-/// fixed list of constructors and refuses all other names with UnsafeData. With an outline it keeps less in
-/// its memo.
+/// fixed list of constructors and refuses all other names with UnsafeData. With an outline it keeps
+/// only the memo entries that will be fetched.
 Value read_pickle(formats::Input& in, const PickleOutline* outline = nullptr);
 
-/// Passes over the pickle, of which next to nothing is checked. Nothing where that leads nowhere: for
-/// pickles that are damaged, and for unusual ones.
+/// Makes an outline of the pickle, which it hardly checks. Returns nothing for damaged and for
+/// unusual pickles.
 std::optional<PickleOutline> survey_pickle(formats::Input& in);
-/// As `read_pickle`, but lists, dicts and sets are given part by part where the outline says so.
-void give_pickle(formats::Input& in, const PickleOutline& outline, dynamic::PartsTaker& to);
+/// As `read_pickle`, but lists, dicts and sets are passed piecewise where the outline allows it.
+void give_pickle(formats::Input& in, const PickleOutline& outline, dynamic::ValueSink& to);
 
 /// The pickle that stands for the elements in the .npy file of an array of objects.
 Value read_object_array(formats::Input& in, const Shape& shape);
@@ -47,10 +47,10 @@ Value read_object_array(formats::Input& in, const Shape& shape);
 /// The lists, dicts, sets, tuples, arrays and bytes that occur in a value more than once.
 std::unordered_set<const Value::Node*> repeated_parts(const Value& value);
 
-/// Writes a file that every joblib from 0.11 on loads. `compressed`: the stream will be, so its
-/// arrays must not promise to be mappable.
+/// Writes a file that every joblib from 0.11 on loads. `compressed`: the stream will be compressed,
+/// so its arrays must not be declared mappable.
 void write_pickle(ByteSink& out, const Value& value, bool compressed);
-/// Likewise, as it comes out of a decoder: only the part at hand is in memory.
+/// Likewise, from a decoder: only the current part is in memory.
 void write_pickle(ByteSink& out, const dynamic::SchemaNode& schema, Decoder& decoder,
                   bool compressed);
 

@@ -65,8 +65,8 @@ void Survey::add_key(std::uint64_t container, const Slot& key) {
   keys_.push_back(key.number);
 }
 
-/// The container, if it is one, becomes a part of its parent. One with a key that stands in it twice has to be
-/// seen as a whole.
+/// If `slot` is a container, it becomes a part of its parent. A dict with a repeated key has to be
+/// read as a whole.
 void Survey::end_container(const Slot& slot, std::uint32_t parent) {
   if (slot.kind != Kind::container) return;
   outline_.containers[slot.number].parent = parent;

@@ -14,17 +14,17 @@
 #include "pickle/machine.hpp"
 #include "pickle/pickle.hpp"
 
-// A first pass over a pickle: how many parts its containers have, which shows at the end of each, and what of
-// the memo will be needed. It follows the stack with values of 8 bytes, and has a real machine make the
-// descriptions of arrays, as it has to know how long those are. Nothing relies on what it finds: the second
+// The first pass over a pickle. It counts the parts of each container and records which memo
+// entries are fetched. It follows the stack with values of 8 bytes; a real machine makes the
+// descriptions of arrays, whose length has to be known. Nothing relies on the result: the second
 // pass checks everything.
 
 namespace hoist::detail::pickle {
 
-/// Thrown where a pickle is none whose outline can be known.
+/// Thrown for a pickle without an outline: damaged or unusual.
 struct NoOutline {};
 
-/// A value as far as a survey knows it.
+/// What a survey knows of a value.
 struct Slot {
   enum class Kind : unsigned char {
     other,      // complete, of no interest
@@ -65,7 +65,7 @@ class Texts {
   std::pmr::deque<char> bytes_;  // grows without copying
 };
 
-/// The machine that surveys a pickle; its opcodes are those of PickleMachine.
+/// Surveys a pickle.
 class Survey final : private PickleMemo {
  public:
   explicit Survey(formats::Input& in)

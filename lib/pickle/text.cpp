@@ -50,7 +50,8 @@ Value PickleMachine::bytes(std::uint64_t n) {
   return Value(std::make_shared<dynamic::TextNode>(dynamic::Kind::bytes, in_.bytes(size), size));
 }
 
-/// What is not small is held as Latin-1 as long as it is: up to protocol 2 that is how bytes are written.
+/// Large text is kept as Latin-1 as long as possible: up to protocol 2, bytes are written as such
+/// text.
 Value PickleMachine::utf8(std::uint64_t count) {
   if (count < dynamic::array_bytes) {
     std::string small = text(count);

@@ -59,7 +59,7 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
   }
 
  private:
-  // --- arrays -------------------------------------------------------------------------------------
+  // --- arrays ---
 
   /// The opcodes of joblib's wrapper; the elements follow them.
   std::string wrapper(const DType& type, const Shape& shape, Order order, bool mappable) {
@@ -147,7 +147,7 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
     text("tb");
   }
 
-  // --- values -------------------------------------------------------------------------------------
+  // --- values ---
 
   /// A part comes next.
   void enter() {
@@ -159,8 +159,8 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
     key_.clear();
     copy_to(&key_);
   }
-  /// A key that is text. The names of members come again with each structure: readers get one object for
-  /// them.
+  /// Writes a key that is text. Readers get one object for the name of a member, which each
+  /// structure repeats.
   void name(std::string_view text) {
     constexpr std::size_t most_names = 1000;
     constexpr std::size_t longest_name = 64;

@@ -113,10 +113,9 @@ T through_parts(const std::filesystem::path& path, std::size_t* parts = nullptr)
   T value{};
   detail::dynamic::encode_while_reading(
       [&](detail::EncodeSink& sink) {
-        detail::dynamic::encode_parts_as(schema.root(), false, sink,
-                                         [&](detail::dynamic::PartsTaker& to) {
-                                           detail::pickle::give_pickle(in, *outline, to);
-                                         });
+        detail::dynamic::encode_parts_as(
+            schema.root(), false, sink,
+            [&](detail::dynamic::ValueSink& to) { detail::pickle::give_pickle(in, *outline, to); });
       },
       [&](detail::DecodeSource& source) { detail::decode(source, value); });
   return value;

@@ -16,7 +16,7 @@ namespace support {
 
 /// Assembles a Value from the parts that it is given. The bits of `refused`, used cyclically, say
 /// whether it refuses a container's parts and takes it as a whole.
-class Rebuilder final : public hoist::detail::dynamic::PartsTaker {
+class Rebuilder final : public hoist::detail::dynamic::ValueSink {
  public:
   using Value = hoist::Value;
 
