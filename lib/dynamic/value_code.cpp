@@ -4,6 +4,7 @@
 #include <limits>
 #include <string_view>
 
+#include "dynamic/conversion.hpp"
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
@@ -163,7 +164,7 @@ Value decode_integers(Decoder& decoder, dynamic::Kind kind) {
 
 }  // namespace
 
-void encode_text_of(Encoder& encoder, const Value& value) {
+void dynamic::encode_text_of(Encoder& encoder, const Value& value) {
   const auto& node = dynamic::node_as<dynamic::TextNode>(value);
   const std::string_view bytes = node.bytes();
   if (bytes.size() < segment_threshold) return encode_text(encoder, bytes);
@@ -176,7 +177,7 @@ void encode_text_of(Encoder& encoder, const Value& value) {
   encoder.array_block(bytes.data(), bytes.size(), owner);
 }
 
-Value read_text(Decoder& decoder, dynamic::Kind kind) {
+Value dynamic::read_text(Decoder& decoder, dynamic::Kind kind) {
   const std::size_t n = decoder.length();
   decoder.expect_block<char>(n);
   if (n < segment_threshold) {
@@ -210,7 +211,7 @@ void encode_value(Encoder& encoder, const Value& value) {
       break;
     case dynamic::Kind::text:
     case dynamic::Kind::bytes:
-    case dynamic::Kind::big_integer: encode_text_of(encoder, value); break;
+    case dynamic::Kind::big_integer: dynamic::encode_text_of(encoder, value); break;
     case dynamic::Kind::dict:
       encoder.length(value.entries().size());
       for (const auto& [key, part] : value.entries()) {
@@ -269,7 +270,7 @@ void decode_value(Decoder& decoder, Value& value) {
       break;
     }
     case dynamic::Kind::text:
-    case dynamic::Kind::bytes: value = read_text(decoder, kind); break;
+    case dynamic::Kind::bytes: value = dynamic::read_text(decoder, kind); break;
     case dynamic::Kind::big_integer: value = Value::integer(decode_text(decoder)); break;
     case dynamic::Kind::dict: {
       const std::size_t n = decoder.length();
