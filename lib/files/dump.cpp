@@ -75,6 +75,16 @@ std::string difference(const std::string& file, const std::string& asked) {
   return "the file has " + part(file) + " where " + part(asked) + " is asked for";
 }
 
+void write_container(ByteSink& out, const Plan& plan, const DumpOptions& options,
+                     const Schema& schema, const EncodeCall& call) {
+  formats::ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter,
+                                  options.threads);
+  Encoder encoder(&writer);
+  call.run(call.value, encoder);
+  encoder.finish();
+  writer.finish();
+}
+
 }  // namespace
 
 void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
@@ -91,12 +101,7 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
     files::dump_foreign(*format, out, stream != nullptr, plan.level,
                         os::transfer_threads(options.threads), schema, call);
   } else {
-    formats::ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter,
-                                    options.threads);
-    Encoder encoder(&writer);
-    call.run(call.value, encoder);
-    encoder.finish();
-    writer.finish();
+    write_container(out, plan, options, schema, call);
   }
   if (stream) stream->finish();
   file.commit(options.fsync);
@@ -104,14 +109,8 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
 
 void dump_value(std::ostream& out, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call) {
-  const Plan plan = plan_for({}, options.compress);
   base::OstreamSink sink(out);
-  formats::ContainerWriter writer(sink, schema, plan.blocks, plan.level, options.filter,
-                                  options.threads);
-  Encoder encoder(&writer);
-  call.run(call.value, encoder);
-  encoder.finish();
-  writer.finish();
+  write_container(sink, plan_for({}, options.compress), options, schema, call);
 }
 
 namespace {
@@ -141,69 +140,65 @@ void read_container(formats::ContainerReader& reader, const std::string& name,
   reader.finish();
 }
 
+/// Where a value is read from.
+struct Origin {
+  base::PeekableSource& source;
+  os::FileSource* file;  // `source` itself if it is an uncompressed regular file, else null
+  std::uint64_t most;    // bytes that may come out of it
+  std::filesystem::path path;
+  std::string name;
+  bool alone;  // nothing may follow the value
+};
+
+void load_uncompressed(const Origin& from, const LoadOptions& options, const Schema& schema,
+                       const DecodeCall& call) {
+  if (const auto format = files::format_of_content(from.source.peek(codecs::first_bytes))) {
+    return files::load_foreign(
+        *format, {from.source, from.file, from.most, from.path, from.name, options}, schema, call);
+  }
+  formats::ContainerReader reader(from.source, from.file, from.name, options);
+  read_container(reader, from.name, options, schema, call);
+  if (from.alone) reader.expect_end();
+}
+
+void load_from(const Origin& from, const LoadOptions& options, const Schema& schema,
+               const DecodeCall& call) {
+  const auto first = from.source.peek(codecs::first_bytes);
+  std::unique_ptr<ByteSource> content;
+  if (pickle::is_old_joblib(first)) {
+    content = pickle::open_old_joblib(from.source, options.limits, options.threads);
+  } else if (const Codec* codec = codec_for_content(first)) {
+    content = codecs::open_compressed(*codec, from.source, options.limits, options.threads);
+  } else {
+    return load_uncompressed(from, options, schema, call);
+  }
+  base::PeekedSource peeked(*content);
+  load_uncompressed({peeked, nullptr, from.most, from.path, from.name, true}, options, schema,
+                    call);
+}
+
 }  // namespace
 
 void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
                 const DecodeCall& call) {
   os::FileSource file(path);
-  ByteSource* source = &file;
-  const auto file_bytes = file.left();
-  os::FileSource* direct = file_bytes ? &file : nullptr;
-  std::unique_ptr<ByteSource> decompressed;
-  std::optional<base::PeekedSource> peeked;
-  const auto first = file.peek(codecs::first_bytes);
-  if (pickle::is_old_joblib(first)) {
-    decompressed = pickle::open_old_joblib(file, options.limits, options.threads);
-  } else if (const Codec* codec = codec_for_content(first)) {
-    decompressed = codecs::open_compressed(*codec, file, options.limits, options.threads);
-  }
-  if (decompressed) {
-    source = &peeked.emplace(*decompressed);
-    direct = nullptr;
-  }
-  if (const auto format = files::format_of_content(peeked ? peeked->peek(codecs::first_bytes)
-                                                          : file.peek(codecs::first_bytes))) {
-    files::load_foreign(
-        *format,
-        {*source, direct, most_bytes(options, file_bytes), path, base::quoted(path), options},
-        schema, call);
-    return;
-  }
-  formats::ContainerReader reader(*source, direct, base::quoted(path), options);
-  read_container(reader, base::quoted(path), options, schema, call);
-  reader.expect_end();
+  const auto bytes = file.left();
+  load_from(
+      {file, bytes ? &file : nullptr, most_bytes(options, bytes), path, base::quoted(path), true},
+      options, schema, call);
 }
 
 void load_value(std::istream& in, const LoadOptions& options, const Schema& schema,
                 const DecodeCall& call) {
-  const std::string name = "the stream";
   if (options.mmap != MmapMode::none) {
     throw BadArgument("a stream can't be mapped: load without mmap, or from a file by its path");
   }
   base::IstreamSource source(in);
-  const auto first = source.peek(codecs::first_bytes);
-  if (first.empty()) throw NotFound("the stream has ended: no further value is in it");
-  const Codec* codec = codec_for_content(first);
-  if (codec != nullptr || pickle::is_old_joblib(first)) {
-    const auto decompressed =
-        codec != nullptr ? codecs::open_compressed(*codec, source, options.limits, options.threads)
-                         : pickle::open_old_joblib(source, options.limits, options.threads);
-    base::PeekedSource peeked(*decompressed);
-    if (const auto format = files::format_of_content(peeked.peek(codecs::first_bytes))) {
-      files::load_foreign(*format, {peeked, nullptr, options.limits.max_bytes, {}, name, options},
-                          schema, call);
-      return;
-    }
-    formats::ContainerReader reader(peeked, nullptr, name, options);
-    read_container(reader, name, options, schema, call);
-    reader.expect_end();
-  } else if (const auto format = files::format_of_content(first)) {
-    files::load_foreign(*format, {source, nullptr, options.limits.max_bytes, {}, name, options},
-                        schema, call);
-  } else {
-    formats::ContainerReader reader(source, nullptr, name, options);
-    read_container(reader, name, options, schema, call);
+  if (source.peek(codecs::first_bytes).empty()) {
+    throw NotFound("the stream has ended: no further value is in it");
   }
+  load_from({source, nullptr, options.limits.max_bytes, {}, "the stream", false}, options, schema,
+            call);
 }
 
 }  // namespace hoist::detail

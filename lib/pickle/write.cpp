@@ -8,7 +8,9 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
+#include "base/byte_streams.hpp"
 #include "dynamic/conversion.hpp"
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
@@ -63,15 +65,9 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
 
   /// The opcodes of joblib's wrapper; the elements follow them.
   std::string wrapper(const DType& type, const Shape& shape, Order order, bool mappable) {
-    std::string opcodes;
-    struct Collect final : ByteSink {
-      explicit Collect(std::string& to) : text(to) {}
-      void write(std::span<const std::byte> part) override {
-        text.append(reinterpret_cast<const char*>(part.data()), part.size());
-      }
-      std::string& text;
-    } collect(opcodes);
-    PickleOpcodes inner(collect);
+    std::vector<std::byte> opcodes;
+    base::VectorSink sink(opcodes);
+    PickleOpcodes inner(sink);
     inner.global("joblib.numpy_pickle", "NumpyArrayWrapper");
     inner.text(")\x81}(");
     inner.string("subclass");
@@ -86,7 +82,7 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
     inner.boolean(mappable);
     inner.text("ub");
     inner.flush();
-    return opcodes;
+    return {reinterpret_cast<const char*>(opcodes.data()), opcodes.size()};
   }
 
   void array(const Value::Elements& elements) {
