@@ -12,6 +12,7 @@
 #include <ctime>
 
 #include "os/file.hpp"
+#include "os/size_limit.hpp"
 
 namespace hoist::detail::memory {
 
@@ -123,6 +124,7 @@ std::unique_ptr<UseTable::Mapping> UseTable::make(std::uint64_t slots,
   Head head{};
   std::memcpy(head.magic, magic, sizeof magic);
   head.slots = slots;
+  const os::SizeLimitAsError limited;
   // Every page is there before it is mapped: touching a hole on a full disk would be fatal.
   if (!fd || ::posix_fallocate(fd.get(), 0, static_cast<off_t>(bytes_for(slots))) != 0 ||
       ::pwrite(fd.get(), static_cast<const void*>(&head), sizeof head, 0) != sizeof head) {

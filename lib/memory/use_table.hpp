@@ -17,9 +17,9 @@ namespace hoist::detail::memory {
 /// When each entry of a local store was last used, and how much there is in all: a file mapped by
 /// all processes that use the store, so that a hit records its use without a system call.
 ///
-/// Only a record: the entries' files are the truth. A use that is lost (a collision, a race, a table
-/// just replaced by a larger one) makes an entry look as old as its file. Where the table can't be
-/// made, the store does without. Its layout: docs/formats/entry.md.
+/// Only a record: the entries' files are the truth. A use that is lost (a collision, a race, a
+/// table just replaced by a larger one) makes an entry look as old as its file. Where the table
+/// can't be made, the store does without. Its layout: docs/formats/entry.md.
 class UseTable final {
  public:
   explicit UseTable(std::string path);

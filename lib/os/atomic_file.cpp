@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "os/fork_hook.hpp"
+#include "os/size_limit.hpp"
 
 namespace hoist::detail::os {
 
@@ -91,6 +92,7 @@ std::string AtomicFile::directory() const {
 
 void AtomicFile::extend(std::uint64_t bytes) {
   file_.flush();
+  const SizeLimitAsError limited;
   struct stat status{};
   if (::fstat(file_.fd(), &status) != 0 ||
       ::ftruncate(file_.fd(), status.st_size + static_cast<off_t>(bytes)) != 0 ||

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "base/quoted.hpp"
+#include "os/size_limit.hpp"
 
 namespace hoist::detail::os {
 
@@ -79,6 +80,7 @@ std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
 }
 
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  const SizeLimitAsError limited;
   // File systems write faster into space that was reserved at once. Errors show in write(2).
   if (bytes.size() >= reserved_from) {
     const off_t at = ::lseek(fd, 0, SEEK_CUR);
@@ -96,6 +98,7 @@ void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::
 
 void write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
               const std::filesystem::path& path) {
+  const SizeLimitAsError limited;
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0) {

@@ -18,6 +18,7 @@
 #include "os/mapping.hpp"
 #include "os/memory_left.hpp"
 #include "os/run_parallel.hpp"
+#include "os/size_limit.hpp"
 #include "os/temp_file.hpp"
 
 namespace hoist::detail::os {
@@ -25,6 +26,7 @@ namespace hoist::detail::os {
 namespace {
 
 int reserve_space(int fd, std::size_t bytes) {
+  const SizeLimitAsError limited;
   int error = 0;
   do {
     error = bytes == 0 ? 0 : ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
@@ -72,6 +74,7 @@ bool take_huge_pages(int fd, std::size_t bytes, std::span<const std::byte> conte
 /// Makes a file in memory and reserves its space. Returns 0 or an errno.
 int file_in_memory(const char* name, std::size_t bytes, std::span<const std::byte> content,
                    const PartCopied& copied, Fd& file) {
+  const SizeLimitAsError limited;
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return errno;
   const std::size_t whole = bytes / huge_page * huge_page;

@@ -3,13 +3,17 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <hoist/array.hpp>
+#include <hoist/dump.hpp>
 #include <hoist/memory.hpp>
+#include <hoist/share.hpp>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <random>
 #include <string>
 #include <thread>
@@ -235,4 +239,34 @@ TEST_CASE("a store that fails at any byte leaves nothing behind") {
   files.left = 0;
   const Memory strict(dir / "strict", {.on_store_error = OnStoreError::fail, .backend = "full"});
   CHECK_THROWS_AS(strict.cache(answer)(1, 1), hoist::SystemError);
+}
+
+TEST_CASE("a limit on file sizes is an error as others are") {
+  // SIGXFSZ ended the process.
+  const TempDir dir;
+  CHECK(in_child([&] {
+          ::signal(SIGXFSZ, SIG_DFL);
+          const struct rlimit limit{200'000, 200'000};
+          ::setrlimit(RLIMIT_FSIZE, &limit);
+          const Memory memory(dir / "cache", {.on_store_error = OnStoreError::ignore});
+          int wrong = wrong_answers(memory, 3, 100'000) + wrong_answers(memory, 3, 10);
+          if (memory.stats().errors != 3 || memory.stats().stored != 3) wrong += 10;
+          try {
+            hoist::dump(std::vector<double>(100'000), dir / "large");
+            wrong += 20;
+          } catch (const hoist::SystemError& error) {
+            if (error.code() != EFBIG) wrong += 30;
+          }
+          try {
+            hoist::share(hoist::Array<double>::uninitialized({100'000}));
+            wrong += 40;
+          } catch (const hoist::SystemError&) {
+          }
+          // The program's own writes have the effect that it chose.
+          const auto file = ::open((dir / "own").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+          if (wrong == 0) {
+            [[maybe_unused]] const auto written = ::pwrite(file, "x", 1, 200'000);
+          }
+          return wrong;
+        }) == -SIGXFSZ);
 }
