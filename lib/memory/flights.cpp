@@ -14,18 +14,14 @@ namespace hoist::detail::memory {
 
 namespace {
 
-/// A lock that a caller holds while it computes.
-struct Held {
-  Digest location;
-  std::string name;
-};
-
+/// A thread that computes or waits. Without a destructor, since destructors of static objects call
+/// cached functions after the main thread's `thread_local` objects are gone.
 struct Caller {
   const Flight* waits_for = nullptr;
-  std::vector<Held> held = {};
+  const HeldLock* held = nullptr;
 };
 
-thread_local Caller this_caller;
+thread_local constinit Caller this_caller;
 
 enum class Outcome { none, stored, not_stored, failed };
 
@@ -77,19 +73,23 @@ bool waits_for_caller(const Flight& flight, const Caller& caller) {
 }
 
 /// Announces to other processes that this caller, which holds locks, is going to wait; null if it
-/// must not. Within one store announcements show circles. Among several the order of their locations
-/// rules them out: nobody waits downwards.
+/// must not, or if the store fails to announce it. Within one store announcements show circles.
+/// Among several the order of their locations rules them out: nobody waits downwards.
 std::unique_ptr<StoreWait> announce_wait(const Digest& location, StoreBackend& store,
                                          const std::string& name) {
   std::vector<std::string> held;
-  for (const Held& one : this_caller.held) {
-    if (one.location == location) {
-      held.push_back(one.name);
-    } else if (one.location > location) {
+  for (const HeldLock* one = this_caller.held; one != nullptr; one = one->outer) {
+    if (one->location == location) {
+      held.push_back(one->name);
+    } else if (one->location > location) {
       return nullptr;
     }
   }
-  return store.announce_wait(name, held);
+  try {
+    return store.announce_wait(name, held);
+  } catch (...) {
+    return nullptr;  // waiting unannounced could be for ever
+  }
 }
 
 }  // namespace
@@ -107,7 +107,7 @@ FlightLease::FlightLease(const Digest& key, const Digest& location, StoreBackend
       role_ = Role::alone;
       return;
     }
-    if (!this_caller.held.empty() && announced == nullptr) {
+    if (this_caller.held != nullptr && announced == nullptr) {
       lock.unlock();
       announced = announce_wait(location, store, name);
       if (announced == nullptr) {
@@ -140,7 +140,7 @@ FlightLease::FlightLease(const Digest& key, const Digest& location, StoreBackend
 }
 
 void FlightLease::lead(const Digest& location, StoreBackend& store, const std::string& name) {
-  if (this_caller.held.empty()) {
+  if (this_caller.held == nullptr) {
     lock_ = store.lock(name);
   } else {
     lock_ = store.try_lock(name);
@@ -155,8 +155,8 @@ void FlightLease::lead(const Digest& location, StoreBackend& store, const std::s
     }
   }
   if (lock_ == nullptr) return;
-  this_caller.held.push_back({location, name});
-  is_held_ = true;
+  held_ = {location, name, this_caller.held};
+  this_caller.held = &held_;
 }
 
 void FlightLease::finished(bool stored) {
@@ -165,7 +165,7 @@ void FlightLease::finished(bool stored) {
 }
 
 FlightLease::~FlightLease() {
-  if (is_held_) this_caller.held.pop_back();
+  if (this_caller.held == &held_) this_caller.held = held_.outer;
   lock_.reset();
   end();
 }

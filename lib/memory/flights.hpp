@@ -11,6 +11,13 @@ namespace hoist::detail::memory {
 
 struct Flight;
 
+/// A lock that a caller holds while it computes, in a list from the innermost one outwards.
+struct HeldLock {
+  Digest location;
+  std::string name;
+  const HeldLock* outer = nullptr;
+};
+
 /// One caller's part in a computation that several may have asked for at once.
 ///
 /// Among the threads of this process a table decides, which also sees who waits for whom; between
@@ -47,7 +54,7 @@ class FlightLease {
   Role role_ = Role::leader;
   bool stored_ = false;
   bool failed_to_store_ = false;
-  bool is_held_ = false;
+  HeldLock held_;
   std::shared_ptr<Flight> flight_;
   std::unique_ptr<StoreLock> lock_;
 };

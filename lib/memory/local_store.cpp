@@ -13,6 +13,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/byte_streams.hpp"
 #include "base/checksum.hpp"
 #include "memory/entry.hpp"
 #include "memory/key_lock.hpp"
@@ -30,15 +31,17 @@ constexpr std::string_view extension = ".hoist";
 std::uint64_t tag_of(const std::string& name) { return base::checksum(name.data(), name.size()); }
 
 /// An entry file. Its first part is read at once, which is all of a small one.
-class LocalEntry final : public FileEntry, private ByteSource {
+class LocalEntry final : public FileEntry {
  public:
-  LocalEntry(std::string path, os::Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {
-    filled_ = os::read_at(fd_.get(), first_.data(), first_.size(), 0, path_);
-  }
+  LocalEntry(std::string path, os::Fd fd)
+      : path_(std::move(path)),
+        fd_(std::move(fd)),
+        filled_(os::read_at(fd_.get(), first_.data(), first_.size(), 0, path_)),
+        small_(std::span(first_).first(filled_)) {}
 
   ByteSource& bytes() override {
     if (filled_ == first_.size()) return file();
-    return *this;
+    return small_;
   }
   std::uint64_t size() override {
     if (filled_ < first_.size()) return filled_;
@@ -50,20 +53,12 @@ class LocalEntry final : public FileEntry, private ByteSource {
   }
 
  private:
-  std::size_t read(std::byte* to, std::size_t n) override {
-    n = std::min(n, filled_ - at_);
-    std::memcpy(to, first_.data() + at_, n);
-    at_ += n;
-    return n;
-  }
-  std::optional<std::uint64_t> left() const override { return filled_ - at_; }
-
   std::string path_;
   os::Fd fd_;
   std::optional<os::FileSource> file_;
-  std::size_t filled_ = 0;
-  std::size_t at_ = 0;
   std::array<std::byte, 4096> first_;
+  std::size_t filled_;
+  base::SpanSource small_;
 };
 
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/error.hpp>
 
-#include <algorithm>
 #include <condition_variable>
-#include <cstring>
 #include <map>
 #include <mutex>
 #include <set>
 #include <vector>
 
+#include "base/byte_streams.hpp"
 #include "memory/store.hpp"
 
 namespace hoist::detail::memory {
@@ -32,42 +31,26 @@ struct Table {
 };
 
 std::shared_ptr<Table> table_of(const std::string& location) {
-  static std::mutex mutex;
-  static std::map<std::string, std::weak_ptr<Table>> tables;
-  const std::lock_guard lock(mutex);
-  auto table = tables[location].lock();
-  if (!table) tables[location] = table = std::make_shared<Table>();
+  // Never destroyed: calls may be under way while the process ends.
+  static auto* mutex = new std::mutex;
+  static auto* tables = new std::map<std::string, std::weak_ptr<Table>>;
+  const std::lock_guard lock(*mutex);
+  auto& known = (*tables)[location];
+  auto table = known.lock();
+  if (!table) known = table = std::make_shared<Table>();
   return table;
 }
 
-class BytesEntry final : public StoredEntry, private ByteSource {
+class BytesEntry final : public StoredEntry {
  public:
-  explicit BytesEntry(std::shared_ptr<const Bytes> bytes) : bytes_(std::move(bytes)) {}
-  ByteSource& bytes() override { return *this; }
+  explicit BytesEntry(std::shared_ptr<const Bytes> bytes)
+      : bytes_(std::move(bytes)), source_(*bytes_) {}
+  ByteSource& bytes() override { return source_; }
   std::uint64_t size() override { return bytes_->size(); }
 
  private:
-  std::size_t read(std::byte* to, std::size_t n) override {
-    n = std::min(n, bytes_->size() - at_);
-    std::copy_n(bytes_->data() + at_, n, to);
-    at_ += n;
-    return n;
-  }
-  std::optional<std::uint64_t> left() const override { return bytes_->size() - at_; }
-
   std::shared_ptr<const Bytes> bytes_;
-  std::size_t at_ = 0;
-};
-
-class BytesSink final : public ByteSink {
- public:
-  explicit BytesSink(Bytes& to) : to_(to) {}
-  void write(std::span<const std::byte> bytes) override {
-    to_.insert(to_.end(), bytes.begin(), bytes.end());
-  }
-
- private:
-  Bytes& to_;
+  base::SpanSource source_;
 };
 
 class TableLock final : public StoreLock {
@@ -106,7 +89,7 @@ class MemoryStore final : public StoreBackend {
 
   void put(const std::string& name, const std::function<void(ByteSink&)>& write) override {
     auto bytes = std::make_shared<Bytes>();
-    BytesSink sink(*bytes);
+    base::VectorSink sink(*bytes);
     write(sink);
     const std::lock_guard lock(table_->mutex);
     forget(name);

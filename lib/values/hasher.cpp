@@ -2,6 +2,7 @@
 #include <hoist/detail/hasher.hpp>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/wide_vectors.hpp"
 #include "os/run_parallel.hpp"
@@ -120,7 +121,7 @@ bool Hasher::enter(const void* object) {
 Digest Hasher::digest() {
   if (!stream_) return digest_of(buffer_.data(), used_);
   append(stream_->state, buffer_.data(), used_);
-  used_ = 0;
+  spilled_ += std::exchange(used_, 0);
   return to_digest(XXH3_128bits_digest(&stream_->state));
 }
 

@@ -187,3 +187,14 @@ TEST_CASE("too deep a structure is refused, not overflowed") {
   CHECK_THROWS_AS(hoist::hash(chain), hoist::LimitExceeded);
   while (chain) chain = std::move(chain->spare);
 }
+
+TEST_CASE("a hasher knows how much it was given, also after its digest") {
+  // What was in its buffer at the time of the digest was forgotten.
+  for (const int n : {10, 100, 1000}) {
+    hoist::detail::Hasher hasher;
+    for (int i = 0; i < n; ++i) hasher.scalar(double(i));
+    CHECK(hasher.volume() == static_cast<std::uint64_t>(n) * 8);
+    hasher.digest();
+    CHECK(hasher.volume() == static_cast<std::uint64_t>(n) * 8);
+  }
+}
