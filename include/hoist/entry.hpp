@@ -15,22 +15,23 @@ namespace hoist {
 /// What is kept beside a cached result. An entry is an ordinary hoist file
 /// (docs/formats/entry.md): `hoist::load<EntryRecord<R>>(path)` reads it.
 struct EntryMetadata {
-  /// The cached function's name.
+  /// The cached function's name: `CachedFunction::name`.
   std::string function;
-  /// The arguments as text, shortened.
+  /// The arguments as text, each shortened to about 100 characters; large ones only by their shape.
   std::string arguments;
-  /// When the computation ended.
+  /// When the computation ended, by the clock of its host.
   std::chrono::system_clock::time_point created = {};
-  /// How long it took, without storing.
+  /// How long it took, without hashing and storing.
   std::chrono::nanoseconds duration = {};
+  /// Where it ran, and with which version of this library.
   std::string host;
   std::string hoist_version;
-  /// Sizes as hashed and as encoded, before compression.
+  /// Sizes in bytes: of the arguments as hashed, of the result as encoded, before compression.
   std::uint64_t arguments_bytes = 0;
   std::uint64_t result_bytes = 0;
 };
 
-/// The value an entry file holds.
+/// The value that an entry file holds, for programs that read entries with `load`.
 template <class R>
 struct EntryRecord {
   EntryMetadata metadata;
@@ -39,11 +40,14 @@ struct EntryRecord {
   R result;
 };
 
-/// Decides whether a stored result may still be used; it is computed anew where this says false.
+/// Decides whether a stored result may still be used. Where it returns false or throws, the result
+/// is computed anew and replaced. It may be called from many threads at once, once for each
+/// look-up, with the entry's metadata only; it should be cheap.
 using Validation = std::function<bool(const EntryMetadata&)>;
 
-/// Results are valid for that long after they were computed:
-/// `memory.cache(f, {.validate = expires_after(std::chrono::hours(1))})`.
+/// Makes results valid for that long after they were computed:
+/// `memory.cache(f, {.validate = expires_after(std::chrono::hours(1))})`. Expired entries stay in
+/// the store until they are replaced or evicted; see `SizeLimits::age_limit`.
 Validation expires_after(std::chrono::nanoseconds duration);
 
 namespace detail {

@@ -25,12 +25,14 @@ enum class OnStoreError : unsigned char {
 
 /// Limits of a store. Those left unset don't hold.
 struct SizeLimits {
+  /// Of all entries together, as stored, and their number.
   std::optional<ByteSize> bytes_limit = {};
   std::optional<std::uint64_t> items_limit = {};
-  /// Entries not used for that long go.
+  /// How long an entry may go unused.
   std::optional<std::chrono::nanoseconds> age_limit = {};
 };
 
+/// Options of a Memory. Functions may have their own `compress`, `mmap_mode` and `verbose`.
 struct MemoryOptions {
   /// Method and level for new entries. Off by default. Compressed entries can't be mapped.
   Compression compress = {};
@@ -44,12 +46,14 @@ struct MemoryOptions {
   std::optional<ByteSize> bytes_limit = {};
   std::optional<std::uint64_t> items_limit = {};
   std::optional<std::chrono::nanoseconds> age_limit = {};
-  /// Of the threads and processes that ask for one key at once, let one compute and the others wait.
+  /// Of the threads and processes that ask for one key at once, let one compute and the others
+  /// wait.
   bool single_flight = true;
   /// How many bytes of results to keep in this process's memory too, least recently used out first.
   ByteSize hot_bytes = 0;
   /// Wait until an entry is on the disk before its call returns.
   bool fsync = false;
+  /// What happens when a result can't be stored.
   OnStoreError on_store_error = OnStoreError::warn;
   /// "local", "memory", or a name given to `register_store_backend`.
   std::string backend = "local";
@@ -57,16 +61,18 @@ struct MemoryOptions {
 
 /// What a function, or a Memory, has done in this process.
 struct CacheStats {
+  /// Calls answered from the cache, and those that had to compute.
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
   /// Entries written.
   std::uint64_t stored = 0;
-  /// Results that couldn't be stored and entries that couldn't be used.
+  /// Results that couldn't be stored, entries that couldn't be used, evictions that failed.
   std::uint64_t errors = 0;
   /// Size of the entries written.
   std::uint64_t bytes = 0;
 };
 
+/// The sums, and what they are made of.
 struct MemoryStats : CacheStats {
   /// By the functions' names.
   std::map<std::string, CacheStats> functions;
@@ -76,24 +82,27 @@ struct MemoryStats : CacheStats {
 ///
 /// A result belongs to the function's name, the fingerprint of its code (or `.version`) and the
 /// content of its arguments; it is found again by every process that uses the location, and never
-/// when one of the three has changed. An empty location makes every call compute: the same interface
-/// with no cache behind it. Copies are cheap and share everything; all members may be called from
-/// many threads at once. A Memory is itself a value that can be hashed, dumped and sent to workers.
+/// when one of the three has changed. An empty location makes every call compute: the same
+/// interface with no cache behind it. Copies are cheap and share everything; all members may be
+/// called from many threads at once. A Memory is itself a value that can be hashed, dumped and sent
+/// to workers.
 class Memory {
  public:
-  /// Without a cache.
+  /// Without a cache: every call computes.
   Memory() : Memory(std::filesystem::path()) {}
-  /// `location` is created by the first store; a leading `~/` is the home directory. Throws
-  /// BadArgument for options that can't be met, never because of the state of the directory.
+  /// `location` is created by the first store; a leading `~/` is the home directory. A relative one
+  /// means the current directory of this moment, whatever that is later. Throws BadArgument for
+  /// options that can't be met, never because of the state of the directory.
   explicit Memory(const std::filesystem::path& location, const MemoryOptions& options = {});
 
   /// The function with this cache in front. See `CachedFunction` for what it does.
   ///
   /// Takes free functions, static and const member functions (the object becomes the first
-  /// argument), lambdas and function objects with one call operator. The fields of a function object,
-  /// and a lambda's captures, count as arguments do; captures must be trivially copyable and hold no
-  /// pointers or references, or BadArgument is thrown. Throws BadArgument also for parameters that
-  /// can't be hashed and aren't ignored. Cost: a code walk once per function and process.
+  /// argument), lambdas and function objects with one call operator. The fields of a function
+  /// object, and a lambda's captures, count as arguments do; captures must be trivially copyable
+  /// and hold no pointers or references, or BadArgument is thrown. Throws BadArgument also for
+  /// parameters that can't be hashed and aren't ignored. Cost: a code walk once per function and
+  /// process.
   template <class F>
   auto cache(F f, const CacheOptions& options = {}) const {
     static_assert(!std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
@@ -114,22 +123,28 @@ class Memory {
     return cache(detail::FixedFunction<f>{}, options);
   }
 
-  /// One cached call.
+  /// One cached call: `cache(f)(args...)`. Costs a little more than calling a cached function that
+  /// is kept, since the function is looked up again.
   template <class F, class... Args>
   auto eval(F f, Args&&... args) const {
     return cache(std::move(f))(std::forward<Args>(args)...);
   }
 
-  /// Removes all entries, those of other programs included.
+  /// Removes all entries, those of other programs included. What is mapped from them stays valid.
+  /// Throws what the store throws.
   void clear() const;
 
-  /// Removes entries, least recently used first, until all given limits hold. Throws BadArgument for
-  /// a negative age. Cost: a look at every entry.
+  /// Removes entries, least recently used first, until all given limits hold. Throws BadArgument
+  /// for a negative age. Cost: a look at every entry.
   void reduce_size(const SizeLimits& limits) const;
 
+  /// What this Memory and its copies have done so far in this process.
   MemoryStats stats() const;
 
+  /// Where entries are kept, as an absolute path; empty without a cache. Stores that were
+  /// registered get and show the location as it was given.
   const std::filesystem::path& location() const noexcept;
+  /// The options it was made with.
   const MemoryOptions& options() const noexcept;
 
  private:

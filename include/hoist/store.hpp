@@ -13,9 +13,10 @@
 
 namespace hoist {
 
-/// What a store tells of one entry.
+/// One entry, as `StoreBackend::list` reports it.
 struct StoreItem {
   std::string name;
+  /// Its size as stored.
   std::uint64_t bytes = 0;
   /// When it was last put or got, as far as the store remembers.
   std::chrono::system_clock::time_point last_used = {};
@@ -31,18 +32,19 @@ struct StoreUsage {
 class StoredEntry {
  public:
   virtual ~StoredEntry();
-  /// The entry's bytes, from the first on.
+  /// The entry's bytes, from the first on. The source lives as long as the entry, and is read once.
   virtual ByteSource& bytes() = 0;
+  /// How many bytes there are.
   virtual std::uint64_t size() = 0;
 };
 
-/// A lock on one entry's name, held while the object lives.
+/// A lock on one entry's name, held while the object lives. Destroyed by the thread that took it.
 class StoreLock {
  public:
   virtual ~StoreLock();
 };
 
-/// Tells others, while the object lives, what its maker waits for.
+/// An announcement to others, valid while the object lives, of what its maker waits for.
 class StoreWait {
  public:
   virtual ~StoreWait();
@@ -50,10 +52,11 @@ class StoreWait {
 
 /// Where a Memory keeps its entries: a directory, a table in memory, a networked store.
 ///
-/// Names are relative paths of plain characters, `<function>/<version>/<xx>/<hash>`. All members may
-/// be called from many threads at once, and a store may be shared by processes. Failures are
+/// Names are relative paths of plain characters, `<function>/<version>/<xx>/<hash>`. All members
+/// may be called from many threads at once, and a store may be shared by processes. Failures are
 /// reported by exceptions of any kind: to a Memory they are a miss, never a wrong result.
-/// tests/memory/store_contract.hpp is the contract as a test suite that any store can be run through.
+/// tests/memory/store_contract.hpp is the contract as a test suite that any store can be run
+/// through.
 class StoreBackend {
  public:
   virtual ~StoreBackend();
@@ -63,11 +66,12 @@ class StoreBackend {
   /// Stores what `write` writes; replaces an entry of that name. Readers see the old or the new
   /// entry, never a part. If `write` throws, nothing is stored and the exception passes through.
   virtual void put(const std::string& name, const std::function<void(ByteSink&)>& write) = 0;
+  /// Whether there is an entry of that name. Doesn't count as a use.
   virtual bool contains(const std::string& name) = 0;
   /// True if there was an entry. Entries already opened stay readable.
   virtual bool remove(const std::string& name) = 0;
-  /// Visits entries whose names begin with `prefix` (whole path components, or empty for all), in no
-  /// particular order. Entries put or removed meanwhile may or may not be visited.
+  /// Visits entries whose names begin with `prefix` (whole path components, or empty for all), in
+  /// no particular order. Entries put or removed meanwhile may or may not be visited.
   virtual void list(const std::string& prefix,
                     const std::function<void(const StoreItem&)>& visit) = 0;
   /// Waits until no one else, in this process or another, holds the lock of that name, and takes
@@ -75,8 +79,8 @@ class StoreBackend {
   virtual std::unique_ptr<StoreLock> lock(const std::string& name) = 0;
   /// The lock of that name if nobody holds it, null otherwise. This default gets none.
   virtual std::unique_ptr<StoreLock> try_lock(const std::string& name);
-  /// Announces that a caller that holds the locks of `held` will wait for that of `name`. Null if it
-  /// must not, because whoever holds `name` waits, perhaps through others, for one of `held`. Of
+  /// Announces that a caller that holds the locks of `held` will wait for that of `name`. Null if
+  /// it must not, because whoever holds `name` waits, perhaps through others, for one of `held`. Of
   /// those that complete a circle at the same time at least one must be told so. This default is
   /// for stores that no other process shares; a Memory sees circles within its own.
   virtual std::unique_ptr<StoreWait> announce_wait(const std::string& name,
@@ -89,11 +93,15 @@ class StoreBackend {
 
 /// What a factory makes a store from.
 struct StoreConfig {
+  /// The Memory's location, never empty: absolute for built-in stores, else as it was given but for
+  /// a leading "~/". Opening a store should neither fail nor create anything if it isn't there yet.
   std::filesystem::path location;
   /// Entries are to survive a power failure once `put` has returned.
   bool fsync = false;
 };
 
+/// Makes a store; called once for each Memory, by any thread. What it throws, the constructor of
+/// the Memory throws.
 using StoreFactory = std::function<std::unique_ptr<StoreBackend>(const StoreConfig&)>;
 
 /// Makes `MemoryOptions{.backend = name}` use that factory. "local" (files below the location) and
