@@ -20,21 +20,29 @@
 
 namespace hoist {
 
-namespace detail {
+/// Options of one cached function. Those left unset are the Memory's.
+struct CacheOptions {
+  /// Takes the place of the name that hoist finds. Functions of equal name and version share
+  /// entries, also those of different programs.
+  std::string name = {};
+  /// Takes the place of the code's fingerprint: entries stay valid until the version changes.
+  std::string version = {};
+  /// Positions (from 0) of parameters that don't count. BadArgument for one that doesn't exist.
+  std::vector<int> ignore = {};
+  /// How much code the results depend on.
+  CodeCheck code = CodeCheck::callees;
+  /// Asked before a stored result is used; see `expires_after`.
+  Validation validate = {};
+  /// How arrays in results come back: read, or mapped (`read`, `copy_on_write`) from their entry.
+  std::optional<MmapMode> mmap_mode = {};
+  /// How new entries are compressed; those that are there are read whatever they are.
+  Compression compress = {};
+  /// What is printed on stderr: see `MemoryOptions::verbose`.
+  std::optional<int> verbose = {};
+};
 
-/// A function pointer, or captures: translated, since code lies elsewhere in another process.
-template <class F>
-void traverse_raw(Encoder& encoder, const F& f) {
-  encode_raw(encoder, &f, sizeof f, typeid(F));
-}
-template <class F>
-void traverse_raw(Decoder& decoder, F& f) {
-  decode_raw(decoder, &f, sizeof f);
-}
-
-}  // namespace detail
-
-/// What `call` returns: a freshly computed value and what was stored with it.
+/// What `CachedFunction::call` returns: a freshly computed value and what was stored with it.
+/// Without `value` for functions that return nothing.
 template <class R>
 struct CallResult {
   R value;
@@ -45,75 +53,104 @@ struct CallResult<void> {
   EntryMetadata metadata;
 };
 
-/// A function in front of a cache: `memory.cache(f)` makes one.
+/// A function with a cache in front of it: `memory.cache(f)` makes one.
 ///
-/// Calling it converts the arguments to the function's declared parameter types, hashes them, and
-/// returns the stored result or else computes and stores one. Exceptions of the function pass through
-/// and are not cached. Trouble with the cache never keeps a call from its result (see
-/// `MemoryOptions::on_store_error`). Copies are cheap and share everything; all members may be called
-/// from many threads at once, in forked and spawned workers too.
+/// All members that take arguments convert them to the function's declared parameter types and hash
+/// them; the digest, the function's name and the fingerprint of its code are the key.
+///
+/// - Errors: exceptions of the function pass through and are not cached. Trouble with the cache
+///   (damaged entries, a full disk, a store that fails) never keeps a call from its result, unless
+///   `MemoryOptions::on_store_error` says so. What else is thrown stands at each member.
+/// - Threads and processes: all members may be called at once from many threads, from forked and
+///   spawned workers, and while the process ends. Of the callers that ask for one result at once,
+///   one computes it and the others wait (see `MemoryOptions::single_flight`).
+/// - Ownership: copies are cheap and share the cache. It keeps the Memory's state alive.
+/// - A cached function is itself a value: it can be hashed, dumped and sent to workers of the same
+///   program, but CannotTravel is thrown if it has a validate callback or comes from another build.
+/// - A cached function may call itself. A level of recursion takes less than 300 bytes of stack
+///   beside the function's own frame, its arguments and its result (g++ 12, -O2).
 template <class F, class Signature = typename detail::SignatureOf<F>::type>
 class CachedFunction;
 
 template <class F, class R, class... Ps>
 class CachedFunction<F, R(Ps...)> {
  public:
-  /// What is returned: the function's result as a value.
+  /// The function's result as a value: without reference and const.
   using Result = std::remove_cvref_t<R>;
 
-  /// For decoding into; calling it is undefined.
+  /// A cached function of nothing, for decoding into. Calling it is undefined behaviour.
   CachedFunction()
     requires std::default_initializable<F>
   = default;
 
-  /// The result: stored, or computed and stored.
+  /// Returns the stored result, or else computes and stores it.
+  ///
+  /// Throws what the function throws; WrongType if `mmap_mode` is `read` and the result has arrays
+  /// that can be written to. Cost of a hit: hashing the arguments, opening an entry, reading or
+  /// mapping it, and decoding the result. A miss adds encoding the result once and writing a file;
+  /// large arrays are written from where they are.
   Result operator()(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
-    detail::Hasher hasher;
-    detail::run_call(*cache_, describe(frame, hasher));
+    if (const auto missing = ask(frame, &detail::CallCache::find)) {
+      frame.compute();
+      missing->finish();
+    }
     return frame.take();
   }
 
-  /// Computes and stores, whatever the cache holds. Returns the value and its metadata.
+  /// Computes and stores the result, whatever the cache holds, and returns it with its metadata.
+  /// Doesn't wait for others that compute it. Throws as the call operator does.
   CallResult<Result> call(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
-    detail::Hasher hasher;
-    EntryMetadata metadata = detail::recompute_call(*cache_, describe(frame, hasher));
+    const auto missing = ask(frame, &detail::CallCache::replace);
+    frame.compute();
+    missing->finish();
     if constexpr (std::is_void_v<Result>) {
-      return {std::move(metadata)};
+      return {std::move(missing->metadata)};
     } else {
-      return {frame.take(), std::move(metadata)};
+      return {frame.take(), std::move(missing->metadata)};
     }
   }
 
-  /// Whether a call would be answered from the cache. Reads the entry's metadata, not its value.
+  /// Whether a call would be answered from the cache. Reads the entry's metadata, not its value, so
+  /// that damage in the value isn't seen. Never computes and never throws because of the cache.
   bool check_call_in_cache(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
-    detail::Hasher hasher;
-    return detail::is_cached(*cache_, describe(frame, hasher));
+    return ask(frame, &detail::CallCache::is_cached);
   }
 
-  /// Computes where needed, and returns a small handle on the stored result instead of the result.
+  /// Computes and stores the result if need be, and returns a small handle on it, which reads the
+  /// result when asked to. Without a location the handle carries the encoded result itself. A
+  /// result that couldn't be stored is gone: `Shelved::get` throws NotFound. Throws as the call
+  /// operator does.
   Shelved<Result> call_and_shelve(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
-    detail::Hasher hasher;
-    return Shelved<Result>(memory_, detail::shelve_call(*cache_, describe(frame, hasher)));
+    detail::EntryAddress address;
+    if (const auto missing = ask(frame, &detail::CallCache::find_entry, address)) {
+      frame.compute();
+      missing->finish();
+      address = std::move(missing->address);
+    }
+    return Shelved<Result>(memory_, std::move(address));
   }
 
-  /// Says in words why a call would not be answered from the cache, or that it would.
+  /// Says in words why a call would not be answered from the cache, or that it would. For people:
+  /// the wording may change. Throws what the store throws. Cost: after a miss, a look at the names
+  /// of all entries of this function.
   std::string explain_miss(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
-    detail::Hasher hasher;
-    return detail::explain_call(*cache_, describe(frame, hasher));
+    return ask(frame, &detail::CallCache::explain);
   }
 
-  /// Removes all results of this function, those of its earlier versions included.
-  void clear() const { detail::clear_function(*cache_); }
+  /// Removes all results of this function, those of its earlier versions included. Results already
+  /// mapped stay valid. Throws what the store throws. Cost: a look at each entry.
+  void clear() const { cache_->clear(); }
 
-  /// The name under which results are stored.
-  const std::string& name() const { return detail::function_name(*cache_); }
+  /// The function's name in metadata, statistics and messages: `CacheOptions::name`, or as in the
+  /// source.
+  const std::string& name() const { return cache_->name(); }
 
-  /// The function behind the cache.
+  /// The function behind the cache. Calling it bypasses the cache.
   const F& function() const noexcept { return function_; }
 
  private:
@@ -133,46 +170,13 @@ class CachedFunction<F, R(Ps...)> {
                 "hoist makes an empty result and fills it: the result type needs a default "
                 "constructor");
 
-  struct Frame : detail::ResultFrame<Value> {
-    explicit Frame(const F& f, Ps&&... values) : function(f), args(std::forward<Ps>(values)...) {}
-
-    Result take() {
-      if constexpr (!std::is_void_v<Result>) return std::move(*this->result);
-    }
-    static void compute(void* raw) {
-      auto& frame = *static_cast<Frame*>(static_cast<detail::ResultFrame<Value>*>(raw));
-      const auto run = [&](auto&&... values) -> decltype(auto) {
-        return detail::call(frame.function, std::forward<Ps>(values)...);
-      };
-      if constexpr (std::is_void_v<Result>) {
-        std::apply(run, std::move(frame.args));
-        frame.result.emplace();
-      } else {
-        frame.result.emplace(std::apply(run, std::move(frame.args)));
-      }
-    }
-    static std::string summary(const void* raw) {
-      const auto& frame =
-          *static_cast<const Frame*>(static_cast<const detail::ResultFrame<Value>*>(raw));
-      std::string text;
-      std::apply(
-          [&](const auto&... values) {
-            ((text += text.empty() ? "" : ", ", detail::summarise<Ps>(text, values)), ...);
-          },
-          frame.args);
-      return text;
-    }
-
-    const F& function;
-    std::tuple<Ps&&...> args;
-  };
+  using Frame = detail::CallFrame<F, R, Ps...>;
 
   CachedFunction(std::shared_ptr<detail::memory::MemoryCore> memory, F f,
                  const CacheOptions& options)
       : memory_(std::move(memory)),
         function_(std::move(f)),
-        cache_(detail::open_function(memory_, info(), options)),
-        ignored_(detail::ignored_parameters(*cache_)) {
+        cache_(detail::open_function(memory_, info(), options)) {
     if constexpr (!std::is_empty_v<F> && !Storable<F> && !std::is_pointer_v<F> &&
                   !std::is_member_function_pointer_v<F>) {
       const auto captures = detail::member_bytes(function_);
@@ -187,20 +191,14 @@ class CachedFunction<F, R(Ps...)> {
             {(detail::is_hashable_parameter<Ps>() ? std::string() : typeid(Ps).name())...}};
   }
 
-  /// The arguments that count, then the fields or captures of the function object.
-  detail::Call describe(Frame& frame, detail::Hasher& hasher) const {
-    hasher.scalar(ignored_);
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (((ignored_ >> I & 1) != 0 ? void()
-                                 : detail::hash_parameter<Ps>(hasher, std::get<I>(frame.args))),
-       ...);
-    }(std::index_sequence_for<Ps...>());
-    detail::hash_state(hasher, function_);
-    static constexpr detail::CallOps ops{&detail::schema_of<EntryRecord<Value>>, &Frame::compute,
-                                         &detail::ResultFrame<Value>::encode,
-                                         &detail::ResultFrame<Value>::decode, &Frame::summary};
-    return {&ops, static_cast<detail::ResultFrame<Value>*>(&frame), hasher.digest(),
-            hasher.gathered(), hasher.volume()};
+  /// Calls a member of the cache with this call. A function of its own, so that the hasher is off
+  /// the stack before the cached function runs.
+  template <class Answer, class... More>
+  [[gnu::noinline]] Answer ask(Frame& frame,
+                               Answer (detail::CallCache::*question)(const detail::Call&, More...),
+                               std::type_identity_t<More>... more) const {
+    detail::Hasher hasher;
+    return (cache_.get()->*question)(frame.describe(hasher, cache_->ignored()), more...);
   }
 
   /// In another process of the same program it is the same function in front of the same cache.
@@ -208,19 +206,11 @@ class CachedFunction<F, R(Ps...)> {
   void serialize(Ar& ar) {
     detail::serialize_core(ar, memory_);
     detail::CacheParts parts;
-    if constexpr (!Ar::decoding) parts = detail::parts_of(cache_);
-    ar(parts);
-    if constexpr (!std::is_empty_v<F> && Storable<F>) {
-      ar(function_);
-    } else if constexpr (Ar::hashing) {
-      detail::hash_state(ar, function_);
-    } else if constexpr (!std::is_empty_v<F> && !Ar::describing) {
-      std::string build;
-      if constexpr (!Ar::decoding) build = detail::build_of(detail::code_of(function_));
-      ar(build);
-      detail::traverse_raw(ar, function_);
-      if constexpr (Ar::decoding) detail::check_build(build, detail::code_of(function_));
+    if constexpr (!Ar::decoding) {
+      if (cache_ != nullptr) parts = cache_->parts();
     }
+    ar(parts);
+    detail::serialize_callable(ar, function_);
     if constexpr (Ar::decoding) {
       *this = CachedFunction(memory_, std::move(function_), detail::options_of(parts));
     }
@@ -228,8 +218,7 @@ class CachedFunction<F, R(Ps...)> {
 
   std::shared_ptr<detail::memory::MemoryCore> memory_;
   F function_{};
-  std::shared_ptr<detail::memory::FunctionCache> cache_;
-  std::uint64_t ignored_ = 0;
+  std::shared_ptr<detail::CallCache> cache_;
 };
 
 }  // namespace hoist

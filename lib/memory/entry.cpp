@@ -4,6 +4,7 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -23,6 +24,9 @@ namespace detail::memory {
 
 namespace {
 
+/// Half of what readers accept in one record.
+constexpr std::size_t max_record_bytes = std::size_t{8} << 20;
+
 bool is_equal(const std::vector<unsigned char>& stored, std::span<const std::byte> content) {
   return stored.size() == content.size() &&
          (stored.empty() || std::memcmp(stored.data(), content.data(), stored.size()) == 0);
@@ -30,15 +34,34 @@ bool is_equal(const std::vector<unsigned char>& stored, std::span<const std::byt
 
 }  // namespace
 
+Encoded encode_result(const Call& call) {
+  Encoder encoder;
+  call.ops->encode(call.frame, encoder);
+  return encoder.take();
+}
+
+std::uint64_t encoded_bytes(const Encoded& value) {
+  std::uint64_t total = value.meta.size();
+  for (const Segment& segment : value.segments) total += segment.bytes;
+  return total;
+}
+
 void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetadata& metadata,
-                 const Call& call) {
+                 const Call& call, const Encoded& result) {
   formats::ContainerWriter writer(out, call.ops->entry_schema(), codec, level);
   Encoder encoder(&writer);
   Form<EntryMetadata>::traverse(encoder, metadata);
   encoder.length(call.content.size());
   encoder.block(call.content.data(), call.content.size());
-  call.ops->encode(call.frame, encoder);
-  encoder.finish();
+  if (result.meta.size() <= max_record_bytes) {
+    Encoded whole = encoder.take();
+    whole.meta.insert(whole.meta.end(), result.meta.begin(), result.meta.end());
+    whole.segments.insert(whole.segments.end(), result.segments.begin(), result.segments.end());
+    writer.emit(whole.meta, whole.segments);
+  } else {
+    call.ops->encode(call.frame, encoder);
+    encoder.finish();
+  }
   writer.finish();
 }
 

@@ -6,6 +6,7 @@
 #include <hoist/detail/memo.hpp>
 #include <hoist/store.hpp>
 
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -20,9 +21,15 @@ class FileEntry : public StoredEntry {
   virtual os::FileSource& file() = 0;
 };
 
-/// Writes a call's entry: its metadata, its short arguments, and the result in its frame.
+/// The result in a call's frame, encoded. Its large parts are borrowed from the frame.
+Encoded encode_result(const Call& call);
+/// Size of all its parts.
+std::uint64_t encoded_bytes(const Encoded& value);
+
+/// Writes a call's entry: its metadata, its short arguments, and its result. That is `result`; only
+/// where its structure is longer than a record may be, it is encoded again piece by piece.
 void write_entry(ByteSink& out, const Codec* codec, int level, const EntryMetadata& metadata,
-                 const Call& call);
+                 const Call& call, const Encoded& result);
 
 /// What has been found in an entry.
 enum class EntryState {

@@ -41,7 +41,7 @@ std::string FunctionCache::explain(const Call& call) {
   const std::string text = name() + "(" + call.ops->summary(call.frame) + "): ";
   StoreBackend* store = memory_->store();
   if (store == nullptr) return text + "computed at every call, since the Memory has no location";
-  const std::string name = entry_name(call);
+  const std::string name = address_of(call).name;
   const std::string hash = call.key.hex();
   const std::string version = directory_.substr(directory_.find('/') + 1);
   EntryMetadata metadata;

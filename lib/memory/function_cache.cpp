@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/byte_streams.hpp"
 #include "fingerprint/code_fingerprint.hpp"
 #include "memory/flights.hpp"
 
@@ -19,12 +20,13 @@ namespace {
 
 constexpr const char* hoist_version = "0.1.0";
 
-std::string host_name() {
-  static const std::string name = [] {
+const std::string& host_name() {
+  // Never destroyed: calls may be under way while the process ends.
+  static const auto* name = [] {
     std::array<char, 256> text{};
-    return std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "");
+    return new std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "");
   }();
-  return name;
+  return *name;
 }
 
 std::string seconds(std::chrono::nanoseconds duration) {
@@ -47,16 +49,6 @@ class CountingSink final : public ByteSink {
   ByteSink& out_;
   std::uint64_t count_ = 0;
 };
-
-/// Large parts are not copied for it.
-std::uint64_t encoded_bytes(const Call& call) {
-  Encoder encoder;
-  call.ops->encode(call.frame, encoder);
-  const Encoded value = encoder.take();
-  std::uint64_t bytes = value.meta.size();
-  for (const auto& segment : value.segments) bytes += segment.bytes;
-  return bytes;
-}
 
 std::uint64_t mask_of(const FunctionInfo& info, const CacheOptions& options) {
   std::uint64_t mask = 0;
@@ -122,15 +114,16 @@ Digest FunctionCache::hot_key(const Call& call) const {
           .high = call.key.high ^ directory_digest_.high};
 }
 
-std::string FunctionCache::entry_name(const Call& call) const {
+EntryAddress FunctionCache::address_of(const Call& call) const {
   const std::string hash = call.key.hex();
-  std::string name;
+  EntryAddress address{.mmap_mode = static_cast<std::uint8_t>(mmap_)};
+  std::string& name = address.name;
   name.reserve(directory_.size() + 3 + hash.size());
   name += directory_;
   name.append(hash, 0, 2);
   name += '/';
   name += hash;
-  return name;
+  return address;
 }
 
 FunctionCache::Found FunctionCache::look_up(const std::string& name, const Call& call, void* frame,
@@ -147,154 +140,219 @@ FunctionCache::Found FunctionCache::look_up(const std::string& name, const Call&
     return Found::unusable;
   } catch (const WrongType&) {
     throw;
-  } catch (const std::exception& error) {
+  } catch (...) {
     if (again) return Found::damaged;
     ++counters_->errors;
-    if (verbose_ >= 1) log_line("an entry of " + this->name() + " is of no use: " + error.what());
+    if (verbose_ >= 1) {
+      log_line("an entry of " + this->name() + " is of no use: " + current_error());
+    }
     return Found::damaged;
   }
 }
 
-EntryMetadata FunctionCache::run_function(const Call& call) {
-  EntryMetadata metadata{.function = name(),
-                         .arguments = call.ops->summary(call.frame),
-                         .host = host_name(),
-                         .hoist_version = hoist_version,
-                         .arguments_bytes = call.bytes};
-  if (verbose_ >= 1) log_line("calling " + name() + "(" + metadata.arguments + ")");
-  const auto start = std::chrono::steady_clock::now();
-  call.ops->compute(call.frame);
-  metadata.duration = std::chrono::steady_clock::now() - start;
-  metadata.created = std::chrono::system_clock::now();
-  if (verbose_ >= 1) log_line(name() + " took " + seconds(metadata.duration));
-  return metadata;
-}
-
-bool FunctionCache::store(const std::string& name, const Call& call,
-                          const EntryMetadata& metadata) {
+bool FunctionCache::store(const std::string& name, const Call& call, EntryMetadata& metadata,
+                          std::optional<Encoded>& result) {
+  std::uint64_t bytes = 0;
   try {
-    std::uint64_t bytes = 0;
+    result = encode_result(call);
+    metadata.result_bytes = encoded_bytes(*result);
     memory_->store()->put(name, [&](ByteSink& out) {
       CountingSink counting(out);
-      write_entry(counting, codec_, level_, metadata, call);
+      write_entry(counting, codec_, level_, metadata, call, *result);
       bytes = counting.count();
     });
-    ++counters_->stored;
-    counters_->bytes += bytes;
-    if (verbose_ >= 10) log_line("stored " + name + ", " + std::to_string(bytes) + " bytes");
-    if (Evictor* evictor = memory_->evictor()) evictor->stored(*memory_->store());
-    return true;
-  } catch (const std::exception& error) {
+  } catch (...) {
     ++counters_->errors;
-    memory_->store_failed(this->name(), error);
+    memory_->store_failed(this->name());
     return false;
+  }
+  ++counters_->stored;
+  counters_->bytes += bytes;
+  if (verbose_ >= 10) log_line("stored " + name + ", " + std::to_string(bytes) + " bytes");
+  return true;
+}
+
+void FunctionCache::evict() {
+  Evictor* evictor = memory_->evictor();
+  if (evictor == nullptr) return;
+  try {
+    evictor->stored(*memory_->store());
+  } catch (...) {
+    ++counters_->errors;
+    memory_->eviction_failed();
   }
 }
 
-bool FunctionCache::compute(const std::string& name, const Call& call, EntryMetadata& metadata) {
-  metadata = run_function(call);
-  metadata.result_bytes = encoded_bytes(call);
-  const bool stored = store(name, call, metadata);
-  if (stored && mmap_ != MmapMode::none) {
-    EntryMetadata again;
-    look_up(name, call, call.frame, again);
+void FunctionCache::keep(const Call& call, const EntryMetadata& metadata,
+                         std::optional<Encoded> result) {
+  HotResults* hot = memory_->hot();
+  if (hot == nullptr || mmap_ != MmapMode::none) return;
+  try {
+    if (!result) result = encode_result(call);
+    hot->put(hot_key(call), call, metadata, std::move(*result));
+  } catch (...) {
+    ++counters_->errors;  // there is still the store
   }
-  if (HotResults* hot = memory_->hot(); hot != nullptr && mmap_ == MmapMode::none) {
-    hot->put(hot_key(call), call, metadata);
-  }
-  return stored;
 }
 
 void FunctionCache::hit(const Call& call, void* frame, const EntryMetadata& metadata) {
   counters_->hits.fetch_add(1, std::memory_order_relaxed);
   if (verbose_ >= 2) log_line("found " + name() + "(" + metadata.arguments + ")");
-  HotResults* hot = memory_->hot();
-  if (hot != nullptr && frame != nullptr && mmap_ == MmapMode::none) {
-    hot->put(hot_key(call), call, metadata);
-  }
+  if (frame != nullptr) keep(call, metadata);
 }
 
-void FunctionCache::obtain(const std::string& name, const Call& call, void* frame) {
+/// What is needed once the function has returned, off its caller's stack.
+class FunctionCache::Miss final : public MissingResult {
+ public:
+  Miss(FunctionCache& cache, const Call& call, EntryAddress where,
+       std::unique_ptr<FlightLease> lease = nullptr)
+      : cache_(cache),
+        content_(call.content.begin(), call.content.end()),
+        call_(call),
+        lease_(std::move(lease)) {
+    call_.content = content_;
+    address = std::move(where);
+    metadata.function = cache_.name();
+    metadata.arguments = call.ops->summary(call.frame);
+    metadata.host = host_name();
+    metadata.hoist_version = hoist_version;
+    metadata.arguments_bytes = call.bytes;
+    if (cache_.verbose_ >= 1) {
+      log_line("calling " + metadata.function + "(" + metadata.arguments + ")");
+    }
+    start_ = std::chrono::steady_clock::now();
+  }
+
+  /// Without a store: the entry becomes part of its address.
+  void carry_entry() { carries_ = true; }
+
+  void finish() override {
+    metadata.duration = std::chrono::steady_clock::now() - start_;
+    metadata.created = std::chrono::system_clock::now();
+    if (cache_.verbose_ >= 1) log_line(metadata.function + " took " + seconds(metadata.duration));
+    if (cache_.memory_->store() != nullptr) {
+      store();
+    } else if (carries_) {
+      const Encoded result = encode_result(call_);
+      metadata.result_bytes = encoded_bytes(result);
+      base::VectorSink sink(address.value);
+      write_entry(sink, nullptr, 0, metadata, call_, result);
+    }
+  }
+
+ private:
+  void store() {
+    std::optional<Encoded> result;
+    const bool stored = cache_.store(address.name, call_, metadata, result);
+    if (lease_ != nullptr) lease_->finished(stored);
+    lease_.reset();
+    if (stored) cache_.evict();
+    if (cache_.mmap_ == MmapMode::none) {
+      if (result) cache_.keep(call_, metadata, std::move(result));
+    } else if (stored) {
+      result.reset();  // the computed arrays may be freed as soon as the mapped ones are there
+      EntryMetadata again;
+      cache_.look_up(address.name, call_, call_.frame, again);
+    }
+  }
+
+  FunctionCache& cache_;
+  std::vector<std::byte> content_;
+  Call call_;
+  std::unique_ptr<FlightLease> lease_;
+  bool carries_ = false;
+  std::chrono::steady_clock::time_point start_;
+};
+
+std::unique_ptr<MissingResult> FunctionCache::obtain(EntryAddress address, const Call& call,
+                                                     void* frame) {
+  const std::string& name = address.name;
   EntryMetadata metadata;
-  if (look_up(name, call, frame, metadata) == Found::yes) return hit(call, frame, metadata);
-  if (!memory_->options().single_flight) {
-    counters_->misses.fetch_add(1, std::memory_order_relaxed);
-    compute(name, call, metadata);
-    return;
+  std::unique_ptr<FlightLease> lease;
+  if (look_up(name, call, frame, metadata) == Found::yes) {
+    hit(call, frame, metadata);
+    return nullptr;
   }
   const Digest key{.low = hot_key(call).low ^ memory_->identity().low,
                    .high = hot_key(call).high ^ memory_->identity().high};
-  for (;;) {
-    FlightLease lease(key, memory_->identity(), *memory_->store(), name);
+  while (memory_->options().single_flight) {
+    lease.reset();
+    lease = std::make_unique<FlightLease>(key, memory_->identity(), *memory_->store(), name);
     // Somebody may have stored it since, in this process or in another.
-    if (lease.role() != FlightLease::Role::alone &&
+    if (lease->role() != FlightLease::Role::alone &&
         look_up(name, call, frame, metadata, true) == Found::yes) {
-      lease.finished(true);
-      return hit(call, frame, metadata);
+      lease->finished(true);
+      lease.reset();
+      hit(call, frame, metadata);
+      return nullptr;
     }
-    if (lease.role() == FlightLease::Role::follower) continue;
-    if (lease.role() == FlightLease::Role::leader && !lease.is_locked() && verbose_ >= 1) {
+    if (lease->role() == FlightLease::Role::follower) continue;
+    if (lease->role() == FlightLease::Role::leader && !lease->is_locked() && verbose_ >= 1) {
       memory_->note_once("\"" + memory_->location().string() +
                          "\" can't be locked: processes that ask for one result at once will each "
                          "compute it");
     }
-    counters_->misses.fetch_add(1, std::memory_order_relaxed);
-    lease.finished(compute(name, call, metadata));
-    return;
+    break;
   }
+  counters_->misses.fetch_add(1, std::memory_order_relaxed);
+  return std::make_unique<Miss>(*this, call, std::move(address), std::move(lease));
 }
 
-void FunctionCache::run(const Call& call) {
-  if (memory_->store() == nullptr) {
-    run_function(call);
-    return;
-  }
+std::unique_ptr<MissingResult> FunctionCache::find(const Call& call) {
+  if (memory_->store() == nullptr) return replace(call);
   HotResults* hot = memory_->hot();
   if (hot != nullptr && mmap_ == MmapMode::none &&
       hot->get(hot_key(call), call, options_.validate)) {
     counters_->hits.fetch_add(1, std::memory_order_relaxed);
-    return;
+    return nullptr;
   }
-  obtain(entry_name(call), call, call.frame);
+  return obtain(address_of(call), call, call.frame);
 }
 
-EntryMetadata FunctionCache::recompute(const Call& call) {
-  if (memory_->store() == nullptr) return run_function(call);
-  EntryMetadata metadata;
-  compute(entry_name(call), call, metadata);
-  return metadata;
+std::unique_ptr<MissingResult> FunctionCache::find_entry(const Call& call, EntryAddress& address) {
+  if (memory_->store() == nullptr) {
+    auto miss = std::make_unique<Miss>(*this, call, EntryAddress());
+    miss->carry_entry();
+    return miss;
+  }
+  address = address_of(call);
+  return obtain(address, call, nullptr);
+}
+
+std::unique_ptr<MissingResult> FunctionCache::replace(const Call& call) {
+  return std::make_unique<Miss>(*this, call,
+                                memory_->store() == nullptr ? EntryAddress() : address_of(call));
 }
 
 bool FunctionCache::is_cached(const Call& call) {
   if (memory_->store() == nullptr) return false;
   EntryMetadata metadata;
-  return look_up(entry_name(call), call, nullptr, metadata) == Found::yes;
-}
-
-EntryAddress FunctionCache::shelve(const Call& call) {
-  if (memory_->store() == nullptr) {
-    EntryAddress address;
-    EntryMetadata metadata = run_function(call);
-    metadata.result_bytes = encoded_bytes(call);
-    struct VectorSink final : ByteSink {
-      explicit VectorSink(std::vector<std::byte>& bytes) : to(bytes) {}
-      void write(std::span<const std::byte> bytes) override {
-        to.insert(to.end(), bytes.begin(), bytes.end());
-      }
-      std::vector<std::byte>& to;
-    } sink(address.value);
-    write_entry(sink, nullptr, 0, metadata, call);
-    return address;
-  }
-  const std::string name = entry_name(call);
-  obtain(name, call, nullptr);
-  return {name, {}, static_cast<std::uint8_t>(mmap_)};
+  return look_up(address_of(call).name, call, nullptr, metadata) == Found::yes;
 }
 
 void FunctionCache::clear() {
   if (memory_->store() == nullptr) return;
   memory_->store()->clear(directory_.substr(0, directory_.find('/')));
   if (HotResults* hot = memory_->hot()) hot->clear();
+}
+
+CacheParts FunctionCache::parts() const {
+  if (options_.validate) {
+    throw CannotTravel("the cached function " + name() +
+                       " has a validate callback, which can't be sent to another process: make the "
+                       "cached function there, from a Memory that is sent");
+  }
+  CacheParts parts;
+  parts.name = options_.name;
+  parts.version = options_.version;
+  parts.ignore.assign(options_.ignore.begin(), options_.ignore.end());
+  parts.code = static_cast<std::uint8_t>(options_.code);
+  if (options_.mmap_mode) parts.mmap_mode = static_cast<std::uint8_t>(*options_.mmap_mode);
+  parts.compress = options_.compress.is_set();
+  parts.codec = options_.compress.codec();
+  parts.level = options_.compress.level();
+  parts.verbose = options_.verbose;
+  return parts;
 }
 
 }  // namespace hoist::detail::memory

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/cached.hpp>
 #include <hoist/codec.hpp>
 #include <hoist/detail/memo.hpp>
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "memory/entry.hpp"
@@ -15,38 +17,39 @@
 namespace hoist::detail::memory {
 
 /// One function in front of one Memory.
-class FunctionCache {
+class FunctionCache final : public CallCache {
  public:
   FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionInfo& info,
                 const CacheOptions& options);
 
-  void run(const Call& call);
-  EntryMetadata recompute(const Call& call);
-  bool is_cached(const Call& call);
-  EntryAddress shelve(const Call& call);
-  std::string explain(const Call& call);
-  void clear();
-
-  const CacheOptions& options() const noexcept { return options_; }
-  std::uint64_t ignored() const noexcept { return ignored_; }
-  const std::string& name() const noexcept { return name_.readable; }
+  std::unique_ptr<MissingResult> find(const Call& call) override;
+  std::unique_ptr<MissingResult> find_entry(const Call& call, EntryAddress& address) override;
+  std::unique_ptr<MissingResult> replace(const Call& call) override;
+  bool is_cached(const Call& call) override;
+  std::string explain(const Call& call) override;
+  void clear() override;
+  CacheParts parts() const override;
+  std::uint64_t ignored() const noexcept override { return ignored_; }
+  const std::string& name() const noexcept override { return name_.readable; }
 
  private:
+  class Miss;
   enum class Found { yes, no, damaged, unusable };
 
-  std::string entry_name(const Call& call) const;
+  EntryAddress address_of(const Call& call) const;
   Digest hot_key(const Call& call) const;
   /// Looks an entry up; with a frame its value is read.
   Found look_up(const std::string& name, const Call& call, void* frame, EntryMetadata& metadata,
                 bool again = false);
-  /// Finds the entry, or computes the result and stores it, or waits until somebody has done so.
-  /// With a frame, the result is in the call's frame at the end.
-  void obtain(const std::string& name, const Call& call, void* frame);
+  /// Finds the entry, waiting for others that compute it; with a frame its value is read.
+  std::unique_ptr<MissingResult> obtain(EntryAddress address, const Call& call, void* frame);
   void hit(const Call& call, void* frame, const EntryMetadata& metadata);
-  /// Runs the function and stores the result; false if it couldn't be stored.
-  bool compute(const std::string& name, const Call& call, EntryMetadata& metadata);
-  EntryMetadata run_function(const Call& call);
-  bool store(const std::string& name, const Call& call, const EntryMetadata& metadata);
+  /// Encodes the result and puts its entry; false if it couldn't be stored.
+  bool store(const std::string& name, const Call& call, EntryMetadata& metadata,
+             std::optional<Encoded>& result);
+  void evict();
+  /// Keeps a result in this process's memory, if the Memory does.
+  void keep(const Call& call, const EntryMetadata& metadata, std::optional<Encoded> result = {});
 
   std::shared_ptr<MemoryCore> memory_;
   CacheOptions options_;

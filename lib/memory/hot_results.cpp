@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "memory/entry.hpp"
+
 namespace hoist::detail::memory {
 
 bool HotResults::get(const Digest& key, const Call& call, const Validation& validate) {
@@ -27,12 +29,9 @@ bool HotResults::get(const Digest& key, const Call& call, const Validation& vali
   return true;
 }
 
-void HotResults::put(const Digest& key, const Call& call, const EntryMetadata& metadata) {
-  Encoder encoder;
-  call.ops->encode(call.frame, encoder);
-  Encoded value = encoder.take();
-  std::uint64_t bytes = sizeof(Item) + value.meta.size() + call.content.size();
-  for (const auto& segment : value.segments) bytes += segment.bytes;
+void HotResults::put(const Digest& key, const Call& call, const EntryMetadata& metadata,
+                     Encoded value) {
+  const std::uint64_t bytes = sizeof(Item) + encoded_bytes(value) + call.content.size();
   if (bytes > limit_) return;
   for (auto& segment : value.segments) {
     auto copy = allocate_storage(segment.bytes, Fill::none);

@@ -25,8 +25,8 @@ class HotResults final {
   /// Decodes the result of `call`, whose key in all of the Memory is `key`. False if it isn't here,
   /// or no longer valid.
   bool get(const Digest& key, const Call& call, const Validation& validate);
-  /// Takes a copy of the result in the call's frame.
-  void put(const Digest& key, const Call& call, const EntryMetadata& metadata);
+  /// Keeps a result, with copies of its large parts.
+  void put(const Digest& key, const Call& call, const EntryMetadata& metadata, Encoded value);
   void clear();
 
  private:

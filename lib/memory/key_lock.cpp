@@ -2,6 +2,7 @@
 #include "memory/key_lock.hpp"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,8 +28,15 @@ class OpenLocks {
     return *one;
   }
 
+  /// Calls nest, each with a lock: a quarter of the descriptors is theirs, beyond which callers do
+  /// without, as where there are no locks. The rest is for what they compute and store.
   os::Fd open(const std::string& path) {
     const std::lock_guard lock(mutex_);
+    struct rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && fds_.size() >= limit.rlim_cur / 4) {
+      errno = EMFILE;
+      return {};
+    }
     os::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
     if (fd) fds_.push_back(fd.get());
     return fd;

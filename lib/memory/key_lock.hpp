@@ -22,10 +22,10 @@ std::unique_ptr<StoreLock> lock_key(os::FileLayer& files, const std::string& pat
                                     std::uint64_t number, bool wait = true);
 
 /// Announces in the file at `path` that a caller that holds the locks `held` waits for `wanted`;
-/// null if whoever holds that waits in turn for one of them, or if the file can't tell. Shared locks
-/// are what says it: one at offset "held, wanted", 31 bits each. They are seen by all processes,
-/// and end with the one that made them. Of several callers that complete a circle at once, the last
-/// to announce sees all of it.
+/// null if whoever holds that waits in turn for one of them, or if the file can't tell. Shared
+/// locks are what says it: one at offset "held, wanted", 31 bits each. They are seen by all
+/// processes, and end with the one that made them. Of several callers that complete a circle at
+/// once, the last to announce sees all of it.
 std::unique_ptr<StoreWait> announce_key_wait(os::FileLayer& files, const std::string& path,
                                              const std::vector<std::uint64_t>& held,
                                              std::uint64_t wanted);

@@ -4,11 +4,11 @@
 #include <hoist/error.hpp>
 #include <hoist/hash.hpp>
 
-#include <cstring>
 #include <map>
 #include <mutex>
 #include <vector>
 
+#include "base/byte_streams.hpp"
 #include "memory/function_cache.hpp"
 #include "memory/memory_core.hpp"
 
@@ -16,50 +16,27 @@ namespace hoist {
 
 namespace detail {
 
-std::shared_ptr<memory::FunctionCache> open_function(
-    const std::shared_ptr<memory::MemoryCore>& memory, const FunctionInfo& info,
-    const CacheOptions& options) {
+MissingResult::~MissingResult() = default;
+CallCache::~CallCache() = default;
+
+std::shared_ptr<CallCache> open_function(const std::shared_ptr<memory::MemoryCore>& memory,
+                                         const FunctionInfo& info, const CacheOptions& options) {
   return std::make_shared<memory::FunctionCache>(memory, info, options);
 }
-
-std::uint64_t ignored_parameters(const memory::FunctionCache& function) {
-  return function.ignored();
-}
-void run_call(memory::FunctionCache& function, const Call& call) { function.run(call); }
-EntryMetadata recompute_call(memory::FunctionCache& function, const Call& call) {
-  return function.recompute(call);
-}
-bool is_cached(memory::FunctionCache& function, const Call& call) {
-  return function.is_cached(call);
-}
-EntryAddress shelve_call(memory::FunctionCache& function, const Call& call) {
-  return function.shelve(call);
-}
-std::string explain_call(memory::FunctionCache& function, const Call& call) {
-  return function.explain(call);
-}
-void clear_function(memory::FunctionCache& function) { function.clear(); }
-const std::string& function_name(const memory::FunctionCache& function) { return function.name(); }
 
 namespace {
 
 /// An entry that a Shelved carries itself.
-class CarriedEntry final : public StoredEntry, private ByteSource {
+class CarriedEntry final : public StoredEntry {
  public:
-  explicit CarriedEntry(const std::vector<std::byte>& bytes) : left_(bytes) {}
-  ByteSource& bytes() override { return *this; }
-  std::uint64_t size() override { return left_.size(); }
+  explicit CarriedEntry(const std::vector<std::byte>& bytes)
+      : size_(bytes.size()), source_(bytes) {}
+  ByteSource& bytes() override { return source_; }
+  std::uint64_t size() override { return size_; }
 
  private:
-  std::size_t read(std::byte* to, std::size_t n) override {
-    n = std::min(n, left_.size());
-    if (n > 0) std::memcpy(to, left_.data(), n);
-    left_ = left_.subspan(n);
-    return n;
-  }
-  std::optional<std::uint64_t> left() const override { return left_.size(); }
-
-  std::span<const std::byte> left_;
+  std::uint64_t size_;
+  base::SpanSource source_;
 };
 
 }  // namespace
@@ -91,27 +68,6 @@ void clear_shelved(const std::shared_ptr<memory::MemoryCore>& memory, EntryAddre
   if (memory != nullptr && memory->store() != nullptr && !address.name.empty()) {
     memory->store()->remove(address.name);
   }
-}
-
-CacheParts parts_of(const std::shared_ptr<memory::FunctionCache>& function) {
-  if (function == nullptr) return {};
-  const CacheOptions& options = function->options();
-  if (options.validate) {
-    throw CannotTravel("the cached function " + function->name() +
-                       " has a validate callback, which can't be sent to another process: make the "
-                       "cached function there, from a Memory that is sent");
-  }
-  CacheParts parts;
-  parts.name = options.name;
-  parts.version = options.version;
-  parts.ignore.assign(options.ignore.begin(), options.ignore.end());
-  parts.code = static_cast<std::uint8_t>(options.code);
-  if (options.mmap_mode) parts.mmap_mode = static_cast<std::uint8_t>(*options.mmap_mode);
-  parts.compress = options.compress.is_set();
-  parts.codec = options.compress.codec();
-  parts.level = options.compress.level();
-  parts.verbose = options.verbose;
-  return parts;
 }
 
 CacheOptions options_of(const CacheParts& parts) {

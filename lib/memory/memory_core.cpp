@@ -21,12 +21,17 @@ CacheStats Counters::read() const {
 
 namespace {
 
-std::filesystem::path expanded(const std::filesystem::path& location) {
+/// With the home directory in place of "~". Relative locations of built-in stores mean the current
+/// directory at the time; what a registered store makes of its location is its own affair.
+std::filesystem::path resolved(const std::filesystem::path& location, const std::string& backend) {
+  std::filesystem::path path = location;
   const std::string text = location.string();
-  if (text != "~" && !text.starts_with("~/")) return location;
   const char* home = std::getenv("HOME");
-  if (home == nullptr) return location;
-  return home + text.substr(1);
+  if (home != nullptr && (text == "~" || text.starts_with("~/"))) path = home + text.substr(1);
+  if (path.empty() || (backend != "local" && backend != "memory")) return path;
+  std::error_code error;
+  const auto absolute = std::filesystem::absolute(path, error);
+  return error ? path : absolute;
 }
 
 }  // namespace
@@ -49,7 +54,7 @@ const Codec* entry_codec(const Compression& compress, MmapMode mmap) {
 }
 
 MemoryCore::MemoryCore(std::filesystem::path location, MemoryOptions options)
-    : location_(expanded(location)), options_(std::move(options)) {
+    : location_(resolved(location, options.backend)), options_(std::move(options)) {
   entry_codec(options_.compress, options_.mmap_mode);
   const SizeLimits limits{options_.bytes_limit, options_.items_limit, options_.age_limit};
   check_limits(limits);
@@ -88,26 +93,48 @@ MemoryStats MemoryCore::stats() {
   return all;
 }
 
-void MemoryCore::store_failed(const std::string& function, const std::exception& error) {
+void MemoryCore::store_failed(const std::string& function) {
   if (options_.on_store_error == OnStoreError::fail) throw;
   if (options_.on_store_error == OnStoreError::ignore) return;
-  const auto* system = dynamic_cast<const SystemError*>(&error);
-  const std::string kind =
-      system != nullptr ? std::to_string(system->code()) : function + ": " + error.what();
-  {
-    const std::lock_guard lock(mutex_);
-    if (!reported_.insert(kind).second) return;
+  const std::string error = current_error();
+  std::string kind = function + ": " + error;
+  try {
+    throw;
+  } catch (const SystemError& system) {
+    kind = std::to_string(system.code());  // one line for a full disk, not one for each function
+  } catch (...) {
   }
-  log_line("a result of " + function + " could not be stored, calls will compute it again: " +
-           error.what() + " (said once; stats().errors counts)");
+  if (is_first(kind)) {
+    log_line("a result of " + function + " could not be stored, calls will compute it again: " +
+             error + " (said once; stats().errors counts)");
+  }
+}
+
+void MemoryCore::eviction_failed() {
+  if (options_.on_store_error == OnStoreError::ignore) return;
+  const std::string text = "\"" + location_.string() + "\" could not be kept within its limits: ";
+  if (is_first(text)) {
+    log_line(text + current_error() + " (said once; stats().errors counts)");
+  }
 }
 
 void MemoryCore::note_once(const std::string& text) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!reported_.insert(text).second) return;
+  if (is_first(text)) log_line(text);
+}
+
+bool MemoryCore::is_first(const std::string& report) {
+  const std::lock_guard lock(mutex_);
+  return reported_.insert(report).second;
+}
+
+std::string current_error() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
   }
-  log_line(text);
 }
 
 void log_line(const std::string& text) {

@@ -32,6 +32,7 @@ struct Counters {
 /// What the handles of one Memory share.
 class MemoryCore final {
  public:
+  /// A relative location of a built-in store is resolved here, once and for all.
   MemoryCore(std::filesystem::path location, MemoryOptions options);
 
   const std::filesystem::path& location() const noexcept { return location_; }
@@ -48,15 +49,20 @@ class MemoryCore final {
   std::shared_ptr<Counters> counters(const std::string& function);
   MemoryStats stats();
 
-  /// Deals with a result that couldn't be stored as the options say; `error` is being handled. Each
-  /// kind of trouble is reported once.
-  void store_failed(const std::string& function, const std::exception& error);
+  /// Deals with a result that couldn't be stored, because of the exception being handled, as the
+  /// options say. Each kind of trouble is reported once.
+  void store_failed(const std::string& function);
+  /// The same for a store that couldn't be kept within its limits, which never fails a call.
+  void eviction_failed();
   /// Writes a line to stderr, if it hasn't been written before.
   void note_once(const std::string& text);
 
  private:
   std::filesystem::path location_;
   MemoryOptions options_;
+  /// Whether this is reported for the first time.
+  bool is_first(const std::string& report);
+
   Digest identity_;
   std::unique_ptr<StoreBackend> store_;
   std::unique_ptr<HotResults> hot_;
@@ -69,6 +75,9 @@ class MemoryCore final {
 
 /// Writes one line "[hoist] ..." to stderr.
 void log_line(const std::string& text);
+
+/// What the exception being handled says.
+std::string current_error();
 
 /// The codec that new entries are compressed with, or null. Throws BadArgument.
 const Codec* entry_codec(const Compression& compress, MmapMode mmap);

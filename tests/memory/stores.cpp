@@ -55,3 +55,26 @@ TEST_CASE("a location that was there before is not hidden from version control")
   memory.cache(square)(3);
   CHECK_FALSE(std::filesystem::exists(dir / ".gitignore"));
 }
+
+TEST_CASE("a relative location means the directory in which the Memory was made") {
+  // It was resolved again after each change of the directory.
+  const TempDir dir;
+  std::filesystem::create_directories(dir / "first");
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(dir / "first");
+  const Memory memory("cache");
+  std::filesystem::current_path(dir.path());
+  memory.cache(square)(3);
+  CHECK(memory.cache(square)(3) == 9);
+  std::filesystem::current_path(before);
+  CHECK(memory.location() == std::filesystem::path(dir / "first/cache"));
+  CHECK(std::filesystem::exists(dir / "first/cache"));
+  CHECK_FALSE(std::filesystem::exists(dir / "cache"));
+  CHECK(memory.stats().hits == 1);
+  // What a registered store makes of its location is its own affair.
+  hoist::register_store_backend("remote", [](const hoist::StoreConfig& config) {
+    CHECK(config.location == "remote:store");
+    return hoist::detail::memory::make_store("memory", config);
+  });
+  CHECK(Memory("remote:store", {.backend = "remote"}).location() == "remote:store");
+}

@@ -30,35 +30,17 @@ namespace hoist {
 
 class Memory;
 
-/// Options of one cached function. Those left unset are the Memory's.
-struct CacheOptions {
-  /// Takes the place of the name that hoist finds. Functions of equal name and version share
-  /// entries, also those of different programs.
-  std::string name = {};
-  /// Takes the place of the code's fingerprint: entries stay valid until the version changes.
-  std::string version = {};
-  /// Positions (from 0) of parameters that don't count. BadArgument for one that doesn't exist.
-  std::vector<int> ignore = {};
-  /// How much code the results depend on.
-  CodeCheck code = CodeCheck::callees;
-  /// Asked before a stored result is used; see `expires_after`.
-  Validation validate = {};
-  std::optional<MmapMode> mmap_mode = {};
-  Compression compress = {};
-  std::optional<int> verbose = {};
-};
+struct CacheOptions;
 
 namespace detail {
 
 namespace memory {
 class MemoryCore;
-class FunctionCache;
-}  // namespace memory
+}
 
 /// What a cached function's templates know how to do with a call's frame.
 struct CallOps {
   const Schema& (*entry_schema)();
-  void (*compute)(void* frame);
   void (*encode)(const void* frame, Encoder& encoder);
   void (*decode)(void* frame, Decoder& decoder);
   std::string (*summary)(const void* frame);
@@ -75,9 +57,9 @@ struct Call {
 
 /// Where an entry is, without the value: what a Shelved holds.
 struct EntryAddress {
-  std::string name;
-  std::vector<std::byte> value;  ///< the entry itself, where there is no store
-  std::uint8_t mmap_mode = 0;    ///< how its arrays come back
+  std::string name = {};
+  std::vector<std::byte> value = {};  ///< the entry itself, where there is no store
+  std::uint8_t mmap_mode = 0;         ///< how its arrays come back
 };
 
 /// The options of a cached function that travel.
@@ -92,8 +74,6 @@ struct CacheParts {
   std::int32_t level = 0;
   std::optional<std::int32_t> verbose = {};
 };
-/// Throws CannotTravel where there is a validation callback. Null: the empty ones.
-CacheParts parts_of(const std::shared_ptr<memory::FunctionCache>& function);
 CacheOptions options_of(const CacheParts& parts);
 
 /// The function to be cached.
@@ -104,22 +84,44 @@ struct FunctionInfo {
   std::vector<std::string> unhashable;  ///< per parameter: empty, or why it can't be in the key
 };
 
-std::shared_ptr<memory::FunctionCache> open_function(
-    const std::shared_ptr<memory::MemoryCore>& memory, const FunctionInfo& info,
-    const CacheOptions& options);
-/// Bit i: parameter i doesn't count.
-std::uint64_t ignored_parameters(const memory::FunctionCache& function);
+/// A result that the cache doesn't have. Whoever gets one runs the function and calls `finish`. As
+/// long as it lives, other callers wait for the result where the Memory's options say so; destroyed
+/// without `finish`, because the function has thrown, it lets the next one compute.
+class MissingResult {
+ public:
+  virtual ~MissingResult();
+  /// Stores the result, which is in the call's frame by now.
+  virtual void finish() = 0;
 
-/// The value of a call: looked up, or computed and stored.
-void run_call(memory::FunctionCache& function, const Call& call);
-/// Computed and stored, whatever the store holds.
-EntryMetadata recompute_call(memory::FunctionCache& function, const Call& call);
-bool is_cached(memory::FunctionCache& function, const Call& call);
-/// Makes sure that the entry exists; the value itself is read only if it had to be computed.
-EntryAddress shelve_call(memory::FunctionCache& function, const Call& call);
-std::string explain_call(memory::FunctionCache& function, const Call& call);
-void clear_function(memory::FunctionCache& function);
-const std::string& function_name(const memory::FunctionCache& function);
+  /// Complete after `finish`.
+  EntryMetadata metadata;
+  EntryAddress address;
+};
+
+/// The cache of one function, for the templates. A call is looked up and stored, but never run by
+/// it: while the function runs, nothing of hoist's is on the stack but the call's frame, since the
+/// function may call itself thousands of calls deep.
+class CallCache {
+ public:
+  virtual ~CallCache();
+  /// Reads the result into the call's frame. If it isn't there, returns what it takes to add it.
+  virtual std::unique_ptr<MissingResult> find(const Call& call) = 0;
+  /// The same, but the result isn't read, only its address.
+  virtual std::unique_ptr<MissingResult> find_entry(const Call& call, EntryAddress& address) = 0;
+  /// As if the cache didn't have it.
+  virtual std::unique_ptr<MissingResult> replace(const Call& call) = 0;
+  virtual bool is_cached(const Call& call) = 0;
+  virtual std::string explain(const Call& call) = 0;
+  virtual void clear() = 0;
+  /// The options as far as they travel. Throws CannotTravel where there is a validation callback.
+  virtual CacheParts parts() const = 0;
+  /// Bit i: parameter i doesn't count.
+  virtual std::uint64_t ignored() const noexcept = 0;
+  virtual const std::string& name() const noexcept = 0;
+};
+
+std::shared_ptr<CallCache> open_function(const std::shared_ptr<memory::MemoryCore>& memory,
+                                         const FunctionInfo& info, const CacheOptions& options);
 
 /// Reads a shelved entry into the frame. Throws NotFound if it is gone, DamagedData, WrongType.
 EntryMetadata read_shelved(const std::shared_ptr<memory::MemoryCore>& memory,
