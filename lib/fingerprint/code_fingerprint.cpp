@@ -30,8 +30,8 @@ struct Fingerprints {
     }
   };
 
-  // Mutexes aren't fair: who waits for `mutex` holds `turn`, so that a thread that computes again and
-  // again can't keep a fork out.
+  // Mutexes aren't fair: who waits for `mutex` holds `turn`, so that a thread that computes again
+  // and again can't keep a fork out.
   std::mutex turn;
   std::mutex mutex;
   program::ModuleMap modules;
@@ -120,7 +120,7 @@ CodeSymbol code_symbol(const void* function) {
     const program::ElfSymbol* const found = image->function_at(location.address);
     if (found != nullptr && found->address == location.address)
       symbol.name = image->name_of(*found);
-    symbol.scope = symbol_scope(module.path, location.address, symbol.name);
+    symbol.scope = image->scope_of(location.address, symbol.name);
     if (symbol.name.empty()) {
       const auto exported = image->exported_at(location.address);
       if (exported && exported->address == location.address) symbol.name = exported->name;

@@ -22,10 +22,3 @@ struct CodeFingerprint {
 CodeFingerprint fingerprint_code(const void* function, CodeCheck check);
 
 }  // namespace hoist::detail::fingerprint
-
-namespace hoist::detail {
-
-/// The same digest with the list of what it covers. Not cached.
-CodeReport explain_code(const void* function, CodeCheck check);
-
-}  // namespace hoist::detail

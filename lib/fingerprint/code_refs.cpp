@@ -5,8 +5,8 @@
 
 #include "fingerprint/code_flow.hpp"
 #include "fingerprint/code_walk.hpp"
-#include "fingerprint/unwind_tables.hpp"
 #include "program/symbol_names.hpp"
+#include "program/unwind_tables.hpp"
 
 namespace hoist::detail::fingerprint {
 
@@ -53,7 +53,7 @@ CodeWalk::Edge CodeWalk::code_edge(program::Module& module, std::uint64_t addres
   }
   if (end == begin) {
     // Assembly without a size, or a local symbol that was stripped.
-    if (const auto frame = find_frame(image, address)) {
+    if (const auto frame = program::find_frame(image, address)) {
       begin = frame->begin;
       end = frame->end;
     } else if (symbol != nullptr) {

@@ -20,8 +20,4 @@ struct CodeSymbol {
 /// The symbol at the start of a function. Thread-safe; looked up once per process and function.
 CodeSymbol code_symbol(const void* function);
 
-/// The `scope` of the function symbol at a (link-time) address of an ELF file, with its name if
-/// `name` is empty.
-std::string symbol_scope(const std::string& path, std::uint64_t address, std::string& name);
-
 }  // namespace hoist::detail::fingerprint

@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "fingerprint/unwind_tables.hpp"
+#include "fingerprint/handler_table.hpp"
 #include "program/symbol_names.hpp"
+#include "program/unwind_tables.hpp"
 
 namespace hoist::detail::fingerprint {
 
@@ -205,7 +206,7 @@ void CodeWalk::visit_function(std::uint32_t index) {
 void CodeWalk::visit_handlers(Function& function, base::DigestStream& stream,
                               std::vector<Edge>& edges) {
   program::Module& module = *function.module;
-  const auto frame = find_frame(*module.image(), function.code->begin);
+  const auto frame = program::find_frame(*module.image(), function.code->begin);
   if (!frame || frame->handlers == 0) return;
   for (const CaughtType& type :
        put_handlers(*module.image(), frame->handlers, *function.code, stream)) {

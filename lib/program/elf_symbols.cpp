@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <map>
 #include <tuple>
 
 #include "program/elf_image.hpp"
@@ -136,6 +137,38 @@ const ElfSymbol* ElfImage::object_after(std::uint64_t address) {
 const ElfSymbol* ElfImage::tls_at(std::uint64_t offset) {
   read_symbols();
   return covering(tls_, offset);
+}
+
+std::string ElfImage::scope_of(std::uint64_t address, std::string& name) const {
+  const std::uint64_t count = symbols_.size / sizeof(Elf64_Sym);
+  const auto symbol_at = [this](std::uint64_t index) {
+    Elf64_Sym symbol{};
+    read(symbols_.offset + index * sizeof symbol, symbol);
+    return symbol;
+  };
+  const auto is_function = [](const Elf64_Sym& symbol) {
+    return ELF64_ST_TYPE(symbol.st_info) == STT_FUNC;
+  };
+  std::uint64_t found = 0;
+  for (; found < count; ++found) {
+    const Elf64_Sym symbol = symbol_at(found);
+    if (!is_function(symbol) || symbol.st_value != address) continue;
+    if (name.empty() || text_at(names_, symbol.st_name) == name) break;
+  }
+  if (found == count) return {};
+  const Elf64_Sym function = symbol_at(found);
+  name = text_at(names_, function.st_name);
+  if (ELF64_ST_BIND(function.st_info) != STB_LOCAL) return {};
+  // A source's local symbols follow an STT_FILE symbol with its base name. Two sources of one base
+  // name may each have a local function of one name: their order tells these apart.
+  std::string_view file;
+  std::map<std::string_view, int> seen;
+  for (std::uint64_t i = 0; i <= found; ++i) {
+    const Elf64_Sym symbol = symbol_at(i);
+    if (ELF64_ST_TYPE(symbol.st_info) == STT_FILE) file = text_at(names_, symbol.st_name);
+    if (is_function(symbol) && text_at(names_, symbol.st_name) == name) ++seen[file];
+  }
+  return std::string(file) + "#" + std::to_string(seen[file]);
 }
 
 void ElfImage::read_relocations() {

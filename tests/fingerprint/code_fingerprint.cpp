@@ -23,9 +23,10 @@
 #include <vector>
 
 #include "fingerprint/code_decode.hpp"
-#include "fingerprint/unwind_tables.hpp"
+#include "fingerprint/handler_table.hpp"
 #include "program/elf_image.hpp"
 #include "program/symbol_names.hpp"
+#include "program/unwind_tables.hpp"
 #include "support/sanitized.hpp"
 
 // Neither inlined nor cloned for constant arguments.
@@ -327,7 +328,7 @@ TEST_CASE("damaged files give empty answers") {
            symbol = image->function_after(symbol->address), ++functions) {
         const hoist::detail::fingerprint::DecodedCode code =
             hoist::detail::fingerprint::decode_code(*image, symbol->address, symbol->end());
-        const auto frame = hoist::detail::fingerprint::find_frame(*image, symbol->address);
+        const auto frame = hoist::detail::program::find_frame(*image, symbol->address);
         hoist::detail::base::DigestStream stream;
         if (frame && frame->handlers != 0)
           hoist::detail::fingerprint::put_handlers(*image, frame->handlers, code, stream);

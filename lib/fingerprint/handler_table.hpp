@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "base/digest_stream.hpp"
@@ -10,17 +9,6 @@
 #include "program/elf_image.hpp"
 
 namespace hoist::detail::fingerprint {
-
-/// What the exception tables (.eh_frame) say about a function.
-struct FrameEntry {
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-  std::uint64_t handlers = 0;  ///< address of its table of handlers (LSDA), 0 for none
-};
-
-/// The entry whose range contains address. Found through the index that linkers write
-/// (.eh_frame_hdr), or, where there is none (static executables), one made on first use.
-std::optional<FrameEntry> find_frame(program::ElfImage& image, std::uint64_t address);
 
 /// A type that a handler catches: the address of its type information, or of a slot with that.
 struct CaughtType {
