@@ -2,13 +2,10 @@
 #include "fingerprint/code_fingerprint.hpp"
 
 #include <cstddef>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
-#include "fingerprint/code_symbol.hpp"
 #include "fingerprint/code_walk.hpp"
-#include "os/fork_hook.hpp"
 #include "program/module_map.hpp"
 
 namespace hoist {
@@ -17,7 +14,7 @@ namespace detail::fingerprint {
 
 namespace {
 
-/// The process's modules and what was computed of them.
+/// What was computed so far; only while images are locked.
 struct Fingerprints {
   struct Key {
     const void* function;
@@ -30,57 +27,32 @@ struct Fingerprints {
     }
   };
 
-  // Mutexes aren't fair: who waits for `mutex` holds `turn`, so that a thread that computes again
-  // and again can't keep a fork out.
-  std::mutex turn;
-  std::mutex mutex;
-  program::ModuleMap modules;
+  unsigned long long unloaded = 0;
   std::unordered_map<Key, CodeFingerprint, KeyHash> known;
-  std::unordered_map<const void*, CodeSymbol> symbols;
-
-  std::unique_lock<std::mutex> exclusive() {
-    const std::lock_guard next(turn);
-    return std::unique_lock(mutex);
-  }
-  /// Both mutexes, for forks.
-  void lock() {
-    turn.lock();
-    mutex.lock();
-  }
-  bool try_lock() { return std::try_lock(turn, mutex) == -1; }
-  void unlock() {
-    mutex.unlock();
-    turn.unlock();
-  }
-
-  /// Forgets what it knows of addresses that may mean something else by now.
-  void refresh() {
-    if (!modules.refresh()) return;
-    known.clear();
-    symbols.clear();
-  }
-
-  os::ForkHook fork_hook{*this};
 };
 
-Fingerprints& fingerprints() {
-  // Never destroyed: functions are cached from destructors of static objects too.
-  static Fingerprints* const instance = new Fingerprints;
-  return *instance;
+CodeReport walk_code(const program::ModuleMap& modules, const void* function, CodeCheck check,
+                     bool with_nodes) {
+  CodeWalk walk(modules, check);
+  walk.run(function);
+  return walk.report(with_nodes);
 }
 
 }  // namespace
 
 CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
-  Fingerprints& all = fingerprints();
-  const auto lock = all.exclusive();
-  all.refresh();
-  const auto [place, is_new] = all.known.try_emplace({function, check});
+  const auto modules = program::loaded_modules();
+  const auto lock = program::lock_images();
+  // Never destroyed: functions are cached from destructors of static objects too.
+  static auto* const all = new Fingerprints;
+  // An address may mean something else once a module was unloaded.
+  if (all->unloaded != modules->counts().unloaded) {
+    *all = {.unloaded = modules->counts().unloaded, .known = {}};
+  }
+  const auto [place, is_new] = all->known.try_emplace({function, check});
   if (is_new) {
-    CodeWalk walk(all.modules, check);
-    walk.run(function);
-    CodeReport report = walk.report(false);
+    CodeReport report = walk_code(*modules, function, check, false);
     place->second = {
         .digest = report.digest, .exact = report.exact, .note = std::move(report.note)};
   }
@@ -93,46 +65,12 @@ namespace detail {
 
 CodeReport explain_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
-  fingerprint::Fingerprints& all = fingerprint::fingerprints();
-  const auto lock = all.exclusive();
-  all.refresh();
-  fingerprint::CodeWalk walk(all.modules, check);
-  walk.run(function);
-  return walk.report(true);
+  const auto modules = program::loaded_modules();
+  const auto lock = program::lock_images();
+  return fingerprint::walk_code(*modules, function, check, true);
 }
 
 }  // namespace detail
-
-namespace detail::fingerprint {
-
-CodeSymbol code_symbol(const void* function) {
-  Fingerprints& all = fingerprints();
-  const auto lock = all.exclusive();
-  all.refresh();
-  const auto [place, is_new] = all.symbols.try_emplace(function);
-  CodeSymbol& symbol = place->second;
-  const program::Location location = is_new ? all.modules.locate(function) : program::Location{};
-  if (location.module == nullptr) return symbol;
-  program::Module& module = *location.module;
-  symbol.module = module.file_name();
-  program::ElfImage* const image = module.image();
-  if (image != nullptr) {
-    const program::ElfSymbol* const found = image->function_at(location.address);
-    if (found != nullptr && found->address == location.address)
-      symbol.name = image->name_of(*found);
-    symbol.scope = image->scope_of(location.address, symbol.name);
-    if (symbol.name.empty()) {
-      const auto exported = image->exported_at(location.address);
-      if (exported && exported->address == location.address) symbol.name = exported->name;
-    }
-  }
-  if (symbol.name.empty()) {
-    symbol.build = module.identity() + "+" + std::to_string(location.address);
-  }
-  return symbol;
-}
-
-}  // namespace detail::fingerprint
 
 std::string CodeReport::text() const {
   const auto word = [](CodeNode::Kind kind) {

@@ -26,7 +26,7 @@ namespace hoist::detail::fingerprint {
 /// node's digest and the numbers its edges lead to) is independent of where anything lies.
 class CodeWalk {
  public:
-  CodeWalk(program::ModuleMap& modules, CodeCheck check) : modules_(modules), check_(check) {}
+  CodeWalk(const program::ModuleMap& modules, CodeCheck check) : modules_(modules), check_(check) {}
 
   /// Walks from the function at `start`. Call once.
   void run(const void* start);
@@ -128,7 +128,7 @@ class CodeWalk {
   bool put_jump_table(const Node& node, base::DigestStream& stream, std::vector<Edge>& edges);
   void put_relative_table(const Node& node, base::DigestStream& stream, std::vector<Edge>& edges);
 
-  program::ModuleMap& modules_;
+  const program::ModuleMap& modules_;
   CodeCheck check_;
   // A deque: nodes stay where they are while others are added.
   std::deque<Node> nodes_;

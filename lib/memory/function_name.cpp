@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "fingerprint/code_symbol.hpp"
+#include "program/code_symbol.hpp"
 #include "program/symbol_names.hpp"
 
 namespace hoist::detail::memory {
@@ -56,8 +56,8 @@ std::string readable_name(std::string name) {
 }  // namespace
 
 FunctionName name_of(const FunctionInfo& info) {
-  const fingerprint::CodeSymbol symbol =
-      info.code == nullptr ? fingerprint::CodeSymbol() : fingerprint::code_symbol(info.code);
+  const program::CodeSymbol symbol =
+      info.code == nullptr ? program::CodeSymbol() : program::code_symbol(info.code);
   FunctionName name;
   if (symbol.name.empty()) {
     name.readable = program::demangled(info.type->name());

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "os/list_modules.hpp"
+
 namespace hoist::detail::os {
 
 namespace {
@@ -62,22 +64,10 @@ F symbol(void* library, const char* name) {
   return reinterpret_cast<F>(::dlsym(library, name));
 }
 
-/// How often libraries have been loaded so far.
-unsigned long long count_loads() {
-  unsigned long long loads = 0;
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* to) {
-        *static_cast<unsigned long long*>(to) = info->dlpi_adds;
-        return 1;
-      },
-      &loads);
-  return loads;
-}
-
 /// Libraries that RTLD_DEFAULT may not find, as those that Python's modules load.
 std::vector<std::string> candidates() {
   std::vector<std::string> names;
-  ::dl_iterate_phdr(
+  list_modules(
       [](dl_phdr_info* info, std::size_t, void* to) {
         const std::string_view path(info->dlpi_name);
         const std::string_view name = path.substr(path.rfind('/') + 1);
@@ -128,7 +118,7 @@ std::atomic<const Libraries*> latest{nullptr};
 const Libraries& refresh() {
   static std::mutex mutex;
   const Libraries* known = latest.load(std::memory_order_acquire);
-  const unsigned long long loads = count_loads();
+  const unsigned long long loads = load_counts().loaded;
   if (known != nullptr && known->loads == loads) return *known;
   const std::lock_guard lock(mutex);
   known = latest.load(std::memory_order_acquire);

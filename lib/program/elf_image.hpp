@@ -121,9 +121,10 @@ class ElfImage {
   /// Distance from the start of the main executable's thread-local block to the thread pointer.
   std::uint64_t tls_block_size() const { return tls_block_size_; }
   std::uint64_t tls_image_address() const { return tls_image_address_; }
-  /// For a function whose name other source files may use too (a local symbol): its source file, and
-  /// the how-manieth function of this name in files called so it is, as "file#number"; otherwise
-  /// empty. `name` is looked for at `address`; an empty one is set to the first name there.
+  /// For a function whose name other source files may use too (a local symbol): its source file and
+  /// its number among the functions of this name in files of that name, as "file#number"; otherwise
+  /// empty. The function is the one called `name` at `address`; an empty `name` is set to the first
+  /// there.
   std::string scope_of(std::uint64_t address, std::string& name) const;
   std::string_view name_of(const ElfSymbol& symbol) const { return text_at(names_, symbol.name); }
 
@@ -134,7 +135,7 @@ class ElfImage {
   DynamicSymbol dynamic_symbol(std::uint32_t index) const;
   /// The definition of `name` that other modules see.
   std::optional<DynamicSymbol> find_dynamic(std::string_view name) const;
-  /// Start and place of the .eh_frame entries, by start; filled and read by unwind_tables.cpp.
+  /// Start and place of the .eh_frame entries, by start; for unwind_tables.cpp.
   std::optional<std::vector<std::pair<std::uint64_t, std::uint64_t>>>& frame_index() {
     return frame_index_;
   }

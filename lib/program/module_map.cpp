@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "program/module_map.hpp"
 
-#include <elf.h>
 #include <link.h>
 
 #include <algorithm>
@@ -9,10 +8,11 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "base/digest_stream.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::program {
 
@@ -45,44 +45,40 @@ ModuleOrigin origin_of(const Module& module) {
   return ModuleOrigin::user;
 }
 
-int add_module(dl_phdr_info* info, std::size_t /*size*/, void* context) {
-  auto& modules = *static_cast<std::vector<std::unique_ptr<Module>>*>(context);
-  auto module = std::make_unique<Module>();
-  module->is_main = modules.empty();
-  module->path = module->is_main ? "/proc/self/exe" : info->dlpi_name;
-  module->bias = info->dlpi_addr;
-  for (unsigned i = 0; i < info->dlpi_phnum; ++i) {
-    const auto& segment = info->dlpi_phdr[i];
-    if (segment.p_type == PT_LOAD) {
-      module->segments.push_back({.address = segment.p_vaddr,
-                                  .size = segment.p_memsz,
-                                  .file_size = segment.p_filesz,
-                                  .writable = (segment.p_flags & PF_W) != 0,
-                                  .readable = (segment.p_flags & PF_R) != 0});
-    }
+std::shared_ptr<Module> describe(const dl_phdr_info& info) {
+  auto module = std::make_shared<Module>();
+  module->path = info.dlpi_name;
+  module->bias = info.dlpi_addr;
+  for (unsigned i = 0; i < info.dlpi_phnum; ++i) {
+    const auto& part = info.dlpi_phdr[i];
+    const Module::Segment segment = {.address = part.p_vaddr,
+                                     .size = part.p_memsz,
+                                     .file_size = part.p_filesz,
+                                     .writable = (part.p_flags & PF_W) != 0,
+                                     .readable = (part.p_flags & PF_R) != 0};
+    if (part.p_type == PT_LOAD) module->segments.push_back(segment);
+    if (part.p_type == PT_GNU_RELRO) module->relro = segment;
   }
-  for (unsigned i = 0; i < info->dlpi_phnum; ++i) {
-    const auto& segment = info->dlpi_phdr[i];
-    if (segment.p_type != PT_NOTE || segment.p_memsz == 0 || !module->contains(segment.p_vaddr)) {
-      continue;
-    }
-    const auto* notes = reinterpret_cast<const std::byte*>(module->bias + segment.p_vaddr);
-    const auto id = find_build_id({notes, segment.p_memsz});
+  for (unsigned i = 0; i < info.dlpi_phnum; ++i) {
+    const auto& part = info.dlpi_phdr[i];
+    if (part.p_type != PT_NOTE || part.p_memsz == 0 || !module->contains(part.p_vaddr)) continue;
+    const auto* notes = reinterpret_cast<const std::byte*>(module->bias + part.p_vaddr);
+    const auto id = find_build_id({notes, part.p_memsz});
     if (!id.empty()) module->build_id.assign(id.begin(), id.end());
   }
-  module->origin = origin_of(*module);
-  modules.push_back(std::move(module));
-  return 0;
+  return module;
 }
 
-struct LoadCounts {
-  unsigned long long loaded = 0;
-  unsigned long long unloaded = 0;
+struct Listing {
+  os::LoadCounts counts;
+  std::vector<std::shared_ptr<Module>> modules;
 };
 
-int read_counts(dl_phdr_info* info, std::size_t /*size*/, void* context) {
-  *static_cast<LoadCounts*>(context) = {.loaded = info->dlpi_adds, .unloaded = info->dlpi_subs};
-  return 1;
+int add_module(dl_phdr_info* info, std::size_t /*size*/, void* context) {
+  auto& listing = *static_cast<Listing*>(context);
+  listing.counts = {.loaded = info->dlpi_adds, .unloaded = info->dlpi_subs};
+  listing.modules.push_back(describe(*info));
+  return 0;
 }
 
 /// The inode of the file mapped at a run-time address, or 0.
@@ -115,10 +111,6 @@ std::string hex(std::span<const std::byte> bytes) {
   return text;
 }
 
-bool is_slot_of_got(std::uint32_t type) {
-  return type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT;
-}
-
 }  // namespace
 
 std::string_view Module::file_name() const {
@@ -127,9 +119,15 @@ std::string_view Module::file_name() const {
 }
 
 bool Module::contains(std::uint64_t address) const {
-  return std::any_of(segments.begin(), segments.end(), [&](const Segment& segment) {
-    return address >= segment.address && address - segment.address < segment.size;
-  });
+  return std::any_of(segments.begin(), segments.end(),
+                     [&](const Segment& segment) { return segment.contains(address); });
+}
+
+bool Module::is_variable(std::uint64_t address) const {
+  return !relro.contains(address) &&
+         std::any_of(segments.begin(), segments.end(), [&](const Segment& segment) {
+           return segment.writable && segment.contains(address);
+         });
 }
 
 ElfImage* Module::image() {
@@ -165,128 +163,111 @@ std::string Module::identity() {
   return identity_ = "content " + stream.digest().hex();
 }
 
-bool ModuleMap::refresh() {
-  LoadCounts counts;
-  ::dl_iterate_phdr(read_counts, &counts);
-  if (!modules_.empty() && counts.loaded == loaded_ && counts.unloaded == unloaded_) return false;
-
-  std::vector<std::unique_ptr<Module>> now;
-  ::dl_iterate_phdr(add_module, &now);
-  for (auto& module : now) {
-    // Keep what was read of modules that are still there.
-    const auto same = std::find_if(modules_.begin(), modules_.end(), [&](const auto& known) {
-      return known != nullptr && known->bias == module->bias && known->path == module->path &&
-             known->build_id == module->build_id;
-    });
-    if (same != modules_.end() && counts.unloaded == unloaded_) module = std::move(*same);
+ModuleMap::ModuleMap(const ModuleMap* older) {
+  Listing listing;
+  os::list_modules(add_module, &listing);
+  counts_ = listing.counts;
+  modules_ = std::move(listing.modules);
+  if (!modules_.empty()) {  // the program comes first
+    modules_.front()->is_main = true;
+    modules_.front()->path = "/proc/self/exe";
   }
-  modules_ = std::move(now);
-  loaded_ = counts.loaded;
-  return std::exchange(unloaded_, counts.unloaded) != counts.unloaded;
-}
-
-Location ModuleMap::locate(const void* address) {
-  const auto value = reinterpret_cast<std::uint64_t>(address);
-  for (const auto& module : modules_) {
-    if (value >= module->bias && module->contains(value - module->bias)) {
-      return {module.get(), value - module->bias};
-    }
-  }
-  return {};
-}
-
-SlotTarget ModuleMap::slot(Module& module, std::uint64_t address) {
-  ElfImage* image = module.image();
-  if (image == nullptr) return {};
-  const auto relocations = image->relocations(address, address + 1);
-  if (!relocations.empty()) return target(module, relocations.front());
-  const auto value = image->word(address);
-  if (image->is_relocatable() || !value || !module.contains(*value)) return {};
-  return {.kind = SlotTarget::Kind::location, .location = {&module, *value}, .name = {}};
-}
-
-SlotTarget ModuleMap::target(Module& module, const ElfRelocation& relocation) {
-  using Kind = SlotTarget::Kind;
-  const auto addend = static_cast<std::uint64_t>(relocation.addend);
-  const DynamicSymbol symbol =
-      relocation.symbol != 0 ? module.image()->dynamic_symbol(relocation.symbol) : DynamicSymbol{};
-  switch (relocation.type) {
-    case R_X86_64_RELATIVE:
-    case R_X86_64_IRELATIVE:  // the resolver, not what it chose on this machine
-      return {.kind = Kind::location, .location = {&module, addend}, .name = {}};
-    case R_X86_64_64:
-    case R_X86_64_GLOB_DAT:
-    case R_X86_64_JUMP_SLOT: {
-      const Location location = bind(module, symbol, relocation);
-      return {.kind = location.module != nullptr ? Kind::location : Kind::undefined,
-              .location = location,
-              .name = symbol.name};
-    }
-    case R_X86_64_DTPMOD64:
-    case R_X86_64_TPOFF64:
-    case R_X86_64_TLSDESC: {
-      // Without a symbol the variable is the module's own; its offset is the addend, or, for a pair
-      // of slots, what the second one holds.
-      std::uint64_t offset = addend;
-      if (relocation.symbol == 0 && relocation.type == R_X86_64_DTPMOD64) {
-        offset = module.image()->word(relocation.offset + 8).value_or(0);
-      } else if (relocation.symbol != 0) {
-        offset = symbol.address;
+  const auto known = [&](const Module& module) -> std::shared_ptr<Module> {
+    if (older == nullptr || older->counts_.unloaded != counts_.unloaded) return nullptr;
+    for (const auto& candidate : older->modules_) {
+      if (candidate->bias == module.bias && candidate->path == module.path &&
+          candidate->build_id == module.build_id) {
+        return candidate;
       }
-      Module* const owner = relocation.symbol == 0 || symbol.defined ? &module : nullptr;
-      return {.kind = Kind::tls, .location = {owner, offset}, .name = symbol.name};
     }
-    default: return {};
-  }
-}
-
-Location ModuleMap::bind(Module& module, const DynamicSymbol& symbol,
-                         const ElfRelocation& relocation) {
-  const auto addend = static_cast<std::uint64_t>(relocation.addend);
-  const auto definition_in = [&](Module& candidate) -> Location {
-    if (candidate.image() == nullptr) return {};
-    const auto found = candidate.image()->find_dynamic(symbol.name);
-    if (!found) return {};
-    return {&candidate, found->address + addend};
+    return nullptr;
   };
-  if (is_slot_of_got(relocation.type) && module.contains(relocation.offset)) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, reinterpret_cast<const void*>(module.bias + relocation.offset),
-                sizeof value);
-    const Location bound = locate(reinterpret_cast<const void*>(value));
-    const ElfSection* section =
-        bound.module == &module ? module.image()->section_at(bound.address) : nullptr;
-    const bool unbound = section != nullptr && section->name.starts_with(".plt");
-    if (bound.module != nullptr && !unbound) {
-      // By name where possible: the value of an indirect function depends on the machine.
-      if (bound.module->origin != ModuleOrigin::user) return bound;
-      const Location named = definition_in(*bound.module);
-      return named.module != nullptr ? named : bound;
+  for (auto& module : modules_) {
+    if (auto same = known(*module)) {
+      module = std::move(same);
+    } else {
+      module->origin = origin_of(*module);
+    }
+    for (const Module::Segment& segment : module->segments) {
+      const std::uint64_t begin = module->bias + segment.address;
+      ranges_.push_back({begin, begin + segment.size, module.get()});
     }
   }
-  // Not bound yet: what the dynamic linker will find. The scope of a module loaded with RTLD_LOCAL
-  // isn't visible here; looking into the module itself early makes the right choice there.
-  for (const auto& candidate : modules_) {
-    if (candidate->is_main) {
-      if (const Location found = definition_in(*candidate); found.module != nullptr) return found;
-    }
-  }
-  if (symbol.defined) return {&module, symbol.address + addend};
-  for (const auto& candidate : modules_) {
-    if (candidate->is_main || candidate.get() == &module) continue;
-    if (const Location found = definition_in(*candidate); found.module != nullptr) return found;
-  }
-  return {};
+  std::sort(ranges_.begin(), ranges_.end(),
+            [](const Range& a, const Range& b) { return a.begin < b.begin; });
 }
 
-Location ModuleMap::copy_source(Module& module, std::string_view name) {
-  for (const auto& candidate : modules_) {
-    if (candidate.get() == &module || candidate->image() == nullptr) continue;
-    if (const auto found = candidate->image()->find_dynamic(name)) {
-      return {candidate.get(), found->address};
-    }
+Location ModuleMap::locate(const void* address) const {
+  const auto value = reinterpret_cast<std::uint64_t>(address);
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), value,
+                       [](std::uint64_t at, const Range& range) { return at < range.begin; });
+  if (after == ranges_.begin()) return {};
+  const Range& range = *std::prev(after);
+  if (value >= range.end) return {};
+  return {range.module, value - range.module->bias};
+}
+
+namespace {
+
+/// The process's one table.
+struct Table {
+  // First, since hooks are told apart by address, and this object has one as well as `mutex`.
+  std::shared_ptr<const ModuleMap> latest;
+  /// Held to copy or exchange `latest`, and while nothing else is called.
+  std::mutex mutex;
+
+  // Mutexes aren't fair: who waits for `images` holds `turn`, so that a thread that takes it again
+  // and again can't keep a fork out.
+  std::mutex turn;
+  std::mutex images;
+
+  /// Both mutexes of images, for forks.
+  void lock() {
+    turn.lock();
+    images.lock();
   }
-  return {};
+  bool try_lock() { return std::try_lock(turn, images) == -1; }
+  void unlock() {
+    images.unlock();
+    turn.unlock();
+  }
+
+  os::ForkHook mutex_hook{mutex};
+  os::ForkHook images_hook{*this};
+};
+
+Table& table() {
+  // Never destroyed: destructors of static objects ask too.
+  static Table* const instance = new Table;
+  return *instance;
+}
+
+}  // namespace
+
+std::shared_ptr<const ModuleMap> loaded_modules() {
+  const os::LoadCounts now = os::load_counts();
+  Table& all = table();
+  std::shared_ptr<const ModuleMap> known;
+  {
+    const std::lock_guard lock(all.mutex);
+    known = all.latest;
+  }
+  if (known != nullptr && known->counts() == now) return known;
+  auto listed = std::make_shared<const ModuleMap>(known.get());
+  const std::lock_guard lock(all.mutex);
+  // Another thread may have listed later than this one.
+  if (all.latest == nullptr || all.latest->counts().loaded < listed->counts().loaded ||
+      all.latest->counts().unloaded < listed->counts().unloaded) {
+    all.latest = std::move(listed);
+  }
+  return all.latest;
+}
+
+std::unique_lock<std::mutex> lock_images() {
+  Table& all = table();
+  const std::lock_guard next(all.turn);
+  return std::unique_lock(all.images);
 }
 
 }  // namespace hoist::detail::program

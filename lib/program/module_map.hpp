@@ -4,11 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "os/list_modules.hpp"
 #include "program/elf_image.hpp"
 
 namespace hoist::detail::program {
@@ -21,6 +22,9 @@ enum class ModuleOrigin : std::uint8_t {
 };
 
 /// An executable or shared object mapped into this process.
+///
+/// The description never changes. What is read from the file (`image`, `identity`) is read on first
+/// use: only while `lock_images` is held.
 class Module {
  public:
   struct Segment {
@@ -29,11 +33,14 @@ class Module {
     std::uint64_t file_size = 0;
     bool writable = false;
     bool readable = false;
+
+    bool contains(std::uint64_t at) const { return at >= address && at - address < size; }
   };
 
-  std::string path;        ///< empty for the vDSO
+  std::string path;        ///< of the file; empty for the vDSO
   std::uint64_t bias = 0;  ///< run-time address = link-time address + bias
   std::vector<Segment> segments;
+  Segment relro;                    ///< written by relocation only
   std::vector<std::byte> build_id;  ///< as mapped
   ModuleOrigin origin = ModuleOrigin::user;
   bool is_main = false;
@@ -41,6 +48,8 @@ class Module {
   std::string_view file_name() const;
   /// Whether address (link-time) is inside one of the segments.
   bool contains(std::uint64_t address) const;
+  /// Whether the program may write at address (link-time).
+  bool is_variable(std::uint64_t address) const;
   /// The file, if it can be read and still is what was mapped; otherwise null.
   ElfImage* image();
   /// Whether code in it can be walked: there are a file and a symbol table.
@@ -70,28 +79,46 @@ struct SlotTarget {
   std::string_view name;  ///< of the symbol the slot is bound to; may be empty
 };
 
-/// The modules of this process, in load order. Not thread-safe.
+/// The modules that were loaded at one time, in load order. Never changes.
 class ModuleMap {
  public:
-  /// Reads the list again if something was loaded or unloaded. True if something was unloaded, so
-  /// that addresses known from before may mean something else now.
-  bool refresh();
+  /// Lists what is loaded now. Modules that `older` has too are taken over with what was read of
+  /// their files, unless something was unloaded since: an equal path may be another file then.
+  explicit ModuleMap(const ModuleMap* older);
 
+  const os::LoadCounts& counts() const { return counts_; }
+  const std::vector<std::shared_ptr<Module>>& modules() const { return modules_; }
   /// The module a run-time address belongs to; null for none.
-  Location locate(const void* address);
+  Location locate(const void* address) const;
+
+  // These read files: only while `lock_images` is held.
+
   /// What the slot at `address` of `module` will hold once the program runs.
-  SlotTarget slot(Module& module, std::uint64_t address);
+  SlotTarget slot(Module& module, std::uint64_t address) const;
   /// What a relocation makes of its slot.
-  SlotTarget target(Module& module, const ElfRelocation& relocation);
+  SlotTarget target(Module& module, const ElfRelocation& relocation) const;
   /// The definition a copied variable (R_X86_64_COPY) was copied from.
-  Location copy_source(Module& module, std::string_view name);
+  Location copy_source(const Module& module, std::string_view name) const;
 
  private:
-  Location bind(Module& module, const DynamicSymbol& symbol, const ElfRelocation& relocation);
+  struct Range {
+    std::uint64_t begin = 0;  ///< run-time
+    std::uint64_t end = 0;
+    Module* module = nullptr;
+  };
 
-  std::vector<std::unique_ptr<Module>> modules_;
-  unsigned long long loaded_ = 0;
-  unsigned long long unloaded_ = 0;
+  Location bind(Module& module, const DynamicSymbol& symbol, const ElfRelocation& relocation) const;
+
+  os::LoadCounts counts_;
+  std::vector<std::shared_ptr<Module>> modules_;
+  std::vector<Range> ranges_;  ///< segments, by address
 };
+
+/// The modules loaded now. Thread-safe, and usable from initialisers that dlopen runs. As long as
+/// nothing is loaded or unloaded, some 100 ns.
+std::shared_ptr<const ModuleMap> loaded_modules();
+
+/// For one thread at a time: reading files of modules. A child process that fork made can take it.
+std::unique_lock<std::mutex> lock_images();
 
 }  // namespace hoist::detail::program

@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "program/stack_trace.hpp"
 
-#include <cxxabi.h>
-#include <dlfcn.h>
 #include <execinfo.h>
-#include <link.h>
 
-#include <cstdint>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
-#include <memory>
-#include <mutex>
+#include <string_view>
 #include <typeinfo>
 
-#include "program/elf_image.hpp"
-
-// Sanitizers that are linked into the program define __cxa_throw themselves.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define HOIST_NOTE_THROWS 0
-#endif
-#endif
-#if !defined(HOIST_NOTE_THROWS) && defined(__GLIBC__) && defined(__GLIBCXX__)
-#define HOIST_NOTE_THROWS 1
-#endif
+#include "program/interpose.hpp"
+#include "program/module_map.hpp"
+#include "program/symbol_names.hpp"
 
 namespace hoist::detail::program {
 
@@ -47,41 +33,23 @@ thread_local unsigned recording = 0;
 thread_local unsigned next_throw = 0;
 thread_local Throw throws[kept_throws];
 
-std::string demangled(const char* name) {
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(
-      abi::__cxa_demangle(name, nullptr, nullptr, &status), &std::free);
-  return status == 0 && text != nullptr ? text.get() : name;
-}
-
 /// The function around an address of code, by the symbol table of its file where there is one.
-std::string name_of_code(const void* address) {
-  Dl_info info{};
-  void* extra = nullptr;
-  if (::dladdr1(address, &info, &extra, RTLD_DL_LINKMAP) == 0) return "?";
-  const auto* const module = static_cast<const link_map*>(extra);
-  const bool is_program = module == nullptr || *module->l_name == '\0';
-  const std::string path = is_program ? "/proc/self/exe" : module->l_name;
-  const auto offset = reinterpret_cast<std::uintptr_t>(address) - (module ? module->l_addr : 0);
-  std::string name;
-  {
-    static std::mutex mutex;
-    static auto* const images = new std::map<std::string, std::unique_ptr<ElfImage>>;
-    const std::lock_guard lock(mutex);
-    const auto [at, is_new] = images->try_emplace(path);
-    if (is_new) at->second = ElfImage::open(path);
-    if (ElfImage* const image = at->second.get()) {
-      if (const ElfSymbol* symbol = image->function_at(offset)) {
-        name = std::string(image->name_of(*symbol));
-      }
+std::string name_of_code(const Location& location) {
+  if (location.module == nullptr) return "?";
+  Module& module = *location.module;
+  const std::string where =
+      module.is_main ? ::program_invocation_short_name : std::string(module.file_name());
+  std::string_view name;
+  if (ElfImage* const image = module.image()) {
+    if (const ElfSymbol* const symbol = image->function_at(location.address)) {
+      name = image->name_of(*symbol);
+    } else if (const auto exported = image->exported_at(location.address)) {
+      name = exported->name;
     }
   }
-  if (name.empty() && info.dli_sname != nullptr) name = info.dli_sname;
-  const std::string file = info.dli_fname != nullptr ? info.dli_fname : path;
-  const std::string where = file.substr(file.rfind('/') + 1);
-  if (!name.empty()) return demangled(name.c_str()) + " in " + where;
+  if (!name.empty()) return demangled(name) + " in " + where;
   char text[2 + 16 + 1];
-  std::snprintf(text, sizeof text, "0x%zx", static_cast<std::size_t>(offset));
+  std::snprintf(text, sizeof text, "0x%zx", static_cast<std::size_t>(location.address));
   return std::string(text) + " in " + where;
 }
 
@@ -99,15 +67,6 @@ RecordThrows::RecordThrows() {
 
 RecordThrows::~RecordThrows() { --recording; }
 
-/// Called at every throw: must not throw, nor need memory.
-void note_throw(const void* object, const std::type_info* type) noexcept {
-  if (recording == 0) return;
-  Throw& noted = throws[next_throw++ % kept_throws];
-  noted.object = object;
-  noted.type = type;
-  noted.count = ::backtrace(noted.frames, max_frames);
-}
-
 std::string stack_of(const std::exception_ptr& error) {
   if (error == nullptr || recording == 0) return {};
   // All that an exception_ptr holds.
@@ -122,10 +81,13 @@ std::string stack_of(const std::exception_ptr& error) {
     if (noted.type != error.__cxa_exception_type()) continue;
 #endif
     std::string stack;
-    // Before the first are note_throw and the throw itself; return addresses are behind their calls.
+    const auto modules = loaded_modules();
+    const auto lock = lock_images();
+    // Before the first are hoist_note_throw and the throw itself. Return addresses are behind their
+    // calls.
     for (int i = 2; i < noted.count; ++i) {
       const auto* const call = static_cast<const char*>(noted.frames[i]) - 1;
-      const std::string name = name_of_code(call);
+      const std::string name = name_of_code(modules->locate(call));
       // Compilers may leave the throw a frame more.
       if (stack.empty() && name.starts_with("__cxa_throw ")) continue;
       stack += (stack.empty() ? "  at " : "\n  at ") + name;
@@ -135,23 +97,12 @@ std::string stack_of(const std::exception_ptr& error) {
   return {};
 }
 
-}  // namespace hoist::detail::program
-
-#if HOIST_NOTE_THROWS
-
-// What every throw expression calls. This one comes first in the order in which symbols are looked up,
-// and goes on to the runtime's own; weak, so that a program with the runtime linked in statically
-// keeps that one, and goes without stacks. The name in C++ is another, since headers declare that one
-// in several ways.
-extern "C" __attribute__((weak, visibility("default"), noreturn)) void hoist_throw(
-    void* object, std::type_info* type, void (*destroy)(void*)) __asm__("__cxa_throw");
-
-void hoist_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
-  using ThrowFunction = void (*)(void*, std::type_info*, void (*)(void*));
-  static const auto real = reinterpret_cast<ThrowFunction>(::dlsym(RTLD_NEXT, "__cxa_throw"));
-  hoist::detail::program::note_throw(object, type);
-  if (real != nullptr) real(object, type, destroy);
-  std::abort();
+void hoist_note_throw(const void* object, const std::type_info* type) noexcept {
+  if (recording == 0) return;
+  Throw& noted = throws[next_throw++ % kept_throws];
+  noted.object = object;
+  noted.type = type;
+  noted.count = ::backtrace(noted.frames, max_frames);
 }
 
-#endif
+}  // namespace hoist::detail::program

@@ -3,7 +3,6 @@
 
 #include <exception>
 #include <string>
-#include <typeinfo>
 
 namespace hoist::detail::program {
 
@@ -16,9 +15,6 @@ class RecordThrows {
   RecordThrows(const RecordThrows&) = delete;
   RecordThrows& operator=(const RecordThrows&) = delete;
 };
-
-/// What every throw expression calls.
-void note_throw(const void* object, const std::type_info* type) noexcept;
 
 /// From where the exception was thrown, innermost first, a line per frame. Empty where this thread
 /// didn't note it, or has noted several others since.

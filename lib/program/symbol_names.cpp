@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "program/symbol_names.hpp"
 
+#include <hoist/detail/code_address.hpp>
+
 #include <cxxabi.h>
 
 #include <cstddef>
@@ -68,6 +70,14 @@ bool has_template_arguments(std::string_view text) {
   return false;
 }
 
+/// The C++ name of a symbol or a type; empty for what isn't a mangled name.
+std::string readable(const std::string& mangled) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> text(
+      abi::__cxa_demangle(mangled.c_str(), nullptr, nullptr, &status), &std::free);
+  return status == 0 && text != nullptr ? text.get() : std::string();
+}
+
 }  // namespace
 
 std::string_view base_name(std::string_view symbol) {
@@ -98,16 +108,28 @@ bool is_vtable(std::string_view symbol) {
 }
 
 std::string demangled(std::string_view symbol) {
-  const std::string_view base = symbol.substr(0, symbol.find('.', 1));
+  const std::string_view base = base_name(symbol);
   const std::string_view suffix = symbol.substr(base.size());
   if (!base.starts_with("_Z")) return std::string(symbol);
-  int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(
-      abi::__cxa_demangle(std::string(base).c_str(), nullptr, nullptr, &status), &std::free);
-  if (text == nullptr || status != 0) return std::string(symbol);
-  std::string name = text.get();
+  std::string name = readable(std::string(base));
+  if (name.empty()) return std::string(symbol);
   if (!suffix.empty()) name += " [" + std::string(suffix) + "]";
   return name;
 }
 
 }  // namespace hoist::detail::program
+
+namespace hoist::detail {
+
+std::string readable_type(const std::type_info& type) {
+  std::string name = program::readable(type.name());
+  if (name.empty()) return type.name();
+  constexpr std::string_view string =
+      "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+  for (auto at = name.find(string); at != std::string::npos; at = name.find(string, at)) {
+    name.replace(at, string.size(), "std::string");
+  }
+  return name;
+}
+
+}  // namespace hoist::detail

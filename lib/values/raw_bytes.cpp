@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "program/modules.hpp"
+#include "program/place_of.hpp"
 
 namespace hoist::detail {
 

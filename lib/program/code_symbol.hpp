@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <cstdint>
 #include <string>
 
-namespace hoist::detail::fingerprint {
+namespace hoist::detail::program {
 
 /// What the symbol table says of a function.
 struct CodeSymbol {
@@ -20,4 +19,4 @@ struct CodeSymbol {
 /// The symbol at the start of a function. Thread-safe; looked up once per process and function.
 CodeSymbol code_symbol(const void* function);
 
-}  // namespace hoist::detail::fingerprint
+}  // namespace hoist::detail::program
