@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
 #include <hoist/worker.hpp>
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 
+#include "program/interpose.hpp"
 #include "workers/launch.hpp"
 #include "workers/worker_loop.hpp"
 
@@ -25,6 +26,10 @@ int channel_in(char** environment) {
   return -1;
 }
 
+int worker_instead_of_main(int, char**, char** environment) {
+  detail::workers::run_worker(channel_in(environment));
+}
+
 }  // namespace
 
 void worker_main(int, char**) {
@@ -32,35 +37,25 @@ void worker_main(int, char**) {
   if (channel >= 0) detail::workers::run_worker(channel);
 }
 
+namespace detail::workers {
+
+void check_can_have_workers() {
+  // A worker loop removes the variable from its environment.
+  if (channel_in(::environ) < 0) return;
+  throw BadArgument(
+      "this process was started as a worker, but runs the program: it would start workers that "
+      "start workers. Make hoist::worker_main(argc, argv) the first statement of main, also in a "
+      "program that only loads a library with hoist in it, and start no worker before main, from "
+      "the constructor of a static object");
+}
+
+}  // namespace detail::workers
+
+// Main is replaced before the program starts. So its static objects are made as for any start, then
+// the worker runs, and main's side effects do not happen.
+detail::program::ProgramMain detail::program::hoist_choose_main(ProgramMain main,
+                                                                char** environment) {
+  return channel_in(environment) >= 0 ? &worker_instead_of_main : main;
+}
+
 }  // namespace hoist
-
-#if defined(__GLIBC__)
-
-// The function of the C library that calls main. This one comes before it in the order in which
-// symbols are looked up, so a worker gets here after the program's file is loaded as for any start,
-// and takes the place of main: static objects are there, main's side effects are not.
-
-namespace {
-
-using Main = int (*)(int, char**, char**);
-using StartMain = int (*)(Main, int, char**, void (*)(), void (*)(), void (*)(), void*);
-
-int worker_instead_of_main(int, char**, char** environment) {
-  hoist::detail::workers::run_worker(hoist::channel_in(environment));
-}
-
-}  // namespace
-
-extern "C" __attribute__((visibility("default"))) int __libc_start_main(Main main, int argc,
-                                                                        char** argv, void (*init)(),
-                                                                        void (*fini)(),
-                                                                        void (*rtld_fini)(),
-                                                                        void* stack_end) {
-  const auto real = reinterpret_cast<StartMain>(::dlsym(RTLD_NEXT, "__libc_start_main"));
-  if (real == nullptr) ::_exit(127);
-  // The environment lies behind the arguments; `environ` may not be set yet.
-  if (hoist::channel_in(argv + argc + 1) >= 0) main = &worker_instead_of_main;
-  return real(main, argc, argv, init, fini, rtld_fini, stack_end);
-}
-
-#endif

@@ -100,6 +100,7 @@ class Setup : public bp::extend::handler {
 }  // namespace
 
 pid_t launch_worker(const Launch& launch) {
+  check_can_have_workers();
   os::Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null) throw SystemError("can't open \"/dev/null\" for a worker process", errno);
   os::Fd high(::fcntl(null.get(), F_DUPFD_CLOEXEC, 16));

@@ -24,9 +24,14 @@ struct Launch {
   int error = -1;   ///< becomes stderr
 };
 
-/// Starts this program once more, with nothing of this process but the three descriptors; stdin reads
-/// the null device. The new process leads a process group of its own. Takes the same time however
+/// Starts this program once more, with nothing of this process but the three descriptors; stdin
+/// reads the null device. The new process leads a process group of its own. Takes the same time however
 /// much memory this process has. Throws SystemError.
 pid_t launch_worker(const Launch& launch);
+
+/// Throws BadArgument in a process that was started as a worker but never became one: what it runs
+/// is the program, which started it, so each such process would start others. Defined beside what
+/// makes a process a worker, so that every program that can start workers has that too.
+void check_can_have_workers();
 
 }  // namespace hoist::detail::workers
