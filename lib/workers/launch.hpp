@@ -25,8 +25,8 @@ struct Launch {
 };
 
 /// Starts this program once more, with nothing of this process but the three descriptors; stdin
-/// reads the null device. The new process leads a process group of its own. Takes the same time however
-/// much memory this process has. Throws SystemError.
+/// reads the null device. The new process leads a process group of its own. Takes the same time
+/// however much memory this process has. Throws SystemError.
 pid_t launch_worker(const Launch& launch);
 
 /// Throws BadArgument in a process that was started as a worker but never became one: what it runs
