@@ -132,10 +132,10 @@ class Loop {
   /// not run long tasks itself.
   virtual bool owner_is_busy() const noexcept = 0;
   /// True if the times passed to arrived() and failed() are used; otherwise they may be omitted.
-  virtual bool times_tasks() const noexcept = 0;
+  virtual bool needs_batch_times() const noexcept = 0;
   /// True if the time of each single task is used; otherwise one time for several consecutive tasks
   /// is enough.
-  virtual bool watches_tasks() const noexcept = 0;
+  virtual bool needs_task_times() const noexcept = 0;
   /// True if tasks can probably be taken. A cheap check without a lock.
   virtual bool available() const noexcept = 0;
   /// True if no more tasks are to be started: an error, a time limit, a cancelled generator.
@@ -151,7 +151,7 @@ class Loop {
 
   /// Called by a worker of this process that finds nothing to take: batches that other workers of
   /// this process are running are then split.
-  virtual void hungry() = 0;
+  virtual void request_split() = 0;
   /// Marks this thread as one that runs tasks. For a child process that runs them itself
   /// (`tasks().run`) rather than by `run`.
   virtual void enter_tasks() = 0;
@@ -179,6 +179,11 @@ class Loop {
   virtual void wait(unsigned seen, Clock::time_point deadline) = 0;
   /// Ends the wait.
   virtual void signal() = 0;
+
+  // Former names.
+  bool times_tasks() const noexcept { return needs_batch_times(); }
+  bool watches_tasks() const noexcept { return needs_task_times(); }
+  void hungry() { request_split(); }
 };
 
 /// One loop on a backend. Used by the thread that owns the loop, one call at a time.

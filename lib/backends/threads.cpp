@@ -48,7 +48,7 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
       }
     }
     if (base::spin_until([&] { return loop_.epoch() != seen; })) return;
-    if (owner_works_) loop_.hungry();
+    if (owner_works_) loop_.request_split();
     loop_.wait(seen, deadline);
   }
 
@@ -71,7 +71,7 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
         while (loop_.take(tasks, workers_[mine])) loop_.run(tasks, workers_[mine]);
         if (loop_.stopping()) break;
       } while (base::spin_until([&] { return loop_.available() || loop_.stopping(); }));
-      loop_.hungry();
+      loop_.request_split();
       lock.lock();
       // Whoever released tasks since then may have counted on this helper.
       if (stopped_ || loop_.stopping() || !loop_.available()) break;

@@ -45,7 +45,7 @@ void enter_context(Decoder& from) {
     defaults.backend = received.backend;
     context.config = std::make_shared<const ParallelOptions>(std::move(defaults));
   }
-  // The environment has told those that ask it; this is for the others.
+  // Libraries that read the environment have their limit from there; this is for the others.
   os::limit_inner_threads({received.inner_threads, false});
   workers::map_arguments(static_cast<MmapMode>(received.mmap_mode));
   os::set_temp_folder(received.temp_folder);
@@ -70,7 +70,7 @@ bool stop_requested() noexcept {
 
 namespace {
 
-/// What a scope would not heed.
+/// Throws for options that a ParallelConfig has no default for.
 void refuse_own_options(const ParallelOptions& options) {
   const ParallelOptions plain;
   for (const auto& [name, is_set] :

@@ -11,10 +11,10 @@
 
 namespace hoist::detail::parallel {
 
-/// Whether a loop has been told to start nothing more. Loops inside of its tasks hear it too.
+/// Set when a loop must start no more tasks. Loops inside its tasks obey it, too.
 struct StopFlag {
   std::atomic<bool> set{false};
-  /// When it will be told so; fixed before tasks begin.
+  /// When the loop stops by itself; fixed before tasks begin.
   Clock::time_point deadline = Clock::time_point::max();
   std::shared_ptr<const StopFlag> outer;
 
@@ -27,10 +27,10 @@ struct StopFlag {
   }
 };
 
-/// The task that a thread of this process is in, and how long it may take.
+/// The task that a thread of this process runs, and how long it may take.
 struct TaskClock {
   std::atomic<std::size_t> task{0};
-  std::atomic<Clock::time_point> began{Clock::time_point::max()};  // max: none
+  std::atomic<Clock::time_point> began{Clock::time_point::max()};  // max: it runs no task
   Clock::duration limit{};
 
   Clock::time_point overdue_at() const noexcept {
@@ -39,22 +39,22 @@ struct TaskClock {
   }
 };
 
-/// Where in a nest of loops a thread is, and the defaults that hold there.
+/// Where a thread is in a nest of loops, and the defaults that apply there.
 struct LoopContext {
   /// 0 outside all loops.
   unsigned level = 0;
-  /// Workers of the loops around, multiplied.
+  /// The product of the numbers of workers of the surrounding loops.
   unsigned jobs = 1;
   std::shared_ptr<const ParallelOptions> config;
-  /// Of the loop that the thread runs a task of.
+  /// Of the loop whose task the thread runs.
   std::shared_ptr<StopFlag> stop;
-  /// Where its tasks have a time limit.
+  /// Null where its tasks have no time limit.
   const TaskClock* clock = nullptr;
 };
 
 LoopContext& loop_context() noexcept;
 
-/// What of it, and of the loop's options, a worker of another process has to know.
+/// The part of a context and of a loop's options that workers in other processes need.
 struct TravellingContext {
   unsigned level = 0;
   unsigned jobs = 1;
@@ -66,7 +66,7 @@ struct TravellingContext {
 };
 void send_context(const TravellingContext& context, Encoder& to);
 
-/// Puts this thread into another context for a scope.
+/// Gives the calling thread another context until the end of the scope.
 class ContextScope {
  public:
   explicit ContextScope(const LoopContext& context);

@@ -19,8 +19,8 @@ namespace detail {
 
 namespace {
 
-/// A wave (see BackendTraits::inherits_tasks) that took less than this is followed by one twice its
-/// size: starting workers costs half a millisecond.
+/// A wave (see BackendTraits::inherits_tasks) that took less than this is followed by one of twice
+/// the size: starting workers costs half a millisecond.
 constexpr double short_wave = 20e-3;
 
 std::optional<parallel::Trace> make_trace(const parallel::Settings& settings) {
@@ -34,7 +34,7 @@ std::optional<parallel::Trace> make_trace(const parallel::Settings& settings) {
 class LoopDriver::Impl {
  public:
   Impl(const ParallelOptions& options, LoopTasks& tasks, std::size_t count, Deliver deliver)
-      : settings_(parallel::settle(options)),
+      : settings_(parallel::resolve_settings(options)),
         tasks_(tasks),
         reads_(count == unread),
         deliver_(deliver),
@@ -60,7 +60,7 @@ class LoopDriver::Impl {
     }
     scales_ = settings_.batch == 0 && !generates() && window_ != unread &&
               !settings_.traits.sequential && !settings_.options.pre_dispatch.counts_tasks();
-    // Nothing is to be run: no worker is started.
+    // An empty loop starts no workers.
     if (reads_ || count > 0) open();
   }
 
@@ -108,7 +108,7 @@ class LoopDriver::Impl {
         return true;
       }
       if (input_ended_ && loop_.idle()) {
-        // What was completed between the two looks.
+        // A task may have completed between the two looks.
         if (const auto completed = loop_.pop_completed()) {
           task = *completed;
           ++consumed_;
@@ -135,8 +135,9 @@ class LoopDriver::Impl {
     session_ = settings_.backend->open(loop_);
     loop_.set_session(session_.get());
     interruptible_.emplace(loop_);
-    // Forked children inherit the limit; oneTBB takes its time to make one, in each of them. Raising a
-    // number may start threads, which they had better do themselves.
+    // Forked children inherit the limit, which spares each of them the time that oneTBB takes to
+    // set one. But to raise a number may start threads, which only the children themselves should
+    // do.
     const bool inherited = settings_.traits.inherits_tasks && !settings_.inner_threads.exact;
     if (settings_.traits.shares_memory || inherited) {
       process_threads_.emplace(settings_.inner_threads);
@@ -152,8 +153,9 @@ class LoopDriver::Impl {
     }
     const std::size_t before = read_;
     const std::size_t window = scales_ ? scaled_window() : window_;
-    // Failed tasks of a generator are not consumed, but don't count.
-    const std::size_t gone = generates() ? consumed_ + loop_.lost() : loop_.finished();
+    // Failed tasks of a generator are never consumed; they leave the window all the same.
+    const std::size_t gone = generates() ? consumed_ + loop_.outcomes().failed_count()
+                                         : loop_.outcomes().finished_count();
     while (!loop_.stopping() && read_ - gone < window && read_one()) {
     }
     if (read_ > before) {
@@ -193,7 +195,7 @@ class LoopDriver::Impl {
     return false;
   }
 
-  /// One step of the session, which ends in time for what has to be looked at.
+  /// One step of the session, which ends in time for the next deadline or report.
   void work(unsigned seen) {
     session_->work(seen, std::min({deadline_, reporter_.next(), loop_.next_overdue()}));
     loop_.check_times();
@@ -201,15 +203,15 @@ class LoopDriver::Impl {
 
   void report() {
     if (reporter_.silent()) return;
-    reporter_.tick(loop_.done(), loop_.lost(),
+    reporter_.tick(loop_.outcomes().done_count(), loop_.outcomes().failed_count(),
                    input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt);
   }
 
-  /// Ends what still runs. Afterwards there are results, or an error.
+  /// Ends what still runs. Afterwards there are results or an error.
   void finish() {
     close();
     ended_ = true;
-    reporter_.finish(loop_.done(), loop_.lost(),
+    reporter_.finish(loop_.outcomes().done_count(), loop_.outcomes().failed_count(),
                      input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt);
     if (trace_) trace_->write();
   }
@@ -256,8 +258,12 @@ void LoopDriver::run() { impl_->run(); }
 void LoopDriver::start() { impl_->start(); }
 bool LoopDriver::next(std::size_t& task) { return impl_->next(task); }
 std::size_t LoopDriver::tasks() const { return impl_->tasks(); }
-TaskAccount LoopDriver::account(std::size_t task) const { return impl_->loop().account(task); }
-std::vector<TaskFailure> LoopDriver::failures() const { return impl_->loop().failures(); }
+TaskAccount LoopDriver::account(std::size_t task) const {
+  return impl_->loop().outcomes().account(task);
+}
+std::vector<TaskFailure> LoopDriver::failures() const {
+  return impl_->loop().outcomes().failures();
+}
 
 }  // namespace detail
 

@@ -26,7 +26,8 @@ namespace {
 
 void on_interrupt(int);
 
-/// The loops of this process, and the thread that interrupts them: a handler may do next to nothing.
+/// The loops of this process, and the thread that interrupts them: a signal handler may take no
+/// lock and allocate nothing.
 class Watch {
  public:
   Watch() {
@@ -46,10 +47,10 @@ class Watch {
     {
       const std::lock_guard lock(mutex_);
       std::erase_if(loops_, [&](const Entry& entry) { return entry.loop == &loop; });
-      const bool some_told =
-          std::any_of(loops_.begin(), loops_.end(), [](const Entry& entry) { return entry.told; });
-      if (answered_ && !some_told) {
-        // All it was meant for have ended: the next one is a first one again.
+      const bool some_interrupted = std::any_of(
+          loops_.begin(), loops_.end(), [](const Entry& entry) { return entry.interrupted; });
+      if (answered_ && !some_interrupted) {
+        // All loops that the signal interrupted have ended: the next signal is a first one again.
         signals_.store(0);
         answered_ = false;
       }
@@ -58,7 +59,7 @@ class Watch {
         unanswered = signals_.exchange(0) > 0;
       }
     }
-    // It came when the last loop had ended, and nobody was told: it does what it does without loops.
+    // It came when the last loop had ended and interrupted none: it acts as it does without loops.
     if (unanswered) ::raise(SIGINT);
   }
 
@@ -73,7 +74,7 @@ class Watch {
  private:
   struct Entry {
     LoopState* loop;
-    bool told;
+    bool interrupted;
   };
 
   [[noreturn]] void run() {
@@ -85,7 +86,7 @@ class Watch {
       const bool signalled = signals_.load() > 0 && !answered_ && !loops_.empty();
       if (!asked && !signalled) continue;
       for (Entry& entry : loops_) {
-        entry.told = entry.told || signalled;
+        entry.interrupted = entry.interrupted || signalled;
         entry.loop->interrupt();
       }
       if (signalled) answered_ = true;
@@ -99,7 +100,7 @@ class Watch {
     if (!by_default && now.sa_handler != &on_interrupt) return;
     struct sigaction ours{};
     ours.sa_handler = &on_interrupt;
-    // System calls of tasks go on as if nothing had been.
+    // System calls of tasks are restarted.
     ours.sa_flags = SA_RESTART;
     ::sigemptyset(&ours.sa_mask);
     ::sigaction(SIGINT, &ours, nullptr);
@@ -110,7 +111,7 @@ class Watch {
     if (!std::exchange(taken_over_, false)) return;
     struct sigaction now{};
     ::sigaction(SIGINT, nullptr, &now);
-    // The program may have set one of its own meanwhile.
+    // The program may have set a handler of its own meanwhile.
     if (now.sa_handler == &on_interrupt) ::signal(SIGINT, SIG_DFL);
   }
 
@@ -132,7 +133,7 @@ void on_interrupt(int) {
   if (watch != nullptr && watch->is_first_signal()) {
     watch->wake();
   } else {
-    // The second one, or a child that was forked by the program in the midst of a loop.
+    // A second signal, or one in a child that the program forked while a loop ran.
     ::signal(SIGINT, SIG_DFL);
     ::raise(SIGINT);
   }

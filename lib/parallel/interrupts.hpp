@@ -5,11 +5,11 @@ namespace hoist::detail::parallel {
 
 class LoopState;
 
-/// As long as it lives, Ctrl-C interrupts the loop: the first such scope of a process takes over
-/// SIGINT where that has its default action, the last one gives it back.
+/// While it exists, Ctrl-C interrupts the loop. The first such object of a process takes over
+/// SIGINT if that has its default action, the last one restores it.
 class Interruptible {
  public:
-  /// The loop has its session until the end of this.
+  /// The loop must keep its session while this object exists.
   explicit Interruptible(LoopState& loop);
   ~Interruptible();
   Interruptible(const Interruptible&) = delete;

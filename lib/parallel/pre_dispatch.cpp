@@ -15,8 +15,12 @@ namespace {
 constexpr double max_value = 1e6;
 constexpr std::size_t max_length = 100;
 
-/// Recursive descent over  sum: product (('+'|'-') product)*,  product: sign (('*'|'/'|'//'|'%')
-/// sign)*,  sign: '-' sign | power,  power: atom ('**' sign)?,  atom: number | n_jobs | '(' sum ')'.
+/// A recursive descent parser of
+///   sum:     product (('+' | '-') product)*
+///   product: sign (('*' | '/' | '//' | '%') sign)*
+///   sign:    '-' sign | power
+///   power:   atom ('**' sign)?
+///   atom:    number | n_jobs | '(' sum ')'
 class Expression {
  public:
   Expression(const std::string& text, unsigned n_jobs) : text_(text), left_(text), jobs_(n_jobs) {

@@ -16,7 +16,7 @@ namespace hoist::detail::parallel {
 namespace {
 
 constexpr auto interval = std::chrono::milliseconds(100);
-/// Plain lines instead of a bar come this seldom.
+/// Where stderr is no terminal, a line replaces the bar once in this time.
 constexpr double line_seconds = 10;
 
 std::string duration(double seconds) {
@@ -42,7 +42,8 @@ double Reporter::elapsed() const {
 }
 
 void Reporter::tick(std::size_t done, std::size_t failed, std::optional<std::size_t> total) {
-  if (settings_.options.verbose > 0 && done + failed > told_) lines(done + failed, total, false);
+  if (settings_.options.verbose > 0 && done + failed > reported_)
+    lines(done + failed, total, false);
   if (!wants_ticks_) return;
   const Clock::time_point now = Clock::now();
   if (now < next_) return;
@@ -74,16 +75,16 @@ void Reporter::lines(std::size_t finished, std::optional<std::size_t> total, boo
     }
     return;
   }
-  // Verbosity v below 11 tells when the root of the number of tasks, in units of
-  // (11 - v)^2 / 2, steps: ever more seldom.
+  // As joblib does: with a verbosity v below 11, a line for each integer that the square root of
+  // finished / ((11 - v)^2 / 2) passes, hence ever fewer lines.
   const int verbose = settings_.options.verbose;
   const double unit = verbose > 10 ? 0 : 0.5 * (11 - verbose) * (11 - verbose);
-  for (std::size_t i = told_ + 1; i <= finished; ++i) {
+  for (std::size_t i = reported_ + 1; i <= finished; ++i) {
     if (unit > 0) {
       const double now = static_cast<double>(i);
       if (std::floor(std::sqrt(now / unit)) == std::floor(std::sqrt((now - 1) / unit))) continue;
-    } else if (i < finished && finished - told_ > 100) {
-      // Thousands of tasks that are done at once are told of in one line.
+    } else if (i < finished && finished - reported_ > 100) {
+      // One line is enough for many tasks that finished since the last look.
       continue;
     }
     if (total) {
@@ -95,14 +96,14 @@ void Reporter::lines(std::size_t finished, std::optional<std::size_t> total, boo
       fmt::print(out, "{}Done {:3d} tasks      | elapsed: {}\n", head, i, duration(seconds));
     }
   }
-  told_ = finished;
+  reported_ = finished;
 }
 
 void Reporter::bar(std::size_t done, std::size_t failed, std::optional<std::size_t> total,
                    bool last) {
   const double seconds = elapsed();
-  if (!terminal_ && !last && seconds - told_at_ < line_seconds) return;
-  told_at_ = seconds;
+  if (!terminal_ && !last && seconds - reported_at_ < line_seconds) return;
+  reported_at_ = seconds;
   const auto finished = static_cast<double>(done + failed);
   const double rate = seconds > 0 ? finished / seconds : 0;
   std::string text;
@@ -125,7 +126,7 @@ void Reporter::bar(std::size_t done, std::size_t failed, std::optional<std::size
   text += fmt::format(" | {} worker{} ({})", settings_.n_jobs, settings_.n_jobs == 1 ? "" : "s",
                       settings_.backend_name);
   if (failed > 0) text += fmt::format(" | {} failed", failed);
-  // One write, so that it does not mix with what tasks print.
+  // One write, so that it does not mix with the output of tasks.
   text = terminal_ ? "\r\x1b[K" + text + (last ? "\n" : "") : text + "\n";
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);

@@ -10,13 +10,13 @@
 
 namespace hoist::detail::parallel {
 
-/// Tells of a loop's progress: joblib's lines, a bar, a callback. Used by the thread that owns the
-/// loop.
+/// Reports a loop's progress as joblib's lines, as a bar, or to a callback. Used by the thread that
+/// owns the loop.
 class Reporter {
  public:
   explicit Reporter(const Settings& settings);
 
-  /// When it wants to be called next at the latest, so that a bar goes on while tasks are long.
+  /// The latest time for the next call of tick(), so that a bar moves on while tasks are long.
   Clock::time_point next() const { return next_; }
   bool silent() const { return !wants_ticks_ && settings_.options.verbose == 0; }
   void tick(std::size_t done, std::size_t failed, std::optional<std::size_t> total);
@@ -31,9 +31,9 @@ class Reporter {
   const bool wants_ticks_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point next_ = Clock::time_point::max();
-  std::size_t told_ = 0;
+  std::size_t reported_ = 0;
   bool terminal_ = false;
-  double told_at_ = 0;
+  double reported_at_ = 0;
 };
 
 }  // namespace hoist::detail::parallel

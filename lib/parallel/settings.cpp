@@ -55,7 +55,7 @@ unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context
   return std::max(1U, whole / std::max(1U, context.jobs));
 }
 
-/// Whether the user has said how many threads libraries may start: that stays.
+/// Whether the user has set how many threads libraries may start: hoist leaves that alone.
 bool threads_are_set() {
   return std::any_of(std::begin(workers::thread_variables), std::end(workers::thread_variables),
                      [](const char* name) { return std::getenv(name) != nullptr; });
@@ -150,7 +150,7 @@ void check_options(const ParallelOptions& options) {
 
 namespace detail::parallel {
 
-Settings settle(const ParallelOptions& given) {
+Settings resolve_settings(const ParallelOptions& given) {
   const LoopContext& context = loop_context();
   if (context.level >= max_level) {
     throw BadArgument("a loop is nested " + std::to_string(context.level) +

@@ -14,29 +14,31 @@
 
 namespace hoist::detail::parallel {
 
-/// What a loop is run with, once options, surroundings and environment have been heard.
+/// What a loop runs with, resolved from its options, the surrounding ParallelConfig and the
+/// environment.
 struct Settings {
   ParallelOptions options;
   std::string backend_name;
   std::shared_ptr<Backend> backend;
   BackendTraits traits;
   unsigned n_jobs = 1;
-  /// Tasks, or batches, to be read ahead.
+  /// How many tasks, or batches, to read ahead.
   std::size_t window = std::numeric_limits<std::size_t>::max();
   /// 0: automatic.
   std::size_t batch = 0;
-  /// Threads that libraries may start inside a task.
+  /// How many threads libraries may start inside a task.
   os::ThreadLimit inner_threads;
-  /// In which its tasks run.
+  /// The context in which its tasks run.
   LoopContext inner;
 };
 
-/// Takes over what `options` leaves unset.
+/// Sets what `options` leaves unset to what `from` has.
 void inherit(ParallelOptions& options, const ParallelOptions& from);
-Settings settle(const ParallelOptions& options);
+/// Throws BadArgument for options that contradict each other, and for loops nested too deep.
+Settings resolve_settings(const ParallelOptions& options);
 
-/// The value of an expression in n_jobs, rounded down; BadArgument for anything else, and for values
-/// beyond a million.
+/// The value of an expression in n_jobs, rounded down. Throws BadArgument for anything else, and
+/// for values beyond a million.
 std::size_t evaluate_pre_dispatch(const std::string& text, unsigned n_jobs);
 
 }  // namespace hoist::detail::parallel

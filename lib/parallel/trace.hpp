@@ -13,10 +13,10 @@
 
 namespace hoist::detail::parallel {
 
-/// Notes the life of every task, and writes it in the Chrome trace format.
+/// Records when and where every task ran, and writes it in the Chrome trace event format.
 class Trace {
  public:
-  /// Throws SystemError where the file can't be made: better now than when the work is done.
+  /// Throws SystemError where the file can't be created: better now than when the work is done.
   Trace(std::filesystem::path path, std::string backend, unsigned n_jobs);
 
   void task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
@@ -28,7 +28,7 @@ class Trace {
  private:
   struct Event {
     std::size_t task;
-    std::size_t tasks;  // of a batch; 0: a task
+    std::size_t tasks;  // in the batch; 0: the event is a single task
     unsigned worker;
     int pid;
     double began;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "parallel/outcomes.hpp"
+
+namespace hoist::detail::parallel {
+
+void Outcomes::complete(std::size_t task, double seconds) {
+  const std::lock_guard lock(mutex_);
+  TaskAccount& account = accounts_[task];
+  account.done = true;
+  account.seconds = seconds;
+  account.attempts = 1;
+  if (const auto before = failed_attempts_.find(task); before != failed_attempts_.end()) {
+    account.attempts += before->second;
+    failed_attempts_.erase(before);
+  }
+  if (deliver_ == Deliver::as_completed) completed_.push_back(task);
+}
+
+Outcomes::Verdict Outcomes::fail(std::size_t task, const std::exception_ptr& error, double seconds,
+                                 bool may_retry) {
+  const std::lock_guard lock(mutex_);
+  const unsigned attempts = ++failed_attempts_[task];
+  if (attempts <= retries_ && may_retry) return Verdict::retry;
+  failed_attempts_.erase(task);
+  failed_.fetch_add(1);
+  if (failure_is_fatal()) return Verdict::fatal;
+  if (deliver_ == Deliver::outcomes) {
+    accounts_[task] = {attempts, seconds, error, false};
+  } else {
+    failures_[task] = {task, attempts, error};
+    if (tracks_tasks()) accounts_[task] = {attempts, seconds, nullptr, false};
+  }
+  return Verdict::recorded;
+}
+
+bool Outcomes::has_retries_left(std::size_t task) {
+  const std::lock_guard lock(mutex_);
+  const auto before = failed_attempts_.find(task);
+  return (before != failed_attempts_.end() ? before->second : 0) < retries_;
+}
+
+std::vector<TaskFailure> Outcomes::failures() {
+  const std::lock_guard lock(mutex_);
+  std::vector<TaskFailure> all;
+  for (const auto& [task, failure] : failures_) all.push_back(failure);
+  return all;
+}
+
+TaskAccount Outcomes::account(std::size_t task) {
+  const std::lock_guard lock(mutex_);
+  const auto found = accounts_.find(task);
+  return found != accounts_.end() ? found->second : TaskAccount{};
+}
+
+}  // namespace hoist::detail::parallel
