@@ -2,7 +2,6 @@
 #include "backends/fork_worker.hpp"
 
 #include <hoist/detail/decoder.hpp>
-#include <hoist/detail/envelope.hpp>
 #include <hoist/error.hpp>
 #include <hoist/parallel_options.hpp>
 
@@ -20,7 +19,7 @@
 #include <tuple>
 #include <utility>
 
-#include "backends/result_reader.hpp"
+#include "backends/settle_frame.hpp"
 #include "backends/worker_end.hpp"
 #include "os/cpu.hpp"
 #include "os/pidfd.hpp"
@@ -37,7 +36,7 @@ constexpr std::size_t kept_stderr = 2000;
 }  // namespace
 
 ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor)
-    : loop_(loop) {
+    : loop_(loop), in_flight_(loop, worker_) {
   worker_.number = number;
   channel_ = ipc::ChannelMemory::create_for_child();
   area_ = new (channel_.beside_state().data()) ForkArea;
@@ -93,7 +92,7 @@ void ForkWorker::ask_to_leave() {
   area_->attention.store(true);
   area_->leave.store(1);
   channel_.state().worker_bell.ring();
-  leaving_ = given_.empty();
+  leaving_ = in_flight_.empty();
 }
 
 void ForkWorker::reap() {
@@ -127,7 +126,7 @@ void ForkWorker::feed() {
     if (written - area_->commands_read.load() >= ForkArea::depth) return;
     TaskRange tasks;
     if (!loop_.take(tasks, worker_)) return;
-    given_.push_back(tasks);
+    in_flight_.add(tasks);
     ForkArea::Command& command = area_->commands[written % ForkArea::depth];
     command.first = tasks.first;
     command.last = tasks.last;
@@ -139,15 +138,13 @@ void ForkWorker::feed() {
 
 void ForkWorker::share() {
   // A single task is its own: between two that have nothing to do it would go to and fro.
-  if (given_.empty() || (given_.size() == 1 && given_.front().size() == 1)) return;
+  if (in_flight_.size() <= 1) return;
   const std::uint32_t written = area_->commands_written.load(std::memory_order_relaxed);
   std::uint32_t state = ForkArea::Command::offered;
   if (area_->commands[(written - 1) % ForkArea::depth].state.compare_exchange_strong(
           state, ForkArea::Command::taken_back)) {
-    const TaskRange tasks = given_.back();
-    given_.pop_back();
-    loop_.give_back(tasks);
-  } else if (given_.front().size() > 1) {
+    in_flight_.take_back_newest();
+  } else if (in_flight_.oldest().size() > 1) {
     area_->attention.store(true);
   }
 }
@@ -168,7 +165,7 @@ bool ForkWorker::receive() {
   };
   bool any = false;
   try {
-    any = link_.receive(take, static_cast<std::size_t>(-1)) > 0;
+    any = workers::receive_frames(link_, segments_, take, static_cast<std::size_t>(-1)) > 0;
     if (reaped_) {
       const auto unsent = workers::take_unsent(link_, channel_.state());
       if (!unsent.empty()) take_frame(ipc::Kind::results, unsent);
@@ -182,49 +179,11 @@ bool ForkWorker::receive() {
 }
 
 void ForkWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
-  ipc::FieldReader frame(content);
-  switch (kind) {
-    case ipc::Kind::segment: {
-      const auto number = frame.get<std::uint32_t>();
-      frame.get<std::uint32_t>();
-      return segments_.add(number, link_.take_descriptor(), frame.get<std::uint64_t>());
-    }
-    case ipc::Kind::results: take_results(frame); break;
-    case ipc::Kind::error: take_error(frame); break;
-    case ipc::Kind::unbegun: take_rest(frame); break;
-    default: Decoder::throw_damaged();
-  }
-  segments_.clear();  // whoever wants to keep a mapping has it
-}
-
-void ForkWorker::take_results(ipc::FieldReader frame) {
-  ResultReader results(frame, segments_);
-  results.report(loop_, worker_, [this](std::size_t most) { return pop_given(most); });
-}
-
-void ForkWorker::take_error(ipc::FieldReader frame) {
-  const FrameTimes times(frame);
-  // First: a task that is no longer among those given would never be settled if this threw.
-  std::exception_ptr error = unpack_error(frame.left());
-  loop_.failed(pop_given().first, worker_, std::move(error), times.began, times.seconds());
-}
-
-void ForkWorker::take_rest(ipc::FieldReader frame) {
-  if (given_.empty() || given_.front().first != frame.get<std::uint64_t>()) {
+  if (kind == ipc::Kind::unbegun) {
+    in_flight_.return_oldest(ipc::FieldReader(content).get<std::uint64_t>());
+  } else if (settle_frame(in_flight_, kind, content, segments_) == 0) {
     Decoder::throw_damaged();
   }
-  loop_.give_back(given_.front());
-  given_.pop_front();
-}
-
-TaskRange ForkWorker::pop_given(std::size_t most) {
-  if (given_.empty()) Decoder::throw_damaged();
-  // Tasks are settled in the order in which they were given.
-  TaskRange& front = given_.front();
-  const TaskRange tasks{front.first, front.first + std::min(most, front.size())};
-  front.first = tasks.last;
-  if (front.size() == 0) given_.pop_front();
-  return tasks;
 }
 
 void ForkWorker::pass_stderr_on() {
@@ -248,7 +207,7 @@ void ForkWorker::pass_stderr_on() {
 
 ipc::Clock::time_point ForkWorker::task_deadline() const {
   const TimeLimit& limit = loop_.options().task_timeout;
-  if (!limit.is_set() || given_.empty() || overdue_ != ForkArea::none) {
+  if (!limit.is_set() || in_flight_.empty() || overdue_ != ForkArea::none) {
     return ipc::Clock::time_point::max();
   }
   // Where it hasn't begun yet, the limit can't pass before it would from now on.
@@ -271,19 +230,14 @@ bool ForkWorker::bury() {
   pass_stderr_on();
   receive();
   const std::uint64_t running = area_->running.load();
-  const bool at_work = running != 0 && !given_.empty() && given_.front().first == running - 1;
-  if (at_work) {
-    const auto task = static_cast<std::size_t>(running - 1);
-    const ipc::Clock::time_point began{ipc::Clock::duration(area_->began.load())};
-    const double seconds = std::chrono::duration<double>(ipc::Clock::now() - began).count();
-    pop_given();
-    std::exception_ptr error =
-        overdue_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
-                         : death("while it ran task " + std::to_string(task));
-    loop_.failed(task, worker_, std::move(error), began, seconds);
+  const bool ran = running != 0 && !in_flight_.empty() && in_flight_.oldest().first == running - 1;
+  if (ran) {
+    in_flight_.set_oldest_since(ipc::Clock::time_point(ipc::Clock::duration(area_->began.load())));
   }
-  for (const TaskRange& tasks : std::exchange(given_, {})) loop_.give_back(tasks);
-  return at_work;
+  return in_flight_.end(ran, [this](std::size_t task) {
+    return overdue_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
+                            : death("while it ran task " + std::to_string(task));
+  });
 }
 
 std::string ForkWorker::last_words() const {

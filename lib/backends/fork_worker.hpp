@@ -4,13 +4,13 @@
 #include <hoist/backend.hpp>
 
 #include <cstddef>
-#include <deque>
 #include <exception>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "backends/fork_area.hpp"
+#include "backends/in_flight.hpp"
 #include "ipc/link.hpp"
 #include "os/file.hpp"
 #include "workers/payload.hpp"
@@ -46,7 +46,7 @@ class ForkWorker {
 
   /// Hands over batches as far as it has room for them.
   void feed();
-  bool has_work() const { return !given_.empty(); }
+  bool has_work() const { return !in_flight_.empty(); }
   /// Has it return tasks that it hasn't begun, for a worker that has none.
   void share();
   /// Whether there are results to take. With `sleeping`, the child is told to wake this process by the
@@ -67,12 +67,7 @@ class ForkWorker {
 
  private:
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
-  void take_results(ipc::FieldReader frame);
-  void take_error(ipc::FieldReader frame);
-  void take_rest(ipc::FieldReader frame);
   void reap();
-  /// The next of the tasks given, at most `most` in a row. Throws DamagedData where there are none.
-  TaskRange pop_given(std::size_t most = 1);
   std::string last_words() const;
 
   Loop& loop_;
@@ -87,7 +82,7 @@ class ForkWorker {
   bool leaving_ = false;
   int status_ = 0;
   std::size_t overdue_ = ForkArea::none;  // the task it was killed for
-  std::deque<TaskRange> given_;           // what it has not settled
+  InFlight in_flight_;
 
   ipc::Link link_;
   workers::SegmentTable segments_;  // of the result that is coming in

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "backends/builtin.hpp"
-#include "backends/result_reader.hpp"
+#include "backends/settle_frame.hpp"
 #include "backends/worker_end.hpp"
 
 namespace hoist::detail::backends {
@@ -28,10 +28,6 @@ constexpr double short_batch = 5e-3;
 /// About what it takes to wake a process.
 constexpr double wake_seconds = 100e-6;
 
-double seconds_between(ipc::Clock::time_point a, ipc::Clock::time_point b) {
-  return std::chrono::duration<double>(b - a).count();
-}
-
 }  // namespace
 
 SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned number,
@@ -39,7 +35,8 @@ SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned n
     : loop_(loop),
       segments_(segments),
       bell_(bell),
-      share_results_from_(shared_from(loop.options())) {
+      share_results_from_(shared_from(loop.options())),
+      in_flight_(loop, info_) {
   info_.number = number;
 }
 
@@ -83,7 +80,7 @@ std::shared_ptr<workers::WorkerProcess> SpawnWorker::release() {
 }
 
 bool SpawnWorker::wants_tasks() const {
-  const std::size_t left = in_flight_ + unsent_.size();
+  const std::size_t left = in_flight_.size() + unsent_.size();
   if (left == 0) return true;
   const bool is_short = info_.task_seconds >= 0 &&
                         info_.task_seconds * static_cast<double>(last_batch_) < short_batch;
@@ -91,7 +88,7 @@ bool SpawnWorker::wants_tasks() const {
 }
 
 bool SpawnWorker::answers_soon() const {
-  return busy() && info_.task_seconds * static_cast<double>(in_flight_) < wake_seconds;
+  return busy() && info_.task_seconds * static_cast<double>(in_flight_.size()) < wake_seconds;
 }
 
 bool SpawnWorker::feed() {
@@ -182,12 +179,7 @@ void SpawnWorker::append_task(std::size_t task) {
     throw;
   }
   frame_.patch(at, static_cast<std::uint32_t>(frame_.size() - at - sizeof(std::uint32_t)));
-  if (in_flight_++ == 0 && loop_.times_tasks()) front_since_ = ipc::Clock::now();
-  if (!sent_.empty() && sent_.back().last == task) {
-    ++sent_.back().last;
-  } else {
-    sent_.push_back({task, task + 1});
-  }
+  in_flight_.append(task);
 }
 
 std::uint32_t SpawnWorker::open_callable(OpenCallable open) {
@@ -204,57 +196,28 @@ std::uint32_t SpawnWorker::open_callable(OpenCallable open) {
   return number;
 }
 
-TaskRange SpawnWorker::pop_sent(std::size_t most) {
-  if (sent_.empty()) throw DamagedData("a worker process sent more results than it had tasks");
-  TaskRange& front = sent_.front();
-  const TaskRange tasks{front.first, front.first + std::min(most, front.size())};
-  front.first = tasks.last;
-  if (front.size() == 0) sent_.pop_front();
-  in_flight_ -= tasks.size();
-  return tasks;
-}
-
 bool SpawnWorker::receive() {
   if (process_ == nullptr || !process_->has_input()) return false;
   rings_ = true;  // it may be waiting for room
   const bool was_ready = process_->ready;
   process_->receive(
       [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); }, 1);
-  if (!was_ready && process_->ready) front_since_ = ipc::Clock::now();
+  if (!was_ready && process_->ready) in_flight_.set_oldest_since(ipc::Clock::now());
   return true;
 }
 
 void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
   if (kind == ipc::Kind::left) return take_left(content);
-  if (kind != ipc::Kind::results && kind != ipc::Kind::error) return;
-  idle_deaths_ = 0;
-  if (kind == ipc::Kind::results) {
-    take_results(ipc::FieldReader(content));
-  } else {
-    take_error(ipc::FieldReader(content));
-  }
-  process_->segments().clear();  // whoever wants to keep a mapping has it
-}
-
-void SpawnWorker::take_results(ipc::FieldReader frame) {
-  ResultReader results(frame, process_->segments());
-  front_since_ = results.times.began + results.times.took;
-  process_->received += results.count;
-  results.report(loop_, info_, [this](std::size_t most) { return pop_sent(most); });
-}
-
-void SpawnWorker::take_error(ipc::FieldReader frame) {
-  const FrameTimes times(frame);
-  front_since_ = times.began + times.took;
-  ++process_->received;
-  loop_.failed(pop_sent().first, info_, unpack_error(frame.left()), times.began, times.seconds());
+  const std::size_t settled = settle_frame(in_flight_, kind, content, process_->segments());
+  process_->received += settled;
+  if (settled > 0) idle_deaths_ = 0;
 }
 
 void SpawnWorker::take_left(std::span<const std::byte> content) {
   leaving_ = true;
-  if (!content.empty() && in_flight_ > 0) {
+  if (!content.empty() && !in_flight_.empty()) {
     // The initializer failed: what it threw is the error of the task that came for it.
-    loop_.failed(pop_sent().first, info_, unpack_error(content), front_since_, 0);
+    in_flight_.take_error(unpack_error(content), in_flight_.oldest_since(), {});
   }
 }
 
@@ -285,27 +248,14 @@ bool SpawnWorker::bury() {
         [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
     const bool ran = process_->begun() > process_->received;
     const bool hopeless = !process_->ready || ++idle_deaths_ >= 3 || timed_out_;
-    if (in_flight_ > 0 && (ran || (hopeless && !leaving_))) {
-      const std::size_t task = sent_.front().first;
-      const auto error = death(task, ran);
-      pop_sent();
-      loop_.failed(task, info_, error, front_since_,
-                   seconds_between(front_since_, ipc::Clock::now()));
-      idle_deaths_ = 0;
-    }
+    const auto error = [&](std::size_t task) { return death(task, ran); };
+    if (in_flight_.end(ran || (hopeless && !leaving_), error)) idle_deaths_ = 0;
   }
   process_.reset();
   callable_ = 0;
-  give_back_all();
-  return true;
-}
-
-void SpawnWorker::give_back_all() {
-  for (auto ranges = std::exchange(sent_, {}); const TaskRange& range : ranges) {
-    loop_.give_back(range);
-  }
-  in_flight_ = 0;
+  in_flight_.take_back_all();
   drop_unsent();
+  return true;
 }
 
 void SpawnWorker::drop_unsent() {
@@ -313,12 +263,14 @@ void SpawnWorker::drop_unsent() {
 }
 
 ipc::Clock::time_point SpawnWorker::deadline() const {
-  if (process_ == nullptr || in_flight_ == 0 || timed_out_) return ipc::Clock::time_point::max();
+  if (process_ == nullptr || in_flight_.empty() || timed_out_) {
+    return ipc::Clock::time_point::max();
+  }
   if (!process_->ready) return process_->started + start_limit;
   const TimeLimit& limit = loop_.options().task_timeout;
   if (!limit.is_set()) return ipc::Clock::time_point::max();
-  return front_since_ + std::chrono::duration_cast<ipc::Clock::duration>(
-                            std::chrono::duration<double>(limit.seconds()));
+  return in_flight_.oldest_since() + std::chrono::duration_cast<ipc::Clock::duration>(
+                                         std::chrono::duration<double>(limit.seconds()));
 }
 
 void SpawnWorker::check_deadline() {

@@ -4,17 +4,18 @@
 #include <hoist/backend.hpp>
 #include <hoist/parallel_options.hpp>
 
-#include <deque>
+#include <cstddef>
 #include <memory>
-#include <string>
+#include <span>
 
+#include "backends/in_flight.hpp"
 #include "workers/loop_segments.hpp"
 #include "workers/worker_process.hpp"
 
 namespace hoist::detail::backends {
 
-/// One worker's part of a loop: the tasks it has been given, in order, and what came of them. When its
-/// process dies it can go on with another.
+/// One worker's part of a loop: sends it tasks, and settles what comes back. When its process dies it
+/// can go on with another.
 class SpawnWorker {
  public:
   SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned number, std::size_t bell);
@@ -39,7 +40,7 @@ class SpawnWorker {
   void ring();
   /// Whether what it has to do takes no longer than to wake this process.
   bool answers_soon() const;
-  bool busy() const { return in_flight_ + unsent_.size() > 0; }
+  bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
   /// Gives back what was not sent.
   void drop_unsent();
 
@@ -56,13 +57,8 @@ class SpawnWorker {
   void append_task(std::size_t task);
   std::uint32_t open_callable(OpenCallable open);
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
-  void take_results(ipc::FieldReader frame);
-  void take_error(ipc::FieldReader frame);
   void take_left(std::span<const std::byte> content);
-  /// The next of the tasks in flight, at most `most` in a row.
-  TaskRange pop_sent(std::size_t most = 1);
   std::exception_ptr death(std::size_t task, bool ran) const;
-  void give_back_all();
 
   Loop& loop_;
   workers::LoopSegments& segments_;
@@ -71,10 +67,8 @@ class SpawnWorker {
   std::size_t share_results_from_;
   std::shared_ptr<workers::WorkerProcess> process_;
   TaskRange unsent_;
-  std::deque<TaskRange> sent_;
-  std::size_t in_flight_ = 0;  // in sent_
+  InFlight in_flight_;
   std::size_t last_batch_ = 1;
-  ipc::Clock::time_point front_since_{};  // since when the first of sent_ can have been running
   std::uint32_t callable_ = 0;
   bool timed_out_ = false;
   bool leaving_ = false;

@@ -80,8 +80,7 @@ std::span<std::byte> Link::behind_input() const {
   return {in_.record() + sizeof(FrameHeader), max_frame - sizeof(FrameHeader)};
 }
 
-std::size_t Link::receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
-                          std::size_t limit) {
+std::size_t Link::receive(const FrameHandler& handle, std::size_t limit) {
   std::size_t count = 0;
   for (; count < limit && !in_.empty(); ++count) {
     const auto header = std::bit_cast<FrameHeader>(in_.peek());

@@ -9,6 +9,9 @@
 
 namespace hoist::detail::ipc {
 
+/// Gets a frame; its content is valid during the call.
+using FrameHandler = std::function<void(Kind kind, std::span<const std::byte> content)>;
+
 /// One end of a channel: frames out and in, descriptors beside them. Used by one thread at a time.
 class Link {
  public:
@@ -35,10 +38,8 @@ class Link {
   std::uint64_t sent() const { return out_.position(); }
 
   bool has_input() const { return !in_.empty(); }
-  /// Calls `handle(kind, content)` for each frame that is there, at most `limit`; content is valid
-  /// during the call. Returns how many there were.
-  std::size_t receive(const std::function<void(Kind, std::span<const std::byte>)>& handle,
-                      std::size_t limit);
+  /// Gives `handle` each frame that is there, at most `limit`. Returns how many there were.
+  std::size_t receive(const FrameHandler& handle, std::size_t limit);
   /// What comes behind the last frame from a peer that is no more, and how many bytes it had sent.
   std::span<std::byte> behind_input() const;
   std::uint64_t received() const { return in_.position(); }

@@ -91,10 +91,7 @@ SegmentPlace LoopSegments::place(const Segment& segment, WorkerProcess& worker) 
   const auto [at, is_new] = worker.known_segments.emplace(shared.identity, worker.next_segment);
   if (is_new) {
     ++worker.next_segment;
-    ipc::FieldWriter frame;
-    frame.put(at->second);
-    frame.put(std::uint32_t{0});
-    frame.put(shared.file_offset + static_cast<std::uint64_t>(shared.bytes));
+    const auto frame = announcement(at->second, shared.file_offset + shared.bytes);
     worker.send(ipc::Kind::segment, frame.bytes(), shared.fd.get());
   }
   return {at->second, shared.file_offset};

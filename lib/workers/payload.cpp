@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -122,6 +123,27 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
     entry.read_only = map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
   }
   return entry.read_only;
+}
+
+std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::FrameHandler& handle,
+                           std::size_t limit) {
+  const auto take = [&](ipc::Kind kind, std::span<const std::byte> content) {
+    if (kind != ipc::Kind::segment) return handle(kind, content);
+    ipc::FieldReader fields(content);
+    const auto number = fields.get<std::uint32_t>();
+    fields.get<std::uint32_t>();
+    segments.add(number, link.take_descriptor(), fields.get<std::uint64_t>());
+  };
+  // By reference: a function object that holds the captures themselves would be allocated.
+  return link.receive(std::cref(take), limit);
+}
+
+ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes) {
+  ipc::FieldWriter frame;
+  frame.put(number);
+  frame.put(std::uint32_t{0});
+  frame.put(bytes);
+  return frame;
 }
 
 void PayloadSource::read_pieces(ipc::FieldReader& reader, std::uint32_t n) {

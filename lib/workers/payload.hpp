@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-#include "ipc/channel.hpp"
+#include "ipc/link.hpp"
 #include "os/mapping.hpp"
 
 namespace hoist::detail::workers {
@@ -60,6 +60,13 @@ class SegmentTable {
   std::map<std::uint32_t, Entry> entries_;
   std::atomic<bool> empty_{true};
 };
+
+/// Handles the frames that are there, as Link::receive does, except those that announce memory files:
+/// what they announce goes into `segments`.
+std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::FrameHandler& handle,
+                           std::size_t limit);
+/// The content of a frame that announces a memory file, whose first `bytes` bytes may be used.
+ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes);
 
 /// How this process sees shared arguments from now on (ParallelOptions::mmap_mode).
 void map_arguments(MmapMode mode);

@@ -83,7 +83,8 @@ class WorkerProcess final : private EncodeListener {
   [[noreturn]] void run() {
     const program::RecordThrows record;
     for (;;) {
-      link_.receive(
+      receive_frames(
+          link_, segments_,
           [this](ipc::Kind kind, std::span<const std::byte> content) { handle(kind, content); }, 1);
       if (!link_.has_input()) {
         flush_output();
@@ -164,12 +165,6 @@ class WorkerProcess final : private EncodeListener {
       }
       case ipc::Kind::callable: open_callable(fields); break;
       case ipc::Kind::forget_callable: callables_.erase(fields.get<std::uint32_t>()); break;
-      case ipc::Kind::segment: {
-        const auto number = fields.get<std::uint32_t>();
-        fields.get<std::uint32_t>();
-        segments_.add(number, link_.take_descriptor(), fields.get<std::uint64_t>());
-        break;
-      }
       case ipc::Kind::forget_segment:
         segments_.forget(fields.get<std::uint32_t>());
         forget_shared_values();

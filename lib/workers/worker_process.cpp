@@ -117,17 +117,12 @@ bool WorkerProcess::send(ipc::Kind kind, std::span<const std::byte> content, int
                     [this] { return dead(); });
 }
 
-std::size_t WorkerProcess::receive(
-    const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle, std::size_t limit) {
-  return link_.receive(
+std::size_t WorkerProcess::receive(const ipc::FrameHandler& handle, std::size_t limit) {
+  return receive_frames(
+      link_, segments_,
       [&](ipc::Kind kind, std::span<const std::byte> content) {
         if (kind == ipc::Kind::ready) {
           ready = true;
-        } else if (kind == ipc::Kind::segment) {
-          ipc::FieldReader fields(content);
-          const auto number = fields.get<std::uint32_t>();
-          fields.get<std::uint32_t>();
-          segments_.add(number, link_.take_descriptor(), fields.get<std::uint64_t>());
         } else {
           handle(kind, content);
         }
@@ -135,8 +130,7 @@ std::size_t WorkerProcess::receive(
       limit);
 }
 
-void WorkerProcess::receive_unsent(
-    const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle) {
+void WorkerProcess::receive_unsent(const ipc::FrameHandler& handle) {
   const auto content = take_unsent(link_, memory_.state());
   if (!content.empty()) handle(ipc::Kind::results, content);
 }

@@ -70,10 +70,9 @@ class WorkerProcess {
   bool has_input() const { return link_.has_input(); }
   /// Handles frames; those of segments and of start are handled here. The worker may wait for the room
   /// they took: ring().
-  std::size_t receive(const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle,
-                      std::size_t limit);
+  std::size_t receive(const ipc::FrameHandler& handle, std::size_t limit);
   /// Of a dead worker, when nothing is left to receive: handles the results it had not sent yet.
-  void receive_unsent(const std::function<void(ipc::Kind, std::span<const std::byte>)>& handle);
+  void receive_unsent(const ipc::FrameHandler& handle);
   /// Which of this process's bells the worker rings, and this end sleeps on.
   void use_bell(std::size_t number);
   /// Tasks that the worker has begun since it started.

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/in_flight.hpp"
+
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace hoist::detail::backends {
+
+namespace {
+
+double in_seconds(Clock::duration duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+TaskRange InFlight::pop(std::size_t most) {
+  TaskRange& front = batches_.front();
+  const TaskRange tasks{front.first, front.first + std::min(most, front.size())};
+  front.first = tasks.last;
+  if (front.size() == 0) batches_.pop_front();
+  size_ -= tasks.size();
+  return tasks;
+}
+
+void InFlight::take_results(std::size_t count, TaskResults& results, Clock::time_point began,
+                            Clock::duration took) {
+  if (count == 0 || count > size_) {
+    throw DamagedData("a worker sent " + std::to_string(count) + " results at once while it had " +
+                      std::to_string(size_) + " tasks");
+  }
+  oldest_since_ = began + took;
+  const double seconds = in_seconds(took);
+  for (std::size_t left = count; left > 0;) {
+    const TaskRange tasks = pop(left);
+    left -= tasks.size();
+    const double part = static_cast<double>(tasks.size()) / static_cast<double>(count);
+    loop_.arrived(tasks, worker_, results, began, part * seconds);
+  }
+}
+
+void InFlight::take_error(std::exception_ptr error, Clock::time_point began, Clock::duration took) {
+  if (empty()) throw DamagedData("a worker sent the error of a task while it had none");
+  oldest_since_ = began + took;
+  loop_.failed(pop(1).first, worker_, std::move(error), began, in_seconds(took));
+}
+
+void InFlight::return_oldest(std::size_t first) {
+  if (empty() || oldest().first != first) {
+    throw DamagedData("a worker returned task " + std::to_string(first) +
+                      ", which is not the next of those it had");
+  }
+  loop_.give_back(pop(oldest().size()));
+}
+
+void InFlight::take_back_newest() {
+  const TaskRange tasks = batches_.back();
+  batches_.pop_back();
+  size_ -= tasks.size();
+  loop_.give_back(tasks);
+}
+
+void InFlight::take_back_all() {
+  size_ = 0;
+  for (const TaskRange& tasks : std::exchange(batches_, {})) loop_.give_back(tasks);
+}
+
+bool InFlight::end(bool ran, const std::function<std::exception_ptr(std::size_t task)>& error) {
+  const bool fails = ran && !empty();
+  if (fails) {
+    const std::size_t task = pop(1).first;
+    loop_.failed(task, worker_, error(task), oldest_since_,
+                 in_seconds(Clock::now() - oldest_since_));
+  }
+  take_back_all();
+  return fails;
+}
+
+}  // namespace hoist::detail::backends

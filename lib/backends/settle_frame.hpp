@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+#include "backends/in_flight.hpp"
+#include "ipc/channel.hpp"
+#include "workers/payload.hpp"
+
+namespace hoist::detail::backends {
+
+/// Settles the tasks whose results, or whose error, are in this frame of a worker. Returns how many
+/// they are; 0 for a frame of another kind. `segments` has the memory files that came for the frame,
+/// and is empty afterwards. Throws DamagedData.
+std::size_t settle_frame(InFlight& tasks, ipc::Kind kind, std::span<const std::byte> content,
+                         workers::SegmentTable& segments);
+
+}  // namespace hoist::detail::backends
