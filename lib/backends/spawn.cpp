@@ -8,7 +8,7 @@
 #include "backends/builtin.hpp"
 #include "backends/spawn_worker.hpp"
 #include "os/cpu.hpp"
-#include "workers/launch.hpp"
+#include "os/inner_threads.hpp"
 #include "workers/pool.hpp"
 
 namespace hoist::detail::backends {
@@ -33,7 +33,7 @@ class SpawnSession final : public Session {
     if (const unsigned wanted = loop.options().inner_max_num_threads; wanted != 0) {
       // What was asked for in so many words comes before what this process's environment says.
       threads_ = wanted;
-      for (const char* name : workers::thread_variables) {
+      for (const char* name : os::thread_variables) {
         options_.env.emplace(name, std::to_string(wanted));
       }
     }

@@ -11,6 +11,11 @@ namespace hoist::detail::os {
 // that are loaded: OpenMP runtimes and MKL have a limit per thread, OpenBLAS, BLIS and oneTBB per
 // process.
 
+/// Environment variables in which libraries read, when they are loaded, how many threads to start.
+inline constexpr const char* thread_variables[] = {
+    "OMP_NUM_THREADS",        "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",   "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",  "NUMBA_NUM_THREADS", "TBB_NUM_THREADS"};
+
 /// How many threads libraries may start. Unless `exact`, a limit only lowers their own.
 struct ThreadLimit {
   unsigned threads = 0;  ///< 0: none

@@ -11,7 +11,6 @@
 #include <optional>
 
 #include "os/cpu.hpp"
-#include "workers/launch.hpp"
 
 namespace hoist {
 
@@ -57,7 +56,7 @@ unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context
 
 /// Whether the user has set how many threads libraries may start: hoist leaves that alone.
 bool threads_are_set() {
-  return std::any_of(std::begin(workers::thread_variables), std::end(workers::thread_variables),
+  return std::any_of(std::begin(os::thread_variables), std::end(os::thread_variables),
                      [](const char* name) { return std::getenv(name) != nullptr; });
 }
 

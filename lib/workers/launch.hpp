@@ -12,11 +12,6 @@ namespace hoist::detail::workers {
 inline constexpr const char* worker_variable = "HOIST_WORKER_CHANNEL";
 inline constexpr int worker_channel_fd = 3;
 
-/// What libraries read to know how many threads they may start.
-inline constexpr const char* thread_variables[] = {
-    "OMP_NUM_THREADS",        "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",   "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",  "NUMBA_NUM_THREADS", "TBB_NUM_THREADS"};
-
 struct Launch {
   std::vector<std::string> environment;  ///< NAME=value, the worker's whole environment
   int channel = -1;

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "os/inner_threads.hpp"
 #include "os/pidfd.hpp"
 #include "os/socket.hpp"
 #include "workers/launch.hpp"
@@ -41,7 +42,7 @@ std::vector<std::string> worker_environment(const WorkerOptions& options, unsign
   }
   // Libraries that start a thread per core in every worker would have them fight over the cores. What
   // the user has set stays.
-  for (const char* name : thread_variables) all.emplace(name, std::to_string(threads));
+  for (const char* name : os::thread_variables) all.emplace(name, std::to_string(threads));
   for (const auto& [name, value] : options.env) all[name] = value;
   all[worker_variable] = std::to_string(worker_channel_fd);
   std::vector<std::string> environment;
