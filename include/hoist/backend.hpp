@@ -26,8 +26,9 @@ struct ParallelOptions;
 namespace detail {
 class Encoder;
 class Decoder;
+class Reply;
 /// Runs one portable call in another process (hoist/detail/task.hpp).
-using RunCall = void (*)(void* callable, Decoder& from, Encoder& result);
+using RunCall = void (*)(void* callable, Decoder& from, Reply& reply);
 /// Decodes a callable that all tasks of a loop share.
 using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
 /// Decodes what Loop::encode_context wrote, in the process that will run tasks.

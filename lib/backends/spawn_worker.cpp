@@ -55,15 +55,12 @@ void SpawnWorker::send_context() {
   encoder_.clear();
   loop_.encode_context(encoder_);
   payload_.clear();
+  payload_.put(static_cast<std::uint32_t>(loop_.options().mmap_mode));
+  payload_.put(std::uint32_t{0});
   workers::write_payload(payload_, encoder_.meta(), encoder_.segments(), nullptr);
   if (std::ranges::equal(process_->context, payload_.bytes())) return;
   process_->context.assign(payload_.bytes().begin(), payload_.bytes().end());
-  const Initialize enter = [](Decoder& from, WorkerState&) { enter_context(from); };
-  ipc::FieldWriter frame;
-  frame.put(process_->function_number(reinterpret_cast<const void*>(enter)));
-  frame.put(std::uint32_t{0});
-  frame.append(process_->context.data(), process_->context.size());
-  process_->send(ipc::Kind::initializer, frame.bytes());
+  process_->send(ipc::Kind::context, payload_.bytes());
 }
 
 std::shared_ptr<workers::WorkerProcess> SpawnWorker::release() {

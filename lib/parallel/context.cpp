@@ -13,7 +13,6 @@
 #include "os/inner_threads.hpp"
 #include "os/temp_file.hpp"
 #include "parallel/settings.hpp"
-#include "workers/payload.hpp"
 
 namespace hoist {
 
@@ -47,7 +46,6 @@ void enter_context(Decoder& from) {
   }
   // Libraries that read the environment have their limit from there; this is for the others.
   os::limit_inner_threads({received.inner_threads, false});
-  workers::map_arguments(static_cast<MmapMode>(received.mmap_mode));
   os::set_temp_folder(received.temp_folder);
 }
 

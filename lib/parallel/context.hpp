@@ -61,7 +61,6 @@ struct TravellingContext {
   std::optional<int> n_jobs;
   std::string backend;
   unsigned inner_threads = 0;
-  unsigned mmap_mode = 0;
   std::string temp_folder;
 };
 void send_context(const TravellingContext& context, Encoder& to);

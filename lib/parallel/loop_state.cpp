@@ -143,7 +143,6 @@ void LoopState::encode_context(Encoder& to) const {
     context.backend = settings_.inner.config->backend;
   }
   context.inner_threads = settings_.inner_threads.threads;
-  context.mmap_mode = static_cast<unsigned>(options.mmap_mode);
   context.temp_folder = options.temp_folder.string();
   send_context(context, to);
 }

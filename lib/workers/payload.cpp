@@ -34,13 +34,9 @@ class MappedSegment final : public Storage {
   os::Mapping mapping_;
 };
 
-std::atomic<MmapMode> argument_mode{MmapMode::copy_on_write};
-
 }  // namespace
 
 SegmentSender::~SegmentSender() = default;
-
-void map_arguments(MmapMode mode) { argument_mode.store(mode); }
 
 void write_payload(ipc::FieldWriter& to, std::span<const std::byte> meta,
                    std::span<const Segment> segments, SegmentSender* sender) {
@@ -101,7 +97,7 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
   Entry& entry = at->second;
   if (adopt) return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::shared);
   if (writable) {
-    switch (argument_mode.load(std::memory_order_relaxed)) {
+    switch (argument_mode_.load(std::memory_order_relaxed)) {
       case MmapMode::none: {
         const auto mapped = map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
         auto own = allocate_storage(bytes, Fill::none);

@@ -46,8 +46,12 @@ class SegmentTable {
   void forget(std::uint32_t number);
   void clear();
 
-  /// Storage for the bytes: where it is to be writable as map_arguments says (a private copy made
-  /// page by page as it is written), else read-only. With `adopt`, writes go to the memory itself, whose sole owner the storage becomes.
+  /// How tasks see shared arguments that they may write to (ParallelOptions::mmap_mode). Until it is
+  /// set: as private copies, made page by page where a task writes.
+  void set_argument_mode(MmapMode mode) { argument_mode_.store(mode); }
+
+  /// Storage for the bytes. Where it is to be `writable` it is made as the argument mode says, else it
+  /// is read-only. With `adopt`, writes go to the memory file, whose sole owner the storage becomes.
   std::shared_ptr<Storage> map(SegmentPlace place, std::size_t bytes, bool writable, bool adopt);
 
  private:
@@ -59,6 +63,7 @@ class SegmentTable {
   std::mutex mutex_;
   std::map<std::uint32_t, Entry> entries_;
   std::atomic<bool> empty_{true};
+  std::atomic<MmapMode> argument_mode_{MmapMode::copy_on_write};
 };
 
 /// Handles the frames that are there, as Link::receive does, except those that announce memory files:
@@ -67,9 +72,6 @@ std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::F
                            std::size_t limit);
 /// The content of a frame that announces a memory file, whose first `bytes` bytes may be used.
 ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes);
-
-/// How this process sees shared arguments from now on (ParallelOptions::mmap_mode).
-void map_arguments(MmapMode mode);
 
 /// Storage that maps a part of a memory file.
 std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, os::MapAs as);

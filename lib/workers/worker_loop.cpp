@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "workers/worker_loop.hpp"
 
+#include <hoist/backend.hpp>
 #include <hoist/detail/envelope.hpp>
 #include <hoist/share.hpp>
 #include <hoist/worker.hpp>
@@ -72,10 +73,32 @@ void flush_output() {
   std::fflush(stdout);
 }
 
-class WorkerProcess final : private EncodeListener {
+/// The result of a task on its way into the frames for the parent.
+class TaskReply final : public Reply {
  public:
-  explicit WorkerProcess(int socket) : socket_(socket) {
-    encoder_.set_listener(this);
+  explicit TaskReply(ResultFrames& results) : results_(results) {}
+
+  void start(std::size_t shared_from) {
+    encoder().clear();
+    shared_from_ = shared_from;
+    finished_ = false;
+  }
+  void finish() override {
+    if (!results_.add(encoder(), shared_from_)) end_group(0);
+    finished_ = true;
+  }
+  bool finished() const { return finished_; }
+
+ private:
+  ResultFrames& results_;
+  std::size_t shared_from_ = large_storage;
+  bool finished_ = false;
+};
+
+/// The life of a worker: takes what the parent sends, frame by frame.
+class WorkerLoop {
+ public:
+  explicit WorkerLoop(int socket) : socket_(socket) {
     allocate_large.store(&ipc::allocate_shared);
     greet();
   }
@@ -99,12 +122,6 @@ class WorkerProcess final : private EncodeListener {
     std::shared_ptr<void> object;
     std::exception_ptr error;
   };
-
-  /// Called where a task's result is encoded and still there.
-  void encoded(Encoder& encoder) override {
-    if (!results_.add(encoder, shared_from_)) end_group(0);
-    answered_ = true;
-  }
 
   ipc::Bell& bell() { return memory_.state().worker_bell; }
 
@@ -170,6 +187,7 @@ class WorkerProcess final : private EncodeListener {
         forget_shared_values();
         break;
       case ipc::Kind::initializer: initialize_state(fields); break;
+      case ipc::Kind::context: enter_loop(fields); break;
       case ipc::Kind::tasks: run_tasks(fields); break;
       case ipc::Kind::leave: leave();
       default: throw DamagedData("a worker got a frame of a kind it doesn't know");
@@ -201,8 +219,19 @@ class WorkerProcess final : private EncodeListener {
       reinterpret_cast<Initialize>(const_cast<void*>(function(number)))(decoder,
                                                                         worker_state_here());
     } catch (...) {
-      send(ipc::Kind::left, pack_error(std::current_exception()));
-      leave();
+      leave_with(std::current_exception());
+    }
+  }
+
+  void enter_loop(ipc::FieldReader& fields) {
+    try {
+      segments_.set_argument_mode(static_cast<MmapMode>(fields.get<std::uint32_t>()));
+      fields.get<std::uint32_t>();
+      PayloadSource source(fields.left(), segments_, false);
+      Decoder decoder(source);
+      enter_context(decoder);
+    } catch (...) {
+      leave_with(std::current_exception());
     }
   }
 
@@ -210,7 +239,7 @@ class WorkerProcess final : private EncodeListener {
     follow_bell();
     auto count = fields.get<std::uint32_t>();
     const auto times = static_cast<ipc::Times>(fields.get<std::uint32_t>());
-    shared_from_ = static_cast<std::size_t>(fields.get<std::uint64_t>());
+    const auto shared_from = static_cast<std::size_t>(fields.get<std::uint64_t>());
     const auto call =
         reinterpret_cast<RunCall>(const_cast<void*>(cached_function(fields.get<std::uint32_t>())));
     const auto number = fields.get<std::uint32_t>();
@@ -219,6 +248,7 @@ class WorkerProcess final : private EncodeListener {
     TellTimer timer(times == ipc::Times::each, results_.now());
     for (; count > 0; --count) {
       memory_.state().begun.store(++begun_, std::memory_order_release);
+      reply_.start(shared_from);
       run_task(fields.take(fields.get<std::uint32_t>()), call, callable);
       if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();
       if (rss_limit_ != 0 && resident_bytes() > rss_limit_) retire();
@@ -233,15 +263,13 @@ class WorkerProcess final : private EncodeListener {
   }
 
   void run_task(std::span<const std::byte> payload, RunCall call, const Callable* callable) {
-    encoder_.clear();
-    answered_ = false;
     try {
       if (callable != nullptr && callable->error) std::rethrow_exception(callable->error);
       PayloadSource source(payload, segments_, false);
       Decoder decoder(source);
-      call(callable != nullptr ? callable->object.get() : nullptr, decoder, encoder_);
+      call(callable != nullptr ? callable->object.get() : nullptr, decoder, reply_);
     } catch (...) {
-      if (answered_) return;
+      if (reply_.finished()) return;  // a destructor threw
       if (!results_.add_error(pack_error(std::current_exception()))) end_group(0);
     }
   }
@@ -258,6 +286,11 @@ class WorkerProcess final : private EncodeListener {
   [[noreturn]] void retire() {
     results_.close();
     send(ipc::Kind::left, {});
+    leave();
+  }
+
+  [[noreturn]] void leave_with(const std::exception_ptr& error) {
+    send(ipc::Kind::left, pack_error(error));
     leave();
   }
 
@@ -279,10 +312,8 @@ class WorkerProcess final : private EncodeListener {
   SegmentTable segments_;
   std::vector<CodeAddress> functions_;
   std::map<std::uint32_t, Callable> callables_;
-  Encoder encoder_;
   ResultFrames results_;
-  bool answered_ = false;  // the task at hand has a result
-  std::size_t shared_from_ = large_storage;
+  TaskReply reply_{results_};
   std::uint64_t begun_ = 0;
   std::uint64_t max_tasks_ = 0;
   std::uint64_t rss_limit_ = 0;
@@ -302,7 +333,7 @@ void run_worker(int channel) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   try {
     // Not on the stack of a function that could be left: the watching thread never ends.
-    auto* const worker = new WorkerProcess(channel);
+    auto* const worker = new WorkerLoop(channel);
     worker->run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "hoist: worker: %s\n", error.what());

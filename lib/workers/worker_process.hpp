@@ -99,7 +99,7 @@ class WorkerProcess {
   std::uint32_t next_callable = 1;
   std::map<std::uint64_t, std::uint32_t> known_segments;  ///< identity: the worker's number
   std::uint32_t next_segment = 1;
-  std::vector<std::byte> context;  ///< of the last loop
+  std::vector<std::byte> context;  ///< content of the last such frame
   bool ready = false;
   ipc::Clock::time_point started{};
   ipc::Clock::time_point idle_since{};

@@ -36,6 +36,12 @@ struct Opaque {
   int* value;
 };
 
+/// Keeps the result.
+struct KeepingReply final : Reply {
+  void finish() override { returned = encoder().take(); }
+  Encoded returned;
+};
+
 /// Sends a call and runs it as a worker would.
 template <class F, class... Args>
 auto round_trip(F callable, Args... args) {
@@ -46,12 +52,11 @@ auto round_trip(F callable, Args... args) {
   const Encoded sent = encoder.take();
   EncodedSource source(sent);
   Decoder decoder(source);
-  Encoder result;
+  KeepingReply reply;
   const auto where = code_address_of(reinterpret_cast<const void*>(&run_call<F, Args...>));
   const auto run = reinterpret_cast<RunCall>(const_cast<void*>(resolve_code(where)));
-  run(nullptr, decoder, result);
-  const Encoded returned = result.take();
-  EncodedSource back(returned);
+  run(nullptr, decoder, reply);
+  EncodedSource back(reply.returned);
   Decoder from(back);
   return receive_result<R>(from);
 }

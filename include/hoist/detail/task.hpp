@@ -13,11 +13,26 @@ namespace hoist::detail {
 
 // A call made portable. The sender writes callable and arguments with send_call(); what travels with
 // them is the code address of run_call<F, Args...>, which the compiler made in both processes. It
-// decodes, calls, and encodes the result, which the sender reads with receive_result<R>(). A callable
-// common to many calls is sent once: open_callable<F> makes it, run_item<F, Args...> uses it.
+// decodes, calls, and replies with the result, which the sender reads with receive_result<R>(). A
+// callable common to many calls is sent once: open_callable<F> makes it, run_item<F, Args...> uses it.
+
+/// Where the result of a call goes. Of a call that throws nothing goes there, or a part without end.
+class Reply {
+ public:
+  /// What the result is encoded into. To be empty before the call.
+  Encoder& encoder() noexcept { return encoder_; }
+  /// The result is encoded. Called before what its blocks are borrowed from is destroyed.
+  virtual void finish() = 0;
+
+ protected:
+  ~Reply() = default;
+
+ private:
+  Encoder encoder_;
+};
 
 /// Runs one call in the worker. `callable` is what OpenCallable made, or null where it is in `from`.
-using RunCall = void (*)(void* callable, Decoder& from, Encoder& result);
+using RunCall = void (*)(void* callable, Decoder& from, Reply& reply);
 using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
 
 /// Index of the callable itself where an argument's index is asked for.
@@ -107,28 +122,27 @@ inline constexpr bool result_travels =
     way_of<R>() == Way::code || way_of<R>() == Way::raw;
 
 template <class F, class... Args>
-void run_with(F& callable, Decoder& from, Encoder& result) {
+void run_with(F& callable, Decoder& from, Reply& reply) {
   using R = TaskResult<F, Args...>;
   ReceivedAll<Args...> args(from);
   from.finish();
   args.call([&](Received<Args>&... received) {
     if constexpr (std::is_void_v<R>) {
       invoke_received<F, Args...>(callable, received...);
-      result.done();
+      reply.finish();
     } else if constexpr (result_travels<R>) {
       const R& value = invoke_received<F, Args...>(callable, received...);
-      send<R>(result, value);
-      result.done();
+      send<R>(reply.encoder(), value);
+      reply.finish();
     }
   });
 }
 
 template <class F, class... Args>
-void run_call(void*, Decoder& from, Encoder& result) {
+void run_call(void*, Decoder& from, Reply& reply) {
   Received<F> callable(from);
   run_with<std::remove_reference_t<decltype(callable.get())>, Args...>(
-      static_cast<std::remove_reference_t<decltype(callable.get())>&>(callable.get()), from,
-      result);
+      static_cast<std::remove_reference_t<decltype(callable.get())>&>(callable.get()), from, reply);
 }
 
 template <class F>
@@ -137,8 +151,8 @@ std::shared_ptr<void> open_callable(Decoder& from) {
 }
 
 template <class F, class... Args>
-void run_item(void* callable, Decoder& from, Encoder& result) {
-  run_with<F, Args...>(static_cast<Received<F>*>(callable)->get(), from, result);
+void run_item(void* callable, Decoder& from, Reply& reply) {
+  run_with<F, Args...>(static_cast<Received<F>*>(callable)->get(), from, reply);
 }
 
 /// Reads what run_call or run_item wrote. `R` as TaskResult gives it.
