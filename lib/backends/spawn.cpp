@@ -15,6 +15,8 @@ namespace hoist::detail::backends {
 
 namespace {
 
+constexpr auto stopped_output_patience = std::chrono::milliseconds(100);
+
 std::size_t next_bell() {
   static std::atomic<std::size_t> next{0};
   return next.fetch_add(1) % ipc::BellBoard::count;
@@ -79,6 +81,10 @@ class SpawnSession final : public Session {
       worker->drop_unsent();
       if (worker->has_process() && worker->busy()) worker->process()->kill();
     }
+    // What tasks have printed comes before what the caller prints next. A loop that was stopped does
+    // not wait for somebody to read it.
+    const auto output_deadline = loop_.stopping() ? ipc::Clock::now() + stopped_output_patience
+                                                  : ipc::Clock::time_point::max();
     for (const auto& worker : workers_) {
       if (!worker->has_process()) continue;
       if (worker->busy()) {
@@ -86,10 +92,11 @@ class SpawnSession final : public Session {
                                                 [&] { return worker->process()->dead(); });
         continue;
       }
-      worker->process()->output().move();
-      worker->process()->errors().move();
+      worker->process()->output().take_all(output_deadline);
+      worker->process()->errors().take_all(output_deadline);
       workers::WorkerPool::here().give_back(worker->release(), options_, threads_, workers_.size());
     }
+    workers::OutputWriter::flush_all(output_deadline);
   }
 
  private:

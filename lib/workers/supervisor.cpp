@@ -26,6 +26,8 @@ namespace {
 constinit os::PerProcess<Supervisor> supervisor_of_process;
 
 constexpr std::uint64_t wakeup_id = 0;
+/// What a worker may take to leave at the program's end.
+constexpr auto patience = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -135,19 +137,17 @@ void Supervisor::end_all() {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, worker] : workers_) left.push_back(worker);
   }
-  const auto deadline = ipc::Clock::now() + std::chrono::seconds(2);
+  auto deadline = ipc::Clock::now() + patience;
   for (const auto& worker : left) {
-    while (!worker->dead()) {
-      const auto time =
-          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - ipc::Clock::now());
+    while (!worker->watch()) {
+      const auto now = ipc::Clock::now();
+      if (worker->output().at_limit() || worker->errors().at_limit()) deadline = now + patience;
+      if (now >= deadline) worker->kill();
       pollfd end{worker->pidfd(), POLLIN, 0};
-      if (time.count() <= 0 || ::poll(&end, 1, static_cast<int>(time.count())) == 0) {
-        worker->kill();
-        ::poll(&end, 1, -1);
-      }
-      worker->watch();
+      ::poll(&end, 1, 100);
     }
   }
+  OutputWriter::flush_all(ipc::Clock::time_point::max());
 }
 
 }  // namespace hoist::detail::workers

@@ -56,6 +56,8 @@ std::vector<std::string> worker_environment(const WorkerOptions& options, unsign
 std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options,
                                                     unsigned threads) {
   Supervisor& supervisor = Supervisor::here();
+  OutputWriter& out = OutputWriter::of(STDOUT_FILENO);
+  OutputWriter& err = OutputWriter::of(STDERR_FILENO);
   std::shared_ptr<WorkerProcess> worker(new WorkerProcess);
   auto [ours, theirs] = os::socket_pair();
   auto [output, output_end] = pipe_pair();
@@ -88,8 +90,8 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   worker->started = ipc::Clock::now();
   const std::string prefix =
       options.prefix_output ? "[" + std::to_string(worker->pid_) + "] " : std::string();
-  worker->output_ = std::make_unique<OutputLines>(std::move(output), STDOUT_FILENO, prefix);
-  worker->errors_ = std::make_unique<OutputLines>(std::move(errors), STDERR_FILENO, prefix);
+  worker->output_ = std::make_shared<OutputLines>(std::move(output), out, prefix);
+  worker->errors_ = std::make_shared<OutputLines>(std::move(errors), err, prefix);
   if (!worker->pidfd_) {
     const int error = errno;
     worker->kill();
@@ -170,13 +172,15 @@ void WorkerProcess::ask_to_leave() {
 }
 
 void WorkerProcess::kill() {
-  // The group is still this worker's: its leader is waited for only in watch(), after this.
+  // A process's number is its own, and its group's, until it is collected; then it may become
+  // another's. So who signals holds the mutex under which watch() collects, from the look at dead() on.
+  const std::lock_guard lock(end_mutex_);
   if (!dead() && ::kill(-pid_, SIGKILL) != 0) ::kill(pid_, SIGKILL);
 }
 
 bool WorkerProcess::watch() {
-  output_->move();
-  errors_->move();
+  output_->take();
+  errors_->take();
   const std::lock_guard lock(end_mutex_);
   if (dead()) return true;
   siginfo_t info{};
@@ -191,8 +195,8 @@ bool WorkerProcess::watch() {
   // of its group can't belong to anybody else. One that left in order may leave others behind.
   const bool exited = info.si_code == CLD_EXITED;
   if (known && !(exited && info.si_status == 0)) ::kill(-pid_, SIGKILL);
-  output_->move();
-  errors_->move();
+  output_->take_rest();
+  errors_->take_rest();
   end_.exit_code = known && exited ? info.si_status : 0;
   end_.signal = known && !exited ? info.si_status : 0;
   end_.last_lines = errors_->last_lines();

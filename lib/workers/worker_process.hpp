@@ -6,13 +6,13 @@
 #include <sys/types.h>
 
 #include <atomic>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "ipc/link.hpp"
+#include "workers/output_lines.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist::detail::workers {
@@ -22,28 +22,6 @@ struct WorkerEnd {
   int signal = 0;
   int exit_code = 0;
   std::string last_lines;  ///< of its stderr
-};
-
-/// Passes a worker's output on, a line at a time, and keeps the last lines.
-class OutputLines {
- public:
-  OutputLines(os::Fd from, int to, std::string prefix)
-      : from_(std::move(from)), to_(to), prefix_(std::move(prefix)) {}
-  /// Moves what is there. False at the end.
-  bool move();
-  int fd() const { return from_.get(); }
-  std::string last_lines() const;
-
- private:
-  void line(std::string_view text);
-
-  mutable std::mutex mutex_;
-  os::Fd from_;
-  int to_;
-  std::string prefix_;
-  std::string rest_;
-  std::deque<std::string> last_;
-  bool done_ = false;
 };
 
 /// A worker process as its parent sees it. One thread at a time speaks to it; the supervisor watches
@@ -89,7 +67,8 @@ class WorkerProcess {
   /// Ends it and the processes it started.
   void kill();
 
-  /// For the supervisor: moves output; where the process has ended, collects it. True: dead now.
+  /// For the supervisor: takes output; where the process has ended, collects it. True: dead now. Never
+  /// blocks: every wait for a worker is ended by this.
   bool watch();
   OutputLines& output() { return *output_; }
   OutputLines& errors() { return *errors_; }
@@ -116,9 +95,9 @@ class WorkerProcess {
   SegmentTable segments_;
   std::map<const void*, std::uint32_t> functions_;
   std::size_t announced_ = 1;  // the main program is known
-  std::unique_ptr<OutputLines> output_;
-  std::unique_ptr<OutputLines> errors_;
-  std::mutex end_mutex_;
+  std::shared_ptr<OutputLines> output_;
+  std::shared_ptr<OutputLines> errors_;
+  std::mutex end_mutex_;  // of who signals the process or collects it
   WorkerEnd end_;
   std::atomic<bool> dead_{false};
 };

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "workers/output_writer.hpp"
+
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "os/own_thread.hpp"
+#include "os/thread_pool.hpp"
+
+namespace hoist::detail::workers {
+
+namespace {
+
+std::mutex instances_mutex;
+std::atomic<OutputWriter*> instances[STDERR_FILENO + 1];
+
+/// A forked child has none of the threads.
+void forget_in_child() {
+  for (auto& instance : instances) instance.store(nullptr);
+}
+
+void write_out(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n >= 0) {
+      text.remove_prefix(static_cast<std::size_t>(n));
+    } else if (errno == EAGAIN) {
+      // Somebody has made the description non-blocking, which other processes may share.
+      pollfd writable{fd, POLLOUT, 0};
+      ::poll(&writable, 1, -1);
+    } else if (errno != EINTR) {
+      return;  // nobody will ever read it
+    }
+  }
+}
+
+/// Waits until `ready` holds; time_point::max() is no deadline.
+template <class Ready>
+void wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& lock,
+                ipc::Clock::time_point deadline, const Ready& ready) {
+  if (deadline == ipc::Clock::time_point::max()) {
+    changed.wait(lock, ready);
+  } else {
+    changed.wait_until(lock, deadline, ready);
+  }
+}
+
+}  // namespace
+
+OutputWriter& OutputWriter::of(int fd) {
+  std::atomic<OutputWriter*>& instance = instances[fd];
+  if (OutputWriter* known = instance.load(std::memory_order_acquire)) return *known;
+  const std::lock_guard lock(instances_mutex);
+  if (OutputWriter* known = instance.load(std::memory_order_acquire)) return *known;
+  static const int registered = ::pthread_atfork(nullptr, nullptr, &forget_in_child);
+  static_cast<void>(registered);
+  auto* const made = new OutputWriter(fd);  // its thread runs as long as the process
+  instance.store(made, std::memory_order_release);
+  return *made;
+}
+
+OutputWriter::OutputWriter(int fd) : fd_(fd) {
+  os::start_own_thread("hoist-output", [this] { run(); });
+  os::ThreadPool::count_own_thread(1);
+}
+
+void OutputWriter::put(std::string lines, std::function<void()> written) {
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back({std::move(lines), std::move(written)});
+    ++put_;
+  }
+  changed_.notify_all();
+}
+
+void OutputWriter::flush(ipc::Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  wait_until(changed_, lock, deadline, [this, until = put_] { return written_ >= until; });
+}
+
+void OutputWriter::flush_all(ipc::Clock::time_point deadline) {
+  for (const auto& instance : instances) {
+    if (OutputWriter* const writer = instance.load()) writer->flush(deadline);
+  }
+}
+
+void OutputWriter::run() {
+  for (;;) {
+    Item item;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return !queue_.empty(); });
+      item = std::move(queue_.front());
+      queue_.pop_front();
+    }
+    write_out(fd_, item.lines);
+    item.written();
+    {
+      const std::lock_guard lock(mutex_);
+      ++written_;
+    }
+    changed_.notify_all();
+  }
+}
+
+}  // namespace hoist::detail::workers

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ctest-timeout: 300
+#include <doctest/doctest.h>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/child_program.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace hoist;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Leads this process's stdout into a pipe, whose reader pauses at first.
+class SlowReader {
+ public:
+  explicit SlowReader(std::chrono::milliseconds pause) {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    std::fflush(stdout);
+    before_ = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    ::dup2(ends[1], STDOUT_FILENO);
+    ::close(ends[1]);
+    reader_ = std::thread([this, pause, from = ends[0]] {
+      const auto end = Clock::now() + pause;
+      while (!hurry_ && Clock::now() < end) std::this_thread::sleep_for(1ms);
+      char buffer[65536];
+      for (ssize_t n = 0; (n = ::read(from, buffer, sizeof buffer)) > 0;) {
+        text_.append(buffer, static_cast<std::size_t>(n));
+      }
+      ::close(from);
+    });
+  }
+  SlowReader(const SlowReader&) = delete;
+  SlowReader& operator=(const SlowReader&) = delete;
+  ~SlowReader() { finish(); }
+
+  /// Puts stdout back, and returns what was written to it.
+  const std::string& finish() {
+    if (reader_.joinable()) {
+      std::fflush(stdout);
+      ::dup2(before_, STDOUT_FILENO);
+      ::close(before_);
+      hurry_ = true;
+      reader_.join();
+    }
+    return text_;
+  }
+
+ private:
+  int before_ = -1;
+  std::atomic<bool> hurry_{false};
+  std::string text_;
+  std::thread reader_;
+};
+
+[[noreturn]] void print_without_end() {
+  for (;;) std::puts("a line of a task that prints and prints");
+}
+
+void print_lines(int n) {
+  for (int i = 0; i < n; ++i) std::printf("%d: a line that somebody will read\n", i);
+}
+
+/// How many of print_lines' lines are there, up to the first that isn't.
+int lines_in_order(const std::string& text) {
+  std::istringstream in(text);
+  int n = 0;
+  for (std::string line; std::getline(in, line);) {
+    if (line == std::to_string(n) + ": a line that somebody will read") ++n;
+  }
+  return n;
+}
+
+/// A loop of which one task prints without end while the worker of the other is killed.
+std::chrono::duration<double> time_of_a_death(std::chrono::milliseconds pause) {
+  const SlowReader reader(pause);
+  const Parallel parallel({.n_jobs = 2, .backend = "spawn", .batch_size = 1});
+  const auto began = Clock::now();
+  CHECK_THROWS_AS(parallel.for_each(std::vector{0, 1},
+                                    [](int i) {
+                                      if (i == 0) print_without_end();
+                                      std::this_thread::sleep_for(500ms);
+                                      std::raise(SIGKILL);
+                                    }),
+                  WorkerDied);
+  return Clock::now() - began;
+}
+
+}  // namespace
+
+// The thread that watches workers wrote their output itself, and waited for who should read it.
+TEST_CASE("a death ends the loop though nobody reads what another task prints") {
+  CHECK(time_of_a_death(30s) < 15s);
+}
+
+// The thread read on as long as one worker had something to read.
+TEST_CASE("a death ends the loop though another task prints without end") {
+  CHECK(time_of_a_death(0s) < 15s);
+}
+
+TEST_CASE("a task that prints faster than somebody reads waits, and nothing is lost") {
+  SlowReader reader(1s);
+  constexpr int n = 60000;  // some 2 MB
+  Parallel({.n_jobs = 2, .backend = "spawn"}).for_each(std::vector{n}, print_lines);
+  std::puts("behind the loop");
+  const std::string& text = reader.finish();
+  CHECK(lines_in_order(text) == n);
+  CHECK(text.ends_with("behind the loop\n"));
+}
+
+// Run by the case below in a program of its own.
+TEST_CASE("program that ends before its output is read" * doctest::skip()) {
+  const std::filesystem::path printed = std::filesystem::path(std::getenv("TEST_DIRECTORY")) / "p";
+  const Parallel parallel({.n_jobs = 2, .backend = "spawn", .batch_size = 1});
+  // The loop is stopped, so it doesn't wait for a reader.
+  CHECK_THROWS_AS(parallel(delayed([](const std::string& to) {
+                             print_lines(4000);  // more than the pipe takes
+                             std::ofstream(to).put('p');
+                           })(printed.string()),
+                           delayed([](const std::string& from) {
+                             while (!std::filesystem::exists(from)) {
+                               std::this_thread::sleep_for(1ms);
+                             }
+                             throw std::domain_error("planned");
+                           })(printed.string())),
+                  std::domain_error);
+}
+
+TEST_CASE("the end of a program waits until what tasks have printed is read") {
+  const support::TempDir dir;
+  const std::string command = "TEST_DIRECTORY='" + dir.path().string() + "' '" +
+                              std::filesystem::read_symlink("/proc/self/exe").string() +
+                              "' '-tc=program that ends before its output is read' -ns -nv";
+  std::FILE* const out = ::popen(command.c_str(), "r");
+  REQUIRE(out != nullptr);
+  CHECK(support::within(60s, [&] { return std::filesystem::exists(dir / "p"); }));
+  std::this_thread::sleep_for(1s);
+  std::string text;
+  char buffer[4096];
+  for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, out)) > 0;) {
+    text.append(buffer, n);
+  }
+  CHECK(::pclose(out) == 0);
+  CHECK(lines_in_order(text) == 4000);
+}
