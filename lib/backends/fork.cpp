@@ -24,8 +24,9 @@ namespace {
 
 /// After so many children that died between tasks, something else is wrong than a task.
 constexpr unsigned max_idle_deaths = 5;
-/// How long a process looks for answers of children that have next to nothing to do, before it sleeps:
-/// most have them by then, and to wake it would take as long. With more to do, they need its core.
+/// How long a process looks for answers of children that have next to nothing to do, before it
+/// sleeps: most have them by then, and to wake it would take as long. With more to do, they need
+/// its core.
 constexpr auto first_answers = std::chrono::microseconds(150);
 
 class ForkSession final : public Session {
@@ -70,8 +71,8 @@ class ForkSession final : public Session {
     fresh_ = 0;
     watched_until_ = ipc::Clock::now();
     if (tasks <= std::size_t{2} * loop_.n_jobs()) watched_until_ += first_answers;
-    // The scheduler may leave two new children on one processor for some ms: where they take all, each begins
-    // on its own, the last on this one, which will be free.
+    // The scheduler may leave two new children on one processor for some ms: where they take all,
+    // each begins on its own, the last on this one, which will be free.
     std::vector<int> processors = os::affinity();
     if (processors.size() < 2 || wanted < processors.size()) processors.clear();
     const auto after = std::ranges::upper_bound(processors, ::sched_getcpu()) - processors.begin();
@@ -108,7 +109,8 @@ class ForkSession final : public Session {
   }
 
   void sleep(ipc::Clock::time_point deadline) {
-    // Children that were just forked answer in less time than it would take them to wake this process.
+    // Children that were just forked answer in less time than it would take them to wake this
+    // process.
     while (ipc::Clock::now() < watched_until_) {
       ::sched_yield();
       if (news(false)) return;

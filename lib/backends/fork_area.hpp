@@ -11,7 +11,8 @@
 
 namespace hoist::detail::backends {
 
-/// What a forked child shares with its parent, beside the state of the channel by which results come.
+/// What a forked child shares with its parent, beside the state of the channel by which results
+/// come.
 struct ForkArea {
   static constexpr std::uint64_t none = ~std::uint64_t{0};
   static constexpr unsigned depth = 2;

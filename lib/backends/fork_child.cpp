@@ -95,8 +95,8 @@ class Child final : public TaskRun {
     if (area_.leave.load() == 0) area_.attention.store(false);
   }
 
-  /// A task begins where the one before it ended, if somebody looks at each: the clock is a good part of
-  /// a short one.
+  /// A task begins where the one before it ended, if somebody looks at each: the clock is a good
+  /// part of a short one.
   void begin(std::size_t task) override {
     area_.began.store(results_.now().time_since_epoch().count(), std::memory_order_relaxed);
     area_.running.store(task + 1, std::memory_order_release);

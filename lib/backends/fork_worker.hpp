@@ -17,7 +17,8 @@
 
 namespace hoist::detail::backends {
 
-/// Throws BadArgument, with the reason, where a fork would be unsafe: other threads of the program run.
+/// Throws BadArgument, with the reason, where a fork would be unsafe: other threads of the program
+/// run.
 void check_fork_is_safe(bool force);
 
 /// Holds hoist's own threads still for forks in its scope.
@@ -49,8 +50,8 @@ class ForkWorker {
   bool has_work() const { return !in_flight_.empty(); }
   /// Has it return tasks that it hasn't begun, for a worker that has none.
   void share();
-  /// Whether there are results to take. With `sleeping`, the child is told to wake this process by the
-  /// event when there are.
+  /// Whether there are results to take. With `sleeping`, the child is told to wake this process by
+  /// the event when there are.
   bool has_news(bool sleeping);
   /// Takes the results that came; true if there were any.
   bool receive();

@@ -25,8 +25,8 @@ class InFlight {
   std::size_t size() const { return size_; }
   /// The batch whose first task is the one to be answered next. Not where empty().
   const TaskRange& oldest() const { return batches_.front(); }
-  /// Since when the first task of oldest() can have been running. Kept up to date by answers, and by
-  /// append() where the loop looks at times; a backend that knows better says so.
+  /// Since when the first task of oldest() can have been running. Kept up to date by answers, and
+  /// by append() where the loop looks at times; a backend that knows better says so.
   Clock::time_point oldest_since() const { return oldest_since_; }
   void set_oldest_since(Clock::time_point when) { oldest_since_ = when; }
 
@@ -46,21 +46,22 @@ class InFlight {
     }
   }
 
-  /// Settles the next `count` tasks with these results. They ran one after the other, from `began` on
-  /// for `took` in all. Throws DamagedData, and settles none, where `count` is 0 or more than size().
+  /// Settles the next `count` tasks with these results. They ran one after the other, from `began`
+  /// on for `took` in all. Throws DamagedData, and settles none, where `count` is 0 or more than
+  /// size().
   void take_results(std::size_t count, TaskResults& results, Clock::time_point began,
                     Clock::duration took);
   /// Settles the next task as failed. Throws DamagedData where there is none.
   void take_error(std::exception_ptr error, Clock::time_point began, Clock::duration took);
-  /// The worker began the oldest batch and returns it from task `first` on, which must be the next to
-  /// be answered; DamagedData otherwise.
+  /// The worker began the oldest batch and returns it from task `first` on, which must be the next
+  /// to be answered; DamagedData otherwise.
   void return_oldest(std::size_t first);
   /// Takes back the newest batch, of which the worker has begun nothing.
   void take_back_newest();
   /// Takes back everything: the worker will answer no more.
   void take_back_all();
-  /// The worker has died. If it ran a task (`ran`), that was the first of oldest(): it fails with what
-  /// `error` returns for it. All others go back to the loop. Returns whether a task failed.
+  /// The worker has died. If it ran a task (`ran`), that was the first of oldest(): it fails with
+  /// what `error` returns for it. All others go back to the loop. Returns whether a task failed.
   bool end(bool ran, const std::function<std::exception_ptr(std::size_t task)>& error);
 
  private:

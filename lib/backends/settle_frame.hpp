@@ -11,8 +11,8 @@
 namespace hoist::detail::backends {
 
 /// Settles the tasks whose results, or whose error, are in this frame of a worker. Returns how many
-/// they are; 0 for a frame of another kind. `segments` has the memory files that came for the frame,
-/// and is empty afterwards. Throws DamagedData.
+/// they are; 0 for a frame of another kind. `segments` has the memory files that came for the
+/// frame, and is empty afterwards. Throws DamagedData.
 std::size_t settle_frame(InFlight& tasks, ipc::Kind kind, std::span<const std::byte> content,
                          workers::SegmentTable& segments);
 

@@ -81,8 +81,8 @@ class SpawnSession final : public Session {
       worker->drop_unsent();
       if (worker->has_process() && worker->busy()) worker->process()->kill();
     }
-    // What tasks have printed comes before what the caller prints next. A loop that was stopped does
-    // not wait for somebody to read it.
+    // What tasks have printed comes before what the caller prints next. A loop that was stopped
+    // does not wait for somebody to read it.
     const auto output_deadline = loop_.stopping() ? ipc::Clock::now() + stopped_output_patience
                                                   : ipc::Clock::time_point::max();
     for (const auto& worker : workers_) {

@@ -19,7 +19,8 @@ namespace hoist::detail::backends {
 
 namespace {
 
-/// A program that does not become a worker is given up after this; one that ends is noticed at once.
+/// A program that does not become a worker is given up after this; one that ends is noticed at
+/// once.
 constexpr auto start_limit = std::chrono::seconds(60);
 /// Frames of tasks are closed at this size: several fit into the ring.
 constexpr std::size_t frame_full = ipc::max_frame / 2;

@@ -14,8 +14,8 @@
 
 namespace hoist::detail::backends {
 
-/// One worker's part of a loop: sends it tasks, and settles what comes back. When its process dies it
-/// can go on with another.
+/// One worker's part of a loop: sends it tasks, and settles what comes back. When its process dies
+/// it can go on with another.
 class SpawnWorker {
  public:
   SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned number, std::size_t bell);
@@ -28,8 +28,8 @@ class SpawnWorker {
 
   /// Something to be looked at: frames, or the process's death.
   bool has_news() const { return process_ && (process_->has_input() || process_->dead()); }
-  /// Takes the next frame in. True where there was one. Not more at once: to look behind it takes as long
-  /// as to send the worker its next task.
+  /// Takes the next frame in. True where there was one. Not more at once: to look behind it takes
+  /// as long as to send the worker its next task.
   bool receive();
   /// Deals with the end of the process, if it has come: the task that ran fails, others are given
   /// back. True where that happened.

@@ -13,8 +13,8 @@ namespace hoist::detail::backends {
 namespace {
 
 /// Threads of the pool and the thread that owns the loop fetch batches until there are none. The
-/// owner works too; where it reads input it does so only if the pool has no thread left, since a long
-/// task would keep it from reading.
+/// owner works too; where it reads input it does so only if the pool has no thread left, since a
+/// long task would keep it from reading.
 class ThreadsSession final : public Session, public os::ThreadPool::Job {
  public:
   explicit ThreadsSession(Loop& loop)

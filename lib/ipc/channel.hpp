@@ -16,8 +16,8 @@
 #include "os/file.hpp"
 #include "os/mapping.hpp"
 
-// The shared memory and the frames between a process and one of its workers; docs/formats/channel.md
-// has the layout byte by byte.
+// The shared memory and the frames between a process and one of its workers;
+// docs/formats/channel.md has the layout byte by byte.
 
 namespace hoist::detail::ipc {
 
@@ -35,8 +35,8 @@ struct ChannelState {
   Bell worker_bell;
   /// How many tasks the worker has begun; tells which one a dead worker ran.
   alignas(64) std::atomic<std::uint64_t> begun{0};
-  /// Results in the frame that the worker is writing, behind all it has sent: they are not lost if it
-  /// dies. Upper half: bytes sent / 8, so that it can't be taken for another frame's.
+  /// Results in the frame that the worker is writing, behind all it has sent: they are not lost if
+  /// it dies. Upper half: bytes sent / 8, so that it can't be taken for another frame's.
   std::atomic<std::uint64_t> unsent{0};
 };
 
@@ -82,8 +82,8 @@ class ChannelMemory {
   ChannelMemory() = default;
   /// Makes the memory; `fd` is what the worker opens.
   static ChannelMemory create(os::Fd& fd);
-  /// Likewise for a child to be forked, which sends but gets nothing by it. Takes no more memory than is
-  /// used.
+  /// Likewise for a child to be forked, which sends but gets nothing by it. Takes no more memory
+  /// than is used.
   static ChannelMemory create_for_child();
   static ChannelMemory open(int fd);
 

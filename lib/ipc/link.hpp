@@ -30,8 +30,9 @@ class Link {
   void set_wake_peer(std::function<void()> wake) { wake_peer_ = std::move(wake); }
 
   bool has_room(std::size_t bytes) { return out_.reserve(bytes) != nullptr; }
-  /// The place of the next frame's content, for one that is written bit by bit: at most `bytes`. Waits
-  /// until there is room; null where the peer is gone. Nothing else may be sent before `commit`.
+  /// The place of the next frame's content, for one that is written bit by bit: at most `bytes`.
+  /// Waits until there is room; null where the peer is gone. Nothing else may be sent before
+  /// `commit`.
   std::byte* reserve(std::size_t bytes, Bell& own_bell, const std::function<bool()>& peer_is_gone);
   void commit(Kind kind, std::size_t content_bytes);
   /// Bytes ever sent, of frames.

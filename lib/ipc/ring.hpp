@@ -20,11 +20,12 @@ struct RingControl {
   alignas(64) std::atomic<std::uint64_t> released{0};  // bytes that the reader is done with
 };
 
-/// A single-producer, single-consumer queue of records in shared memory, zero-filled at the start and
-/// mapped twice in a row, so that no record is ever split. Each takes a multiple of `grain` bytes and
-/// begins with its mark, of 8 bytes. A record is there when its mark isn't 0: the reader looks at the
-/// record itself, not at a position beside it, so that a short one reaches it with a single line of the
-/// cache (as in J. Giacomoni et al., FastForward for efficient pipeline parallelism, PPoPP 2008).
+/// A single-producer, single-consumer queue of records in shared memory, zero-filled at the start
+/// and mapped twice in a row, so that no record is ever split. Each takes a multiple of `grain`
+/// bytes and begins with its mark, of 8 bytes. A record is there when its mark isn't 0: the reader
+/// looks at the record itself, not at a position beside it, so that a short one reaches it with a
+/// single line of the cache (as in J. Giacomoni et al., FastForward for efficient pipeline
+/// parallelism, PPoPP 2008).
 class Ring {
  public:
   static constexpr std::size_t grain = 64;
@@ -72,8 +73,8 @@ class RingWriter : public Ring {
 
  private:
   std::size_t room() const { return capacity_ - (position_ - released_); }
-  /// Marks to come, in advance: the line of one may be with the reader, and to get it for each record
-  /// anew would keep the record waiting.
+  /// Marks to come, in advance: the line of one may be with the reader, and to get it for each
+  /// record anew would keep the record waiting.
   void write_zeros() {
     const std::size_t n = std::min(room(), std::size_t{4096});
     std::memset(record(), 0, n);

@@ -49,7 +49,8 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
       return shared;
     }
   }
-  // The array lives on the copy from now on: it isn't in memory twice, and later loops need no copy.
+  // The array lives on the copy from now on: it isn't in memory twice, and later loops need no
+  // copy.
   const bool moves = !tasks_write_ && owner != nullptr && segment.data == owner->data() &&
                      segment.bytes == owner->bytes();
   os::PartCopied moved;

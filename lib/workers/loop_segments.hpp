@@ -11,11 +11,12 @@
 
 namespace hoist::detail::workers {
 
-/// The large arguments of one loop, each put into shared memory once, however many tasks and workers
-/// get it. Used by one thread.
+/// The large arguments of one loop, each put into shared memory once, however many tasks and
+/// workers get it. Used by one thread.
 class LoopSegments {
  public:
-  /// `tasks_write`: what tasks write reaches the other tasks, and must not reach the caller's memory.
+  /// `tasks_write`: what tasks write reaches the other tasks, and must not reach the caller's
+  /// memory.
   LoopSegments(std::size_t shared_from, std::filesystem::path temp_folder, bool tasks_write)
       : shared_from_(shared_from),
         temp_folder_(std::move(temp_folder)),
@@ -27,8 +28,8 @@ class LoopSegments {
   bool empty() const { return shared_.empty(); }
   /// There are as many as should be: sweep().
   bool full() const { return shared_.size() >= max_segments; }
-  /// Lets go of segments whose arrays are gone and, where there are too many, of those that were not
-  /// used for the longest time, here and in the workers.
+  /// Lets go of segments whose arrays are gone and, where there are too many, of those that were
+  /// not used for the longest time, here and in the workers.
   void sweep(std::span<const std::shared_ptr<WorkerProcess>> workers);
   /// Makes a worker forget all.
   static void forget_all(WorkerProcess& worker);

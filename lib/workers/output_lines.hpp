@@ -15,12 +15,12 @@
 
 namespace hoist::detail::workers {
 
-/// The stdout or stderr of one worker: reads the pipe, passes whole lines on to an OutputWriter, and
-/// keeps the last ones. Thread-safe.
+/// The stdout or stderr of one worker: reads the pipe, passes whole lines on to an OutputWriter,
+/// and keeps the last ones. Thread-safe.
 ///
-/// What is read and not written yet is limited. At the limit the pipe is left alone, so that a worker
-/// that prints faster than its parent's output is read waits as it would for any reader; the writer's
-/// thread reads on as it gets rid of the lines. Nothing is dropped.
+/// What is read and not written yet is limited. At the limit the pipe is left alone, so that a
+/// worker that prints faster than its parent's output is read waits as it would for any reader; the
+/// writer's thread reads on as it gets rid of the lines. Nothing is dropped.
 class OutputLines : public std::enable_shared_from_this<OutputLines> {
  public:
   /// `from` is a non-blocking pipe.
@@ -28,8 +28,8 @@ class OutputLines : public std::enable_shared_from_this<OutputLines> {
       : from_(std::move(from)), to_(to), prefix_(std::move(prefix)) {}
 
   int fd() const { return from_.get(); }
-  /// Reads what is there, or as much as the limit admits; the writer's thread sees to the rest. Does
-  /// not block, and returns soon also where the worker prints without end.
+  /// Reads what is there, or as much as the limit admits; the writer's thread sees to the rest.
+  /// Does not block, and returns soon also where the worker prints without end.
   void take();
   /// Likewise, but waits until all is read that was printed before the call, or until the deadline.
   void take_all(ipc::Clock::time_point deadline);

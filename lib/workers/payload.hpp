@@ -18,8 +18,8 @@
 
 namespace hoist::detail::workers {
 
-/// So many memory files may be under way to another process, or known to it at a time: a process has
-/// 1024 descriptors, if nobody has asked for more.
+/// So many memory files may be under way to another process, or known to it at a time: a process
+/// has 1024 descriptors, if nobody has asked for more.
 inline constexpr std::size_t max_segments = 64;
 
 /// A block of bytes that the other end finds in a memory file it was sent.
@@ -35,7 +35,8 @@ class SegmentSender {
   virtual SegmentPlace place(const Segment& segment) = 0;
 };
 
-/// Appends an encoded value: its segments, then its meta stream. Where `sender` is null all is inline.
+/// Appends an encoded value: its segments, then its meta stream. Where `sender` is null all is
+/// inline.
 void write_payload(ipc::FieldWriter& to, std::span<const std::byte> meta,
                    std::span<const Segment> segments, SegmentSender* sender);
 
@@ -46,12 +47,13 @@ class SegmentTable {
   void forget(std::uint32_t number);
   void clear();
 
-  /// How tasks see shared arguments that they may write to (ParallelOptions::mmap_mode). Until it is
-  /// set: as private copies, made page by page where a task writes.
+  /// How tasks see shared arguments that they may write to (ParallelOptions::mmap_mode). Until it
+  /// is set: as private copies, made page by page where a task writes.
   void set_argument_mode(MmapMode mode) { argument_mode_.store(mode); }
 
-  /// Storage for the bytes. Where it is to be `writable` it is made as the argument mode says, else it
-  /// is read-only. With `adopt`, writes go to the memory file, whose sole owner the storage becomes.
+  /// Storage for the bytes. Where it is to be `writable` it is made as the argument mode says, else
+  /// it is read-only. With `adopt`, writes go to the memory file, whose sole owner the storage
+  /// becomes.
   std::shared_ptr<Storage> map(SegmentPlace place, std::size_t bytes, bool writable, bool adopt);
 
  private:
@@ -66,8 +68,8 @@ class SegmentTable {
   std::atomic<MmapMode> argument_mode_{MmapMode::copy_on_write};
 };
 
-/// Handles the frames that are there, as Link::receive does, except those that announce memory files:
-/// what they announce goes into `segments`.
+/// Handles the frames that are there, as Link::receive does, except those that announce memory
+/// files: what they announce goes into `segments`.
 std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::FrameHandler& handle,
                            std::size_t limit);
 /// The content of a frame that announces a memory file, whose first `bytes` bytes may be used.

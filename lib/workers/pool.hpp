@@ -9,8 +9,8 @@
 namespace hoist::detail::workers {
 
 /// The workers of this process, kept between loops. A loop leases workers and gives them back; they
-/// serve the next loop with equal options, or leave after their idle_timeout, and at the end of main.
-/// All functions are thread-safe.
+/// serve the next loop with equal options, or leave after their idle_timeout, and at the end of
+/// main. All functions are thread-safe.
 class WorkerPool {
  public:
   static WorkerPool& here();
@@ -18,8 +18,8 @@ class WorkerPool {
   /// An idle worker, or a new one.
   std::shared_ptr<WorkerProcess> lease(const WorkerOptions& options, unsigned threads);
   /// Takes a worker back that has nothing to do. `keep`: how many of its kind the loop has used; as
-  /// many as the largest loop did may be idle, what goes beyond leaves. So loops of different sizes that
-  /// take turns start none anew.
+  /// many as the largest loop did may be idle, what goes beyond leaves. So loops of different sizes
+  /// that take turns start none anew.
   void give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOptions& options,
                  unsigned threads, std::size_t keep);
 

@@ -90,8 +90,8 @@ ipc::Clock::duration ResultFrames::lap() {
   return began_ - before;
 }
 
-/// The beginning of the content of a frame that is sent now: when its tasks began, and how long they
-/// took.
+/// The beginning of the content of a frame that is sent now: when its tasks began, and how long
+/// they took.
 void ResultFrames::put_times(ipc::FieldWriter& frame) {
   frame.put(ipc::Clock::rep{began_.time_since_epoch().count()});
   frame.put(ipc::Clock::rep{lap().count()});
@@ -99,8 +99,8 @@ void ResultFrames::put_times(ipc::FieldWriter& frame) {
 
 void ResultFrames::close() {
   if (content_ == nullptr) return;
-  // Field by field, and not read back: a load of what smaller stores wrote waits for all stores before
-  // it, some of which wait for the parent's cache.
+  // Field by field, and not read back: a load of what smaller stores wrote waits for all stores
+  // before it, some of which wait for the parent's cache.
   const ipc::Clock::rep took = lap().count();
   std::memcpy(content_ + offsetof(Head, took), &took, sizeof took);
   std::memcpy(content_ + offsetof(Head, count), &count_, sizeof count_);

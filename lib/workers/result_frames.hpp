@@ -11,9 +11,9 @@
 
 namespace hoist::detail::workers {
 
-/// A worker's results on their way to the parent: many to a frame, written where the frame will be sent
-/// from. A result is safe from the worker's death once it is added; the parent looks at it when the
-/// frame is closed.
+/// A worker's results on their way to the parent: many to a frame, written where the frame will be
+/// sent from. A result is safe from the worker's death once it is added; the parent looks at it
+/// when the frame is closed.
 class ResultFrames {
  public:
   ResultFrames() = default;
@@ -21,10 +21,12 @@ class ResultFrames {
 
   /// The next result belongs to a task that begins now. Where not `timed`, frames tell no times.
   void start(bool timed);
-  /// Adds a result, whose blocks of `shared_from` bytes and more travel in memory files. What doesn't fit
-  /// into a frame with others is sent at once, and the encoder cleared. False where the parent is gone.
+  /// Adds a result, whose blocks of `shared_from` bytes and more travel in memory files. What
+  /// doesn't fit into a frame with others is sent at once, and the encoder cleared. False where the
+  /// parent is gone.
   bool add(Encoder& result, std::size_t shared_from);
-  /// Sends the error of a task, and wakes the parent: it may end the loop. False where that is gone.
+  /// Sends the error of a task, and wakes the parent: it may end the loop. False where that is
+  /// gone.
   bool add_error(std::span<const std::byte> packed);
   /// Sends the results added so far. They took the time since the last frame or start().
   void close();
@@ -53,8 +55,8 @@ class ResultFrames {
   ipc::FieldWriter payload_;
 };
 
-/// The content of the frame that a worker, now dead, was writing when nothing is left to receive from it:
-/// empty, or results.
+/// The content of the frame that a worker, now dead, was writing when nothing is left to receive
+/// from it: empty, or results.
 std::span<const std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state);
 
 }  // namespace hoist::detail::workers

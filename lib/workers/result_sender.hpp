@@ -9,7 +9,8 @@
 namespace hoist::detail::workers {
 
 /// Hands a result's large blocks to the parent: as they are, where they were born in shared memory
-/// and nobody here keeps them, else copied once. Of a result that has very many, the rest goes inline.
+/// and nobody here keeps them, else copied once. Of a result that has very many, the rest goes
+/// inline.
 class ResultSender final : public SegmentSender {
  public:
   /// `tell(content, fd)` sends a segment frame and its descriptor.

@@ -11,8 +11,8 @@
 namespace hoist::detail::workers {
 
 /// The one thread of this process that watches all its workers: their lives, their output, and how
-/// long they have been idle. Every wait for a worker relies on it to be ended when the worker dies, so
-/// nothing that the thread does may block.
+/// long they have been idle. Every wait for a worker relies on it to be ended when the worker dies,
+/// so nothing that the thread does may block.
 class Supervisor {
  public:
   /// Of this process; a forked child gets its own.
@@ -24,9 +24,9 @@ class Supervisor {
   /// Called by the supervisor's thread to retire idle workers; returns when to call next.
   void set_idle_check(ipc::Clock::time_point (*check)());
 
-  /// For the end of the program: returns when every worker is gone, and all that workers have printed
-  /// is written. Those that take too long to leave are killed, unless they wait for somebody to read
-  /// this process's output.
+  /// For the end of the program: returns when every worker is gone, and all that workers have
+  /// printed is written. Those that take too long to leave are killed, unless they wait for
+  /// somebody to read this process's output.
   void end_all();
 
  private:

@@ -8,8 +8,9 @@
 
 namespace hoist::detail::workers {
 
-/// Decides in a worker, during a batch that begins now, when to tell its parent of results: soon where
-/// somebody waits for each of them, else only of what takes long, since the end of the batch tells all.
+/// Decides in a worker, during a batch that begins now, when to tell its parent of results: soon
+/// where somebody waits for each of them, else only of what takes long, since the end of the batch
+/// tells all.
 class TellTimer {
  public:
   TellTimer(bool each, ipc::Clock::time_point now)

@@ -301,7 +301,8 @@ class WorkerLoop {
     flush_output();
     std::fflush(nullptr);
     std::cerr.flush();
-    // Not exit(): destructors of static objects are the business of the program, which runs elsewhere.
+    // Not exit(): destructors of static objects are the business of the program, which runs
+    // elsewhere.
     ::_exit(0);
   }
 

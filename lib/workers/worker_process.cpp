@@ -40,8 +40,8 @@ std::vector<std::string> worker_environment(const WorkerOptions& options, unsign
     const std::size_t end = text.find('=');
     if (end != std::string_view::npos) all.emplace(text.substr(0, end), text.substr(end + 1));
   }
-  // Libraries that start a thread per core in every worker would have them fight over the cores. What
-  // the user has set stays.
+  // Libraries that start a thread per core in every worker would have them fight over the cores.
+  // What the user has set stays.
   for (const char* name : os::thread_variables) all.emplace(name, std::to_string(threads));
   for (const auto& [name, value] : options.env) all[name] = value;
   all[worker_variable] = std::to_string(worker_channel_fd);
@@ -173,7 +173,8 @@ void WorkerProcess::ask_to_leave() {
 
 void WorkerProcess::kill() {
   // A process's number is its own, and its group's, until it is collected; then it may become
-  // another's. So who signals holds the mutex under which watch() collects, from the look at dead() on.
+  // another's. So who signals holds the mutex under which watch() collects, from the look at dead()
+  // on.
   const std::lock_guard lock(end_mutex_);
   if (!dead() && ::kill(-pid_, SIGKILL) != 0) ::kill(pid_, SIGKILL);
 }

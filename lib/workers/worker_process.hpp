@@ -24,8 +24,8 @@ struct WorkerEnd {
   std::string last_lines;  ///< of its stderr
 };
 
-/// A worker process as its parent sees it. One thread at a time speaks to it; the supervisor watches
-/// its life and output.
+/// A worker process as its parent sees it. One thread at a time speaks to it; the supervisor
+/// watches its life and output.
 class WorkerProcess {
  public:
   /// Starts one, without waiting for it to answer. `threads` limits what numeric libraries use.
@@ -46,8 +46,8 @@ class WorkerProcess {
   /// Whether frames of so many bytes in all can be sent without waiting.
   bool has_room(std::size_t bytes) { return link_.has_room(bytes); }
   bool has_input() const { return link_.has_input(); }
-  /// Handles frames; those of segments and of start are handled here. The worker may wait for the room
-  /// they took: ring().
+  /// Handles frames; those of segments and of start are handled here. The worker may wait for the
+  /// room they took: ring().
   std::size_t receive(const ipc::FrameHandler& handle, std::size_t limit);
   /// Of a dead worker, when nothing is left to receive: handles the results it had not sent yet.
   void receive_unsent(const ipc::FrameHandler& handle);
@@ -67,8 +67,8 @@ class WorkerProcess {
   /// Ends it and the processes it started.
   void kill();
 
-  /// For the supervisor: takes output; where the process has ended, collects it. True: dead now. Never
-  /// blocks: every wait for a worker is ended by this.
+  /// For the supervisor: takes output; where the process has ended, collects it. True: dead now.
+  /// Never blocks: every wait for a worker is ended by this.
   bool watch();
   OutputLines& output() { return *output_; }
   OutputLines& errors() { return *errors_; }

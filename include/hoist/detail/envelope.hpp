@@ -12,8 +12,8 @@ namespace hoist::detail {
 /// standard library's, hoist's, registered ones). Never throws but std::bad_alloc.
 std::vector<std::byte> pack_error(const std::exception_ptr& error);
 
-/// The exception as itself, or as RemoteError where its type isn't known here. Never throws: damaged
-/// bytes give an exception that says so.
+/// The exception as itself, or as RemoteError where its type isn't known here. Never throws:
+/// damaged bytes give an exception that says so.
 std::exception_ptr unpack_error(std::span<const std::byte> packed) noexcept;
 
 }  // namespace hoist::detail

@@ -11,12 +11,14 @@
 
 namespace hoist::detail {
 
-// A call made portable. The sender writes callable and arguments with send_call(); what travels with
-// them is the code address of run_call<F, Args...>, which the compiler made in both processes. It
-// decodes, calls, and replies with the result, which the sender reads with receive_result<R>(). A
-// callable common to many calls is sent once: open_callable<F> makes it, run_item<F, Args...> uses it.
+// A call made portable. The sender writes callable and arguments with send_call(); what travels
+// with them is the code address of run_call<F, Args...>, which the compiler made in both processes.
+// It decodes, calls, and replies with the result, which the sender reads with receive_result<R>().
+// A callable common to many calls is sent once: open_callable<F> makes it, run_item<F, Args...>
+// uses it.
 
-/// Where the result of a call goes. Of a call that throws nothing goes there, or a part without end.
+/// Where the result of a call goes. Of a call that throws nothing goes there, or a part without
+/// end.
 class Reply {
  public:
   /// What the result is encoded into. To be empty before the call.
@@ -31,7 +33,8 @@ class Reply {
   Encoder encoder_;
 };
 
-/// Runs one call in the worker. `callable` is what OpenCallable made, or null where it is in `from`.
+/// Runs one call in the worker. `callable` is what OpenCallable made, or null where it is in
+/// `from`.
 using RunCall = void (*)(void* callable, Decoder& from, Reply& reply);
 using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
 
@@ -90,7 +93,8 @@ struct ReceivedAll<T, Rest...> {
   ReceivedAll<Rest...> rest;
 };
 
-/// What a worker passes on: arguments that nobody needs afterwards, hence rvalues where f takes them.
+/// What a worker passes on: arguments that nobody needs afterwards, hence rvalues where f takes
+/// them.
 template <class F, class... Args>
 decltype(auto) invoke_received(F& f, Received<Args>&... args) {
   if constexpr (std::is_invocable_v<F&, Args...>) {
