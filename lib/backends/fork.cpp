@@ -148,7 +148,7 @@ class ForkSession final : public Session {
 
   void replace(std::unique_ptr<ForkWorker>& worker) {
     const unsigned number = worker->number();
-    const bool was_at_work = worker->bury();
+    const bool was_at_work = worker->handle_exit();
     idle_deaths_ = was_at_work ? 0 : idle_deaths_ + 1;
     if (idle_deaths_ > max_idle_deaths) {
       TaskRange tasks;

@@ -25,17 +25,17 @@ struct ForkArea {
     std::uint64_t last = 0;
   };
 
-  // Parent to child: batches, or the word to leave. The channel's bell is rung.
+  // Parent to child: batches, or the request to exit. The channel's bell is rung.
   std::atomic<std::uint32_t> commands_written{0};
   std::atomic<std::uint32_t> commands_read{0};
-  std::atomic<std::uint32_t> leave{0};
+  std::atomic<std::uint32_t> exit_requested{0};
   std::atomic<bool> attention{false};
   Command commands[depth];
 
-  // Child to parent: the task it is at (+ 1), and since when.
+  // Child to parent: the task that it runs (+ 1; 0: none), and since when.
   alignas(64) std::atomic<std::uint64_t> running{0};
   std::atomic<std::int64_t> began{0};
-  /// The parent has to be woken to look here. The child that does so clears it.
+  /// The parent sleeps and must be woken when there is news. The child that wakes it clears this.
   std::atomic<bool> parent_sleeps{false};
 };
 static_assert(sizeof(ForkArea) + sizeof(ipc::ChannelState) <= 2048, "they are to share a page");

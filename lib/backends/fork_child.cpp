@@ -16,8 +16,8 @@
 #include "ipc/shared_bytes.hpp"
 #include "os/temp_file.hpp"
 #include "program/stack_trace.hpp"
+#include "workers/flush_timer.hpp"
 #include "workers/result_frames.hpp"
-#include "workers/tell_timer.hpp"
 
 namespace hoist::detail::backends {
 
@@ -61,7 +61,7 @@ class Child final : public TaskRun {
         results_(link_, channel.state()) {
     attention = &area.attention;
     each = true;
-    link_.set_wake_peer([this] { tell(); });
+    link_.set_wake_peer([this] { wake_parent(); });
     allocate_large.store(&ipc::allocate_shared);
     os::set_temp_folder(loop.options().temp_folder);
   }
@@ -71,28 +71,28 @@ class Child final : public TaskRun {
       const std::uint32_t next = area_.commands_read.load(std::memory_order_relaxed);
       bell_.wait(ipc::Clock::time_point::max(), [&] {
         return area_.commands_written.load(std::memory_order_acquire) != next ||
-               area_.leave.load(std::memory_order_acquire) != 0;
+               area_.exit_requested.load(std::memory_order_acquire) != 0;
       });
       if (area_.commands_written.load(std::memory_order_acquire) == next) return;
-      obey(area_.commands[next % ForkArea::depth]);
+      run_batch(area_.commands[next % ForkArea::depth]);
       area_.commands_read.store(next + 1, std::memory_order_release);
-      tell();
+      wake_parent();
     }
   }
 
-  void obey(ForkArea::Command& command) {
+  void run_batch(ForkArea::Command& command) {
     std::uint32_t state = ForkArea::Command::offered;
     if (!command.state.compare_exchange_strong(state, ForkArea::Command::begun)) return;
     const TaskRange tasks{command.first, command.last};
     results_.start(true);
-    timer_ = workers::TellTimer(loop_.watches_tasks(), results_.now());
+    timer_ = workers::FlushTimer(loop_.watches_tasks(), results_.now());
     const std::size_t end = loop_.tasks().run(tasks, *this);
     results_.close();
     if (end == tasks.last) return;
     ipc::FieldWriter rest;
     rest.put(static_cast<std::uint64_t>(end));
     if (!link_.send(ipc::Kind::unbegun, rest.bytes(), -1, bell_, [] { return false; })) ::_exit(1);
-    if (area_.leave.load() == 0) area_.attention.store(false);
+    if (area_.exit_requested.load() == 0) area_.attention.store(false);
   }
 
   /// A task begins where the one before it ended, if somebody looks at each: the clock is a good
@@ -112,7 +112,7 @@ class Child final : public TaskRun {
     area_.running.store(0, std::memory_order_release);
     if (timer_.due()) {
       results_.close();
-      tell();
+      wake_parent();
     }
   }
 
@@ -123,7 +123,7 @@ class Child final : public TaskRun {
   }
 
  private:
-  void tell() {
+  void wake_parent() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!area_.parent_sleeps.load(std::memory_order_relaxed)) return;
     if (!area_.parent_sleeps.exchange(false)) return;
@@ -138,7 +138,7 @@ class Child final : public TaskRun {
   const std::size_t shared_from_;
   ipc::Link link_;
   workers::ResultFrames results_;
-  workers::TellTimer timer_{false, {}};
+  workers::FlushTimer timer_{false, {}};
   Encoder encoder_;
 };
 

@@ -90,7 +90,7 @@ void ForkWorker::kill() {
 
 void ForkWorker::ask_to_leave() {
   area_->attention.store(true);
-  area_->leave.store(1);
+  area_->exit_requested.store(1);
   channel_.state().worker_bell.ring();
   leaving_ = in_flight_.empty();
 }
@@ -225,7 +225,7 @@ void ForkWorker::end_overdue_task() {
   kill();
 }
 
-bool ForkWorker::bury() {
+bool ForkWorker::handle_exit() {
   reap();
   pass_stderr_on();
   receive();
@@ -240,7 +240,7 @@ bool ForkWorker::bury() {
   });
 }
 
-std::string ForkWorker::last_words() const {
+std::string ForkWorker::last_stderr_lines() const {
   const std::size_t from = stderr_tail_.size() - std::min(stderr_tail_.size(), kept_stderr);
   std::string tail = stderr_tail_.substr(from);
   while (!tail.empty() && tail.back() == '\n') tail.pop_back();
@@ -251,7 +251,7 @@ std::exception_ptr ForkWorker::death(const std::string& when) const {
   workers::WorkerEnd end;
   end.signal = WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
   end.exit_code = WIFEXITED(status_) ? WEXITSTATUS(status_) : 0;
-  end.last_lines = last_words();
+  end.last_lines = last_stderr_lines();
   return worker_died(worker_.pid, end, when);
 }
 

@@ -45,10 +45,10 @@ class ForkWorker {
   int death_fd() const { return pidfd_.get(); }
   int stderr_fd() const { return stderr_.get(); }
 
-  /// Hands over batches as far as it has room for them.
+  /// Gives it batches as far as it has room for them.
   void feed();
   bool has_work() const { return !in_flight_.empty(); }
-  /// Has it return tasks that it hasn't begun, for a worker that has none.
+  /// Makes it return tasks that it hasn't begun, for a worker that has none.
   void share();
   /// Whether there are results to take. With `sleeping`, the child is told to wake this process by
   /// the event when there are.
@@ -60,16 +60,16 @@ class ForkWorker {
   void end_overdue_task();
   void kill();
   void ask_to_leave();
-  /// After its death: settles what it had done, fails the task it ran, gives the others back. False
-  /// where it ran none.
-  bool bury();
-  /// WorkerDied that tells how.
+  /// After its death: settles what it had done, fails the task that it ran, and gives the others
+  /// back. Returns whether it ran one.
+  bool handle_exit();
+  /// WorkerDied, saying how it ended.
   std::exception_ptr death(const std::string& when) const;
 
  private:
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
   void reap();
-  std::string last_words() const;
+  std::string last_stderr_lines() const;
 
   Loop& loop_;
   Worker worker_;

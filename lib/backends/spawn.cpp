@@ -112,7 +112,7 @@ class SpawnSession final : public Session {
     for (const auto& worker : workers_) {
       any = worker->receive() || any;
       worker->check_deadline();
-      if (worker->bury()) {
+      if (worker->handle_exit()) {
         any = true;
         wanted_ = std::max<std::size_t>(wanted_, 1);
       }

@@ -154,7 +154,7 @@ bool SpawnWorker::send_frame() {
   frame_.patch(4, times);
   // Modules that the arguments mention for the first time.
   process_->announce_modules();
-  if (!process_->send(ipc::Kind::tasks, frame_.bytes())) return false;  // bury() sees to it
+  if (!process_->send(ipc::Kind::tasks, frame_.bytes())) return false;  // handle_exit() sees to it
   process_->ring();
   rings_ = false;
   return true;
@@ -236,7 +236,7 @@ std::exception_ptr SpawnWorker::death(std::size_t task, bool ran) const {
           "something ended it before main");
 }
 
-bool SpawnWorker::bury() {
+bool SpawnWorker::handle_exit() {
   if (process_ == nullptr) return false;
   if (!process_->dead() && !leaving_) return false;
   if (process_->dead()) {

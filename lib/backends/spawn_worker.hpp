@@ -26,27 +26,27 @@ class SpawnWorker {
   /// Gives up the process, telling it to forget this loop.
   std::shared_ptr<workers::WorkerProcess> release();
 
-  /// Something to be looked at: frames, or the process's death.
+  /// Whether there is something to receive, or the process has ended.
   bool has_news() const { return process_ && (process_->has_input() || process_->dead()); }
-  /// Takes the next frame in. True where there was one. Not more at once: to look behind it takes
-  /// as long as to send the worker its next task.
+  /// Handles the next frame. Returns whether there was one. Only one, since to look for a second
+  /// takes as long as to send the worker its next task.
   bool receive();
-  /// Deals with the end of the process, if it has come: the task that ran fails, others are given
-  /// back. True where that happened.
-  bool bury();
+  /// Where the process has ended: fails the task that it ran, and gives the others back. Returns
+  /// whether it has.
+  bool handle_exit();
   /// Fetches tasks while it has less than it needs, and sends as much as there is room for.
   bool feed();
   /// Wakes the process after receive(), where feed() didn't.
   void ring();
-  /// Whether what it has to do takes no longer than to wake this process.
+  /// Whether its tasks take no longer than it would take to wake this process.
   bool answers_soon() const;
   bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
-  /// Gives back what was not sent.
+  /// Gives back the tasks that were not sent.
   void drop_unsent();
 
   /// When to look whether a task has run too long.
   ipc::Clock::time_point deadline() const;
-  /// Kills a process that is over that time.
+  /// Kills the process if its task has.
   void check_deadline();
 
  private:
@@ -72,7 +72,7 @@ class SpawnWorker {
   std::uint32_t callable_ = 0;
   bool timed_out_ = false;
   bool leaving_ = false;
-  bool rings_ = false;  // the process is to be woken: to wake it takes a fence, so once is enough
+  bool rings_ = false;  // ring() is to wake the process: once, since that takes a fence
   unsigned idle_deaths_ = 0;
   Encoder encoder_;
   ipc::FieldWriter frame_;

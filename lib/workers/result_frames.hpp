@@ -11,9 +11,9 @@
 
 namespace hoist::detail::workers {
 
-/// A worker's results on their way to the parent: many to a frame, written where the frame will be
-/// sent from. A result is safe from the worker's death once it is added; the parent looks at it
-/// when the frame is closed.
+/// Gathers a worker's results into frames for the parent. Results are written into the ring itself:
+/// one that was added reaches the parent even if the worker dies; the parent sees it when the frame
+/// is closed.
 class ResultFrames {
  public:
   ResultFrames() = default;

@@ -24,10 +24,10 @@
 #include "os/socket.hpp"
 #include "os/thread_pool.hpp"
 #include "program/stack_trace.hpp"
+#include "workers/flush_timer.hpp"
 #include "workers/launch.hpp"
 #include "workers/payload.hpp"
 #include "workers/result_frames.hpp"
-#include "workers/tell_timer.hpp"
 
 namespace hoist {
 
@@ -245,7 +245,7 @@ class WorkerLoop {
     const auto number = fields.get<std::uint32_t>();
     const Callable* const callable = number != 0 ? &callables_.at(number) : nullptr;
     results_.start(times != ipc::Times::none);
-    TellTimer timer(times == ipc::Times::each, results_.now());
+    FlushTimer timer(times == ipc::Times::each, results_.now());
     for (; count > 0; --count) {
       memory_.state().begun.store(++begun_, std::memory_order_release);
       reply_.start(shared_from);

@@ -17,8 +17,7 @@ namespace hoist::detail {
 // A callable common to many calls is sent once: open_callable<F> makes it, run_item<F, Args...>
 // uses it.
 
-/// Where the result of a call goes. Of a call that throws nothing goes there, or a part without
-/// end.
+/// Receives the result of a call. A call that throws does not finish it.
 class Reply {
  public:
   /// What the result is encoded into. To be empty before the call.
@@ -42,14 +41,14 @@ using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
 inline constexpr std::size_t callable_index = static_cast<std::size_t>(-1);
 
 /// CannotTravel that names the argument (counted from 1), or the callable, its type, and `reason`
-/// (null: the type has no way to travel).
+/// (null: the type can't be sent).
 [[noreturn]] void throw_argument_cannot_travel(std::size_t index, const std::type_info& type,
                                                const char* reason);
 [[noreturn]] void throw_result_cannot_travel(const std::type_info& type);
 
 template <class T>
 void send_argument(Encoder& encoder, const T& value, std::size_t index) {
-  if constexpr (way_of<T>() == Way::never) {
+  if constexpr (transfer_method_of<T>() == TransferMethod::never) {
     throw_argument_cannot_travel(index, typeid(T), nullptr);
   } else {
     try {
@@ -93,8 +92,8 @@ struct ReceivedAll<T, Rest...> {
   ReceivedAll<Rest...> rest;
 };
 
-/// What a worker passes on: arguments that nobody needs afterwards, hence rvalues where f takes
-/// them.
+/// Calls f in the worker. Nobody needs the arguments afterwards: they are rvalues where f takes
+/// those.
 template <class F, class... Args>
 decltype(auto) invoke_received(F& f, Received<Args>&... args) {
   if constexpr (std::is_invocable_v<F&, Args...>) {
@@ -122,8 +121,10 @@ using TaskResult = typename decltype(call_result<F, Args...>())::type;
 /// Views of what the worker keeps can't be results.
 template <class R>
 inline constexpr bool result_travels =
-    std::is_void_v<R> || way_of<R>() == Way::nothing || way_of<R>() == Way::storable ||
-    way_of<R>() == Way::code || way_of<R>() == Way::raw;
+    std::is_void_v<R> || transfer_method_of<R>() == TransferMethod::nothing ||
+    transfer_method_of<R>() == TransferMethod::storable ||
+    transfer_method_of<R>() == TransferMethod::code ||
+    transfer_method_of<R>() == TransferMethod::raw;
 
 template <class F, class... Args>
 void run_with(F& callable, Decoder& from, Reply& reply) {
@@ -176,12 +177,12 @@ R receive_result(Decoder& from) {
 /// Throws CannotTravel for what the types alone forbid, before anything is sent.
 template <class F, class... Args>
 void check_travels() {
-  if constexpr (way_of<F>() == Way::never) {
+  if constexpr (transfer_method_of<F>() == TransferMethod::never) {
     throw_argument_cannot_travel(callable_index, typeid(F), nullptr);
   }
   [[maybe_unused]] std::size_t index = 0;
   [[maybe_unused]] const auto check = [&]<class T>(std::type_identity<T>) {
-    if constexpr (way_of<T>() == Way::never) {
+    if constexpr (transfer_method_of<T>() == TransferMethod::never) {
       throw_argument_cannot_travel(index, typeid(T), nullptr);
     }
     ++index;

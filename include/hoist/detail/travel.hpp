@@ -17,13 +17,13 @@
 
 namespace hoist::detail {
 
-/// By which means a value reaches another process.
-enum class Way {
+/// How a value reaches another process.
+enum class TransferMethod {
   never,
-  nothing,   ///< the type says all: a lambda without captures
+  nothing,   ///< nothing is sent, since the type says all: a lambda without captures
   storable,  ///< encoded, as in a file
   code,      ///< a pointer to a function
-  raw,       ///< its bytes, after a look for addresses of this process among them
+  raw,       ///< its bytes, where no address of this process is among them
   text,      ///< char pointers and string views: as a string, which the worker keeps
   elements,  ///< a span: as an array or vector, which the worker keeps
   referred,  ///< std::reference_wrapper: what it refers to
@@ -61,49 +61,50 @@ struct ReferredBy<std::reference_wrapper<T>> {
   using type = std::remove_const_t<T>;
 };
 
-/// The way of (decayed) type T.
+/// How values of (decayed) type T reach another process.
 template <class T>
-constexpr Way way_of() {
+constexpr TransferMethod transfer_method_of() {
   if constexpr (is_function_pointer<T>) {
-    return Way::code;
+    return TransferMethod::code;
   } else if constexpr (std::is_same_v<T, const char*> || std::is_same_v<T, char*> ||
                        std::is_same_v<T, std::string_view>) {
-    return Way::text;
+    return TransferMethod::text;
   } else if constexpr (SpanOf<T>::is) {
-    return supported<typename SpanOf<T>::Kept>() ? Way::elements : Way::never;
+    return supported<typename SpanOf<T>::Kept>() ? TransferMethod::elements : TransferMethod::never;
   } else if constexpr (!std::is_void_v<typename ReferredBy<T>::type>) {
     using Referred = typename ReferredBy<T>::type;
     if constexpr (std::is_function_v<Referred>) {
-      return Way::never;
+      return TransferMethod::never;
     } else {
-      return way_of<Referred>() == Way::never ? Way::never : Way::referred;
+      return transfer_method_of<Referred>() == TransferMethod::never ? TransferMethod::never
+                                                                     : TransferMethod::referred;
     }
   } else if constexpr (std::is_empty_v<T> && std::is_trivially_copyable_v<T>) {
-    return Way::nothing;
+    return TransferMethod::nothing;
   } else if constexpr (Storable<T> && std::is_default_constructible_v<T> &&
                        std::is_move_constructible_v<T>) {
-    return Way::storable;
+    return TransferMethod::storable;
   } else if constexpr (std::is_trivially_copyable_v<T> && std::is_object_v<T>) {
-    return Way::raw;
+    return TransferMethod::raw;
   } else {
-    return Way::never;
+    return TransferMethod::never;
   }
 }
 
 /// True where values of T (decayed) can be sent, as far as the type tells.
 template <class T>
-inline constexpr bool travels = way_of<std::decay_t<T>>() != Way::never;
+inline constexpr bool travels = transfer_method_of<std::decay_t<T>>() != TransferMethod::never;
 
 [[noreturn]] void throw_cannot_travel(const std::type_info& type);
 
 template <class T>
 void send(Encoder& encoder, const T& value) {
-  constexpr Way way = way_of<T>();
-  if constexpr (way == Way::storable) {
+  constexpr TransferMethod method = transfer_method_of<T>();
+  if constexpr (method == TransferMethod::storable) {
     Form<T>::traverse(encoder, value);
-  } else if constexpr (way == Way::code) {
+  } else if constexpr (method == TransferMethod::code) {
     encode_code(encoder, reinterpret_cast<const void*>(value));
-  } else if constexpr (way == Way::raw) {
+  } else if constexpr (method == TransferMethod::raw) {
     if constexpr (std::is_copy_constructible_v<T> && !std::is_scalar_v<T>) {
 #if defined(__has_builtin) && __has_builtin(__builtin_clear_padding)
       // Old addresses may linger in padding.
@@ -114,7 +115,7 @@ void send(Encoder& encoder, const T& value) {
 #endif
     }
     encode_raw(encoder, std::addressof(value), sizeof value, typeid(T));
-  } else if constexpr (way == Way::text) {
+  } else if constexpr (method == TransferMethod::text) {
     if constexpr (std::is_pointer_v<T>) {
       encoder.scalar(value != nullptr);
       const std::size_t n = value != nullptr ? std::strlen(value) : 0;
@@ -124,7 +125,7 @@ void send(Encoder& encoder, const T& value) {
       encoder.length(value.size());
       encoder.block(value.data(), value.size());
     }
-  } else if constexpr (way == Way::elements) {
+  } else if constexpr (method == TransferMethod::elements) {
     using Element = typename SpanOf<T>::Element;
     if constexpr (SpanOf<T>::as_array) {
       const auto view = Array<const Element>::wrap(value.data(), {value.size()});
@@ -138,20 +139,20 @@ void send(Encoder& encoder, const T& value) {
       const Encoder::UserCode temporary(encoder);
       Form<std::vector<Element>>::traverse(encoder, copy);
     }
-  } else if constexpr (way == Way::referred) {
+  } else if constexpr (method == TransferMethod::referred) {
     send<typename ReferredBy<T>::type>(encoder, value.get());
-  } else if constexpr (way == Way::never) {
+  } else if constexpr (method == TransferMethod::never) {
     throw_cannot_travel(typeid(T));
   }
 }
 
 /// A value that arrived, with whatever it needs to stay valid. `get()` is a T&, or a T where T is a
 /// view of what is kept here.
-template <class T, Way = way_of<T>()>
+template <class T, TransferMethod = transfer_method_of<T>()>
 class Received;
 
 template <class T>
-class Received<T, Way::storable> {
+class Received<T, TransferMethod::storable> {
  public:
   explicit Received(Decoder& decoder) { Form<T>::traverse(decoder, value_); }
   T& get() { return value_; }
@@ -161,7 +162,7 @@ class Received<T, Way::storable> {
 };
 
 template <class T>
-class Received<T, Way::code> {
+class Received<T, TransferMethod::code> {
  public:
   explicit Received(Decoder& decoder)
       : value_(reinterpret_cast<T>(const_cast<void*>(decode_code(decoder)))) {}
@@ -172,7 +173,7 @@ class Received<T, Way::code> {
 };
 
 template <class T>
-class Received<T, Way::raw> {
+class Received<T, TransferMethod::raw> {
  public:
   explicit Received(Decoder& decoder) { decode_raw(decoder, bytes_, sizeof(T)); }
   T& get() { return *std::launder(reinterpret_cast<T*>(bytes_)); }
@@ -182,7 +183,7 @@ class Received<T, Way::raw> {
 };
 
 template <class T>
-class Received<T, Way::nothing> {
+class Received<T, TransferMethod::nothing> {
  public:
   explicit Received(Decoder&) {}
   T& get() { return *std::launder(reinterpret_cast<T*>(bytes_)); }
@@ -192,7 +193,7 @@ class Received<T, Way::nothing> {
 };
 
 template <class T>
-class Received<T, Way::text> {
+class Received<T, TransferMethod::text> {
  public:
   explicit Received(Decoder& decoder) {
     if constexpr (std::is_pointer_v<T>) Form<bool>::traverse(decoder, present_);
@@ -212,7 +213,7 @@ class Received<T, Way::text> {
 };
 
 template <class T>
-class Received<T, Way::elements> {
+class Received<T, TransferMethod::elements> {
  public:
   explicit Received(Decoder& decoder) {
     Form<typename SpanOf<T>::Kept>::traverse(decoder, kept_);
@@ -227,7 +228,7 @@ class Received<T, Way::elements> {
 };
 
 template <class T>
-class Received<T, Way::referred> {
+class Received<T, TransferMethod::referred> {
   using Referred = typename ReferredBy<T>::type;
 
  public:
@@ -240,7 +241,7 @@ class Received<T, Way::referred> {
 
 /// Never made: lets code that handles all types compile for those that can't be sent.
 template <class T>
-class Received<T, Way::never> {
+class Received<T, TransferMethod::never> {
  public:
   explicit Received(Decoder&) { throw_cannot_travel(typeid(T)); }
   T& get() { throw_cannot_travel(typeid(T)); }

@@ -8,17 +8,17 @@
 
 namespace hoist::detail::workers {
 
-/// Decides in a worker, during a batch that begins now, when to tell its parent of results: soon
-/// where somebody waits for each of them, else only of what takes long, since the end of the batch
-/// tells all.
-class TellTimer {
+/// Decides when a worker sends the results it has, during a batch that begins now: soon where
+/// somebody waits for each of them, else only where tasks take long, since the end of a batch sends
+/// them anyway.
+class FlushTimer {
  public:
-  TellTimer(bool each, ipc::Clock::time_point now)
+  FlushTimer(bool each, ipc::Clock::time_point now)
       : patience_(each ? std::chrono::microseconds(200) : std::chrono::microseconds(4000)),
         looked_(now),
-        told_(now) {}
+        sent_(now) {}
 
-  /// A task is over. True where the parent is to be told now.
+  /// Called when a task has ended. Returns whether to send now.
   bool due() {
     if (++unwatched_ < stride_) return false;
     const ipc::Clock::time_point now = ipc::Clock::now();
@@ -27,19 +27,19 @@ class TellTimer {
         stride_ * ipc::Clock::duration(look_every).count() / since.count(), 1, most_unwatched);
     looked_ = now;
     unwatched_ = 0;
-    if (now - told_ <= patience_) return false;
-    told_ = now;
+    if (now - sent_ <= patience_) return false;
+    sent_ = now;
     return true;
   }
 
  private:
-  /// How often to look at the clock, and the most tasks between two looks: any may turn out long.
+  /// How often to read the clock, and the most tasks in between: any of them may take long.
   static constexpr auto look_every = std::chrono::microseconds(50);
   static constexpr ipc::Clock::rep most_unwatched = 32;
 
   ipc::Clock::duration patience_;
   ipc::Clock::time_point looked_;
-  ipc::Clock::time_point told_;
+  ipc::Clock::time_point sent_;
   ipc::Clock::rep stride_ = 1;
   ipc::Clock::rep unwatched_ = 0;
 };
