@@ -22,20 +22,17 @@ void fill(std::vector<std::byte>& content, std::size_t bytes, std::uint32_t numb
 
 /// Mostly sizes of one or two cache lines, some up to the largest that fits.
 std::size_t random_size(std::mt19937& random) {
-  const std::size_t most =
-      random() % 16 == 0 ? hoist::detail::ipc::max_frame - sizeof(hoist::detail::ipc::FrameHeader)
-                         : 200;
+  const std::size_t most = random() % 16 == 0 ? ipc::max_frame - sizeof(ipc::FrameHeader) : 200;
   return random() % (most + 1);
 }
 
 }  // namespace
 
 TEST_CASE("frames of all sizes arrive whole and in order, many times round the ring") {
-  const hoist::detail::ipc::ChannelMemory memory =
-      hoist::detail::ipc::ChannelMemory::create_for_child();
-  hoist::detail::ipc::Bell unused;
-  hoist::detail::ipc::Link worker(memory, -1, true);
-  hoist::detail::ipc::Link parent(memory, -1, false);
+  const ipc::ChannelMemory memory = ipc::ChannelMemory::create_for_child();
+  ipc::Bell unused;
+  ipc::Link worker(memory, -1, true);
+  ipc::Link parent(memory, -1, false);
   worker.set_peer_bell(&unused);
   parent.set_peer_bell(&memory.state().worker_bell);
   constexpr std::uint32_t frames = 20000;
@@ -45,9 +42,9 @@ TEST_CASE("frames of all sizes arrive whole and in order, many times round the r
     std::vector<std::byte> content;
     for (std::uint32_t i = 0; i < frames; ++i) {
       fill(content, random_size(random), i);
-      all_sent = worker.send(hoist::detail::ipc::Kind::results, content, -1,
-                             memory.state().worker_bell, [] { return false; }) &&
-                 all_sent;
+      all_sent = worker.send(ipc::Kind::results, content, -1, memory.state().worker_bell, [] {
+        return false;
+      }) && all_sent;
     }
   });
   std::mt19937 random(1);
@@ -56,10 +53,9 @@ TEST_CASE("frames of all sizes arrive whole and in order, many times round the r
   std::uint32_t wrong = 0;
   while (received < frames) {
     parent.receive(
-        [&](hoist::detail::ipc::Kind kind, std::span<const std::byte> content) {
+        [&](ipc::Kind kind, std::span<const std::byte> content) {
           fill(expected, random_size(random), received++);
-          wrong +=
-              kind != hoist::detail::ipc::Kind::results || !std::ranges::equal(content, expected);
+          wrong += kind != ipc::Kind::results || !std::ranges::equal(content, expected);
         },
         // Now and then the ring becomes full and is emptied at once.
         received % 1000 == 0 ? 1000 : 1);
@@ -74,24 +70,23 @@ TEST_CASE("frames of all sizes arrive whole and in order, many times round the r
 }
 
 TEST_CASE("a ring that is full takes nothing, and all again once it has been read") {
-  const hoist::detail::ipc::ChannelMemory memory =
-      hoist::detail::ipc::ChannelMemory::create_for_child();
-  hoist::detail::ipc::Bell unused;
-  hoist::detail::ipc::Link worker(memory, -1, true);
-  hoist::detail::ipc::Link parent(memory, -1, false);
+  const ipc::ChannelMemory memory = ipc::ChannelMemory::create_for_child();
+  ipc::Bell unused;
+  ipc::Link worker(memory, -1, true);
+  ipc::Link parent(memory, -1, false);
   worker.set_peer_bell(&unused);
   parent.set_peer_bell(&unused);
   const std::vector<std::byte> content(56, std::byte{0xff});
   for (int round = 0; round < 3; ++round) {
     std::size_t sent = 0;
     for (; worker.has_room(64); ++sent) {
-      worker.send(hoist::detail::ipc::Kind::results, content, -1, memory.state().worker_bell,
+      worker.send(ipc::Kind::results, content, -1, memory.state().worker_bell,
                   [] { return false; });
     }
-    CHECK(sent == hoist::detail::ipc::ring_bytes / 64 - 1);
+    CHECK(sent == ipc::ring_bytes / 64 - 1);
     std::size_t right = 0;
     const std::size_t received = parent.receive(
-        [&](hoist::detail::ipc::Kind, std::span<const std::byte> got) {
+        [&](ipc::Kind, std::span<const std::byte> got) {
           right += std::ranges::equal(got, content);
         },
         static_cast<std::size_t>(-1));

@@ -19,7 +19,7 @@ namespace {
 class Caller {
  public:
   explicit Caller(const WorkerOptions& options = {})
-      : worker(hoist::detail::workers::WorkerProcess::start(options, 1)) {
+      : worker(workers::WorkerProcess::start(options, 1)) {
     worker->use_bell(7);
   }
   ~Caller() { worker->kill(); }
@@ -29,9 +29,9 @@ class Caller {
     using R = TaskResult<F, Args...>;
     Encoder encoder;
     send_call<F, Args...>(encoder, callable, args...);
-    hoist::detail::ipc::FieldWriter payload;
-    hoist::detail::workers::write_payload(payload, encoder.meta(), encoder.segments(), nullptr);
-    hoist::detail::ipc::FieldWriter frame;
+    ipc::FieldWriter payload;
+    workers::write_payload(payload, encoder.meta(), encoder.segments(), nullptr);
+    ipc::FieldWriter frame;
     frame.put(std::uint32_t{1});
     frame.put(std::uint32_t{0});
     frame.put(std::uint64_t{1} << 20);
@@ -39,8 +39,7 @@ class Caller {
     frame.put(std::uint32_t{0});
     frame.put(static_cast<std::uint32_t>(payload.size()));
     frame.append(payload.bytes().data(), payload.size());
-    if (!worker->send(hoist::detail::ipc::Kind::tasks, frame.bytes()))
-      throw std::runtime_error("dead");
+    if (!worker->send(ipc::Kind::tasks, frame.bytes())) throw std::runtime_error("dead");
     worker->ring();
     return finish<R>();
   }
@@ -50,21 +49,19 @@ class Caller {
     std::optional<std::conditional_t<std::is_void_v<R>, int, R>> result;
     bool answered = false;
     while (!answered) {
-      hoist::detail::ipc::BellBoard::here().bell(7).wait(
-          hoist::detail::ipc::Clock::now() + std::chrono::seconds(20),
-          [&] { return worker->has_input() || worker->dead(); });
+      ipc::BellBoard::here().bell(7).wait(ipc::Clock::now() + std::chrono::seconds(20),
+                                          [&] { return worker->has_input() || worker->dead(); });
       const std::size_t n = worker->receive(
-          [&](hoist::detail::ipc::Kind kind, std::span<const std::byte> content) {
-            hoist::detail::ipc::FieldReader fields(content);
+          [&](ipc::Kind kind, std::span<const std::byte> content) {
+            ipc::FieldReader fields(content);
             fields.get<std::int64_t>();
             fields.get<std::int64_t>();
-            if (kind == hoist::detail::ipc::Kind::error)
-              std::rethrow_exception(unpack_error(fields.left()));
-            REQUIRE(kind == hoist::detail::ipc::Kind::results);
+            if (kind == ipc::Kind::error) std::rethrow_exception(unpack_error(fields.left()));
+            REQUIRE(kind == ipc::Kind::results);
             REQUIRE(fields.get<std::uint32_t>() == 1);
             fields.get<std::uint32_t>();
             const auto payload = fields.take(fields.get<std::uint32_t>());
-            hoist::detail::workers::PayloadSource source(payload, worker->segments(), true);
+            workers::PayloadSource source(payload, worker->segments(), true);
             Decoder decoder(source);
             if constexpr (std::is_void_v<R>) {
               result = 0;
@@ -148,26 +145,26 @@ TEST_CASE("initializers make a state for the tasks") {
 
 TEST_CASE("the pool keeps workers and lets them go") {
   const WorkerOptions options{.env = {{"POOL_TEST", "1"}}};
-  auto first = hoist::detail::workers::WorkerPool::here().lease(options, 1);
+  auto first = workers::WorkerPool::here().lease(options, 1);
   const int pid = first->pid();
-  hoist::detail::workers::WorkerPool::here().give_back(first, options, 1, 2);
-  first = hoist::detail::workers::WorkerPool::here().lease(options, 1);
+  workers::WorkerPool::here().give_back(first, options, 1, 2);
+  first = workers::WorkerPool::here().lease(options, 1);
   CHECK(first->pid() == pid);
   // This time had overflowed.
   const WorkerOptions never{.idle_timeout = std::chrono::milliseconds::max()};
-  auto staying = hoist::detail::workers::WorkerPool::here().lease(never, 1);
+  auto staying = workers::WorkerPool::here().lease(never, 1);
   const int staying_pid = staying->pid();
-  hoist::detail::workers::WorkerPool::here().give_back(std::move(staying), never, 1, 2);
+  workers::WorkerPool::here().give_back(std::move(staying), never, 1, 2);
   const WorkerOptions brief{.idle_timeout = std::chrono::milliseconds(1)};
-  auto second = hoist::detail::workers::WorkerPool::here().lease(brief, 1);
-  hoist::detail::workers::WorkerPool::here().give_back(second, brief, 1, 2);
-  const auto limit = hoist::detail::ipc::Clock::now() + std::chrono::seconds(20);
-  while (!second->dead() && hoist::detail::ipc::Clock::now() < limit) std::this_thread::yield();
+  auto second = workers::WorkerPool::here().lease(brief, 1);
+  workers::WorkerPool::here().give_back(second, brief, 1, 2);
+  const auto limit = ipc::Clock::now() + std::chrono::seconds(20);
+  while (!second->dead() && ipc::Clock::now() < limit) std::this_thread::yield();
   CHECK(second->dead());
   CHECK(second->end().exit_code == 0);
   CHECK(second->end().signal == 0);
-  hoist::detail::workers::WorkerPool::here().give_back(first, options, 1, 0);
-  staying = hoist::detail::workers::WorkerPool::here().lease(never, 1);
+  workers::WorkerPool::here().give_back(first, options, 1, 0);
+  staying = workers::WorkerPool::here().lease(never, 1);
   CHECK(staying->pid() == staying_pid);
-  hoist::detail::workers::WorkerPool::here().give_back(staying, never, 1, 0);
+  workers::WorkerPool::here().give_back(staying, never, 1, 0);
 }
