@@ -29,6 +29,10 @@ constexpr std::uint64_t wakeup_id = 0;
 /// What a worker may take to leave at the program's end.
 constexpr auto patience = std::chrono::seconds(2);
 
+bool waits_for_reader(WorkerProcess& worker) {
+  return worker.output().at_limit() || worker.errors().at_limit();
+}
+
 }  // namespace
 
 Supervisor& Supervisor::here() {
@@ -141,7 +145,7 @@ void Supervisor::end_all() {
   for (const auto& worker : left) {
     while (!worker->watch()) {
       const auto now = ipc::Clock::now();
-      if (worker->output().at_limit() || worker->errors().at_limit()) deadline = now + patience;
+      if (worker->asked_to_leave() && waits_for_reader(*worker)) deadline = now + patience;
       if (now >= deadline) worker->kill();
       pollfd end{worker->pidfd(), POLLIN, 0};
       ::poll(&end, 1, 100);

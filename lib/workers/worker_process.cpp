@@ -168,6 +168,7 @@ std::uint32_t WorkerProcess::function_number(const void* address) {
 }
 
 void WorkerProcess::ask_to_leave() {
+  asked_to_leave_.store(true);
   if (send(ipc::Kind::leave, {})) ring();
 }
 

@@ -64,6 +64,7 @@ class WorkerProcess {
 
   /// Asks it to leave once it is done with what it has.
   void ask_to_leave();
+  bool asked_to_leave() const { return asked_to_leave_.load(); }
   /// Ends it and the processes it started.
   void kill();
 
@@ -100,6 +101,7 @@ class WorkerProcess {
   std::mutex end_mutex_;  // of who signals the process or collects it
   WorkerEnd end_;
   std::atomic<bool> dead_{false};
+  std::atomic<bool> asked_to_leave_{false};
 };
 
 }  // namespace hoist::detail::workers
