@@ -71,8 +71,9 @@ void InFlight::take_back_all() {
 bool InFlight::end(bool ran, const std::function<std::exception_ptr(std::size_t task)>& error) {
   const bool fails = ran && !empty();
   if (fails) {
-    const std::size_t task = pop(1).first;
-    loop_.failed(task, worker_, error(task), oldest_since_,
+    std::exception_ptr reason =
+        error(oldest().first);  // may throw: before the task leaves the ledger
+    loop_.failed(pop(1).first, worker_, std::move(reason), oldest_since_,
                  in_seconds(Clock::now() - oldest_since_));
   }
   take_back_all();
