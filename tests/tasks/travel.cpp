@@ -151,10 +151,9 @@ TEST_CASE("a callable common to many calls is sent once") {
     const Encoded argument = item.take();
     EncodedSource from(argument);
     Decoder item_decoder(from);
-    Encoder result;
-    run_item<F, int>(callable.get(), item_decoder, result);
-    const Encoded returned = result.take();
-    EncodedSource back(returned);
+    KeepingReply reply;
+    run_item<F, int>(callable.get(), item_decoder, reply);
+    EncodedSource back(reply.returned);
     Decoder back_decoder(back);
     CHECK(receive_result<int>(back_decoder) == x + 10);
   }
