@@ -50,13 +50,15 @@ class SlowReader {
   SlowReader& operator=(const SlowReader&) = delete;
   ~SlowReader() { finish(); }
 
+  /// Ends the pause.
+  void hurry() { hurry_ = true; }
   /// Puts stdout back, and returns what was written to it.
   const std::string& finish() {
     if (reader_.joinable()) {
       std::fflush(stdout);
       ::dup2(before_, STDOUT_FILENO);
       ::close(before_);
-      hurry_ = true;
+      hurry();
       reader_.join();
     }
     return text_;
@@ -89,7 +91,7 @@ int lines_in_order(const std::string& text) {
 
 /// A loop of which one task prints without end while the worker of the other is killed.
 std::chrono::duration<double> time_of_a_death(std::chrono::milliseconds pause) {
-  const SlowReader reader(pause);
+  SlowReader reader(pause);
   const Parallel parallel({.n_jobs = 2, .backend = "spawn", .batch_size = 1});
   const auto began = Clock::now();
   CHECK_THROWS_AS(parallel.for_each(std::vector{0, 1},
@@ -99,7 +101,11 @@ std::chrono::duration<double> time_of_a_death(std::chrono::milliseconds pause) {
                                       std::raise(SIGKILL);
                                     }),
                   WorkerDied);
-  return Clock::now() - began;
+  const auto time = Clock::now() - began;
+  // This loop ends when all is written, so nothing is left for the real stdout.
+  reader.hurry();
+  parallel.for_each(std::vector{0}, [](int) {});
+  return time;
 }
 
 }  // namespace
