@@ -2,14 +2,13 @@
 #include "workers/output_writer.hpp"
 
 #include <poll.h>
-#include <pthread.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <string_view>
 #include <utility>
 
+#include "os/fork_hook.hpp"
 #include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
@@ -17,13 +16,8 @@ namespace hoist::detail::workers {
 
 namespace {
 
-std::mutex instances_mutex;
-std::atomic<OutputWriter*> instances[STDERR_FILENO + 1];
-
-/// A forked child has none of the threads.
-void forget_in_child() {
-  for (auto& instance : instances) instance.store(nullptr);
-}
+constinit os::PerProcess<OutputWriter> stdout_writer;
+constinit os::PerProcess<OutputWriter> stderr_writer;
 
 void write_out(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -54,15 +48,8 @@ void wait_until(std::condition_variable& changed, std::unique_lock<std::mutex>& 
 }  // namespace
 
 OutputWriter& OutputWriter::of(int fd) {
-  std::atomic<OutputWriter*>& instance = instances[fd];
-  if (OutputWriter* known = instance.load(std::memory_order_acquire)) return *known;
-  const std::lock_guard lock(instances_mutex);
-  if (OutputWriter* known = instance.load(std::memory_order_acquire)) return *known;
-  static const int registered = ::pthread_atfork(nullptr, nullptr, &forget_in_child);
-  static_cast<void>(registered);
-  auto* const made = new OutputWriter(fd);  // its thread runs as long as the process
-  instance.store(made, std::memory_order_release);
-  return *made;
+  auto& writer = fd == STDERR_FILENO ? stderr_writer : stdout_writer;
+  return writer.here([fd] { return new OutputWriter(fd); });
 }
 
 OutputWriter::OutputWriter(int fd) : fd_(fd) {
@@ -85,8 +72,8 @@ void OutputWriter::flush(ipc::Clock::time_point deadline) {
 }
 
 void OutputWriter::flush_all(ipc::Clock::time_point deadline) {
-  for (const auto& instance : instances) {
-    if (OutputWriter* const writer = instance.load()) writer->flush(deadline);
+  for (OutputWriter* const writer : {stdout_writer.find(), stderr_writer.find()}) {
+    if (writer != nullptr) writer->flush(deadline);
   }
 }
 
