@@ -9,10 +9,19 @@
 #define BOOST_POSIX_HAS_VFORK 1
 #endif
 // The only source with Boost.Process: it takes seconds to compile.
+#if __has_include(<boost/process/v1/child.hpp>)  // from Boost 1.86 on, beside another Process
+#include <boost/process/v1/child.hpp>
+#include <boost/process/v1/error.hpp>
+#include <boost/process/v1/extend.hpp>
+#include <boost/process/v1/posix.hpp>
+namespace boost_process = boost::process::v1;
+#else
 #include <boost/process/child.hpp>
 #include <boost/process/error.hpp>
 #include <boost/process/extend.hpp>
 #include <boost/process/posix.hpp>
+namespace boost_process = boost::process;
+#endif
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -31,7 +40,7 @@ namespace hoist::detail::workers {
 
 namespace {
 
-namespace bp = boost::process;
+namespace bp = boost_process;
 
 /// The name this program was started by, for those who list processes.
 std::string program_name() {
