@@ -42,6 +42,10 @@ function(hoist_developer_target target)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Warns on std::string concatenation in correct code (GCC bug 105651).
     target_compile_options(${target} PRIVATE -Wno-restrict)
+    if(HOIST_UNITY)
+      # Takes what a source has for itself for a header's.
+      target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+    endif()
     if(HOIST_SANITIZE)
       # Instrumented code defeats the flow analysis behind this one (GCC bug 105562).
       target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
