@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ctest-timeout: 300
 #include <doctest/doctest.h>
 #include <hoist/error.hpp>
 #include <hoist/parallel.hpp>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ctest-timeout: 180
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "support/child_program.hpp"
+#include "support/extended.hpp"
 #include "support/sanitized.hpp"
 
 using namespace hoist;
@@ -114,7 +115,7 @@ struct Meet {
 }  // namespace
 
 TEST_CASE("nothing grows over many loops") {
-  const int rounds = std::getenv("HOIST_TEST_EXTENDED") != nullptr ? 2500 : (sanitized ? 10 : 50);
+  const int rounds = support::extended ? 2500 : (sanitized ? 10 : 50);
   const std::vector<double> large(200'000, 1.5);
   for (const std::string backend : all_backends) {
     CAPTURE(backend);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ctest-timeout: 300
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include <new>
 #include <thread>
 
+#include "support/extended.hpp"
 #include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
 
@@ -160,8 +160,7 @@ TEST_CASE("task_timeout kills the worker and names the task") {
 }
 
 TEST_CASE("descriptors stay flat over many loops") {
-  const char* extended = std::getenv("HOIST_TEST_EXTENDED");
-  const int loops = extended != nullptr ? 10000 : 200;
+  const int loops = support::extended ? 10000 : 200;
   const Parallel parallel({.n_jobs = 2, .backend = "spawn"});
   const std::vector<double> large(200000, 1.5);
   const auto loop = [&] {

@@ -7,7 +7,6 @@
 #include <hoist/value.hpp>
 
 #include <cstdint>
-#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <string>
@@ -15,6 +14,7 @@
 #include "formats/npy.hpp"
 #include "formats/zip.hpp"
 #include "os/file.hpp"
+#include "support/extended.hpp"
 #include "support/python.hpp"
 #include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
@@ -144,7 +144,7 @@ with z.zip.open('large.npy') as f:
 }
 
 TEST_CASE("more than 4 GiB there and back" *
-          doctest::skip(std::getenv("HOIST_TEST_EXTENDED") == nullptr || support::sanitized)) {
+          doctest::skip(!support::extended || support::sanitized)) {
   const TempDir dir;
   for (const bool compress : {false, true}) {
     CAPTURE(compress);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ctest-timeout: 300
+// ctest-timeout: 1200
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -16,12 +16,14 @@
 #include <cstdint>
 #include <deque>
 #include <fstream>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <thread>
 #include <valarray>
 #include <vector>
 
+#include "support/extended.hpp"
 #include "support/peak_memory.hpp"
 #include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
@@ -70,6 +72,11 @@ struct Many {
   bool operator==(const Many&) const = default;
 };
 
+/// Of these file names the first `usual`, and in the extended run all.
+std::vector<const char*> names(std::initializer_list<const char*> all, std::size_t usual) {
+  return {all.begin(), support::extended ? all.end() : all.begin() + usual};
+}
+
 Numbers numbers() {
   Numbers all(large / sizeof(double));
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<double>(i % 1000);
@@ -87,7 +94,6 @@ void check_dump(const T& value, const std::filesystem::path& path,
                 const hoist::DumpOptions& options = {}) {
   CAPTURE(path);
   CHECK(support::peak_growth([&] { dump(value, path, options); }) < little);
-  dump(value, path, options);
 }
 
 /// Loads a value of `bytes` bytes.
@@ -98,7 +104,6 @@ void check_load(const T& value, const std::filesystem::path& path, std::size_t b
   CHECK(support::peak_growth([&] {
           if (load<T>(path) != value) throw 0;
         }) < bytes + allowed);
-  CHECK((load<T>(path) == value));
 }
 
 }  // namespace
@@ -107,33 +112,38 @@ TEST_CASE("vectors and texts are not in memory twice while they are dumped or lo
   if (support::sanitized) return;
   const TempDir dir;
   const Numbers vector = numbers();
-  for (const char* name : {"v.npy", "v.npz", "v.joblib", "v.pkl.gz"}) {
+  for (const char* name : names({"v.npy", "v.joblib", "v.npz", "v.pkl.gz"}, 2)) {
     check_dump(vector, dir / name);
     check_load(vector, dir / name, large);
   }
-  check_dump(vector, dir / "deflated.npz", {.compress = 1});
-  check_load(vector, dir / "deflated.npz", large);
+  if (support::extended) {
+    check_dump(vector, dir / "deflated.npz", {.compress = 1});
+    check_load(vector, dir / "deflated.npz", large);
+  }
   const std::map<std::string, Numbers> map{{"a", vector}};
-  for (const char* name : {"m.npz", "m.joblib"}) {
+  for (const char* name : names({"m.npz", "m.joblib"}, 1)) {
     check_dump(map, dir / name);
     check_load(map, dir / name, large);
   }
   const Both both{vector, text()};
-  for (const char* name : {"b.joblib", "b.pkl.lz4"}) {
+  for (const char* name : names({"b.pkl.lz4", "b.joblib"}, 1)) {
     check_dump(both, dir / name);
     check_load(both, dir / name, 2 * large);
   }
   check_dump(both.text, dir / "t.joblib");
   check_load(both.text, dir / "t.joblib", large);
   const Value bytes = Value::bytes(both.text);
-  for (const char* name : {"b.npy", "b.npz", "b.pkl"}) check_dump(bytes, dir / name);
-  for (const char* name : {"t.npy", "t.npz", "t.npz.gz"}) {
+  const auto of_bytes = names({"b.npy", "b.npz", "b.pkl"}, 1);
+  for (const char* name : of_bytes) check_dump(bytes, dir / name);
+  for (const char* name : names({"t.npz", "t.npy", "t.npz.gz"}, 1)) {
     check_dump(both.text, dir / name);
     check_load(both.text, dir / name, large);
   }
-  for (const char* name : {"b.npy", "b.npz", "b.pkl"}) check_load(both.text, dir / name, large);
-  check_dump(both, dir / "both.npz");
-  check_load(both, dir / "both.npz", 2 * large);
+  for (const char* name : of_bytes) check_load(both.text, dir / name, large);
+  if (support::extended) {
+    check_dump(both, dir / "both.npz");
+    check_load(both, dir / "both.npz", 2 * large);
+  }
 }
 
 // These became a tree of Values, several times their size.
@@ -146,7 +156,7 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
     texts.push_back("text of some length, number " + std::to_string(i));
   for (int i = 0; i < 50000; ++i) rows.emplace("row " + std::to_string(i), Numbers(100, i));
   const std::vector<Both> both(10000, {Numbers(300, 1.5), std::string(1000, 'x')});
-  for (const char* name : {"v.joblib", "v.pkl.gz"}) {
+  for (const char* name : names({"v.joblib", "v.pkl.gz"}, 1)) {
     check_dump(texts, dir / name);
     CHECK((load<std::vector<std::string>>(dir / name) == texts));
     check_dump(rows, dir / name);
@@ -156,7 +166,7 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
   }
   // Parts are released as the result grows: nothing large is in memory twice.
   const std::vector<Numbers> large_parts(8, Numbers(large / 8 / sizeof(double), 2.5));
-  for (const char* name : {"l.joblib", "l.pkl.gz"}) {
+  for (const char* name : names({"l.joblib", "l.pkl.gz"}, 1)) {
     check_dump(large_parts, dir / name);
     check_load(large_parts, dir / name, large);
   }
@@ -166,7 +176,7 @@ TEST_CASE("many small parts are not in memory twice while they are dumped") {
   for (double& number : turned) {
     number = std::bit_cast<double>(__builtin_bswap64(std::bit_cast<std::uint64_t>(number)));
   }
-  for (const char* name : {"swapped.npy", "swapped.joblib"}) {
+  for (const char* name : names({"swapped.joblib", "swapped.npy"}, 1)) {
     dump(turned, dir / name);
     {
       std::fstream file(dir / name, std::ios::in | std::ios::out | std::ios::binary);
@@ -192,7 +202,7 @@ TEST_CASE("many small parts are not in memory twice while they are loaded") {
   const TempDir dir;
   const auto check = [&](const auto& value, std::size_t bytes) {
     using T = std::decay_t<decltype(value)>;
-    for (const char* name : {"v.joblib", "v.joblib.gz", "v.hoist", "v.hoist.zst"}) {
+    for (const char* name : names({"v.joblib", "v.hoist", "v.joblib.gz", "v.hoist.zst"}, 2)) {
       CAPTURE(name);
       dump(value, dir / name);
       const auto load_from = [&](auto&& from) {
@@ -203,6 +213,7 @@ TEST_CASE("many small parts are not in memory twice while they are loaded") {
       const bool plain = std::string_view(name).find_last_of('.') == 1;
       CHECK(support::peak_growth([&] { load_from(dir / name); }) <
             bytes + (plain ? very_little : little));
+      if (!support::extended && name != std::string_view("v.joblib")) continue;
       CHECK(support::peak_growth([&] { load_from(std::ifstream(dir / name, std::ios::binary)); }) <
             bytes + little);
     }
@@ -222,9 +233,11 @@ TEST_CASE("many small parts are not in memory twice while they are loaded") {
   const std::size_t texts_bytes = parts * sizeof(std::string);
   const std::size_t points_bytes = parts * (sizeof(Point) + 2 * sizeof(std::string) + 16);
   const std::size_t pairs_bytes = parts * (32 + sizeof(std::string) + 40 + 16);
-  check(texts, texts_bytes);
-  check(points, points_bytes);
-  check(pairs, pairs_bytes);
+  if (support::extended) {
+    check(texts, texts_bytes);
+    check(points, points_bytes);
+    check(pairs, pairs_bytes);
+  }
   check(rows, rows.size() * (sizeof(Numbers) + 816));
   check(Many{texts, pairs, points}, texts_bytes + points_bytes + pairs_bytes);
   // All memory is reserved at once, because the size of the file justifies the count.
@@ -306,7 +319,7 @@ TEST_CASE("archives that come out of streams are not in memory") {
   if (support::sanitized) return;
   const TempDir dir;
   const Numbers vector = numbers();
-  for (const char* name : {"v.npz.gz", "v.npz.zst", "v.npz"}) {
+  for (const char* name : names({"v.npz.gz", "v.npz", "v.npz.zst"}, 2)) {
     CAPTURE(name);
     check_dump(vector, dir / name);
     check_load(vector, dir / name, large);

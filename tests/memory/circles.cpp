@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// ctest-timeout: 120
 #include <doctest/doctest.h>
 #include <sys/mman.h>
 #include <sys/wait.h>

@@ -7,9 +7,11 @@ unedited program: an edit of anything the function reaches must change it (a mis
 things must not (a hit). Fails if a relevant edit hits, or less than 95 % of the others do.
 
   mutation.py --include DIR [--include DIR...] --link FLAG [--link FLAG...] [--all] [--only NAME]
+              [--every N]
 
 --include: where "memory/code_fingerprint.hpp" and <hoist/...> are found; --link: what to link with,
-in order (the library under test first). --all adds configurations that take longer.
+in order (the library under test first). --all adds configurations that take longer. --only: this
+configuration alone. --every: only every Nth edit.
 """
 import argparse
 import concurrent.futures
@@ -130,7 +132,8 @@ class Config:
 
 def configurations(all_of_them):
     found = {}
-    for kind, names in (("g++", ("g++-12", "g++")), ("clang", ("clang++-19", "clang++"))):
+    clangs = [f"clang++-{version}" for version in (19, 18, 17, 16)] + ["clang++"]
+    for kind, names in (("g++", ("g++-12", "g++")), ("clang", clangs)):
         found[kind] = next((n for n in names if shutil.which(n)), None)
     result = []
     for kind, compiler in found.items():
@@ -245,13 +248,15 @@ def main():
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--keep", default="")
     options = parser.parse_args()
 
     begin = time.time()
     root = options.keep or tempfile.mkdtemp(prefix="hoist-mutation-")
-    configs = [c for c in configurations(options.all) if options.only in c.name]
-    variants = [(*v, True) for v in RELEVANT] + [(*v, False) for v in IRRELEVANT]
+    configs = [c for c in configurations(options.all) if options.only in ("", c.name)]
+    relevant, irrelevant = RELEVANT[::options.every], IRRELEVANT[::options.every]
+    variants = [(*v, True) for v in relevant] + [(*v, False) for v in irrelevant]
     results = {}  # (variant, config) -> kept?
     failed = []
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
@@ -293,27 +298,27 @@ def main():
         print(f"{index + 1:3}: {config.name}")
     width = max(len(v[0]) for v in variants)
     header = " ".join(f"{i + 1:>4}" for i in range(len(configs)))
-    for relevant, title in ((True, "relevant edits: must miss"), (False, "irrelevant edits: should hit")):
+    for kind_shown, title in ((True, "relevant edits: must miss"), (False, "irrelevant edits: should hit")):
         print(f"\n{title:{width}} {header}")
         for number, (name, _, _, kind) in enumerate(variants):
-            if kind != relevant:
+            if kind != kind_shown:
                 continue
             cells = []
             for index, config in enumerate(configs):
                 kept = results[number, index]
-                wrong = kept == relevant
+                wrong = kept == kind_shown
                 cells.append(("HIT!" if kept else "MISS") if wrong else ("hit" if kept else "miss"))
-                if wrong and relevant:
+                if wrong and kind_shown:
                     failed.append(f"{config.name}: unnoticed: {name}")
             print(f"{name:{width}} " + " ".join(f"{c:>4}" for c in cells))
     print()
     for index, config in enumerate(configs):
         missed = sum(not results[n, index] for n, v in enumerate(variants) if v[3])
         hit = sum(results[n, index] for n, v in enumerate(variants) if not v[3])
-        print(f"{config.name:32} relevant {missed}/{len(RELEVANT)} missed, "
-              f"irrelevant {hit}/{len(IRRELEVANT)} hit")
-        if hit < 0.95 * len(IRRELEVANT):
-            failed.append(f"{config.name}: only {hit} of {len(IRRELEVANT)} irrelevant edits hit")
+        print(f"{config.name:32} relevant {missed}/{len(relevant)} missed, "
+              f"irrelevant {hit}/{len(irrelevant)} hit")
+        if hit < 0.95 * len(irrelevant):
+            failed.append(f"{config.name}: only {hit} of {len(irrelevant)} irrelevant edits hit")
     print(f"{len(configs) * len(variants)} variants in {time.time() - begin:.0f} s")
     for line in failed:
         print("FAILED", line)
