@@ -85,7 +85,7 @@ class Child final : public TaskRun {
     if (!command.state.compare_exchange_strong(state, ForkArea::Command::begun)) return;
     const TaskRange tasks{command.first, command.last};
     results_.start(true);
-    timer_ = workers::FlushTimer(loop_.watches_tasks(), results_.now());
+    timer_ = workers::FlushTimer(loop_.needs_task_times(), results_.now());
     const std::size_t end = loop_.tasks().run(tasks, *this);
     results_.close();
     if (end == tasks.last) return;
@@ -108,7 +108,7 @@ class Child final : public TaskRun {
     if (!results_.add(encoder_, shared_from_)) ::_exit(1);
     encoder_.clear();
     loop_.tasks().discard_result(task);
-    if (loop_.watches_tasks()) results_.close();
+    if (loop_.needs_task_times()) results_.close();
     area_.running.store(0, std::memory_order_release);
     if (timer_.due()) {
       results_.close();

@@ -37,7 +37,7 @@ class InFlight {
   }
   /// Notes one more task, in the newest batch where it comes right behind it.
   void append(std::size_t task) {
-    if (empty() && loop_.times_tasks()) oldest_since_ = Clock::now();
+    if (empty() && loop_.needs_batch_times()) oldest_since_ = Clock::now();
     if (!empty() && batches_.back().last == task) {
       ++batches_.back().last;
       ++size_;

@@ -146,8 +146,8 @@ bool SpawnWorker::send_frame() {
     }
   }
   if (count == 0) return false;
-  const bool together = loop_.times_tasks() || count > 1;
-  const ipc::Times times = loop_.watches_tasks() ? ipc::Times::each
+  const bool together = loop_.needs_batch_times() || count > 1;
+  const ipc::Times times = loop_.needs_task_times() ? ipc::Times::each
                            : together            ? ipc::Times::together
                                                  : ipc::Times::none;
   frame_.patch(0, count);

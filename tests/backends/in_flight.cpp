@@ -23,14 +23,14 @@ class FakeLoop final : public Loop {
   LoopTasks& tasks() noexcept override { std::abort(); }
   std::size_t known() const noexcept override { return 0; }
   bool owner_is_busy() const noexcept override { return false; }
-  bool times_tasks() const noexcept override { return true; }
-  bool watches_tasks() const noexcept override { return true; }
+  bool needs_batch_times() const noexcept override { return true; }
+  bool needs_task_times() const noexcept override { return true; }
   bool available() const noexcept override { return false; }
   bool stopping() const noexcept override { return false; }
   bool idle() override { return false; }
   bool take(TaskRange&, Worker&) override { return false; }
   void give_back(TaskRange tasks) override { events.push_back("back " + text(tasks)); }
-  void hungry() override {}
+  void request_split() override {}
   void enter_tasks() override {}
   void encode_context(detail::Encoder&) const override {}
   void run(TaskRange, Worker&) override {}
