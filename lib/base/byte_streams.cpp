@@ -44,6 +44,10 @@ void PeekableSource::put_back(std::span<const std::byte> bytes) {
   if (!bytes.empty()) std::memcpy(buffer_.data() + at_, bytes.data(), bytes.size());
 }
 
+void VectorSink::write(std::span<const std::byte> bytes) {
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+}
+
 std::size_t PeekableSource::read(std::byte* to, std::size_t n) {
   std::size_t done = 0;
   const auto copy = [&] {

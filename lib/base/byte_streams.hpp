@@ -26,9 +26,7 @@ class SpanSource final : public ByteSource {
 class VectorSink final : public ByteSink {
  public:
   explicit VectorSink(std::vector<std::byte>& bytes) : bytes_(bytes) {}
-  void write(std::span<const std::byte> bytes) override {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-  }
+  void write(std::span<const std::byte> bytes) override;
 
  private:
   std::vector<std::byte>& bytes_;

@@ -7,6 +7,6 @@
 namespace hoist::detail::base {
 
 /// A path in quotation marks, for messages.
-inline std::string quoted(const std::filesystem::path& path) { return "\"" + path.string() + "\""; }
+std::string quoted(const std::filesystem::path& path);
 
 }  // namespace hoist::detail::base

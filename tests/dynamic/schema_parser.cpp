@@ -81,5 +81,6 @@ TEST_CASE("a schema neither nests too deep nor has too many parts") {
   CHECK_NOTHROW(ParsedSchema(repeated("[", 199) + "i8" + repeated("]", 199)));
   CHECK_THROWS_AS(ParsedSchema(repeated("[", 200) + "i8" + repeated("]", 200)), LimitExceeded);
   CHECK_THROWS_AS(ParsedSchema(repeated("?", 1000000)), LimitExceeded);
-  CHECK_THROWS_AS(ParsedSchema("(" + repeated("i8,", 100000) + "i8)"), LimitExceeded);
+  CHECK_THROWS_AS(ParsedSchema(std::string("(").append(repeated("i8,", 100000)).append("i8)")),
+                  LimitExceeded);
 }
