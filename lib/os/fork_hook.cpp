@@ -48,13 +48,16 @@ void ForkHook::add(Entry entry) {
     entries = new std::vector<Entry>;
     ::pthread_atfork(&before_fork, [] { after_fork(false); }, [] { after_fork(true); });
   }
-  const auto same = [&](const Entry& known) { return known.mutex == entry.mutex; };
-  if (std::none_of(entries->begin(), entries->end(), same)) entries->push_back(std::move(entry));
+  const auto is_kept = [&](const Entry& known) {
+    return known.owner == nullptr && known.mutex == entry.mutex;
+  };
+  if (entry.owner == nullptr && std::any_of(entries->begin(), entries->end(), is_kept)) return;
+  entries->push_back(std::move(entry));
 }
 
-void ForkHook::remove(const void* mutex) {
+void ForkHook::remove(const ForkHook* owner) {
   const std::lock_guard lock(entries_mutex);
-  std::erase_if(*entries, [&](const Entry& known) { return known.mutex == mutex; });
+  std::erase_if(*entries, [&](const Entry& known) { return known.owner == owner; });
 }
 
 }  // namespace hoist::detail::os

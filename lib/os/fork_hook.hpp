@@ -17,23 +17,22 @@ namespace hoist::detail::os {
 class ForkHook {
  public:
   template <class Mutex>
-  explicit ForkHook(Mutex& mutex, std::function<void()> in_child = {}) : mutex_(&mutex) {
-    keep(mutex, std::move(in_child));
+  explicit ForkHook(Mutex& mutex, std::function<void()> in_child = {}) {
+    add(entry_of(this, mutex, std::move(in_child)));
   }
   ForkHook(const ForkHook&) = delete;
   ForkHook& operator=(const ForkHook&) = delete;
-  ~ForkHook() { remove(mutex_); }
+  ~ForkHook() { remove(this); }
 
   /// The same for a mutex that is never destroyed. Does nothing the second time.
   template <class Mutex>
   static void keep(Mutex& mutex, std::function<void()> in_child = {}) {
-    add({&mutex, [](void* it) { static_cast<Mutex*>(it)->lock(); },
-         [](void* it) { return static_cast<Mutex*>(it)->try_lock(); },
-         [](void* it) { static_cast<Mutex*>(it)->unlock(); }, std::move(in_child)});
+    add(entry_of(nullptr, mutex, std::move(in_child)));
   }
 
   /// What is done for one mutex.
   struct Entry {
+    const ForkHook* owner;  // null: kept for ever
     void* mutex;
     void (*lock)(void*);
     bool (*try_lock)(void*);
@@ -42,10 +41,17 @@ class ForkHook {
   };
 
  private:
+  template <class Mutex>
+  static Entry entry_of(const ForkHook* owner, Mutex& mutex, std::function<void()> in_child) {
+    return {owner,
+            &mutex,
+            [](void* it) { static_cast<Mutex*>(it)->lock(); },
+            [](void* it) { return static_cast<Mutex*>(it)->try_lock(); },
+            [](void* it) { static_cast<Mutex*>(it)->unlock(); },
+            std::move(in_child)};
+  }
   static void add(Entry entry);
-  static void remove(const void* mutex);
-
-  void* mutex_;
+  static void remove(const ForkHook* owner);
 };
 
 /// One T per process, made at first use and never destroyed; a forked child makes its own. A

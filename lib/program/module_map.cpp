@@ -212,7 +212,6 @@ namespace {
 
 /// The process's one table.
 struct Table {
-  // First, since hooks are told apart by address, and this object has one as well as `mutex`.
   std::shared_ptr<const ModuleMap> latest;
   /// Held to copy or exchange `latest`, and while nothing else is called.
   std::mutex mutex;

@@ -9,7 +9,8 @@
 int main(int argc, char** argv) {
   const auto* function = reinterpret_cast<const void*>(&sample_entry);
   using hoist::CodeCheck;
-  const auto fingerprint = hoist::detail::fingerprint::fingerprint_code(function, CodeCheck::callees);
+  const auto fingerprint =
+      hoist::detail::fingerprint::fingerprint_code(function, CodeCheck::callees);
   std::printf("%s %s\n", fingerprint.digest.hex().c_str(), fingerprint.exact ? "exact" : "inexact");
   if (argc > 1) {
     std::puts(hoist::detail::explain_code(function, CodeCheck::callees).text().c_str());
