@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t unlimited = std::numeric_limits<std::uint64_t>::max();
 
-std::optional<std::uint64_t> number(std::string_view text) {
+std::optional<std::uint64_t> whole_number(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc()) return std::nullopt;  // also "max"
@@ -25,7 +25,7 @@ std::optional<std::uint64_t> number(std::string_view text) {
 
 std::optional<std::uint64_t> number_in(const std::filesystem::path& file) {
   const auto line = read_line(file);
-  return line ? number(*line) : std::nullopt;
+  return line ? whole_number(*line) : std::nullopt;
 }
 
 /// The value in a line "name value" or "name: value kB".
@@ -33,7 +33,7 @@ std::uint64_t field(const std::filesystem::path& file, std::string_view name) {
   std::uint64_t value = 0;
   for_each_line(file, [&](std::string_view line) {
     const auto words = words_of(line);
-    if (words.size() > 1 && words[0] == name) value = number(words[1]).value_or(0);
+    if (words.size() > 1 && words[0] == name) value = whole_number(words[1]).value_or(0);
   });
   return value;
 }
