@@ -38,17 +38,6 @@ class EncodeSink {
   virtual void emit(std::span<const std::byte> meta, std::span<Segment> segments) = 0;
 };
 
-class Encoder;
-
-/// Notified when a value has been encoded, while memory borrowed from it is still valid.
-class EncodeListener {
- public:
-  virtual void encoded(Encoder& encoder) = 0;
-
- protected:
-  ~EncodeListener() = default;
-};
-
 /// Archive that encodes. With a sink it hands over about every MiB; without one it collects
 /// everything.
 class Encoder : public ArchiveBase<Encoder> {
@@ -113,12 +102,6 @@ class Encoder : public ArchiveBase<Encoder> {
   /// Without a sink: returns the whole encoded value.
   Encoded take();
 
-  /// For values that no longer exist when the encoder's owner gets control back.
-  void set_listener(EncodeListener* listener) noexcept { listener_ = listener; }
-  void done() {
-    if (listener_ != nullptr) listener_->encoded(*this);
-  }
-
   /// Without a sink: what has been encoded so far. `clear()` starts again and keeps the memory,
   /// which pays if many small values are encoded.
   std::span<const std::byte> meta() const noexcept { return {meta_.data(), meta_bytes_}; }
@@ -141,7 +124,6 @@ class Encoder : public ArchiveBase<Encoder> {
   void flush();
 
   EncodeSink* sink_;
-  EncodeListener* listener_ = nullptr;
   std::vector<std::byte> meta_;  // the meta stream is the first meta_bytes_ of it
   std::size_t meta_bytes_ = 0;
   std::vector<Segment> segments_;
