@@ -85,6 +85,22 @@ TEST_CASE("hooked mutexes may nest in any order") {
   ::alarm(0);
 }
 
+// Hooks were told apart by address: the second one was dropped without a word.
+TEST_CASE("an object and its first member may both be hooked") {
+  struct Both {
+    std::mutex mutex;
+    int forks = 0;
+    void lock() { ++forks; }
+    bool try_lock() { return ++forks != 0; }
+    void unlock() {}
+    ForkHook of_mutex{mutex};
+    ForkHook of_both{*this};
+  };
+  Both both;
+  CHECK(in_child([&] { return both.forks > 0 && both.mutex.try_lock() ? 0 : 1; }) == 0);
+  CHECK(both.forks > 0);
+}
+
 // Guards were registered by a base class, before the mutex of the derived one was made.
 TEST_CASE("hooks come and go while other threads fork") {
   std::jthread forks([](const std::stop_token& stop) {
