@@ -61,13 +61,13 @@ struct Schema {
   Digest digest;
 };
 
-/// The schema of T, made once.
+/// The schema of T, made once. Never destroyed: destructors of static objects dump values, too.
 template <class T>
 const Schema& schema_of() {
-  static const Schema schema = [] {
+  static const Schema& schema = *[] {
     SchemaWriter writer;
     writer.type<T>();
-    return Schema(writer.take());
+    return new Schema(writer.take());
   }();
   return schema;
 }
