@@ -248,7 +248,7 @@ class Bz2 final : public Codec {
 }  // namespace
 
 const Codec& bz2_codec() {
-  static const Bz2 codec;
+  static const auto& codec = *new Bz2;  // outlives static objects
   return codec;
 }
 

@@ -290,12 +290,12 @@ std::unique_ptr<ByteSource> bare_inflater(ByteSource& in, unsigned threads) {
 }
 
 const Codec& gzip_codec() {
-  static const Deflate codec(Wrapper::gzip);
+  static const auto& codec = *new Deflate(Wrapper::gzip);  // outlives static objects
   return codec;
 }
 
 const Codec& zlib_codec() {
-  static const Deflate codec(Wrapper::zlib);
+  static const auto& codec = *new Deflate(Wrapper::zlib);  // outlives static objects
   return codec;
 }
 

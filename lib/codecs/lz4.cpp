@@ -224,7 +224,7 @@ class Lz4 final : public Codec {
 }  // namespace
 
 const Codec& lz4_codec() {
-  static const Lz4 codec;
+  static const auto& codec = *new Lz4;  // outlives static objects
   return codec;
 }
 

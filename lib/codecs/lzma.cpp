@@ -241,12 +241,12 @@ class Xz final : public Codec {
 }  // namespace
 
 const Codec& lzma_codec() {
-  static const Lzma codec;
+  static const auto& codec = *new Lzma;  // outlives static objects
   return codec;
 }
 
 const Codec& xz_codec() {
-  static const Xz codec;
+  static const auto& codec = *new Xz;  // outlives static objects
   return codec;
 }
 

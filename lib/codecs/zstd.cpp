@@ -216,7 +216,7 @@ class Zstd final : public Codec {
 }  // namespace
 
 const Codec& zstd_codec() {
-  static const Zstd codec;
+  static const auto& codec = *new Zstd;  // outlives static objects
   return codec;
 }
 
