@@ -59,7 +59,7 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
   // mapping, which may come to differ from the file.
   os::Fd kept;
   if (bytes >= large_storage && mode != MmapMode::copy_on_write) {
-    kept.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    kept = os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   }
   return std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,
                                        os::Mapping(mapping, bytes + before), std::move(kept),

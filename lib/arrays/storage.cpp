@@ -36,7 +36,7 @@ class PageStorage final : public Storage {
 
   Backing backing() const override {
     const std::lock_guard lock(mutex_);
-    if (fd_ && os::any_page_is_private(data(), bytes())) fd_.reset();
+    if (fd_ && (!*fd_ || os::any_page_is_private(data(), bytes()))) fd_.reset();
     return fd_ ? Backing{fd_->get(), 0, fd_} : Backing{};
   }
 

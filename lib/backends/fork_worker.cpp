@@ -7,12 +7,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <span>
@@ -21,8 +19,8 @@
 
 #include "backends/settle_frame.hpp"
 #include "backends/worker_end.hpp"
+#include "os/child_watch.hpp"
 #include "os/cpu.hpp"
-#include "os/pidfd.hpp"
 #include "os/socket.hpp"
 #include "os/thread_pool.hpp"
 #include "workers/result_frames.hpp"
@@ -44,7 +42,7 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
     throw SystemError("backend fork: pipe", errno);
   }
-  stderr_.reset(ends[0]);
+  stderr_ = os::Fd(ends[0]);
   os::Fd child_end(ends[1]);
   os::Fd child_socket;
   std::tie(socket_, child_socket) = os::socket_pair();
@@ -63,18 +61,12 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
                      parent);
   }
   if (pid < 0) {
-    throw SystemError("backend fork: fork", errno);
+    os::throw_no_process(errno);
   }
   worker_.pid = pid;
   // Here too: who comes first must not matter.
   ::setpgid(pid, pid);
-  pidfd_ = os::open_pidfd(pid);
-  if (!pidfd_) {
-    const int code = errno;
-    kill();
-    reap();
-    throw SystemError("backend fork: pidfd_open", code);
-  }
+  watch_ = os::ChildWatch(pid);
 }
 
 ForkWorker::~ForkWorker() {
@@ -85,7 +77,7 @@ ForkWorker::~ForkWorker() {
 
 /// With the processes its tasks have started.
 void ForkWorker::kill() {
-  if (!reaped_ && ::kill(-worker_.pid, SIGKILL) != 0) ::kill(worker_.pid, SIGKILL);
+  if (!reaped_) watch_.kill_group();
 }
 
 void ForkWorker::ask_to_leave() {
@@ -97,26 +89,22 @@ void ForkWorker::ask_to_leave() {
 
 void ForkWorker::reap() {
   while (!reaped_) {
-    if (pidfd_) {
-      // A child that is leaving may still have something to print.
-      pollfd watched[] = {{pidfd_.get(), POLLIN, 0}, {stderr_.get(), POLLIN, 0}};
-      if (::poll(watched, 2, -1) < 0 && errno != EINTR) break;
-      pass_stderr_on();
-      if (watched[0].revents == 0) {
-        // Closed by a child that still lives: nothing more comes from there.
-        if ((watched[1].revents & (POLLHUP | POLLERR)) == 0) continue;
-        stderr_.reset();
-      }
+    // A child that is leaving may still have something to print.
+    pollfd watched[] = {{watch_.fd(), POLLIN, 0}, {stderr_.get(), POLLIN, 0}};
+    if (::poll(watched, 2, -1) < 0 && errno != EINTR) break;
+    pass_stderr_on();
+    if (watched[0].revents == 0) {
+      // Closed by a child that still lives: nothing more comes from there.
+      if ((watched[1].revents & (POLLHUP | POLLERR)) != 0) stderr_.reset();
+      continue;
     }
-    // What a task has started ends with it, unless the child left in order. The number of the group
-    // is this child's until it is collected.
-    siginfo_t end{};
-    if (::waitid(P_PID, static_cast<id_t>(worker_.pid), &end, WEXITED | WNOWAIT) == 0 &&
-        !(end.si_code == CLD_EXITED && end.si_status == 0)) {
-      kill();
-    }
-    const pid_t got = ::waitpid(worker_.pid, &status_, 0);
-    if (got == worker_.pid || errno != EINTR) reaped_ = true;
+    const auto end = watch_.end();
+    if (!end) continue;
+    // What a task has started ends with it, unless the child left in order.
+    if (end->is_failure()) kill();
+    watch_.collect();
+    end_ = *end;
+    reaped_ = true;
   }
 }
 
@@ -248,11 +236,7 @@ std::string ForkWorker::last_stderr_lines() const {
 }
 
 std::exception_ptr ForkWorker::death(const std::string& when) const {
-  workers::WorkerEnd end;
-  end.signal = WIFSIGNALED(status_) ? WTERMSIG(status_) : 0;
-  end.exit_code = WIFEXITED(status_) ? WEXITSTATUS(status_) : 0;
-  end.last_lines = last_stderr_lines();
-  return worker_died(worker_.pid, end, when);
+  return worker_died(worker_.pid, {.how = end_, .last_lines = last_stderr_lines()}, when);
 }
 
 }  // namespace hoist::detail::backends

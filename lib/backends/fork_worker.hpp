@@ -12,6 +12,7 @@
 #include "backends/fork_area.hpp"
 #include "backends/in_flight.hpp"
 #include "ipc/link.hpp"
+#include "os/child_watch.hpp"
 #include "os/file.hpp"
 #include "workers/payload.hpp"
 
@@ -42,7 +43,7 @@ class ForkWorker {
   ~ForkWorker();
 
   unsigned number() const { return worker_.number; }
-  int death_fd() const { return pidfd_.get(); }
+  int death_fd() const { return watch_.fd(); }
   int stderr_fd() const { return stderr_.get(); }
 
   /// Gives it batches as far as it has room for them.
@@ -75,13 +76,13 @@ class ForkWorker {
   Worker worker_;
   ForkArea* area_ = nullptr;
   ipc::ChannelMemory channel_;
-  os::Fd pidfd_;
+  os::ChildWatch watch_;
   os::Fd stderr_;
   os::Fd socket_;
   std::string stderr_tail_;
   bool reaped_ = false;
   bool leaving_ = false;
-  int status_ = 0;
+  os::ChildEnd end_;
   std::size_t overdue_ = ForkArea::none;  // the task it was killed for
   InFlight in_flight_;
 

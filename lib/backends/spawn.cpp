@@ -9,6 +9,7 @@
 #include "backends/spawn_worker.hpp"
 #include "os/cpu.hpp"
 #include "os/inner_threads.hpp"
+#include "os/working_place.hpp"
 #include "workers/pool.hpp"
 
 namespace hoist::detail::backends {
@@ -30,6 +31,7 @@ class SpawnSession final : public Session {
         bell_(next_bell()),
         segments_(shared_from(loop.options()), loop.options().temp_folder,
                   loop.options().mmap_mode >= MmapMode::read_write),
+        place_(os::working_place()),
         options_(loop.options().workers),
         threads_(os::usable_cores_each(loop.n_jobs())) {
     if (const unsigned wanted = loop.options().inner_max_num_threads; wanted != 0) {
@@ -41,7 +43,7 @@ class SpawnSession final : public Session {
     }
     workers_.reserve(loop.n_jobs());
     for (unsigned i = 0; i < loop.n_jobs(); ++i) {
-      workers_.push_back(std::make_unique<SpawnWorker>(loop, segments_, i, bell_));
+      workers_.push_back(std::make_unique<SpawnWorker>(loop, segments_, place_, i, bell_));
     }
   }
 
@@ -158,6 +160,7 @@ class SpawnSession final : public Session {
   Loop& loop_;
   std::size_t bell_;
   workers::LoopSegments segments_;
+  os::WorkingPlace place_;
   WorkerOptions options_;
   unsigned threads_;
   std::vector<std::unique_ptr<SpawnWorker>> workers_;

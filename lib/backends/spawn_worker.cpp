@@ -31,10 +31,11 @@ constexpr double wake_seconds = 100e-6;
 
 }  // namespace
 
-SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned number,
-                         std::size_t bell)
+SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, const os::WorkingPlace& place,
+                         unsigned number, std::size_t bell)
     : loop_(loop),
       segments_(segments),
+      place_(place),
       bell_(bell),
       share_results_from_(shared_from(loop.options())),
       in_flight_(loop, info_) {
@@ -49,6 +50,7 @@ void SpawnWorker::set_process(std::shared_ptr<workers::WorkerProcess> process) {
   timed_out_ = false;
   leaving_ = false;
   send_context();
+  send_place();
 }
 
 /// Tells the worker which loop its tasks are in, unless it was in one just like it.
@@ -62,6 +64,14 @@ void SpawnWorker::send_context() {
   if (std::ranges::equal(process_->context, payload_.bytes())) return;
   process_->context.assign(payload_.bytes().begin(), payload_.bytes().end());
   process_->send(ipc::Kind::context, payload_.bytes());
+}
+
+/// To each loop, since tasks of the last one may have left the worker elsewhere.
+void SpawnWorker::send_place() {
+  payload_.clear();
+  payload_.put(static_cast<std::uint32_t>(place_.umask));
+  payload_.text(place_.directory);
+  process_->send(ipc::Kind::place, payload_.bytes());
 }
 
 std::shared_ptr<workers::WorkerProcess> SpawnWorker::release() {
@@ -148,8 +158,8 @@ bool SpawnWorker::send_frame() {
   if (count == 0) return false;
   const bool together = loop_.needs_batch_times() || count > 1;
   const ipc::Times times = loop_.needs_task_times() ? ipc::Times::each
-                           : together            ? ipc::Times::together
-                                                 : ipc::Times::none;
+                           : together               ? ipc::Times::together
+                                                    : ipc::Times::none;
   frame_.patch(0, count);
   frame_.patch(4, times);
   // Modules that the arguments mention for the first time.

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "backends/in_flight.hpp"
+#include "os/working_place.hpp"
 #include "workers/loop_segments.hpp"
 #include "workers/worker_process.hpp"
 
@@ -18,7 +19,8 @@ namespace hoist::detail::backends {
 /// it can go on with another.
 class SpawnWorker {
  public:
-  SpawnWorker(Loop& loop, workers::LoopSegments& segments, unsigned number, std::size_t bell);
+  SpawnWorker(Loop& loop, workers::LoopSegments& segments, const os::WorkingPlace& place,
+              unsigned number, std::size_t bell);
 
   bool has_process() const { return process_ != nullptr; }
   const std::shared_ptr<workers::WorkerProcess>& process() const { return process_; }
@@ -51,6 +53,7 @@ class SpawnWorker {
 
  private:
   void send_context();
+  void send_place();
   bool wants_tasks() const;
   bool send_tasks();
   bool send_frame();
@@ -62,6 +65,7 @@ class SpawnWorker {
 
   Loop& loop_;
   workers::LoopSegments& segments_;
+  const os::WorkingPlace& place_;
   Worker info_;
   std::size_t bell_;
   std::size_t share_results_from_;

@@ -12,7 +12,10 @@ namespace hoist::detail::backends {
 
 namespace {
 
-std::string how_it_ended(const workers::WorkerEnd& end) {
+std::string how_it_ended(const os::ChildEnd& end) {
+  if (!end.is_known) {
+    return "ended in an unknown way (the program ignores SIGCHLD or waits for any child)";
+  }
   if (end.signal == 0) return "exited with code " + std::to_string(end.exit_code);
   std::string text = "was killed by signal " + std::to_string(end.signal);
   if (const char* name = ::sigabbrev_np(end.signal)) text += std::string(" (SIG") + name + ")";
@@ -23,9 +26,10 @@ std::string how_it_ended(const workers::WorkerEnd& end) {
 }  // namespace
 
 std::exception_ptr worker_died(int pid, const workers::WorkerEnd& end, const std::string& when) {
-  std::string what = "worker process " + std::to_string(pid) + " " + how_it_ended(end) + " " + when;
+  std::string what =
+      "worker process " + std::to_string(pid) + " " + how_it_ended(end.how) + " " + when;
   if (!end.last_lines.empty()) what += "; the last it said on stderr:\n" + end.last_lines;
-  return std::make_exception_ptr(WorkerDied(what, pid, end.signal, end.exit_code));
+  return std::make_exception_ptr(WorkerDied(what, pid, end.how.signal, end.how.exit_code));
 }
 
 std::exception_ptr killed_for_task(int pid, std::size_t task, const TimeLimit& limit) {

@@ -21,7 +21,7 @@
 
 namespace hoist::detail::ipc {
 
-inline constexpr std::uint32_t channel_version = 4;
+inline constexpr std::uint32_t channel_version = 5;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
 /// Longer frames travel in a memory file of their own, so that a few always fit into a ring.
 inline constexpr std::size_t max_frame = ring_bytes / 4;
@@ -57,6 +57,7 @@ enum class Kind : std::uint32_t {
   initializer = 8,     // function, value
   leave = 9,
   context = 10,  // of the loop that the tasks to come are in
+  place = 11,    // umask, working directory: of the caller when that loop started
   // to the parent
   ready = 20,
   results = 21,  // of tasks in a row

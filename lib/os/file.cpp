@@ -30,9 +30,15 @@ void throw_system(const char* what, const std::filesystem::path& path, int code)
   throw SystemError(text, code);
 }
 
-void Fd::reset(int fd) noexcept {
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = fd;
+void Fd::reset() noexcept {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+int Fd::above_standard(int fd) noexcept {
+  const int moved = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (moved < 0) return fd;  // rather there than not at all
+  ::close(fd);
+  return moved;
 }
 
 Fd open_for_reading(const std::filesystem::path& path) {
@@ -113,7 +119,7 @@ void write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
 Fd reopen_for_writing(int fd, const std::filesystem::path& path) {
   const std::string same = "/proc/self/fd/" + std::to_string(fd);
   Fd writing(::open(same.c_str(), O_RDWR | O_CLOEXEC));
-  if (!writing && errno == ENOENT) writing.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  if (!writing && errno == ENOENT) writing = Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   struct stat one{}, other{};
   if (!writing || ::fstat(fd, &one) != 0 || ::fstat(writing.get(), &other) != 0) {
     throw_system("open for writing", path, errno);

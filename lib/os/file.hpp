@@ -17,14 +17,17 @@
 
 namespace hoist::detail::os {
 
-/// Owns a file descriptor.
+/// Owns a file descriptor. It is never one of the three standard ones, which a program may have
+/// been started without: whoever writes to standard error must not write into a file of hoist's.
 class Fd {
  public:
   Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
+  /// Takes over `fd`, moved out of the way of the standard ones; -1 for none. Keeps errno.
+  explicit Fd(int fd) noexcept : fd_(fd > 2 || fd < 0 ? fd : above_standard(fd)) {}
   Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Fd& operator=(Fd&& other) noexcept {
-    reset(std::exchange(other.fd_, -1));
+    reset();
+    fd_ = std::exchange(other.fd_, -1);
     return *this;
   }
   ~Fd() { reset(); }
@@ -32,9 +35,11 @@ class Fd {
   int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
   int release() noexcept { return std::exchange(fd_, -1); }
-  void reset(int fd = -1) noexcept;
+  void reset() noexcept;
 
  private:
+  static int above_standard(int fd) noexcept;
+
   int fd_ = -1;
 };
 

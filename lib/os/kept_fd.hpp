@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <sys/types.h>
+
 #include <utility>
 
 #include "os/file.hpp"
@@ -10,30 +12,35 @@ namespace hoist::detail::os {
 /// A descriptor that is kept for as long as an array lives. A process may have any number of arrays
 /// but only a limited number of descriptors: at most a quarter of that limit is kept in this way; a
 /// descriptor beyond it is closed at once. Several threads may make and destroy such objects.
+///
+/// A program may close descriptors that are not its own, as daemons do when they start, and open
+/// others under their numbers: what such a number means then is neither used nor closed.
 class KeptFd {
  public:
   KeptFd() = default;
-  explicit KeptFd(Fd fd) : fd_(fd && count_in() ? std::move(fd) : Fd()) {}
+  explicit KeptFd(Fd fd);
   KeptFd(KeptFd&& other) noexcept = default;
   KeptFd& operator=(KeptFd&& other) noexcept {
     reset();
     fd_ = std::move(other.fd_);
+    file_ = other.file_;
     return *this;
   }
   ~KeptFd() { reset(); }
 
-  int get() const noexcept { return fd_.get(); }
-  explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
-  void reset() noexcept {
-    if (fd_) count_out();
-    fd_.reset();
-  }
+  /// -1 for none.
+  int get() const noexcept { return is_ours() ? fd_.get() : -1; }
+  explicit operator bool() const noexcept { return is_ours(); }
+  void reset() noexcept;
 
  private:
-  static bool count_in() noexcept;
-  static void count_out() noexcept;
+  /// Device and inode.
+  using File = std::pair<dev_t, ino_t>;
+  static File file_behind(int fd) noexcept;
+  bool is_ours() const noexcept { return fd_ && file_behind(fd_.get()) == file_; }
 
   Fd fd_;
+  File file_{};
 };
 
 }  // namespace hoist::detail::os

@@ -24,13 +24,22 @@ namespace boost_process = boost::process;
 #endif
 
 #include <fcntl.h>
+#include <link.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cinttypes>
 #include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <sstream>
 #include <system_error>
+#include <utility>
 
+#include "os/child_watch.hpp"
 #include "os/file.hpp"
 #include "os/own_thread.hpp"
 
@@ -42,16 +51,47 @@ namespace {
 
 namespace bp = boost_process;
 
-/// The name this program was started by, for those who list processes.
-std::string program_name() {
-  const int fd = ::open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return "hoist-worker";
-  char text[4096];
-  const ssize_t n = ::read(fd, text, sizeof text - 1);
-  ::close(fd);
-  if (n <= 0) return "hoist-worker";
-  text[n] = '\0';
-  return text;
+/// The file that this process has mapped at an address; empty if it can't be found out.
+std::string file_mapped_at(const void* address) {
+  const auto wanted = reinterpret_cast<std::uintptr_t>(address);
+  std::istringstream maps(os::read_text("/proc/self/maps").value_or(""));
+  for (std::string line; std::getline(maps, line);) {
+    std::uintptr_t begin = 0;
+    std::uintptr_t end = 0;
+    int path_at = 0;
+    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %*s %n", &begin, &end,
+                    &path_at) == 2 &&
+        wanted >= begin && wanted < end) {
+      return line.substr(static_cast<std::size_t>(path_at));
+    }
+  }
+  return {};
+}
+
+/// What runs this program once more: the arguments of /proc/self/exe, which leads to the very file
+/// that runs, also where another was installed over it.
+std::vector<std::string> program_arguments() {
+  std::vector<std::string> words;
+  std::istringstream line(os::read_text("/proc/self/cmdline").value_or(""));
+  for (std::string word; std::getline(line, word, '\0');) words.push_back(word);
+  if (words.empty()) return {"hoist-worker"};
+  // Where the program was started by calling the dynamic linker, which says so by having no base of
+  // its own, the file that runs is the linker: it needs its options and the program again.
+  const auto program = std::find(words.begin() + 1, words.end(), program_invocation_name);
+  if (::getauxval(AT_BASE) == 0 && words[0] != program_invocation_name && program != words.end()) {
+    const void* headers = nullptr;
+    ::dl_iterate_phdr(
+        [](dl_phdr_info* info, std::size_t, void* found) {
+          *static_cast<const void**>(found) = info->dlpi_phdr;
+          return 1;
+        },
+        &headers);
+    if (std::string path = file_mapped_at(headers); !path.empty()) *program = std::move(path);
+    words.erase(program + 1, words.end());
+    return words;
+  }
+  words.resize(1);
+  return words;
 }
 
 /// What Boost.Process calls before and after its vfork. Between that and exec the child shares this
@@ -59,15 +99,16 @@ std::string program_name() {
 class Setup : public bp::extend::handler {
  public:
   Setup(const Launch& launch, int null, const sigset_t& signals)
-      : name_(program_name()), null_(null), signals_(signals) {
+      : words_(program_arguments()), null_(null), signals_(signals) {
     // Out of the way of 0 to 3, which they are about to become.
-    channel_.reset(::fcntl(launch.channel, F_DUPFD_CLOEXEC, 16));
-    output_.reset(::fcntl(launch.output, F_DUPFD_CLOEXEC, 16));
-    error_.reset(::fcntl(launch.error, F_DUPFD_CLOEXEC, 16));
+    channel_ = os::Fd(::fcntl(launch.channel, F_DUPFD_CLOEXEC, 16));
+    output_ = os::Fd(::fcntl(launch.output, F_DUPFD_CLOEXEC, 16));
+    error_ = os::Fd(::fcntl(launch.error, F_DUPFD_CLOEXEC, 16));
     if (!channel_ || !output_ || !error_) {
       throw SystemError("can't start a worker process", errno);
     }
-    arguments_ = {name_.data(), nullptr};
+    for (std::string& word : words_) arguments_.push_back(word.data());
+    arguments_.push_back(nullptr);
     for (const std::string& variable : launch.environment) {
       environment_.push_back(const_cast<char*>(variable.c_str()));
     }
@@ -76,7 +117,6 @@ class Setup : public bp::extend::handler {
 
   template <class Executor>
   void on_setup(Executor& executor) {
-    // The link leads to the very file that runs, also where another was installed over it.
     executor.exe = "/proc/self/exe";
     executor.cmd_line = arguments_.data();
     executor.env = environment_.data();
@@ -96,7 +136,7 @@ class Setup : public bp::extend::handler {
   }
 
  private:
-  std::string name_;
+  std::vector<std::string> words_;
   int null_;
   sigset_t signals_;
   os::Fd channel_;
@@ -126,8 +166,11 @@ pid_t launch_worker(const Launch& launch) {
     pid = child.id();
     child.detach();
   }
-  if (error || pid <= 0) throw SystemError("can't start a worker process", error.value());
-  return pid;
+  if (!error && pid > 0) return pid;
+  if (::access("/proc/self/exe", F_OK) != 0) {
+    throw SystemError("can't start a worker process: /proc is not mounted", ENOENT);
+  }
+  os::throw_no_process(error.value());
 }
 
 }  // namespace hoist::detail::workers

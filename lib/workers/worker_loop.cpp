@@ -23,6 +23,7 @@
 #include "os/own_thread.hpp"
 #include "os/socket.hpp"
 #include "os/thread_pool.hpp"
+#include "os/working_place.hpp"
 #include "program/stack_trace.hpp"
 #include "workers/flush_timer.hpp"
 #include "workers/launch.hpp"
@@ -188,6 +189,7 @@ class WorkerLoop {
         break;
       case ipc::Kind::initializer: initialize_state(fields); break;
       case ipc::Kind::context: enter_loop(fields); break;
+      case ipc::Kind::place: enter_place(fields); break;
       case ipc::Kind::tasks: run_tasks(fields); break;
       case ipc::Kind::leave: leave();
       default: throw DamagedData("a worker got a frame of a kind it doesn't know");
@@ -230,6 +232,15 @@ class WorkerLoop {
       PayloadSource source(fields.left(), segments_, false);
       Decoder decoder(source);
       enter_context(decoder);
+    } catch (...) {
+      leave_with(std::current_exception());
+    }
+  }
+
+  void enter_place(ipc::FieldReader& fields) {
+    try {
+      const auto umask = fields.get<std::uint32_t>();
+      os::enter({.directory = fields.text(), .umask = umask});
     } catch (...) {
       leave_with(std::current_exception());
     }

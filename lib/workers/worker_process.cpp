@@ -3,16 +3,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
+#include "os/child_watch.hpp"
 #include "os/inner_threads.hpp"
-#include "os/pidfd.hpp"
 #include "os/socket.hpp"
 #include "workers/launch.hpp"
 #include "workers/result_frames.hpp"
@@ -73,7 +71,6 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   hello.put(ipc::channel_version);
   hello.put(static_cast<std::uint64_t>(options.max_tasks));
   hello.put(static_cast<std::uint64_t>(options.rss_limit));
-  static_cast<void>(module_count());
   hello.text(module_name(0).build_id);
   const os::Fd self = os::open_pidfd(::getpid());
   std::vector<int> fds{memory.get(), ipc::BellBoard::here().fd()};
@@ -86,19 +83,17 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   launch.output = output_end.get();
   launch.error = errors_end.get();
   worker->pid_ = launch_worker(launch);
-  worker->pidfd_ = os::open_pidfd(worker->pid_);
+  try {
+    worker->watch_ = os::ChildWatch(worker->pid_);
+  } catch (...) {
+    worker->dead_.store(true);
+    throw;
+  }
   worker->started = ipc::Clock::now();
   const std::string prefix =
       options.prefix_output ? "[" + std::to_string(worker->pid_) + "] " : std::string();
   worker->output_ = std::make_shared<OutputLines>(std::move(output), out, prefix);
   worker->errors_ = std::make_shared<OutputLines>(std::move(errors), err, prefix);
-  if (!worker->pidfd_) {
-    const int error = errno;
-    worker->kill();
-    ::waitpid(worker->pid_, nullptr, 0);
-    worker->dead_.store(true);
-    throw SystemError("can't watch a worker process", error);
-  }
   supervisor.add(worker);
   if (options.initializer) {
     ipc::FieldWriter frame;
@@ -173,11 +168,10 @@ void WorkerProcess::ask_to_leave() {
 }
 
 void WorkerProcess::kill() {
-  // A process's number is its own, and its group's, until it is collected; then it may become
-  // another's. So who signals holds the mutex under which watch() collects, from the look at dead()
-  // on.
+  // watch() collects under the same mutex: older systems know the group by the child's number only,
+  // which may become another's afterwards.
   const std::lock_guard lock(end_mutex_);
-  if (!dead() && ::kill(-pid_, SIGKILL) != 0) ::kill(pid_, SIGKILL);
+  if (!dead()) watch_.kill_group();
 }
 
 bool WorkerProcess::watch() {
@@ -185,24 +179,15 @@ bool WorkerProcess::watch() {
   errors_->take();
   const std::lock_guard lock(end_mutex_);
   if (dead()) return true;
-  siginfo_t info{};
-  const auto wait = [&](int how) {
-    return ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info,
-                    WEXITED | WNOHANG | how);
-  };
-  // Fails where the program has the system collect its children (SIGCHLD ignored): it has ended.
-  const bool known = wait(WNOWAIT) == 0;
-  if (known && info.si_pid == 0) return false;
-  // What it started has nobody to answer to any more. While the leader isn't collected, the number
-  // of its group can't belong to anybody else. One that left in order may leave others behind.
-  const bool exited = info.si_code == CLD_EXITED;
-  if (known && !(exited && info.si_status == 0)) ::kill(-pid_, SIGKILL);
+  const auto end = watch_.end();
+  if (!end) return false;
+  // What it started has nobody to answer to any more. One that left in order may leave others
+  // behind.
+  if (end->is_failure()) watch_.kill_group();
   output_->take_rest();
   errors_->take_rest();
-  end_.exit_code = known && exited ? info.si_status : 0;
-  end_.signal = known && !exited ? info.si_status : 0;
-  end_.last_lines = errors_->last_lines();
-  if (known) wait(0);
+  end_ = {.how = *end, .last_lines = errors_->last_lines()};
+  watch_.collect();
   dead_.store(true, std::memory_order_release);
   // Who waits for this worker looks again.
   ipc::BellBoard::here().bell(memory_.state().parent_bell.load(std::memory_order_acquire)).wake();

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "ipc/link.hpp"
+#include "os/child_watch.hpp"
 #include "workers/output_lines.hpp"
 #include "workers/payload.hpp"
 
@@ -19,8 +20,7 @@ namespace hoist::detail::workers {
 
 /// How a worker ended.
 struct WorkerEnd {
-  int signal = 0;
-  int exit_code = 0;
+  os::ChildEnd how;
   std::string last_lines;  ///< of its stderr
 };
 
@@ -35,7 +35,7 @@ class WorkerProcess {
   ~WorkerProcess();
 
   int pid() const { return static_cast<int>(pid_); }
-  int pidfd() const { return pidfd_.get(); }
+  int pidfd() const { return watch_.fd(); }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   /// Meaningful once dead().
   const WorkerEnd& end() const { return end_; }
@@ -88,7 +88,7 @@ class WorkerProcess {
   WorkerProcess() = default;
 
   pid_t pid_ = -1;
-  os::Fd pidfd_;
+  os::ChildWatch watch_;
   os::Fd socket_;
   ipc::ChannelMemory memory_;
   ipc::Link link_;

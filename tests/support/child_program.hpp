@@ -30,9 +30,15 @@ namespace support {
 class ChildProgram {
  public:
   /// The test case is decorated with doctest::skip(), so that it runs only here. `variables`:
-  /// NAME=value.
-  explicit ChildProgram(const std::string& test_case, std::vector<std::string> variables = {}) {
-    std::vector<std::string> arguments{"/proc/self/exe", "-tc=" + test_case, "-ns", "-nv"};
+  /// NAME=value. `launcher` is a program that starts the one named by its first argument.
+  explicit ChildProgram(const std::string& test_case, std::vector<std::string> variables = {},
+                        const std::string& launcher = {}) {
+    std::vector<std::string> arguments{"-tc=" + test_case, "-ns", "-nv"};
+    arguments.insert(arguments.begin(),
+                     launcher.empty() ? std::string("/proc/self/exe")
+                                      : std::filesystem::canonical("/proc/self/exe").string());
+    if (!launcher.empty()) arguments.insert(arguments.begin(), launcher);
+    const std::string file = arguments.front();
     for (char** at = environ; *at != nullptr; ++at) variables.emplace_back(*at);
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
@@ -40,7 +46,7 @@ class ChildProgram {
     const std::string err = (directory_ / "stderr").string();
     ::posix_spawn_file_actions_addopen(&actions, 1, out.c_str(), O_WRONLY | O_CREAT, 0600);
     ::posix_spawn_file_actions_addopen(&actions, 2, err.c_str(), O_WRONLY | O_CREAT, 0600);
-    const int error = ::posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr,
+    const int error = ::posix_spawn(&pid_, file.c_str(), &actions, nullptr,
                                     pointers(arguments).data(), pointers(variables).data());
     ::posix_spawn_file_actions_destroy(&actions);
     if (error != 0) throw std::runtime_error("posix_spawn failed");
