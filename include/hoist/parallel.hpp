@@ -9,6 +9,7 @@
 #include <hoist/generator.hpp>
 #include <hoist/outcome.hpp>
 #include <hoist/parallel_options.hpp>
+#include <hoist/worker.hpp>
 
 #include <concepts>
 #include <cstddef>

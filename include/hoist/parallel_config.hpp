@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/parallel_options.hpp>
+#include <hoist/worker.hpp>
 
 #include <memory>
 #include <optional>

@@ -3,7 +3,7 @@
 
 #include <hoist/byte_size.hpp>
 #include <hoist/mmap_mode.hpp>
-#include <hoist/worker.hpp>
+#include <hoist/worker_options.hpp>
 
 #include <algorithm>
 #include <chrono>

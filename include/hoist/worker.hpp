@@ -3,30 +3,18 @@
 
 #include <hoist/detail/task.hpp>
 #include <hoist/error.hpp>
+#include <hoist/worker_options.hpp>
 
-#include <chrono>
 #include <concepts>
-#include <cstddef>
-#include <map>
 #include <memory>
-#include <string>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace hoist {
 
 namespace detail {
 
-/// What a worker's initializer returned.
-struct WorkerState {
-  std::shared_ptr<void> object;
-  const std::type_info* type = nullptr;
-};
-
-/// Decodes an initializer's arguments, calls it, and keeps its result in `state`.
-using Initialize = void (*)(Decoder& from, WorkerState& state);
-
+/// An `Initialize`.
 template <class F, class... Args>
 void initialize(Decoder& from, WorkerState& state) {
   Received<F> callable(from);
@@ -53,59 +41,13 @@ WorkerState& worker_state_here();
 
 }  // namespace detail
 
-/// A call that each worker makes once, before its first task. The return value is the worker's
-/// state: tasks get it by `worker_state<T>()`, and it is destroyed when the worker exits. Usually
-/// made implicitly: `.initializer = load_model` or `.initializer = {load_table, 10}`.
-class WorkerInitializer {
- public:
-  WorkerInitializer() = default;
-
-  /// The call `f(args...)`. Throws CannotTravel if the function or an argument can't be sent to
-  /// another process.
-  template <class F, class... Args>
-    requires(!std::same_as<std::decay_t<F>, WorkerInitializer>)
-  WorkerInitializer(F&& f, Args&&... args) {  // implicit: `.initializer = load_model`
-    detail::Encoder encoder;
-    detail::send_call<std::decay_t<F>, std::decay_t<Args>...>(encoder, f, args...);
-    keep(encoder.take(), &detail::initialize<std::decay_t<F>, std::decay_t<Args>...>);
-  }
-
-  /// False if there is no call to make.
-  explicit operator bool() const noexcept { return run_ != nullptr; }
-  /// True if function and arguments are equal, so that workers can be shared.
-  friend bool operator==(const WorkerInitializer& a, const WorkerInitializer& b) noexcept {
-    return a.run_ == b.run_ && a.value_ == b.value_;
-  }
-
-  /// For backends: the function, and its arguments in encoded form.
-  detail::Initialize run() const noexcept { return run_; }
-  const std::vector<std::byte>& value() const noexcept { return value_; }
-
- private:
-  void keep(const detail::Encoded& encoded, detail::Initialize initialize);
-
-  std::vector<std::byte> value_;
-  detail::Initialize run_ = nullptr;
-};
-
-/// Properties of worker processes. Loops with equal options share workers.
-struct WorkerOptions {
-  /// Runs once in each worker before its first task.
-  WorkerInitializer initializer = {};
-  /// Environment variables set in the workers, in addition to those of this process.
-  std::map<std::string, std::string> env = {};
-  /// A worker exits after this many tasks and is replaced; 0: never. For tasks that leak memory.
-  std::size_t max_tasks = 0;
-  /// A worker exits and is replaced if its resident memory (bytes) exceeds this after a task; 0: no
-  /// limit.
-  std::size_t rss_limit = 0;
-  /// A worker exits after this long without a task.
-  std::chrono::milliseconds idle_timeout = std::chrono::minutes(5);
-  /// Prefixes each line that a worker prints with "[pid] ".
-  bool prefix_output = false;
-
-  friend bool operator==(const WorkerOptions&, const WorkerOptions&) = default;
-};
+template <class F, class... Args>
+  requires(!std::same_as<std::decay_t<F>, WorkerInitializer>)
+WorkerInitializer::WorkerInitializer(F&& f, Args&&... args) {
+  detail::Encoder encoder;
+  detail::send_call<std::decay_t<F>, std::decay_t<Args>...>(encoder, f, args...);
+  keep(encoder.take(), &detail::initialize<std::decay_t<F>, std::decay_t<Args>...>);
+}
 
 /// The value that this worker's initializer returned. Throws BadArgument if it returned none, or
 /// one of another type. The reference is valid until the worker exits.
