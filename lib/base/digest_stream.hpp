@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory_resource>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,10 @@ Digest digest_of(std::span<const std::byte> bytes);
 /// texts are preceded by their length, so that different sequences of puts give different bytes.
 class DigestStream {
  public:
+  DigestStream() = default;
+  /// With its bytes in this memory.
+  explicit DigestStream(std::pmr::memory_resource* memory) : bytes_(memory) {}
+
   void reserve(std::size_t size) { bytes_.reserve(size); }
   void clear() { bytes_.clear(); }
   std::size_t size() const { return bytes_.size(); }
@@ -47,7 +52,7 @@ class DigestStream {
   }
 
  private:
-  std::vector<std::byte> bytes_;
+  std::pmr::vector<std::byte> bytes_;
 };
 
 }  // namespace hoist::detail::base

@@ -2,7 +2,6 @@
 #include "fingerprint/code_decode.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #if defined(__x86_64__)
@@ -35,80 +34,15 @@ enum class Mark : std::uint8_t {
 
 constexpr std::uint8_t no_register = 0xff;
 
-/// Length of the instruction at the start of bytes if it is one of the plain ones that make up more
-/// than half of most code, which have neither addresses in them nor other forms; otherwise 0. Takes
-/// a tenth of the time that decoding does.
-std::size_t plain_length(std::span<const std::byte> bytes) {
-  const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
-  // An instruction that ends with the function is left to the decoder: no check of bounds below.
-  if (bytes.size() < 8) return 0;
-  const std::size_t rex = (at(0) & 0xf0) == 0x40 ? 1 : 0;
-  const unsigned opcode = at(rex);
-  if ((opcode & 0xf0) == 0x50) return rex + 1;  // push, pop
-  std::size_t immediate = 0;
-  switch (opcode) {
-    case 0x01:
-    case 0x03:  // add
-    case 0x09:
-    case 0x0b:  // or
-    case 0x21:
-    case 0x23:  // and
-    case 0x29:
-    case 0x2b:  // sub
-    case 0x31:
-    case 0x33:  // xor
-    case 0x39:
-    case 0x3b:  // cmp
-    case 0x63:  // movsxd
-    case 0x85:  // test
-    case 0x89:
-    case 0x8b: break;  // mov
-    case 0x8d:         // lea
-      if ((at(rex + 1) & 0xc0) == 0xc0) return 0;
-      break;
-    case 0x83: immediate = 1; break;  // arithmetic with a small constant
-    default: return 0;
-  }
-  const unsigned mod = at(rex + 1) >> 6;
-  const unsigned rm = at(rex + 1) & 7;
-  if (mod == 3) return rex + 2 + immediate;
-  if (mod == 2 || (mod == 0 && rm == 5)) return 0;  // 32-bit displacement
-  const std::size_t sib = rm == 4 ? 1 : 0;
-  if (sib == 1 && mod == 0 && (at(rex + 2) & 7) == 5) return 0;  // likewise
-  return rex + 2 + sib + mod + immediate;
-}
-
-struct Branch {
-  std::size_t length = 0;  ///< 0: none of these
-  std::int32_t distance = 0;
-  std::uint8_t opcode = 0;  ///< of the short form
-};
-
-/// The direct call or jump without prefixes at the start of bytes.
-Branch plain_branch(std::span<const std::byte> bytes) {
-  if (bytes.size() < 8) return {};
-  const auto at = [&](std::size_t i) { return std::to_integer<std::uint8_t>(bytes[i]); };
-  const std::uint8_t opcode = at(0);
-  const bool condition = opcode == 0x0f && (at(1) & 0xf0) == 0x80;
-  if (condition || opcode == 0xe8 || opcode == 0xe9) {
-    const std::size_t start = condition ? 2 : 1;
-    std::int32_t distance = 0;
-    std::memcpy(&distance, bytes.data() + start, sizeof distance);
-    return {start + sizeof distance, distance,
-            static_cast<std::uint8_t>(condition        ? 0x70 | (at(1) & 0x0f)
-                                      : opcode == 0xe9 ? 0xeb
-                                                       : opcode)};
-  }
-  if (opcode == 0xeb || (opcode & 0xf0) == 0x70) {
-    return {2, static_cast<std::int8_t>(at(1)), opcode};
-  }
-  return {};
-}
-
 class CodeReader {
  public:
-  CodeReader(program::ElfImage& image, std::uint64_t begin, std::span<const std::byte> bytes)
+  CodeReader(program::ElfImage& image, std::uint64_t begin, std::span<const std::byte> bytes,
+             DecodedCode reused)
       : image_(image), bytes_(bytes) {
+    code_.offsets.swap(reused.offsets);
+    code_.refs.swap(reused.refs);
+    code_.offsets.clear();
+    code_.refs.clear();
     code_.begin = begin;
     code_.end = begin + bytes.size();
     ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
@@ -121,20 +55,6 @@ class CodeReader {
     code_.offsets.reserve(bytes_.size() / 4);
     stream_.reserve(bytes_.size() + bytes_.size() / 4);
     for (at_ = 0; at_ < bytes_.size();) {
-      if (const std::size_t length = plain_length(bytes_.subspan(at_)); length != 0) {
-        code_.offsets.push_back(static_cast<std::uint32_t>(at_));
-        stream_.put(bytes_.subspan(at_, length));
-        at_ += length;
-        continue;
-      }
-      if (const Branch branch = plain_branch(bytes_.subspan(at_)); branch.length != 0) {
-        code_.offsets.push_back(static_cast<std::uint32_t>(at_));
-        put_branch(code_.begin + at_ + branch.length +
-                       static_cast<std::uint64_t>(std::int64_t{branch.distance}),
-                   branch.opcode);
-        at_ += branch.length;
-        continue;
-      }
       ZydisDecoderContext context;
       if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder_, &context, bytes_.data() + at_,
                                                       bytes_.size() - at_, &instruction_))) {
@@ -382,9 +302,10 @@ class CodeReader {
 
 bool can_decode() { return true; }
 
-DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end) {
+DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end,
+                        DecodedCode reused) {
   const auto bytes = image.bytes(begin, end - begin);
-  return CodeReader(image, begin, bytes).read();
+  return CodeReader(image, begin, bytes, std::move(reused)).read();
 }
 
 std::uint64_t plt_slot(const program::ElfImage& image, std::uint64_t address) {
@@ -416,10 +337,11 @@ std::uint64_t plt_slot(const program::ElfImage& image, std::uint64_t address) {
 #else
 
 bool can_decode() { return false; }
-DecodedCode decode_code(ElfImage& /*image*/, std::uint64_t /*begin*/, std::uint64_t /*end*/) {
+DecodedCode decode_code(program::ElfImage& /*image*/, std::uint64_t /*begin*/,
+                        std::uint64_t /*end*/, DecodedCode /*reused*/) {
   return {};
 }
-std::uint64_t plt_slot(const ElfImage& /*image*/, std::uint64_t /*address*/) { return 0; }
+std::uint64_t plt_slot(const program::ElfImage& /*image*/, std::uint64_t /*address*/) { return 0; }
 
 #endif
 

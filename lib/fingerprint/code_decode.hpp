@@ -55,8 +55,9 @@ struct DecodedCode {
 bool can_decode();
 
 /// Decodes [begin, end) of the image; what can't be decoded is taken as plain bytes up to the end.
-/// Empty code if the range isn't in the file.
-DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end);
+/// Empty code if the range isn't in the file. `reused` is code no longer needed, for its memory.
+DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end,
+                        DecodedCode reused = {});
 
 /// If there is a PLT entry at address: the GOT slot it jumps through; otherwise 0.
 std::uint64_t plt_slot(const program::ElfImage& image, std::uint64_t address);

@@ -283,8 +283,12 @@ bool is_relative_table(const program::ElfImage& image, const DecodedCode& code,
 
 #else
 
-bool is_only_compared(const ElfImage&, const DecodedCode&, const CodeRef&) { return false; }
-bool is_relative_table(const ElfImage&, const DecodedCode&, const CodeRef&) { return false; }
+bool is_only_compared(const program::ElfImage&, const DecodedCode&, const CodeRef&) {
+  return false;
+}
+bool is_relative_table(const program::ElfImage&, const DecodedCode&, const CodeRef&) {
+  return false;
+}
 
 #endif
 

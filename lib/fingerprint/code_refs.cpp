@@ -30,7 +30,7 @@ constexpr std::uint64_t reach_of_address = 16;
 }  // namespace
 
 bool CodeWalk::is_followed(program::Module& module) const {
-  return module.origin == program::ModuleOrigin::user && module.is_walkable();
+  return module.origin() == program::ModuleOrigin::user && module.is_walkable();
 }
 
 CodeWalk::Edge CodeWalk::code_edge(program::Module& module, std::uint64_t address) {
@@ -178,11 +178,13 @@ CodeWalk::Edge CodeWalk::unnamed_edge(program::Module& module, std::uint64_t add
 /// of an array can't be told without knowing the others.
 void CodeWalk::note_objects(Function& function) {
   program::ElfImage& image = *function.module->image();
+  function.objects.clear();
+  function.unnamed.clear();
   for (const CodeRef& ref : function.code->refs) {
     if (ref.use == RefUse::branch || ref.use == RefUse::tls) continue;
     const program::ElfSymbol* symbol = image.object_at(ref.target);
     if (symbol != nullptr) {
-      function.objects.insert(symbol->address);
+      function.objects.push_back(symbol->address);
       continue;
     }
     const program::ElfSection* section = image.section_at(ref.target);
@@ -196,39 +198,38 @@ void CodeWalk::note_objects(Function& function) {
       function.unnamed.push_back(ref.target);
     }
   }
+  std::sort(function.objects.begin(), function.objects.end());
   std::sort(function.unnamed.begin(), function.unnamed.end());
 }
 
-void CodeWalk::resolve(Function& function, const CodeRef& ref, base::DigestStream& stream,
-                       std::vector<Edge>& edges) {
+void CodeWalk::resolve(Function& function, const CodeRef& ref) {
   program::Module& module = *function.module;
   program::ElfImage& image = *module.image();
   if (ref.use == RefUse::branch) {
-    edges.push_back(code_edge(module, ref.target));
+    edges_.push_back(code_edge(module, ref.target));
     return;
   }
   if (ref.use == RefUse::tls) {
-    edges.push_back(tls_edge(module, ref.target));
+    edges_.push_back(tls_edge(module, ref.target));
     return;
   }
   const program::ElfSection* section = image.section_at(ref.target);
   if (section != nullptr && section->kind == program::SectionKind::got) {
-    edges.push_back(slot_edge(module, ref.target));
+    edges_.push_back(slot_edge(module, ref.target));
   } else if (section != nullptr && section->kind == program::SectionKind::code) {
-    edges.push_back(code_edge(module, ref.target));
+    edges_.push_back(code_edge(module, ref.target));
   } else if (ref.use == RefUse::access && section != nullptr &&
              section->kind == program::SectionKind::constant && section->has_content &&
              ref.size <= section->end() - ref.target) {
     // Just these bytes count, not what else is in the table.
-    put_content(module, ref.target, ref.target + ref.size, stream, edges);
+    put_content(module, ref.target, ref.target + ref.size);
   } else {
-    resolve_address(function, ref, stream, edges);
+    resolve_address(function, ref);
   }
 }
 
 /// An address of data that is taken, or used with an index: any of what lies there may be meant.
-void CodeWalk::resolve_address(Function& function, const CodeRef& ref, base::DigestStream& stream,
-                               std::vector<Edge>& edges) {
+void CodeWalk::resolve_address(Function& function, const CodeRef& ref) {
   program::Module& module = *function.module;
   program::ElfImage& image = *module.image();
   const std::uint64_t address = ref.target;
@@ -237,37 +238,38 @@ void CodeWalk::resolve_address(Function& function, const CodeRef& ref, base::Dig
   const program::ElfSymbol* before = image.object_ending_at(address);
 
   // One past the last element of an array is where something unrelated starts.
-  if (before != nullptr && function.objects.contains(before->address) &&
+  if (before != nullptr &&
+      std::binary_search(function.objects.begin(), function.objects.end(), before->address) &&
       is_only_compared(image, *function.code, ref)) {
-    edges.push_back(object_edge(module, *before, address));
+    edges_.push_back(object_edge(module, *before, address));
     return;
   }
   // It also is the start for a loop that counts up to zero.
   const std::uint64_t count = function.code->counts_from_end;
   if (before != nullptr && count != 0 && count <= before->size) {
-    edges.push_back(object_edge(module, *before, address));
+    edges_.push_back(object_edge(module, *before, address));
   }
   if (symbol == nullptr && (section == nullptr || section->kind != program::SectionKind::constant ||
                             !section->has_content)) {
-    edges.push_back(pointer_edge(module, address));
+    edges_.push_back(pointer_edge(module, address));
     return;
   }
   const bool relative = section->kind == program::SectionKind::constant && address % 4 == 0 &&
                         is_relative_table(image, *function.code, ref);
   if (relative) {
-    edges.push_back(unnamed_edge(module, address, Shape::relative, function.node));
+    edges_.push_back(unnamed_edge(module, address, Shape::relative, function.node));
   } else if (symbol != nullptr) {
-    edges.push_back(object_edge(module, *symbol, address));
+    edges_.push_back(object_edge(module, *symbol, address));
   } else if (not_bounds_[&module].contains(address) &&
              is_only_compared(image, *function.code, ref)) {
     // The end of an array without a symbol: its distance from the start is what counts.
     const auto start = std::lower_bound(function.unnamed.begin(), function.unnamed.end(), address);
     if (start != function.unnamed.begin()) {
-      stream.put64(address - *std::prev(start));
+      stream_.put64(address - *std::prev(start));
     }
     return;
   } else {
-    edges.push_back(unnamed_edge(module, address, Shape::unnamed, function.node));
+    edges_.push_back(unnamed_edge(module, address, Shape::unnamed, function.node));
   }
 
   const bool interior = symbol != nullptr && address != symbol->address &&
@@ -287,7 +289,7 @@ void CodeWalk::resolve_address(Function& function, const CodeRef& ref, base::Dig
       return;
     }
   }
-  edges.push_back(object_edge(module, *after, after->address));
+  edges_.push_back(object_edge(module, *after, after->address));
 }
 
 }  // namespace hoist::detail::fingerprint

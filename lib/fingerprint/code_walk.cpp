@@ -66,7 +66,7 @@ void CodeWalk::run(const void* start) {
                          " stands for the function");
     return;
   }
-  if (module.origin != program::ModuleOrigin::user) {
+  if (module.origin() != program::ModuleOrigin::user) {
     note_ = "the function belongs to the system library " + file + ": it counts by name";
   } else if (!module.is_walkable()) {
     give_up(&module, file + " has no symbol table (stripped?) or its file has changed: its " +
@@ -97,7 +97,7 @@ void CodeWalk::give_up(program::Module* module, std::string_view reason) {
   Node& node = nodes_.emplace_back();
   node.kind = CodeNode::Kind::module;
   node.module = module;
-  node.name = module->identity();
+  node.name = externals_.try_emplace(module->identity(), 0).first->first;
   node.digest = digest_;
 }
 
@@ -129,10 +129,10 @@ std::uint32_t CodeWalk::external(program::Module* module, std::string_view name,
     if (identity.empty()) kind = CodeNode::Kind::module;
     identity += '@';
     if (!owner->is_main) identity += owner->file_name();
-    if (owner->origin != program::ModuleOrigin::runtime && check_ == CodeCheck::callees) {
+    if (owner->origin() != program::ModuleOrigin::runtime && check_ == CodeCheck::callees) {
       identity += '@' + owner->identity();
     }
-    if (owner->origin == program::ModuleOrigin::user && !owner->is_walkable() && note_.empty()) {
+    if (owner->origin() == program::ModuleOrigin::user && !owner->is_walkable() && note_.empty()) {
       note_ = std::string(owner->file_name()) +
               " has no symbol table: its build-id stands for what is used of it";
     }
@@ -143,7 +143,7 @@ std::uint32_t CodeWalk::external(program::Module* module, std::string_view name,
   Node& node = nodes_.emplace_back();
   node.kind = kind;
   node.module = module;
-  node.name = identity;
+  node.name = place->first;
   node.visited = true;
   base::DigestStream stream;
   stream.put(identity);
@@ -185,57 +185,58 @@ void CodeWalk::drain() {
 
 void CodeWalk::visit_function(std::uint32_t index) {
   Node& node = nodes_[index];
-  const DecodedCode code = decode_code(*node.module->image(), node.begin, node.end);
-  node.offsets = code.offsets;
-  node.jumps_indirectly = code.jumps_indirectly;
-  Function function;
-  function.node = index;
-  function.module = node.module;
-  function.code = &code;
-  note_objects(function);
+  code_ = decode_code(*node.module->image(), node.begin, node.end, std::move(code_));
+  node.offsets = keep(code_.offsets);
+  node.jumps_indirectly = code_.jumps_indirectly;
+  function_.node = index;
+  function_.module = node.module;
+  function_.code = &code_;
+  note_objects(function_);
 
-  base::DigestStream stream;
-  std::vector<Edge> edges;
-  stream.put(code.digest);
-  for (const CodeRef& ref : code.refs) resolve(function, ref, stream, edges);
-  visit_handlers(function, stream, edges);
-  node.edges = std::move(edges);
-  node.digest = stream.digest();
+  stream_.put(code_.digest);
+  for (const CodeRef& ref : code_.refs) resolve(function_, ref);
+  visit_handlers(function_);
+  settle(node);
 }
 
-void CodeWalk::visit_handlers(Function& function, base::DigestStream& stream,
-                              std::vector<Edge>& edges) {
+void CodeWalk::settle(Node& node) {
+  node.edges = keep(edges_);
+  node.digest = stream_.digest();
+  edges_.clear();
+  stream_.clear();
+}
+
+void CodeWalk::visit_handlers(Function& function) {
   program::Module& module = *function.module;
   const auto frame = program::find_frame(*module.image(), function.code->begin);
   if (!frame || frame->handlers == 0) return;
   for (const CaughtType& type :
-       put_handlers(*module.image(), frame->handlers, *function.code, stream)) {
+       put_handlers(*module.image(), frame->handlers, *function.code, stream_)) {
     if (type.address == 0) {
-      edges.push_back({});
+      edges_.push_back({});
     } else if (type.indirect) {
-      edges.push_back(slot_edge(module, type.address));
+      edges_.push_back(slot_edge(module, type.address));
     } else {
-      edges.push_back(pointer_edge(module, type.address));
+      edges_.push_back(pointer_edge(module, type.address));
     }
   }
 }
 
 void CodeWalk::finish() {
-  base::DigestStream stream;
-  stream.put(format);
+  stream_.put(format);
   for (const Node& node : nodes_) {
-    stream.put8(static_cast<std::uint8_t>(node.kind));
-    stream.put(node.digest);
-    stream.put32(static_cast<std::uint32_t>(node.edges.size()));
+    stream_.put8(static_cast<std::uint8_t>(node.kind));
+    stream_.put(node.digest);
+    stream_.put32(static_cast<std::uint32_t>(node.edges.size()));
     for (const Edge& edge : node.edges) {
-      stream.put32(edge.node);
+      stream_.put32(edge.node);
       // A place inside a function is an instruction, whatever the lengths of those before it.
       const bool code = edge.node != no_node && nodes_[edge.node].kind == CodeNode::Kind::function;
-      stream.put64(code ? nodes_[edge.node].index_of(nodes_[edge.node].begin + edge.offset)
-                        : edge.offset);
+      stream_.put64(code ? nodes_[edge.node].index_of(nodes_[edge.node].begin + edge.offset)
+                         : edge.offset);
     }
   }
-  digest_ = stream.digest();
+  digest_ = stream_.digest();
 }
 
 CodeNode CodeWalk::describe(const Node& node) const {

@@ -3,9 +3,13 @@
 
 #include <hoist/code.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <memory_resource>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +18,7 @@
 
 #include "base/digest_stream.hpp"
 #include "fingerprint/code_decode.hpp"
+#include "os/fresh_memory.hpp"
 #include "program/module_map.hpp"
 
 namespace hoist::detail::fingerprint {
@@ -59,11 +64,11 @@ class CodeWalk {
     program::Module* module = nullptr;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
-    std::string name;               ///< of the symbol, or what identifies an external
+    std::string_view name;          ///< of the symbol, or what identifies an external
     std::uint32_t owner = no_node;  ///< unnamed data: the function that mentions it
     Digest digest;
-    std::vector<Edge> edges;
-    std::vector<std::uint32_t> offsets;  ///< function: where instructions start
+    std::span<const Edge> edges;
+    std::span<const std::uint32_t> offsets;  ///< function: where instructions start
 
     std::uint32_t index_of(std::uint64_t address) const;
     bool starts_instruction(std::uint64_t address) const;
@@ -82,13 +87,13 @@ class CodeWalk {
     }
   };
 
-  /// What is needed while the references of one function are resolved.
+  /// What is needed while the references of one function are resolved. Used again for the next.
   struct Function {
     std::uint32_t node = no_node;
     program::Module* module = nullptr;
     const DecodedCode* code = nullptr;
-    std::unordered_set<std::uint64_t> objects;  ///< data symbols it mentions, by address
-    std::vector<std::uint64_t> unnamed;         ///< other data it takes the address of, sorted
+    std::vector<std::uint64_t> objects;  ///< addresses of the data symbols it mentions, sorted
+    std::vector<std::uint64_t> unnamed;  ///< other data it takes the address of, sorted
   };
 
   // code_walk.cpp: the graph.
@@ -99,7 +104,7 @@ class CodeWalk {
                          std::uint64_t end);
   std::uint32_t external(program::Module* module, std::string_view name, std::uint64_t address);
   void visit_function(std::uint32_t index);
-  void visit_handlers(Function& function, base::DigestStream& stream, std::vector<Edge>& edges);
+  void visit_handlers(Function& function);
   CodeNode describe(const Node& node) const;
 
   // code_refs.cpp: from an address to a node.
@@ -114,26 +119,43 @@ class CodeWalk {
                     std::uint32_t owner);
   Edge tls_edge(program::Module& module, std::uint64_t offset);
   void note_objects(Function& function);
-  void resolve(Function& function, const CodeRef& ref, base::DigestStream& stream,
-               std::vector<Edge>& edges);
-  void resolve_address(Function& function, const CodeRef& ref, base::DigestStream& stream,
-                       std::vector<Edge>& edges);
+  void resolve(Function& function, const CodeRef& ref);
+  void resolve_address(Function& function, const CodeRef& ref);
 
   // data_walk.cpp: what data contain.
-  void put_content(program::Module& module, std::uint64_t begin, std::uint64_t end,
-                   base::DigestStream& stream, std::vector<Edge>& edges);
+  void put_content(program::Module& module, std::uint64_t begin, std::uint64_t end);
   void visit_object(std::uint32_t index);
   void bound_unnamed();
   void visit_unnamed(std::uint32_t index);
-  bool put_jump_table(const Node& node, base::DigestStream& stream, std::vector<Edge>& edges);
-  void put_relative_table(const Node& node, base::DigestStream& stream, std::vector<Edge>& edges);
+  bool put_jump_table(const Node& node);
+  void put_relative_table(const Node& node);
+
+  /// A copy in the walk's memory.
+  template <class T>
+  std::span<const T> keep(const std::vector<T>& items) {
+    auto* const kept = static_cast<T*>(memory_.allocate(items.size() * sizeof(T), alignof(T)));
+    std::copy(items.begin(), items.end(), kept);
+    return {kept, items.size()};
+  }
+  /// Ends the visit of a node: its content and edges are complete.
+  void settle(Node& node);
 
   const program::ModuleMap& modules_;
   CodeCheck check_;
+  // Few nodes fit into the walk itself; for many there are huge pages.
+  std::array<std::byte, 16384> first_memory_;
+  std::pmr::monotonic_buffer_resource more_memory_{os::huge_page, os::fresh_memory()};
+  std::pmr::monotonic_buffer_resource memory_{first_memory_.data(), first_memory_.size(),
+                                              &more_memory_};
   // A deque: nodes stay where they are while others are added.
-  std::deque<Node> nodes_;
-  std::unordered_map<Key, std::uint32_t, KeyHash> numbers_;
+  std::pmr::deque<Node> nodes_{&memory_};
+  std::pmr::unordered_map<Key, std::uint32_t, KeyHash> numbers_{&memory_};
   std::unordered_map<std::string, std::uint32_t> externals_;
+  // Of the node being visited.
+  DecodedCode code_;
+  Function function_;
+  base::DigestStream stream_{&memory_};
+  std::vector<Edge> edges_;
   std::vector<std::uint32_t> unbounded_;  ///< unnamed data, extent not known yet
   /// Addresses that don't bound unnamed data, per module.
   std::unordered_map<const program::Module*, std::unordered_set<std::uint64_t>> not_bounds_;

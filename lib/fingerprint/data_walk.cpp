@@ -32,23 +32,22 @@ bool is_pointer(program::ElfImage& image, std::uint64_t value) {
 }  // namespace
 
 /// Puts the content of [begin, end) with its pointers blanked, and an edge for each of these.
-void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::uint64_t end,
-                           base::DigestStream& stream, std::vector<Edge>& edges) {
+void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::uint64_t end) {
   program::ElfImage& image = *module.image();
   const auto bytes = image.bytes(begin, end - begin);
   if (bytes.empty()) return;
   const auto relocations = image.relocations(begin, end);
   if (relocations.empty() && image.is_relocatable()) {
-    stream.put(base::digest_of(bytes));
+    stream_.put(base::digest_of(bytes));
     return;
   }
-  const std::size_t start = stream.size();
-  stream.put(bytes);
+  const std::size_t start = stream_.size();
+  stream_.put(bytes);
   for (const program::ElfRelocation& relocation : relocations) {
     const std::uint64_t at = relocation.offset - begin;
-    stream.blank(start + at, std::min<std::uint64_t>(8, bytes.size() - at));
-    stream.put64(at);
-    edges.push_back(target_edge(module, modules_.target(module, relocation)));
+    stream_.blank(start + at, std::min<std::uint64_t>(8, bytes.size() - at));
+    stream_.put64(at);
+    edges_.push_back(target_edge(module, modules_.target(module, relocation)));
   }
   // The last letters of a text are numbers that could well be addresses.
   if (image.is_relocatable() || is_text(bytes)) return;
@@ -57,29 +56,26 @@ void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::ui
   for (std::uint64_t at = (8 - begin % 8) % 8; at + 8 <= bytes.size(); at += 8) {
     const std::uint64_t value = image.word(begin + at).value_or(0);
     if (!is_pointer(image, value)) continue;
-    stream.blank(start + at, 8);
-    stream.put64(at);
-    edges.push_back(pointer_edge(module, value));
+    stream_.blank(start + at, 8);
+    stream_.put64(at);
+    edges_.push_back(pointer_edge(module, value));
   }
 }
 
 void CodeWalk::visit_object(std::uint32_t index) {
   Node& node = nodes_[index];
-  base::DigestStream stream;
-  std::vector<Edge> edges;
   if (node.kind == CodeNode::Kind::variable) {
     // Which variable it is counts, and what it starts with; what it holds now depends on the run.
-    stream.put(program::base_name(node.name));
-    stream.put64(node.end - node.begin);
+    stream_.put(program::base_name(node.name));
+    stream_.put64(node.end - node.begin);
   }
   // Thread-local variables that start as zero have no place of their own.
   const program::ElfSection* section = node.module->image()->section_at(node.begin);
   const bool in_image = section != nullptr && section->kind == program::SectionKind::tls;
   if (node.shape != Shape::tls || in_image) {
-    put_content(*node.module, node.begin, node.end, stream, edges);
+    put_content(*node.module, node.begin, node.end);
   }
-  node.edges = std::move(edges);
-  node.digest = stream.digest();
+  settle(node);
 }
 
 /// Finds the extents of all unnamed data known so far, then visits them.
@@ -131,16 +127,14 @@ void CodeWalk::visit_unnamed(std::uint32_t index) {
   Node& node = nodes_[index];
   node.visited = true;
   program::ElfImage& image = *node.module->image();
-  base::DigestStream stream;
-  std::vector<Edge> edges;
-  stream.put8(static_cast<std::uint8_t>(node.shape));
+  stream_.put8(static_cast<std::uint8_t>(node.shape));
   if (node.shape == Shape::text) {
     const program::ElfSection* section = image.section_at(node.begin);
     node.end = end_of_text(image, node.begin, section->end());
   }
   if (node.shape == Shape::relative) {
-    put_relative_table(node, stream, edges);
-  } else if (!put_jump_table(node, stream, edges)) {
+    put_relative_table(node);
+  } else if (!put_jump_table(node)) {
     // What follows up to the next thing may be padding, which depends on that thing.
     const auto bytes = image.bytes(node.begin, node.end - node.begin);
     std::uint64_t used = bytes.size();
@@ -156,16 +150,14 @@ void CodeWalk::visit_unnamed(std::uint32_t index) {
         used = std::min<std::uint64_t>(bytes.size(), last + 8);
       }
     }
-    put_content(*node.module, node.begin, node.begin + used, stream, edges);
+    put_content(*node.module, node.begin, node.begin + used);
   }
-  node.edges = std::move(edges);
-  node.digest = stream.digest();
+  settle(node);
 }
 
 /// If the data are a table of 32-bit distances to places in the function that mentions it: puts
 /// these as edges. The distances themselves depend on where code and data lie.
-bool CodeWalk::put_jump_table(const Node& node, base::DigestStream& stream,
-                              std::vector<Edge>& edges) {
+bool CodeWalk::put_jump_table(const Node& node) {
   if (node.owner == no_node || node.begin % 4 != 0) return false;
   const Node& owner = nodes_[node.owner];
   if (!owner.jumps_indirectly) return false;
@@ -184,19 +176,18 @@ bool CodeWalk::put_jump_table(const Node& node, base::DigestStream& stream,
         break;
       }
     }
-    edges.push_back(code_edge(module, target));
+    edges_.push_back(code_edge(module, target));
     ++count;
   }
   if (count == 0) return false;
-  stream.put32(count);
+  stream_.put32(count);
   return true;
 }
 
 /// A table of 32-bit distances to anything: jump targets, or strings and functions that clang puts
 /// instead of pointers.
-void CodeWalk::put_relative_table(const Node& node, base::DigestStream& stream,
-                                  std::vector<Edge>& edges) {
-  if (put_jump_table(node, stream, edges)) return;
+void CodeWalk::put_relative_table(const Node& node) {
+  if (put_jump_table(node)) return;
   program::Module& module = *node.module;
   program::ElfImage& image = *module.image();
   std::uint32_t count = 0;
@@ -210,13 +201,13 @@ void CodeWalk::put_relative_table(const Node& node, base::DigestStream& stream,
     if (section->kind == program::SectionKind::constant && image.object_at(target) == nullptr) {
       // Nothing else need refer to what is next to a text, so that its own end has to do.
       const bool text = end_of_text(image, target, section->end()) != target;
-      edges.push_back(unnamed_edge(module, target, text ? Shape::text : Shape::unnamed, no_node));
+      edges_.push_back(unnamed_edge(module, target, text ? Shape::text : Shape::unnamed, no_node));
     } else {
-      edges.push_back(pointer_edge(module, target));
+      edges_.push_back(pointer_edge(module, target));
     }
     ++count;
   }
-  stream.put32(count);
+  stream_.put32(count);
 }
 
 }  // namespace hoist::detail::fingerprint

@@ -59,6 +59,7 @@ std::unique_ptr<ElfImage> ElfImage::open(const std::string& path) {
   std::unique_ptr<ElfImage> image(new ElfImage);
   image->data_ = static_cast<const std::byte*>(data);
   image->size_ = static_cast<std::uint64_t>(status.st_size);
+  image->prepared_.resize(image->size_ / window + 1);
   image->inode_ = status.st_ino;
   image->device_ = status.st_dev;
   if (!image->parse()) return nullptr;
@@ -69,8 +70,14 @@ ElfImage::~ElfImage() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void ElfImage::prepare_window(std::uint64_t index) const {
+  prepared_[index] = true;
+  os::populate(data_ + index * window, std::min(window, size_ - index * window));
+}
+
 std::string_view ElfImage::text_at(Range table, std::uint64_t offset) const {
   if (offset >= table.size) return {};
+  prepare(table.offset + offset, 1);
   const char* begin = reinterpret_cast<const char*>(data_ + table.offset + offset);
   return {begin, ::strnlen(begin, table.size - offset)};
 }
@@ -158,6 +165,7 @@ void ElfImage::parse_program_headers() {
       tls_block_size_ = (segment.p_memsz + align - 1) / align * align;
     } else if (segment.p_type == PT_NOTE && segment.p_offset <= size_ &&
                segment.p_filesz <= size_ - segment.p_offset) {
+      prepare(segment.p_offset, segment.p_filesz);
       const auto id = find_build_id({data_ + segment.p_offset, segment.p_filesz});
       if (!id.empty()) build_id_ = id;
     }
@@ -182,12 +190,14 @@ std::span<const std::byte> find_build_id(std::span<const std::byte> notes) {
 }
 
 const ElfSection* ElfImage::section_at(std::uint64_t address) const {
+  if (last_ != nullptr && address - last_->address < last_->size) return last_;
   auto after = std::upper_bound(
       sections_.begin(), sections_.end(), address,
       [](std::uint64_t value, const ElfSection& section) { return value < section.address; });
   if (after == sections_.begin()) return nullptr;
   const ElfSection& section = *std::prev(after);
-  return address < section.end() ? &section : nullptr;
+  if (address >= section.end()) return nullptr;
+  return last_ = &section;
 }
 
 const ElfSection* ElfImage::section_named(std::string_view name) const {
@@ -200,6 +210,7 @@ const ElfSection* ElfImage::section_named(std::string_view name) const {
 std::span<const std::byte> ElfImage::bytes(std::uint64_t address, std::uint64_t size) const {
   const ElfSection* section = section_at(address);
   if (section == nullptr || !section->has_content || size > section->end() - address) return {};
+  prepare(section->offset + (address - section->address), size);
   return {data_ + section->offset + (address - section->address), size};
 }
 

@@ -5,12 +5,15 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "os/fresh_memory.hpp"
 
 namespace hoist::detail::program {
 
@@ -148,26 +151,55 @@ class ElfImage {
     std::uint64_t size = 0;
   };
 
+  /// What is read on first use, in memory of its own.
+  struct Tables {
+    explicit Tables(std::size_t bytes) : memory(bytes, os::fresh_memory()) {}
+    std::pmr::monotonic_buffer_resource memory;
+    std::pmr::vector<ElfSymbol> functions{&memory};
+    std::pmr::vector<ElfSymbol> objects{&memory};
+    std::pmr::vector<ElfSymbol> tls{&memory};
+    std::pmr::vector<ElfRelocation> relocations{&memory};
+  };
+
   ElfImage() = default;
 
   bool parse();
   void parse_program_headers();
-  void read_symbols();
-  void read_relocations();
+  Tables& tables();
+  /// The tables, with symbols.
+  Tables& symbols();
+  void read_symbols(Tables& tables);
+  std::pmr::vector<ElfSymbol>* table_of(std::uint32_t number, ElfSymbol& entry);
+  void keep_symbol(std::pmr::vector<ElfSymbol>& table, const ElfSymbol& symbol);
+  void read_relocations(Tables& tables);
+  /// Called before bytes of the file are read: has their pages entered into the page table, where
+  /// page faults would cost more. Of large pieces hardly ever all is read.
+  void prepare(std::uint64_t offset, std::uint64_t size) const {
+    if (size == 0 || size > 4 * window) return;
+    for (std::uint64_t at = offset / window; at <= (offset + size - 1) / window; ++at) {
+      if (!prepared_[at]) prepare_window(at);
+    }
+  }
+  void prepare_window(std::uint64_t index) const;
   /// Copies from the file; false if it isn't that long.
   template <class T>
   bool read(std::uint64_t offset, T& value) const {
     if (offset > size_ || size_ - offset < sizeof value) return false;
+    prepare(offset, sizeof value);
     std::memcpy(&value, data_ + offset, sizeof value);
     return true;
   }
   std::string_view text_at(Range table, std::uint64_t offset) const;
   std::optional<DynamicSymbol> find_hashed(std::string_view name) const;
 
+  static constexpr std::uint64_t window = std::uint64_t{32} << 10;
+
   const std::byte* data_ = nullptr;
   std::uint64_t size_ = 0;
   std::uint64_t inode_ = 0;
   std::uint64_t device_ = 0;
+  mutable std::vector<bool> prepared_;        ///< by window of the file
+  mutable const ElfSection* last_ = nullptr;  ///< that section_at has found
   bool relocatable_ = false;
   bool symbols_read_ = false;
   bool relocations_read_ = false;
@@ -190,10 +222,7 @@ class ElfImage {
   std::vector<Range> rela_;
   std::vector<Range> relr_;
 
-  std::vector<ElfSymbol> functions_;
-  std::vector<ElfSymbol> objects_;
-  std::vector<ElfSymbol> tls_;
-  std::vector<ElfRelocation> relocations_;
+  std::unique_ptr<Tables> tables_;
   std::optional<std::vector<std::pair<std::uint64_t, std::uint64_t>>> frame_index_;
 };
 

@@ -4,10 +4,13 @@
 #include <elf.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <tuple>
+#include <utility>
 
 #include "program/elf_image.hpp"
 
@@ -16,7 +19,7 @@ namespace hoist::detail::program {
 namespace {
 
 /// The symbol that covers address; symbols are sorted and don't overlap.
-const ElfSymbol* covering(const std::vector<ElfSymbol>& symbols, std::uint64_t address) {
+const ElfSymbol* covering(std::span<const ElfSymbol> symbols, std::uint64_t address) {
   auto after = std::upper_bound(
       symbols.begin(), symbols.end(), address,
       [](std::uint64_t value, const ElfSymbol& symbol) { return value < symbol.address; });
@@ -25,7 +28,7 @@ const ElfSymbol* covering(const std::vector<ElfSymbol>& symbols, std::uint64_t a
   return address == symbol.address || address < symbol.end() ? &symbol : nullptr;
 }
 
-const ElfSymbol* following(const std::vector<ElfSymbol>& symbols, std::uint64_t address) {
+const ElfSymbol* following(std::span<const ElfSymbol> symbols, std::uint64_t address) {
   auto after = std::upper_bound(
       symbols.begin(), symbols.end(), address,
       [](std::uint64_t value, const ElfSymbol& symbol) { return value < symbol.address; });
@@ -47,80 +50,123 @@ std::uint32_t gnu_hash(std::string_view name) {
   return hash;
 }
 
+/// A symbol of the file, by its number there.
+struct Numbered {
+  std::uint64_t address = 0;
+  std::uint32_t number = 0;
+};
+
+/// Sorts by address, symbols of one address by number: a radix sort, since comparing takes ten
+/// times as long.
+void sort_by_address(std::pmr::vector<Numbered>& symbols) {
+  constexpr unsigned digit = 11;
+  std::pmr::vector<Numbered> sorted(symbols.size(), symbols.get_allocator());
+  std::uint64_t highest = 0;
+  for (const Numbered& symbol : symbols) highest = std::max(highest, symbol.address);
+  for (unsigned shift = 0; shift < 64 && highest >> shift != 0; shift += digit) {
+    const auto digit_of = [shift](const Numbered& symbol) {
+      return (symbol.address >> shift) & ((1u << digit) - 1);
+    };
+    std::array<std::uint32_t, std::size_t{1} << digit> places{};
+    for (const Numbered& symbol : symbols) ++places[digit_of(symbol)];
+    std::exclusive_scan(places.begin(), places.end(), places.begin(), std::uint32_t{0});
+    for (const Numbered& symbol : symbols) sorted[places[digit_of(symbol)]++] = symbol;
+    symbols.swap(sorted);
+  }
+}
+
 }  // namespace
 
-void ElfImage::read_symbols() {
-  if (symbols_read_) return;
-  symbols_read_ = true;
-  const std::uint64_t count = symbols_.size / sizeof(Elf64_Sym);
-  for (std::uint64_t i = 1; i < count; ++i) {
-    Elf64_Sym symbol;
-    if (!read(symbols_.offset + i * sizeof symbol, symbol)) break;
-    if (symbol.st_shndx >= kinds_.size() && symbol.st_shndx != SHN_UNDEF) continue;
-    const unsigned type = ELF64_ST_TYPE(symbol.st_info);
-    ElfSymbol entry;
-    entry.address = symbol.st_value;
-    entry.size = static_cast<std::uint32_t>(
-        std::min<std::uint64_t>(symbol.st_size, std::numeric_limits<std::uint32_t>::max()));
-    entry.name = symbol.st_name;
-    entry.rank = rank_of(symbol);
-    entry.is_ifunc = type == STT_GNU_IFUNC;
-    if (symbol.st_shndx == SHN_UNDEF || symbol.st_value + entry.size < symbol.st_value) continue;
-    if (type == STT_TLS) {
-      tls_.push_back(entry);
-      continue;
-    }
-    const std::optional<SectionKind> kind = kinds_[symbol.st_shndx];
-    if (!kind || (type != STT_NOTYPE && type != STT_OBJECT && type != STT_COMMON &&
-                  type != STT_FUNC && type != STT_GNU_IFUNC)) {
-      continue;
-    }
-    if (*kind == SectionKind::code) {
-      functions_.push_back(entry);
-    } else if (entry.size != 0 && *kind != SectionKind::metadata) {
-      objects_.push_back(entry);
-    }
+/// The symbol as an entry of one of the three tables, or null for one of no interest.
+std::pmr::vector<ElfSymbol>* ElfImage::table_of(std::uint32_t number, ElfSymbol& entry) {
+  Elf64_Sym symbol;
+  if (!read(symbols_.offset + std::uint64_t{number} * sizeof symbol, symbol)) return nullptr;
+  if (symbol.st_shndx >= kinds_.size() || symbol.st_shndx == SHN_UNDEF) return nullptr;
+  const unsigned type = ELF64_ST_TYPE(symbol.st_info);
+  entry.address = symbol.st_value;
+  entry.size = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(symbol.st_size, std::numeric_limits<std::uint32_t>::max()));
+  entry.name = symbol.st_name;
+  entry.rank = rank_of(symbol);
+  entry.is_ifunc = type == STT_GNU_IFUNC;
+  if (symbol.st_value + entry.size < symbol.st_value) return nullptr;
+  if (type == STT_TLS) return &tables_->tls;
+  const std::optional<SectionKind> kind = kinds_[symbol.st_shndx];
+  if (!kind || (type != STT_NOTYPE && type != STT_OBJECT && type != STT_COMMON &&
+                type != STT_FUNC && type != STT_GNU_IFUNC)) {
+    return nullptr;
   }
+  if (*kind == SectionKind::code) return &tables_->functions;
+  return entry.size != 0 && *kind != SectionKind::metadata ? &tables_->objects : nullptr;
+}
 
-  const auto arrange = [this](std::vector<ElfSymbol>& symbols) {
-    std::sort(symbols.begin(), symbols.end(), [this](const ElfSymbol& a, const ElfSymbol& b) {
-      if (a.address != b.address) return a.address < b.address;
-      if (a.size != b.size) return a.size > b.size;
-      if (a.rank != b.rank) return a.rank < b.rank;
-      return name_of(a) < name_of(b);
-    });
-    // Of several symbols for one range the first is kept; one inside another is a label.
-    std::uint64_t covered = 0;
-    const ElfSymbol* last = nullptr;
-    std::size_t kept = 0;
-    for (const ElfSymbol& symbol : symbols) {
-      if (last != nullptr && (symbol.address < covered || symbol.address == last->address))
-        continue;
-      symbols[kept] = symbol;
-      last = &symbols[kept++];
-      covered = last->end();
-    }
-    symbols.resize(kept);
-    symbols.shrink_to_fit();
+ElfImage::Tables& ElfImage::tables() {
+  if (tables_ == nullptr) {
+    // A symbol is in two tables while they are sorted.
+    std::uint64_t bytes =
+        symbols_.size / sizeof(Elf64_Sym) * (sizeof(ElfSymbol) + 2 * sizeof(Numbered));
+    for (const Range& table : rela_)
+      bytes += table.size / sizeof(Elf64_Rela) * sizeof(ElfRelocation);
+    tables_ = std::make_unique<Tables>(std::max<std::uint64_t>(bytes, 1));
+  }
+  return *tables_;
+}
+
+ElfImage::Tables& ElfImage::symbols() {
+  Tables& all = tables();
+  if (!std::exchange(symbols_read_, true)) read_symbols(all);
+  return all;
+}
+
+void ElfImage::read_symbols(Tables& all) {
+  const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+      symbols_.size / sizeof(Elf64_Sym), std::numeric_limits<std::uint32_t>::max()));
+  std::pmr::vector<Numbered> numbered(&all.memory);
+  numbered.reserve(count);
+  std::size_t functions = 0;
+  std::size_t objects = 0;
+  ElfSymbol entry;
+  for (std::uint32_t i = 1; i < count; ++i) {
+    const auto* const table = table_of(i, entry);
+    if (table == nullptr) continue;
+    numbered.push_back({entry.address, i});
+    functions += table == &all.functions ? 1 : 0;
+    objects += table == &all.objects ? 1 : 0;
+  }
+  sort_by_address(numbered);
+  all.functions.reserve(functions);
+  all.objects.reserve(objects);
+  for (const Numbered& symbol : numbered) keep_symbol(*table_of(symbol.number, entry), entry);
+}
+
+/// Adds a symbol, in order of address. Of several for one range one is kept: the largest, then the
+/// one of the best rank and name. One inside another is a label.
+void ElfImage::keep_symbol(std::pmr::vector<ElfSymbol>& table, const ElfSymbol& symbol) {
+  if (table.empty() ||
+      (symbol.address >= table.back().end() && symbol.address != table.back().address)) {
+    table.push_back(symbol);
+    return;
+  }
+  ElfSymbol& last = table.back();
+  if (symbol.address != last.address) return;
+  const auto before = [this](const ElfSymbol& a, const ElfSymbol& b) {
+    if (a.size != b.size) return a.size > b.size;
+    if (a.rank != b.rank) return a.rank < b.rank;
+    return name_of(a) < name_of(b);
   };
-  arrange(functions_);
-  arrange(objects_);
-  arrange(tls_);
+  if (before(symbol, last)) last = symbol;
 }
 
 const ElfSymbol* ElfImage::function_at(std::uint64_t address) {
-  read_symbols();
-  return covering(functions_, address);
+  return covering(symbols().functions, address);
 }
 
 const ElfSymbol* ElfImage::function_after(std::uint64_t address) {
-  read_symbols();
-  return following(functions_, address);
+  return following(symbols().functions, address);
 }
 
 const ElfSymbol* ElfImage::object_at(std::uint64_t address) {
-  read_symbols();
-  return covering(objects_, address);
+  return covering(symbols().objects, address);
 }
 
 const ElfSymbol* ElfImage::object_ending_at(std::uint64_t address) {
@@ -130,14 +176,10 @@ const ElfSymbol* ElfImage::object_ending_at(std::uint64_t address) {
 }
 
 const ElfSymbol* ElfImage::object_after(std::uint64_t address) {
-  read_symbols();
-  return following(objects_, address);
+  return following(symbols().objects, address);
 }
 
-const ElfSymbol* ElfImage::tls_at(std::uint64_t offset) {
-  read_symbols();
-  return covering(tls_, offset);
-}
+const ElfSymbol* ElfImage::tls_at(std::uint64_t offset) { return covering(symbols().tls, offset); }
 
 std::string ElfImage::scope_of(std::uint64_t address, std::string& name) const {
   const std::uint64_t count = symbols_.size / sizeof(Elf64_Sym);
@@ -171,30 +213,31 @@ std::string ElfImage::scope_of(std::uint64_t address, std::string& name) const {
   return std::string(file) + "#" + std::to_string(seen[file]);
 }
 
-void ElfImage::read_relocations() {
-  if (relocations_read_) return;
-  relocations_read_ = true;
+void ElfImage::read_relocations(Tables& tables) {
+  auto& all = tables.relocations;
+  std::uint64_t total = 0;
+  for (const Range& table : rela_) total += table.size / sizeof(Elf64_Rela);
+  all.reserve(total);
   for (const Range& table : rela_) {
     const std::uint64_t count = table.size / sizeof(Elf64_Rela);
-    relocations_.reserve(relocations_.size() + count);
     for (std::uint64_t i = 0; i < count; ++i) {
       Elf64_Rela entry;
       if (!read(table.offset + i * sizeof entry, entry)) break;
-      relocations_.push_back({.offset = entry.r_offset,
-                              .addend = entry.r_addend,
-                              .type = static_cast<std::uint32_t>(ELF64_R_TYPE(entry.r_info)),
-                              .symbol = static_cast<std::uint32_t>(ELF64_R_SYM(entry.r_info))});
+      all.push_back({.offset = entry.r_offset,
+                     .addend = entry.r_addend,
+                     .type = static_cast<std::uint32_t>(ELF64_R_TYPE(entry.r_info)),
+                     .symbol = static_cast<std::uint32_t>(ELF64_R_SYM(entry.r_info))});
     }
   }
   // RELR: an even entry is the address of a slot, an odd one a bitmap of the 63 slots after it. The
   // addend is what the file has in the slot.
-  const auto add_relative = [this](std::uint64_t slot) {
+  const auto add_relative = [this, &all](std::uint64_t slot) {
     const auto addend = word(slot);
     if (!addend) return;
-    relocations_.push_back({.offset = slot,
-                            .addend = static_cast<std::int64_t>(*addend),
-                            .type = R_X86_64_RELATIVE,
-                            .symbol = 0});
+    all.push_back({.offset = slot,
+                   .addend = static_cast<std::int64_t>(*addend),
+                   .type = R_X86_64_RELATIVE,
+                   .symbol = 0});
   };
   for (const Range& table : relr_) {
     std::uint64_t base = 0;
@@ -212,28 +255,29 @@ void ElfImage::read_relocations() {
       base += 63 * sizeof entry;
     }
   }
-  // Linkers mostly sort them already.
   const auto before = [](const ElfRelocation& a, const ElfRelocation& b) {
     return std::tie(a.offset, a.type, a.symbol, a.addend) <
            std::tie(b.offset, b.type, b.symbol, b.addend);
   };
-  if (!std::is_sorted(relocations_.begin(), relocations_.end(), before)) {
-    std::sort(relocations_.begin(), relocations_.end(), before);
-  }
+  // Linkers sort most of them already.
+  const auto rest = std::is_sorted_until(all.begin(), all.end(), before);
+  std::sort(rest, all.end(), before);
+  std::inplace_merge(all.begin(), rest, all.end(), before);
 }
 
 std::span<const ElfRelocation> ElfImage::relocations() {
-  read_relocations();
-  return relocations_;
+  Tables& all = tables();
+  if (!std::exchange(relocations_read_, true)) read_relocations(all);
+  return all.relocations;
 }
 
 std::span<const ElfRelocation> ElfImage::relocations(std::uint64_t begin, std::uint64_t end) {
-  read_relocations();
+  const auto all = relocations();
   const auto less = [](const ElfRelocation& entry, std::uint64_t value) {
     return entry.offset < value;
   };
-  const auto first = std::lower_bound(relocations_.begin(), relocations_.end(), begin, less);
-  const auto last = std::lower_bound(first, relocations_.end(), end, less);
+  const auto first = std::lower_bound(all.begin(), all.end(), begin, less);
+  const auto last = std::lower_bound(first, all.end(), end, less);
   return {first, last};
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/digest_stream.hpp"
 #include "os/fork_hook.hpp"
+#include "os/fresh_memory.hpp"
 
 namespace hoist::detail::program {
 
@@ -49,6 +50,8 @@ std::shared_ptr<Module> describe(const dl_phdr_info& info) {
   auto module = std::make_shared<Module>();
   module->path = info.dlpi_name;
   module->bias = info.dlpi_addr;
+  // Notes mostly follow the headers.
+  os::populate(info.dlpi_phdr, info.dlpi_phnum * sizeof *info.dlpi_phdr);
   for (unsigned i = 0; i < info.dlpi_phnum; ++i) {
     const auto& part = info.dlpi_phdr[i];
     const Module::Segment segment = {.address = part.p_vaddr,
@@ -150,6 +153,11 @@ bool Module::is_same_file(const ElfImage& image) const {
   return !segments.empty() && mapped_inode(bias + segments.front().address) == image.inode();
 }
 
+ModuleOrigin Module::origin() {
+  if (!origin_) origin_ = origin_of(*this);
+  return *origin_;
+}
+
 std::string Module::identity() {
   if (!identity_.empty()) return identity_;
   if (!build_id.empty()) return identity_ = "build-id " + hex(build_id);
@@ -183,11 +191,7 @@ ModuleMap::ModuleMap(const ModuleMap* older) {
     return nullptr;
   };
   for (auto& module : modules_) {
-    if (auto same = known(*module)) {
-      module = std::move(same);
-    } else {
-      module->origin = origin_of(*module);
-    }
+    if (auto same = known(*module)) module = std::move(same);
     for (const Module::Segment& segment : module->segments) {
       const std::uint64_t begin = module->bias + segment.address;
       ranges_.push_back({begin, begin + segment.size, module.get()});

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,8 +24,8 @@ enum class ModuleOrigin : std::uint8_t {
 
 /// An executable or shared object mapped into this process.
 ///
-/// The description never changes. What is read from the file (`image`, `identity`) is read on first
-/// use: only while `lock_images` is held.
+/// The description never changes. What takes a look at the file (`image`, `identity`, `origin`) is
+/// found on first use: only while `lock_images` is held.
 class Module {
  public:
   struct Segment {
@@ -42,7 +43,6 @@ class Module {
   std::vector<Segment> segments;
   Segment relro;                    ///< written by relocation only
   std::vector<std::byte> build_id;  ///< as mapped
-  ModuleOrigin origin = ModuleOrigin::user;
   bool is_main = false;
 
   std::string_view file_name() const;
@@ -54,6 +54,7 @@ class Module {
   ElfImage* image();
   /// Whether code in it can be walked: there are a file and a symbol table.
   bool is_walkable() { return image() != nullptr && image()->has_symbol_table(); }
+  ModuleOrigin origin();
   /// What stands for the whole module: its build-id, or a hash of what is mapped read-only.
   std::string identity();
 
@@ -63,6 +64,7 @@ class Module {
   bool opened_ = false;
   std::unique_ptr<ElfImage> image_;
   std::string identity_;
+  std::optional<ModuleOrigin> origin_;
 };
 
 /// An address in a module. A null module stands for "nowhere".

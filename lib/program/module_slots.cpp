@@ -81,7 +81,7 @@ Location ModuleMap::bind(Module& module, const DynamicSymbol& symbol,
     const bool unbound = section != nullptr && section->name.starts_with(".plt");
     if (bound.module != nullptr && !unbound) {
       // By name where possible: the value of an indirect function depends on the machine.
-      if (bound.module->origin != ModuleOrigin::user) return bound;
+      if (bound.module->origin() != ModuleOrigin::user) return bound;
       const Location named = definition_in(*bound.module);
       return named.module != nullptr ? named : bound;
     }

@@ -2,6 +2,7 @@
 #include "program/unwind_tables.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <string_view>
 #include <utility>
@@ -91,16 +92,20 @@ std::optional<std::uint64_t> find_by_header(const ElfImage& image, std::uint64_t
   if (!cursor.ok() || count > index->size / 8) return std::nullopt;
   if (count == 0) return 0;
 
+  const auto entries = image.bytes(table, count * 8);
+  if (entries.empty()) return std::nullopt;
   const auto entry = [&](std::uint64_t at) {
-    return index->address + static_cast<std::uint64_t>(std::int64_t{image.int32(at).value_or(0)});
+    std::int32_t distance = 0;
+    std::memcpy(&distance, entries.data() + at, sizeof distance);
+    return index->address + static_cast<std::uint64_t>(std::int64_t{distance});
   };
   std::uint64_t low = 0;
   std::uint64_t high = count;
   while (high - low > 1) {
     const std::uint64_t middle = low + (high - low) / 2;
-    (entry(table + middle * 8) <= address ? low : high) = middle;
+    (entry(middle * 8) <= address ? low : high) = middle;
   }
-  return entry(table + low * 8 + 4);
+  return entry(low * 8 + 4);
 }
 
 /// The same by reading all of .eh_frame, once.
