@@ -135,6 +135,7 @@ class DeflateSource final : public ChunkedSource {
     unit.bytes = 0;
     unit.exact = false;
     if (!parsing_inside_) {
+      if (any_ && wrapper_ == Wrapper::gzip) skip_zeros(input);
       const std::string_view head = header_of(wrapper_);
       const std::size_t size = head.size() + 1 + mark.size();
       const auto bytes = input.peek(size);

@@ -48,6 +48,7 @@ class SequentialInflate final : public ByteSource {
   std::size_t read(std::byte* to, std::size_t n) override {
     std::size_t done = 0;
     while (done < n) {
+      if (between_members_ && wrapper_ == Wrapper::gzip) skip_zeros(input_);
       const auto bytes = input_.some();
       if (between_members_) {
         if (bytes.empty()) break;
@@ -104,6 +105,15 @@ class SequentialInflate final : public ByteSource {
 };
 
 }  // namespace
+
+void skip_zeros(Input& input) {
+  for (;;) {
+    const auto bytes = input.some();
+    const auto other = std::ranges::find_if(bytes, [](std::byte b) { return b != std::byte{}; });
+    input.take(static_cast<std::size_t>(other - bytes.begin()));
+    if (bytes.empty() || other != bytes.end()) return;
+  }
+}
 
 InflateState InflateState::at_start(Wrapper wrapper) {
   return {wrapper == Wrapper::gzip ? 0U : 1U, 0, {}};

@@ -37,6 +37,9 @@ constexpr std::size_t trailer_bytes(Wrapper wrapper) {
 }
 std::uint32_t wrapper_checksum(Wrapper wrapper, std::span<const std::byte> bytes);
 
+/// Passes over the zeros with which a gzip file may be filled up behind a member.
+void skip_zeros(Input& input);
+
 /// Reads any zlib, gzip or bare deflate data, on one thread. Several gzip members may follow each
 /// other; other bytes after the end are DamagedData. With `inside`, begins between two deflate
 /// blocks, after the header.

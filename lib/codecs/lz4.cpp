@@ -13,6 +13,7 @@
 #include "base/little_endian.hpp"
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
+#include "codecs/skippable.hpp"
 
 namespace hoist::detail::codecs {
 
@@ -186,6 +187,9 @@ class Lz4 final : public Codec {
  public:
   std::string_view extension() const override { return ".lz4"; }
   std::string_view magic() const override { return "\x04\x22\x4d\x18"; }
+  bool recognises(std::span<const std::byte> first_bytes) const override {
+    return Codec::recognises(behind_skippable_frames(first_bytes));
+  }
 
   std::unique_ptr<ByteSink> compressor(ByteSink& out, int level, unsigned threads) const override {
     return std::make_unique<Lz4Sink>(out, level, threads);

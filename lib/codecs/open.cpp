@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/expansion.hpp"
+#include "codecs/skippable.hpp"
 #include "os/run_parallel.hpp"
 
 namespace hoist::detail::codecs {
@@ -51,6 +52,14 @@ class LimitedSource final : public ByteSource {
 };
 
 }  // namespace
+
+const Codec* codec_of(base::PeekableSource& in) {
+  // What is compressed may stand behind long frames of other programs' information.
+  constexpr std::size_t most_skipped = std::size_t{1} << 20;
+  const auto first = in.peek(first_bytes);
+  const bool is_behind = begins_skippable_frame(first) && behind_skippable_frames(first).empty();
+  return codec_for_content(is_behind ? in.peek(most_skipped) : first);
+}
 
 std::unique_ptr<ByteSource> open_compressed(const Codec& codec, ByteSource& in,
                                             const Limits& limits, unsigned threads) {

@@ -157,7 +157,7 @@ std::string read_file(const std::filesystem::path& path) {
   detail::os::FileSource file(path);
   ByteSource* source = &file;
   std::unique_ptr<ByteSource> decompressed;
-  if (const Codec* codec = codec_for_content(file.peek(detail::codecs::first_bytes))) {
+  if (const Codec* codec = detail::codecs::codec_of(file)) {
     decompressed = detail::codecs::open_compressed(*codec, file, {}, 0);
     source = decompressed.get();
   }

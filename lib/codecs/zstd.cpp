@@ -11,6 +11,7 @@
 #include "base/little_endian.hpp"
 #include "codecs/builtin.hpp"
 #include "codecs/chunked.hpp"
+#include "codecs/skippable.hpp"
 
 namespace hoist::detail::codecs {
 
@@ -120,7 +121,6 @@ class ZstdSource final : public ChunkedSource {
 
  private:
   static constexpr std::uint64_t magic = 0xFD2FB528;
-  static constexpr std::uint64_t skippable = 0x184D2A50;
   static constexpr std::size_t max_skipped = std::size_t{1} << 20;
 
   Next next(Input& input, Unit& unit) override {
@@ -131,7 +131,7 @@ class ZstdSource final : public ChunkedSource {
         return Next::end;
       }
       if (head.size() < 8) return Next::sequential;
-      if ((base::little_endian(head.first(4)) & ~std::uint64_t{15}) != skippable) break;
+      if (!begins_skippable_frame(head)) break;
       const auto size = static_cast<std::size_t>(base::little_endian(head.subspan(4, 4)));
       if (size > max_skipped || input.peek(size + 8).size() < size + 8) return Next::sequential;
       input.take(size + 8);
@@ -193,6 +193,9 @@ class Zstd final : public Codec {
  public:
   std::string_view extension() const override { return ".zst"; }
   std::string_view magic() const override { return "\x28\xb5\x2f\xfd"; }
+  bool recognises(std::span<const std::byte> first_bytes) const override {
+    return Codec::recognises(behind_skippable_frames(first_bytes));
+  }
 
   std::unique_ptr<ByteSink> compressor(ByteSink& out, int level, unsigned threads) const override {
     return std::make_unique<ZstdSink>(out, level, threads);

@@ -163,11 +163,10 @@ void load_uncompressed(const Origin& from, const LoadOptions& options, const Sch
 
 void load_from(const Origin& from, const LoadOptions& options, const Schema& schema,
                const DecodeCall& call) {
-  const auto first = from.source.peek(codecs::first_bytes);
   std::unique_ptr<ByteSource> content;
-  if (pickle::is_old_joblib(first)) {
+  if (pickle::is_old_joblib(from.source.peek(codecs::first_bytes))) {
     content = pickle::open_old_joblib(from.source, options.limits, options.threads);
-  } else if (const Codec* codec = codec_for_content(first)) {
+  } else if (const Codec* codec = codecs::codec_of(from.source)) {
     content = codecs::open_compressed(*codec, from.source, options.limits, options.threads);
   } else {
     return load_uncompressed(from, options, schema, call);

@@ -7,8 +7,10 @@
 #include <memory>
 #include <set>
 
+#include "base/byte_streams.hpp"
 #include "base/expansion.hpp"
 #include "codecs/bare_deflate.hpp"
+#include "codecs/builtin.hpp"
 #include "formats/npy.hpp"
 #include "formats/zip.hpp"
 #include "os/run_parallel.hpp"
@@ -58,12 +60,16 @@ class StoredSource final : public ByteSource {
   std::uint64_t end_;
 };
 
-/// The content of one member, inflated on the way and checked at its end.
+/// The content of one member, decompressed on the way and checked at its end.
 class MemberSource final : public ByteSource {
  public:
   MemberSource(const ZipBytes& zip, const ZipMember& member, unsigned threads)
       : zip_(zip), member_(member), stored_(zip, member) {
-    if (member.deflated) inflated_ = codecs::bare_inflater(stored_, threads);
+    if (member.method == ZipMethod::deflated) {
+      decompressed_ = codecs::bare_inflater(stored_, threads);
+    } else if (member.method == ZipMethod::bzip2) {
+      decompressed_ = codecs::bz2_codec().decompressor(stored_, threads);
+    }
   }
 
   std::size_t read(std::byte* to, std::size_t n) override {
@@ -84,12 +90,12 @@ class MemberSource final : public ByteSource {
   }
 
  private:
-  ByteSource& content() { return inflated_ ? *inflated_ : stored_; }
+  ByteSource& content() { return decompressed_ ? *decompressed_ : stored_; }
 
   const ZipBytes& zip_;
   const ZipMember& member_;
   StoredSource stored_;
-  std::unique_ptr<ByteSource> inflated_;
+  std::unique_ptr<ByteSource> decompressed_;
   std::uint64_t done_ = 0;
   std::uint32_t crc_ = 0;
 };
@@ -144,6 +150,11 @@ const dynamic::SchemaNode* wanted_for(const dynamic::SchemaNode* all, const std:
   }
 }
 
+bool begins_with(base::PeekableSource& source, std::string_view text) {
+  const auto first = source.peek(text.size());
+  return std::ranges::equal(first, std::as_bytes(std::span(text)));
+}
+
 Value read_members(const ZipBytes& zip, const NpzReading& reading) {
   const LoadOptions& options = reading.options;
   std::vector<Value::Entry> entries;
@@ -151,9 +162,6 @@ Value read_members(const ZipBytes& zip, const NpzReading& reading) {
   const std::uint64_t most = std::max(options.limits.max_bytes, base::expanded(zip.size()));
   const unsigned threads = os::transfer_threads(options.threads);
   for (const ZipMember& member : zip_members(zip, options.limits.max_nodes)) {
-    if (!member.name.ends_with(".npy")) {
-      zip.damaged("its member " + Value(member.name).to_string(80) + " is no .npy file");
-    }
     if (member.size > most - total) {
       throw LimitExceeded(zip.name() +
                           ": its members have more bytes than "
@@ -163,8 +171,15 @@ Value read_members(const ZipBytes& zip, const NpzReading& reading) {
     MemberSource source(zip, member, threads);
     LoadOptions inner = options;
     inner.mmap = MmapMode::none;
-    const std::string key = member.name.substr(0, member.name.size() - 4);
-    Input input(source, nullptr, zip.name() + ", member " + Value(key).to_string(80), inner, most);
+    const bool is_npy = member.name.ends_with(".npy");
+    const std::string key = member.name.substr(0, member.name.size() - (is_npy ? 4 : 0));
+    base::PeekedSource peeked(source);
+    Input input(peeked, nullptr, zip.name() + ", member " + Value(key).to_string(80), inner, most);
+    // As np.load has it: of other files in the archive the bytes.
+    if (!is_npy && !begins_with(peeked, npy_magic)) {
+      entries.emplace_back(key, Value::bytes(input.text(static_cast<std::size_t>(member.size))));
+      continue;
+    }
     Value array = read_npy(input, reading.read_objects, wanted_for(reading.wanted, key));
     if (!input.at_end() || !source.ended()) input.damaged("there are bytes behind its array");
     entries.emplace_back(key, std::move(array));
@@ -179,7 +194,8 @@ void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
   for (const auto& [name, array] : members_of(value)) {
     const std::string preamble = npy_preamble(array.header());
     const auto head = std::as_bytes(std::span(preamble));
-    ZipMember member{.name = name + ".npy", .deflated = level > 0};
+    ZipMember member{.name = name + ".npy",
+                     .method = level > 0 ? ZipMethod::deflated : ZipMethod::stored};
     member.size = member.stored = head.size() + array.bytes();
     // Stands in front of the data.
     member.crc = crc_of(head);
@@ -187,7 +203,7 @@ void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
         [&](std::span<const std::byte> piece) { member.crc = crc_of(piece, member.crc); });
     zip.begin(member);
     CountingSink sink(out);
-    const auto packed = member.deflated ? codecs::bare_deflater(sink, level, threads) : nullptr;
+    const auto packed = level > 0 ? codecs::bare_deflater(sink, level, threads) : nullptr;
     ByteSink& to = packed ? *packed : sink;
     to.write(head);
     array.each_piece([&](std::span<const std::byte> piece) { to.write(piece); });

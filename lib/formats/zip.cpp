@@ -33,6 +33,38 @@ void add(std::string& text, T value) {
   text.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
 
+/// A name in the code page 437, the format's original one, as UTF-8.
+std::string from_code_page_437(std::string_view name) {
+  static constexpr std::u16string_view upper_half =
+      u"\u00c7\u00fc\u00e9\u00e2\u00e4\u00e0\u00e5\u00e7\u00ea\u00eb\u00e8\u00ef\u00ee\u00ec\u00c4"
+      u"\u00c5"
+      u"\u00c9\u00e6\u00c6\u00f4\u00f6\u00f2\u00fb\u00f9\u00ff\u00d6\u00dc\u00a2\u00a3\u00a5\u20a7"
+      u"\u0192"
+      u"\u00e1\u00ed\u00f3\u00fa\u00f1\u00d1\u00aa\u00ba\u00bf\u2310\u00ac\u00bd\u00bc\u00a1\u00ab"
+      u"\u00bb"
+      u"\u2591\u2592\u2593\u2502\u2524\u2561\u2562\u2556\u2555\u2563\u2551\u2557\u255d\u255c\u255b"
+      u"\u2510"
+      u"\u2514\u2534\u252c\u251c\u2500\u253c\u255e\u255f\u255a\u2554\u2569\u2566\u2560\u2550\u256c"
+      u"\u2567"
+      u"\u2568\u2564\u2565\u2559\u2558\u2552\u2553\u256b\u256a\u2518\u250c\u2588\u2584\u258c\u2590"
+      u"\u2580"
+      u"\u03b1\u00df\u0393\u03c0\u03a3\u03c3\u00b5\u03c4\u03a6\u0398\u03a9\u03b4\u221e\u03c6\u03b5"
+      u"\u2229"
+      u"\u2261\u00b1\u2265\u2264\u2320\u2321\u00f7\u2248\u00b0\u2219\u00b7\u221a\u207f\u00b2\u25a0"
+      u"\u00a0";
+  static_assert(upper_half.size() == 128);
+  std::string text;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      text += c;
+    } else {
+      dynamic::append_code_point(text, upper_half[byte - 0x80U]);
+    }
+  }
+  return text;
+}
+
 struct Directory {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;
@@ -50,7 +82,10 @@ Directory find_directory(const ZipBytes& zip) {
     zip.damaged("it is cut short: the zip archive has no end");
   }
   const std::string end = tail.substr(found);
-  if (end.size() != end_bytes + at<std::uint16_t>(end, 20)) {
+  const std::size_t used = end_bytes + at<std::uint16_t>(end, 20);
+  if (end.size() < used) zip.damaged("it is cut short: the zip archive has no end");
+  // Media and programs that write whole blocks fill the last one with zeros.
+  if (end.find_first_not_of('\0', used) != std::string::npos) {
     zip.damaged("there are bytes behind the end of the zip archive");
   }
   if (at<std::uint32_t>(end, 4) != 0 || at<std::uint16_t>(end, 8) != at<std::uint16_t>(end, 10)) {
@@ -145,7 +180,7 @@ std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most) {
       zip.damaged("its directory is damaged");
     }
     ZipMember member{.name = directory.substr(i + central_bytes, name_bytes),
-                     .deflated = method == 8,
+                     .method = static_cast<ZipMethod>(method),
                      .crc = at<std::uint32_t>(directory, i + 16),
                      .size = at<std::uint32_t>(directory, i + 24),
                      .stored = at<std::uint32_t>(directory, i + 20),
@@ -153,15 +188,16 @@ std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most) {
     apply_zip64(directory.substr(i + central_bytes + name_bytes, extra_bytes), member);
     i += central_bytes + name_bytes + extra_bytes + comment_bytes;
     if ((flags & 1U) != 0) zip.damaged("its members are encrypted");
-    if (method != 0 && method != 8) {
+    if (member.method != ZipMethod::stored && member.method != ZipMethod::deflated &&
+        member.method != ZipMethod::bzip2) {
       zip.damaged("a member is compressed by method " + std::to_string(method) +
-                  "; only stored and deflated ones can be read");
+                  "; only stored, deflated and bzip2 ones can be read");
     }
-    if (!dynamic::is_utf8(member.name)) zip.damaged("a member's name is not UTF-8");
     if (!names.insert(member.name).second) zip.damaged("two members have one name");
     if (member.offset > all.offset || all.offset - member.offset < local_bytes) {
       zip.damaged("a member lies outside it");
     }
+    if (member.name.ends_with('/') && member.size == 0) continue;
     const std::string local = zip.text(member.offset, local_bytes);
     if (!local.starts_with("PK\3\4")) zip.damaged("a member has no header");
     // No checksum covers a name; that it stands there twice does nearly as well.
@@ -169,12 +205,18 @@ std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most) {
         zip.text(member.offset + local_bytes, member.name.size()) != member.name) {
       zip.damaged("a member has two names");
     }
+    if ((flags & utf8_flag) == 0) {
+      member.name = from_code_page_437(member.name);
+    } else if (!dynamic::is_utf8(member.name)) {
+      zip.damaged("a member's name is not UTF-8");
+    }
     const std::uint64_t from = member.offset;
     member.offset += local_bytes + at<std::uint16_t>(local, 26) + at<std::uint16_t>(local, 28);
     if (member.offset > all.offset || member.stored > all.offset - member.offset) {
       zip.damaged("a member lies outside it");
     }
-    if (!member.deflated && member.stored != member.size) zip.damaged("a member has two sizes");
+    if (member.method == ZipMethod::stored && member.stored != member.size)
+      zip.damaged("a member has two sizes");
     spans.emplace_back(from, member.offset + member.stored);
     members.push_back(std::move(member));
   }
@@ -195,8 +237,9 @@ namespace {
 
 /// What local header and directory entry have in common, from the flags to the sizes.
 void add_common(std::string& text, const ZipMember& member, bool zip64) {
-  add(text, static_cast<std::uint16_t>(utf8_flag | (member.deflated ? descriptor_flag : 0U)));
-  add(text, static_cast<std::uint16_t>(member.deflated ? 8 : 0));
+  add(text, static_cast<std::uint16_t>(
+                utf8_flag | (member.method == ZipMethod::deflated ? descriptor_flag : 0U)));
+  add(text, static_cast<std::uint16_t>(member.method));
   add(text, std::uint16_t{0});             // midnight
   add(text, std::uint16_t{(1 << 5) | 1});  // of 1980-01-01
   add(text, member.crc);
@@ -218,7 +261,7 @@ void ZipWriter::begin(const ZipMember& member) {
   std::string head = "PK\3\4";
   add(head, static_cast<std::uint16_t>(zip64 ? 45 : 20));
   ZipMember told = member;
-  if (member.deflated) {
+  if (member.method == ZipMethod::deflated) {
     told.crc = 0;
     told.size = told.stored = 0;
   }
@@ -239,7 +282,7 @@ void ZipWriter::end(std::uint32_t crc, std::uint64_t stored) {
   member.crc = crc;
   member.stored = stored;
   position_ += stored;
-  if (!member.deflated) return;
+  if (member.method == ZipMethod::stored) return;
   std::string descriptor = "PK\7\10";
   add(descriptor, crc);
   if (needs_zip64(member)) {

@@ -15,9 +15,12 @@
 
 namespace hoist::detail::formats {
 
+/// How the format numbers methods of compression.
+enum class ZipMethod : std::uint16_t { stored = 0, deflated = 8, bzip2 = 12 };
+
 struct ZipMember {
   std::string name;  // a key, never a path
-  bool deflated = false;
+  ZipMethod method = ZipMethod::stored;
   std::uint32_t crc = 0;
   std::uint64_t size = 0;
   std::uint64_t stored = 0;
@@ -45,9 +48,10 @@ class ZipBytes {
   std::string name_;
 };
 
-/// The members that the central directory lists; in local headers only the name has to agree.
-/// Throws DamagedData for members that overlap, share a name, are encrypted or use a method other
-/// than stored and deflated; LimitExceeded for more than `most`.
+/// The members that the central directory lists, without folders; in local headers only the name
+/// has to agree. Names are UTF-8; those that don't say so were in code page 437. Throws DamagedData
+/// for members that overlap, share a name, are encrypted or use another method; LimitExceeded for
+/// more than `most`.
 std::vector<ZipMember> zip_members(const ZipBytes& zip, std::uint64_t most);
 
 /// Writes an archive from front to back; zip64 only where sizes or the number of members need it.
