@@ -234,7 +234,9 @@ class Backend {
 void register_backend(std::string name, std::function<std::shared_ptr<Backend>()> factory);
 /// The registered names, sorted.
 std::vector<std::string> backend_names();
-/// The backend of that name. Throws BadArgument, which lists the known names, if there is none.
+/// The backend of that name; joblib's names are known too: "loky" is "spawn", "threading" and
+/// "local" are "threads", "multiprocessing" is "fork". Throws BadArgument, which lists the known
+/// names, if there is none.
 std::shared_ptr<Backend> find_backend(std::string_view name);
 
 }  // namespace hoist

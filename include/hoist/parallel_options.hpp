@@ -111,7 +111,8 @@ struct ParallelOptions {
   /// allowed. If not set: the surrounding ParallelConfig's, otherwise HOIST_N_JOBS, otherwise all
   /// usable cores.
   std::optional<int> n_jobs = {};
-  /// "sequential", "threads", "fork", "spawn" or a registered name. If empty: the surrounding
+  /// "sequential", "threads", "fork", "spawn", a registered name, or joblib's name for one of these
+  /// ("threading", "multiprocessing", "loky"). If empty: the surrounding
   /// ParallelConfig's, otherwise HOIST_BACKEND, otherwise what `prefer` and `require` select:
   /// threads by default.
   std::string backend = {};

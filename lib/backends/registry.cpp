@@ -34,6 +34,18 @@ Registry& registry() {
   return all;
 }
 
+/// By what other names backends are known: joblib's, and what `local` workers are on one machine.
+std::string_view without_alias(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> aliases[] = {{"loky", "spawn"},
+                                                                       {"threading", "threads"},
+                                                                       {"multiprocessing", "fork"},
+                                                                       {"local", "threads"}};
+  for (const auto& [alias, meant] : aliases) {
+    if (name == alias) return meant;
+  }
+  return name;
+}
+
 }  // namespace
 
 void register_backend(std::string name, std::function<std::shared_ptr<Backend>()> factory) {
@@ -41,7 +53,7 @@ void register_backend(std::string name, std::function<std::shared_ptr<Backend>()
   if (!factory) throw BadArgument("register_backend: the factory of \"" + name + "\" is empty");
   Registry& all = registry();
   const std::lock_guard lock(all.mutex);
-  if (all.entries.contains(name)) {
+  if (all.entries.contains(without_alias(name))) {
     throw BadArgument("register_backend: there is a backend called \"" + name +
                       "\" already; choose another name");
   }
@@ -59,7 +71,7 @@ std::vector<std::string> backend_names() {
 std::shared_ptr<Backend> find_backend(std::string_view name) {
   Registry& all = registry();
   std::unique_lock lock(all.mutex);
-  const auto found = all.entries.find(name);
+  const auto found = all.entries.find(without_alias(name));
   if (found == all.entries.end()) {
     std::string known;
     for (const auto& [other, entry] : all.entries) {
