@@ -245,7 +245,7 @@ std::size_t Value::size() const {
 const Value& Value::operator[](std::size_t index) const {
   const auto& all = items();
   if (index >= all.size()) {
-    throw NotFound("item " + std::to_string(index) + " of a " + kind_name() + " of " +
+    throw NotFound("item " + std::to_string(index) + " of " + kind_name() + " of " +
                    std::to_string(all.size()));
   }
   return all[index];

@@ -39,7 +39,9 @@ void throw_argument_cannot_travel(std::size_t index, const std::type_info& type,
 
 void throw_result_cannot_travel(const std::type_info& type) {
   throw CannotTravel("the result (" + readable_type(type) +
-                     ") can't come back from another process: " + remedy);
+                     ") can't come back from another process: give it a `template <class Ar> void "
+                     "serialize(Ar& ar)`, return something hoist can store, or use the backend "
+                     "\"threads\"");
 }
 
 }  // namespace hoist::detail
