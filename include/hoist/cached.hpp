@@ -188,7 +188,8 @@ class CachedFunction<F, R(Ps...)> {
     return {detail::code_of(function_),
             &typeid(F),
             __PRETTY_FUNCTION__,
-            {(detail::is_hashable_parameter<Ps>() ? std::string() : typeid(Ps).name())...}};
+            {(detail::is_hashable_parameter<Ps>() ? std::string()
+                                                  : detail::readable_type(typeid(Ps)))...}};
   }
 
   /// Calls a member of the cache with this call. A function of its own, so that the hasher is off

@@ -60,7 +60,7 @@ FunctionName name_of(const FunctionInfo& info) {
       info.code == nullptr ? program::CodeSymbol() : program::code_symbol(info.code);
   FunctionName name;
   if (symbol.name.empty()) {
-    name.readable = program::demangled(info.type->name());
+    name.readable = readable_type(*info.type);
     name.identity = std::string(info.type->name()) + "@" + symbol.module + "@" + symbol.build;
   } else {
     const std::string full = program::demangled(program::base_name(symbol.name));
