@@ -11,12 +11,15 @@
 #include <concepts>
 #include <filesystem>
 #include <iosfwd>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace hoist {
+
+class Value;
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wshadow"  // g++ warns of hoist::automatic, which is no conflict
@@ -45,6 +48,8 @@ struct DumpOptions {
 struct LoadOptions {
   /// Arrays in uncompressed files can be mapped; for a compressed file this is a BadArgument.
   MmapMode mmap = MmapMode::none;
+  /// The same by the name that the option has in Parallel, Memory and joblib; set one of the two.
+  std::optional<MmapMode> mmap_mode = {};
   /// Number of threads that read and decompress; 0 means one per usable core.
   unsigned threads = 0;
   /// Upper bounds for untrusted input; see hoist/limits.hpp.
@@ -139,7 +144,8 @@ void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
   detail::dump_value(out, options, detail::schema_of<T>(), detail::encode_call(value));
 }
 
-/// Reads a value that `dump` wrote, or a .npy, .npz, pickle or joblib file.
+/// Reads a value that `dump` wrote, or a .npy, .npz, pickle or joblib file. Without a type it is a
+/// Value (hoist/value.hpp), which takes whatever the file holds.
 ///
 /// `T` must have the type that the file holds, member names included; types with the same encoding
 /// (a vector and a list, a map and an unordered_map) are interchangeable. The format is recognised
@@ -147,7 +153,7 @@ void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
 /// or DamagedData. The file is untrusted input: no file makes `load` crash, or allocate more memory
 /// than its size and `options.limits` justify. Mapped arrays are not checked against their
 /// checksums. Thread-safe.
-template <class T>
+template <class T = Value>
 T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
   static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
   T value{};
@@ -162,7 +168,7 @@ T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
 /// must hold one value. Lengths above `LoadOptions::limits.max_bytes` are refused, because the size
 /// of a stream is unknown. Nothing can be mapped. Throws the errors of the overload for files, and
 /// NotFound at the end of the stream.
-template <class T>
+template <class T = Value>
 T load(std::istream& in, const LoadOptions& options = {}) {
   static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
   T value{};

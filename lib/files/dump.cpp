@@ -176,10 +176,21 @@ void load_from(const Origin& from, const LoadOptions& options, const Schema& sch
                     call);
 }
 
+/// `mmap` is all that is looked at from here on.
+LoadOptions with_one_mode(LoadOptions options) {
+  const MmapMode mode = options.mmap_mode.value_or(options.mmap);
+  if (options.mmap != MmapMode::none && options.mmap != mode) {
+    throw BadArgument("LoadOptions: mmap and mmap_mode are one option, but have different values");
+  }
+  options.mmap = mode;
+  return options;
+}
+
 }  // namespace
 
-void load_value(const std::filesystem::path& path, const LoadOptions& options, const Schema& schema,
+void load_value(const std::filesystem::path& path, const LoadOptions& given, const Schema& schema,
                 const DecodeCall& call) {
+  const LoadOptions options = with_one_mode(given);
   os::FileSource file(path);
   const auto bytes = file.left();
   load_from(
@@ -187,8 +198,9 @@ void load_value(const std::filesystem::path& path, const LoadOptions& options, c
       options, schema, call);
 }
 
-void load_value(std::istream& in, const LoadOptions& options, const Schema& schema,
+void load_value(std::istream& in, const LoadOptions& given, const Schema& schema,
                 const DecodeCall& call) {
+  const LoadOptions options = with_one_mode(given);
   if (options.mmap != MmapMode::none) {
     throw BadArgument("a stream can't be mapped: load without mmap, or from a file by its path");
   }

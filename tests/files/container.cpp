@@ -245,3 +245,34 @@ TEST_CASE("a link's target is replaced, not the link; modes are kept") {
   CHECK((std::filesystem::status(dir / "target").permissions() & std::filesystem::perms::all) ==
         (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
 }
+
+TEST_CASE("without a type, a value is what the file says") {
+  const support::TempDir dir;
+  hoist::dump(std::map<std::string, int>{{"a", 7}}, dir / "f.hoist");
+  const hoist::Value value = hoist::load(dir / "f.hoist");
+  CHECK(value["a"].to<int>() == 7);
+  std::ifstream in(dir / "f.hoist", std::ios::binary);
+  CHECK(hoist::load(in)["a"].to<int>() == 7);
+}
+
+TEST_CASE("an array is mapped by either name of the option") {
+  const support::TempDir dir;
+  hoist::dump(std::vector<double>(1000, 1.5), dir / "f.npy");
+  using Numbers = hoist::Array<const double>;
+  const auto mapped = [&](const hoist::LoadOptions& options) {
+    const auto array = hoist::load<Numbers>(dir / "f.npy", options);
+    std::fstream(dir / "f.npy", std::ios::in | std::ios::out | std::ios::binary)
+        .seekp(-8, std::ios::end)
+        .put('\1');
+    const bool sees_change = array[999] != 1.5;
+    hoist::dump(std::vector<double>(1000, 1.5), dir / "f.npy");
+    return sees_change;
+  };
+  using hoist::MmapMode;
+  CHECK(mapped({.mmap = MmapMode::read}));
+  CHECK(mapped({.mmap_mode = MmapMode::read}));
+  CHECK(mapped({.mmap = MmapMode::read, .mmap_mode = MmapMode::read}));
+  CHECK(!mapped({.mmap_mode = MmapMode::none}));
+  CHECK_THROWS_AS(mapped({.mmap = MmapMode::read, .mmap_mode = MmapMode::copy_on_write}),
+                  hoist::BadArgument);
+}
