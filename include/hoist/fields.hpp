@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/detail/field_names.hpp>
+#include <hoist/detail/plain_members.hpp>
 
 #include <boost/pfr/core.hpp>
 #include <cstddef>
@@ -13,11 +14,12 @@ namespace hoist {
 /// Aggregates: classes without constructors, private members and virtual functions.
 ///
 /// hoist visits their members without any code from their author. Limits: at most 200 members, no
-/// base classes, std::array instead of C arrays. The members come from Boost.PFR, their names from
-/// the compiler's text of a member-pointer template argument. Everything here is evaluated at
-/// compile time.
+/// base classes, std::array instead of C arrays, members that have a default and can be moved; a
+/// class beyond these is no Aggregate. Bit-fields and anonymous unions are not recognised, and
+/// compile-time errors. The members come from Boost.PFR, their names from the compiler's text of a
+/// member-pointer template argument. Everything here is evaluated at compile time.
 template <class T>
-concept Aggregate = std::is_aggregate_v<T> && std::is_class_v<T>;
+concept Aggregate = std::is_aggregate_v<T> && std::is_class_v<T> && detail::has_plain_members<T>();
 
 /// Number of members of an aggregate.
 template <Aggregate T>

@@ -3,7 +3,8 @@
 
 // All of hoist. Including only the headers you use compiles faster:
 //
-// - values: values.hpp (what can be hashed, stored and sent), hash.hpp, array.hpp, fields.hpp;
+// - values: values.hpp (what can be hashed, stored and sent), polymorphic.hpp, hash.hpp, array.hpp,
+//   fields.hpp;
 // - files: dump.hpp (dump and load), open_array.hpp, codec.hpp, value.hpp and dtype.hpp (content
 //   whose type is known only at run time);
 // - cached functions: memory.hpp, code.hpp, store.hpp;
@@ -25,6 +26,7 @@
 #include <hoist/open_array.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/parallel_config.hpp>
+#include <hoist/polymorphic.hpp>
 #include <hoist/register_error.hpp>
 #include <hoist/share.hpp>
 #include <hoist/stop.hpp>

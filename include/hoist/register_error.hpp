@@ -40,7 +40,7 @@ bool register_error(std::string name = {}) {
     try {
       std::rethrow_exception(error);
     } catch (const E& e) {
-      if constexpr (detail::has_form<E>()) detail::Form<E>::traverse(to, e);
+      if constexpr (detail::has_form<E>()) detail::write_members(to, e);
     }
   };
   form.raise = [](detail::Decoder& from, const std::string& what, bool has_cause) {

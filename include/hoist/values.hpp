@@ -6,6 +6,7 @@
 #include <hoist/detail/forms_std.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -14,8 +15,8 @@ namespace hoist {
 
 /// Types that hoist can hash, store and send to other processes:
 ///
-/// - arithmetic types, enums, std::complex, std::string (any character type), filesystem::path,
-///   chrono durations and time points;
+/// - arithmetic types and `__int128`, enums, std::complex, std::string (any character type),
+///   filesystem::path, chrono durations and time points;
 /// - pair, tuple, optional, variant, bitset, every standard container and container adaptor,
 ///   unique_ptr, shared_ptr and weak_ptr (sharing and cycles are preserved), Array;
 /// - aggregates of these, without any code (member names are part of the schema);
@@ -23,6 +24,9 @@ namespace hoist {
 ///   ar(first, second); }` (which may be private if hoist::Access is a friend), or a free function
 ///   `template <class Ar> void serialize(Ar& ar, T& value)` beside the class. It is called in both
 ///   directions (`Ar::decoding` says in which) and must always visit the same members.
+///
+/// Objects of derived classes behind pointers to their base: see hoist/polymorphic.hpp. False for
+/// all other types, and for containers of them.
 ///
 /// One traversal encodes, decodes, hashes and describes a type, so these operations can't disagree.
 /// Objects nest at most 1000 deep.
@@ -32,19 +36,29 @@ concept Storable = detail::supported<std::remove_cvref_t<T>>();
 namespace detail {
 
 template <class T>
-void hash_typed(Hasher& hasher, const T& value) {
+void hash_schema(Hasher& hasher) {
   hasher.scalar(schema_of<T>().digest.low);
   hasher.scalar(schema_of<T>().digest.high);
+}
+
+template <class T>
+void hash_typed(Hasher& hasher, const T& value) {
+  hash_schema<T>(hasher);
   Form<T>::traverse(hasher, value);
+}
+/// Objects of an abstract class are always of a derived one.
+template <class T>
+  requires std::is_abstract_v<T>
+void hash_typed(Hasher& hasher, const T& value) {
+  hash_schema<std::unique_ptr<T>>(hasher);
+  ObjectForm<T>::hash(hasher, value);
 }
 
 /// Contiguous elements hash as the std::vector that holds them does.
 template <class T, std::size_t N>
 void hash_typed(Hasher& hasher, const std::span<T, N>& values) {
   using Element = std::remove_const_t<T>;
-  const Schema& schema = schema_of<std::vector<Element>>();
-  hasher.scalar(schema.digest.low);
-  hasher.scalar(schema.digest.high);
+  hash_schema<std::vector<Element>>(hasher);
   ContiguousForm<std::span<T, N>, Element>::traverse(hasher, values);
 }
 

@@ -50,6 +50,8 @@ void ValueWriter::write(const Node& node, const Value& value) {
       if (!value.is_none()) mismatch(node, value);
       break;
     case Node::Kind::value: encode_value(encoder_, value); break;
+    case Node::Kind::any:
+      mismatch("is wanted as an object of a derived class, which only hoist containers hold");
     case Node::Kind::list:
     case Node::Kind::fixed_list:
     case Node::Kind::set:

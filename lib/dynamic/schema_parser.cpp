@@ -148,13 +148,14 @@ class Parser {
       std::size_t bytes;
     };
     static constexpr Name names[] = {
-        {"bool", Kind::boolean, 1},  {"i8", Kind::integer, 1},  {"i16", Kind::integer, 2},
-        {"i32", Kind::integer, 4},   {"i64", Kind::integer, 8}, {"u8", Kind::natural, 1},
-        {"u16", Kind::natural, 2},   {"u32", Kind::natural, 4}, {"u64", Kind::natural, 8},
-        {"f16", Kind::real, 2},      {"f32", Kind::real, 4},    {"f64", Kind::real, 8},
-        {"f80", Kind::real, 10},     {"c64", Kind::complex, 8}, {"c128", Kind::complex, 16},
-        {"c160", Kind::complex, 20}, {"str", Kind::text, 0},    {"none", Kind::none, 0},
-        {"value", Kind::value, 0},
+        {"bool", Kind::boolean, 1},  {"i8", Kind::integer, 1},    {"i16", Kind::integer, 2},
+        {"i32", Kind::integer, 4},   {"i64", Kind::integer, 8},   {"u8", Kind::natural, 1},
+        {"u16", Kind::natural, 2},   {"u32", Kind::natural, 4},   {"u64", Kind::natural, 8},
+        {"f16", Kind::real, 2},      {"f32", Kind::real, 4},      {"f64", Kind::real, 8},
+        {"f80", Kind::real, 10},     {"c64", Kind::complex, 8},   {"c128", Kind::complex, 16},
+        {"c160", Kind::complex, 20}, {"str", Kind::text, 0},      {"none", Kind::none, 0},
+        {"value", Kind::value, 0},   {"i128", Kind::integer, 16}, {"u128", Kind::natural, 16},
+        {"any", Kind::any, 0},
     };
     for (const Name& name : names) {
       if (accept(name.text)) {

@@ -15,7 +15,7 @@ namespace hoist::detail::dynamic {
 struct SchemaNode {
   enum class Kind : unsigned char {
     boolean,
-    integer,      // bytes
+    integer,      // bytes: 1, 2, 4, 8, or 16
     natural,      // bytes, unsigned
     real,         // bytes: 2, 4, 8, or 10 for x87 extended
     complex,      // bytes: 8, 16, or 20
@@ -24,6 +24,7 @@ struct SchemaNode {
     fixed_text,   // count: U16
     none,
     value,
+    any,         // an object that tells its class itself
     list,        // [T]
     fixed_list,  // [T;count]
     set,         // {T}

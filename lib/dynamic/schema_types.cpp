@@ -43,8 +43,11 @@ std::optional<ElementLayout> element_layout(const SchemaNode& node, int depth) {
   if (depth > max_depth_of_elements) return std::nullopt;
   switch (node.kind) {
     case Kind::boolean: return ElementLayout{simple('b', 1), 1, false};
-    case Kind::integer: return ElementLayout{simple('i', node.bytes), node.bytes, true};
-    case Kind::natural: return ElementLayout{simple('u', node.bytes), node.bytes, true};
+    case Kind::integer:
+    case Kind::natural:
+      if (node.bytes == 16) return std::nullopt;
+      return ElementLayout{simple(node.kind == Kind::integer ? 'i' : 'u', node.bytes), node.bytes,
+                           true};
     case Kind::real:
       if (node.bytes == 10) return std::nullopt;
       return ElementLayout{simple('f', node.bytes), node.bytes, true};

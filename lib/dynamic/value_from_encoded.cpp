@@ -89,6 +89,7 @@ class Reader {
         return present == 1 ? read(node.part(0), key) : visitor_.part({});
       }
       case Node::Kind::shared: return shared(node, key);
+      case Node::Kind::any: return object(key);
       case Node::Kind::quantity: return read(node.part(0), key);
       default: visitor_.part(single(node));
     }
@@ -102,8 +103,10 @@ class Reader {
         if (byte > 1) Decoder::throw_damaged();
         return Value(byte == 1);
       }
-      case Node::Kind::integer: return Value(signed_integer(node.bytes));
-      case Node::Kind::natural: return Value(unsigned_integer(node.bytes));
+      case Node::Kind::integer:
+        return node.bytes == 16 ? wide_integer(false) : Value(signed_integer(node.bytes));
+      case Node::Kind::natural:
+        return node.bytes == 16 ? wide_integer(true) : Value(unsigned_integer(node.bytes));
       case Node::Kind::real: return real(node.bytes);
       case Node::Kind::complex: return complex(node.bytes);
       case Node::Kind::text: return text();
@@ -154,6 +157,13 @@ class Reader {
       case 4: return scalar<std::uint32_t>();
       default: return scalar<std::uint64_t>();
     }
+  }
+
+  Value wide_integer(bool is_natural) {
+    const auto bytes = scalar<std::array<char, 16>>();
+    std::string number(bytes.begin(), bytes.end());
+    if (is_natural) number.push_back('\0');
+    return Value::integer(number);
   }
 
   /// What the encoding of a number has in front of the padding that NumPy's form of it has.
@@ -300,6 +310,20 @@ class Reader {
     objects_[number - 1] = true;
   }
 
+  /// An object whose class and schema are in the data.
+  void object(bool key) {
+    const std::size_t number = decoder_.length(true);
+    if (number > classes_.size()) Decoder::throw_damaged();
+    if (number == classes_.size()) {
+      std::string name;
+      std::string schema;
+      Form<std::string>::traverse(decoder_, name);
+      Form<std::string>::traverse(decoder_, schema);
+      classes_.push_back(std::make_unique<ParsedSchema>(std::move(schema)));
+    }
+    read(classes_[number]->root(), key);
+  }
+
   Value array(const Node& node) {
     const auto layout = element_layout(node.part(0));
     if (!layout) Decoder::throw_damaged();
@@ -326,6 +350,7 @@ class Reader {
   std::uint64_t nodes_left_;
   ValueVisitor& visitor_;
   std::vector<bool> objects_;  // whether each is whole
+  std::vector<std::unique_ptr<const ParsedSchema>> classes_;
 };
 
 }  // namespace

@@ -230,8 +230,9 @@ bool same_elements(const Value::Elements& a, const Value::Elements& b) {
 }
 
 Digest digest_of(const Value& value) {
+  const bool zero = value.kind() == Value::Kind::real && value.as_double() == 0;
   Hasher hasher;
-  hash_value(hasher, value);
+  hash_value(hasher, zero ? Value(0.0) : value);  // -0.0 equals it, but has another hash
   return hasher.digest();
 }
 
@@ -307,7 +308,7 @@ bool operator==(const Value& a, const Value& b) {
       return a.size() == b.size() &&
              (a.entries() == b.entries() ||
               detail::dynamic::same_unordered(a.entries(), b.entries(),
-                                      [](const auto& e) { return e.first; }));
+                                              [](const auto& e) { return e.first; }));
     case Value::Kind::set:
     case frozen_set:
       return a.size() == b.size() && (a.items() == b.items() ||

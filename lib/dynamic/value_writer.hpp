@@ -75,6 +75,7 @@ class ValueWriter {
   template <class T>
   void put_integer(const Node& node, const Value& value, const Number& number);
   void integer(const Node& node, const Value& value);
+  void wide_integer(const Node& node, const Value& value);
   /// A float from what Python may have written for one: an integer counts if it stays exact.
   double as_real(const Node& node, const Value& value, const Number& number);
   void put_real(std::size_t bytes, double number);

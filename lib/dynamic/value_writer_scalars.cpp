@@ -26,7 +26,32 @@ void ValueWriter::put_integer(const Node& node, const Value& value, const Number
   encoder_.scalar(static_cast<T>(bits));
 }
 
+void ValueWriter::wide_integer(const Node& node, const Value& value) {
+  const bool is_natural = node.kind == Node::Kind::natural;
+  std::string bytes;  // two's complement
+  const auto number = number_of(value);
+  if (value.kind() == Kind::big_integer) {
+    bytes = value.as_bytes();
+  } else if (number && (number->kind == Kind::integer || number->kind == Kind::natural)) {
+    bytes.assign(reinterpret_cast<const char*>(&number->integer), sizeof number->integer);
+    if (number->kind == Kind::natural) bytes.push_back('\0');
+  } else {
+    mismatch(node, value);
+  }
+  const bool negative = (static_cast<unsigned char>(bytes.back()) & 0x80) != 0;
+  if (bytes.size() == 17 && bytes.back() == '\0' &&
+      (is_natural || (static_cast<unsigned char>(bytes[15]) & 0x80) == 0)) {
+    bytes.pop_back();
+  }
+  if (bytes.size() > 16 || (negative && is_natural)) {
+    mismatch("is " + value.to_string(60) + ", which " + cut(node.text) + " can't hold");
+  }
+  bytes.resize(16, negative ? '\xFF' : '\0');
+  encoder_.block(bytes.data(), bytes.size());
+}
+
 void ValueWriter::integer(const Node& node, const Value& value) {
+  if (node.bytes == 16) return wide_integer(node, value);
   const auto number = number_of(value);
   if (!number || (number->kind != Kind::integer && number->kind != Kind::natural)) {
     mismatch(node, value);

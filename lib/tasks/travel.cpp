@@ -37,11 +37,14 @@ void throw_argument_cannot_travel(std::size_t index, const std::type_info& type,
   throw CannotTravel(what);
 }
 
-void throw_result_cannot_travel(const std::type_info& type) {
+void throw_result_cannot_travel(const std::type_info& type, const char* reason) {
+  if (reason == nullptr) {
+    reason =
+        "give it a `template <class Ar> void serialize(Ar& ar)`, return something hoist can store, "
+        "or use the backend \"threads\"";
+  }
   throw CannotTravel("the result (" + readable_type(type) +
-                     ") can't come back from another process: give it a `template <class Ar> void "
-                     "serialize(Ar& ar)`, return something hoist can store, or use the backend "
-                     "\"threads\"");
+                     ") can't come back from another process: " + reason);
 }
 
 }  // namespace hoist::detail

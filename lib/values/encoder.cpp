@@ -49,9 +49,17 @@ void Encoder::segment(Segment segment) {
   if (sink_ != nullptr && owned_bytes_ >= flush_bytes) meta_.resize(meta_bytes_);
 }
 
-std::pair<std::size_t, bool> Encoder::shared(const void* object) {
-  const auto [at, is_new] = shared_.emplace(object, shared_.size());
+std::pair<std::size_t, bool> Encoder::shared(const void* object, const void* tag) {
+  const auto [at, is_new] = shared_.emplace(std::pair(object, tag), shared_.size());
   return {at->second, is_new};
+}
+
+std::pair<std::size_t, bool> Encoder::class_number(const ClassForm* form) {
+  const auto found = std::find(classes_.begin(), classes_.end(), form);
+  const auto number = static_cast<std::size_t>(found - classes_.begin());
+  const bool is_new = found == classes_.end();
+  if (is_new) classes_.push_back(form);
+  return {number, is_new};
 }
 
 void Encoder::flush() {

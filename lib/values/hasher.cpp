@@ -6,7 +6,6 @@
 
 #include "base/wide_vectors.hpp"
 #include "os/run_parallel.hpp"
-#include "values/canonical_floats.hpp"
 
 #define XXH_STATIC_LINKING_ONLY  // the state's size, to put it on the stack
 
@@ -23,8 +22,6 @@ namespace {
 constexpr std::size_t block_bytes = std::size_t{1} << 20;
 /// Blocks from this size on are hashed on all cores; starting the threads costs some 20 us.
 constexpr std::size_t parallel_from = std::size_t{32} << 20;
-/// Floats are checked and, if need be, normalised in pieces that stay in the first-level cache.
-constexpr std::size_t piece_bytes = std::size_t{16} << 10;
 
 Digest to_digest(XXH128_hash_t hash) { return {.low = hash.low64, .high = hash.high64}; }
 
@@ -37,20 +34,6 @@ Digest digest_of(const void* data, std::size_t n) {
   const XXH128_hash_t hash = XXH3_128bits(data, n);
   base::zero_upper_halves();
   return to_digest(hash);
-}
-
-void update(XXH3_state_t& state, const std::byte* data, std::size_t n, Canonical canonical) {
-  if (canonical == Canonical::as_is) return append(state, data, n);
-  alignas(64) std::byte normal[piece_bytes];
-  for (std::size_t at = 0; at < n; at += piece_bytes) {
-    const std::size_t size = std::min(piece_bytes, n - at);
-    const std::byte* piece = data + at;
-    if (!values::is_canonical(piece, size, canonical)) {
-      values::make_canonical(piece, size, canonical, normal);
-      piece = normal;
-    }
-    append(state, piece, size);
-  }
 }
 
 }  // namespace
@@ -71,26 +54,17 @@ void Hasher::spill(const void* data, std::size_t n) {
   append(stream_->state, data, n);
 }
 
-void Hasher::block(const void* data, std::size_t n, Canonical canonical) {
-  const auto* from = static_cast<const std::byte*>(data);
+void Hasher::bytes_of_block(const void* data, std::size_t n) {
   if (n < segment_threshold) {
-    alignas(64) std::byte normal[segment_threshold];
-    if (canonical != Canonical::as_is && !values::is_canonical(from, n, canonical)) {
-      values::make_canonical(from, n, canonical, normal);
-      from = normal;
-    }
-    bytes(from, n);
+    bytes(data, n);
     return;
   }
+  const auto* from = static_cast<const std::byte*>(data);
   std::vector<Digest> digests((n + block_bytes - 1) / block_bytes);
-  os::run_parallel(digests.size(), n >= parallel_from ? os::transfer_threads() : 1,
-                   [&](std::size_t i) {
-                     XXH3_state_t state;
-                     XXH3_128bits_reset(&state);
-                     update(state, from + i * block_bytes,
-                            std::min(block_bytes, n - i * block_bytes), canonical);
-                     digests[i] = to_digest(XXH3_128bits_digest(&state));
-                   });
+  os::run_parallel(
+      digests.size(), n >= parallel_from ? os::transfer_threads() : 1, [&](std::size_t i) {
+        digests[i] = digest_of(from + i * block_bytes, std::min(block_bytes, n - i * block_bytes));
+      });
   add(digests);
   spilled_ += n;
 }

@@ -51,8 +51,29 @@ class ArchiveBase {
     int& depth_;
   };
 
+  /// The object whose members are being visited, while it exists. What has the same address is a
+  /// base of that object, and no object of its own.
+  class Whole {
+   public:
+    Whole(ArchiveBase& archive, const void* object)
+        : archive_(archive), outer_(archive.whole_), begins_(object != outer_) {
+      archive.whole_ = object;
+    }
+    ~Whole() { archive_.whole_ = outer_; }
+    Whole(const Whole&) = delete;
+    Whole& operator=(const Whole&) = delete;
+
+    bool begins() const noexcept { return begins_; }
+
+   private:
+    ArchiveBase& archive_;
+    const void* outer_;
+    bool begins_;
+  };
+
  private:
   int depth_ = 0;
+  const void* whole_ = nullptr;
 };
 
 }  // namespace hoist::detail

@@ -39,7 +39,7 @@ namespace detail {
 /// How a parameter of (unqualified) type T is hashed. Views and C strings count by their content.
 template <class T>
 struct Argument {
-  static constexpr bool hashable = Storable<T>;
+  static constexpr bool hashable = Storable<T> || std::is_abstract_v<T>;
   static void hash(Hasher& hasher, const T& value) { hash_typed(hasher, value); }
 };
 
@@ -47,9 +47,8 @@ template <class Char>
 struct Argument<std::basic_string_view<Char>> {
   static constexpr bool hashable = true;
   static void hash(Hasher& hasher, std::basic_string_view<Char> text) {
-    hasher.scalar(schema_of<std::basic_string<Char>>().digest.low);
-    hasher.length(text.size());
-    hasher.block(text.data(), text.size());
+    hash_schema<std::basic_string<Char>>(hasher);
+    ContiguousForm<std::basic_string_view<Char>, Char>::traverse(hasher, text);
   }
 };
 
@@ -66,15 +65,7 @@ template <class T, std::size_t N>
 struct Argument<std::span<T, N>> {
   using Element = std::remove_cv_t<T>;
   static constexpr bool hashable = std::is_const_v<T> && Storable<Element>;
-  static void hash(Hasher& hasher, std::span<T, N> elements) {
-    hasher.scalar(schema_of<std::vector<Element>>().digest.low);
-    hasher.length(elements.size());
-    if constexpr (moves_as_block<Hasher, Element>) {
-      hasher.block(elements.data(), elements.size());
-    } else {
-      for (const Element& element : elements) Form<Element>::traverse(hasher, element);
-    }
-  }
+  static void hash(Hasher& hasher, std::span<T, N> elements) { hash_typed(hasher, elements); }
 };
 
 template <class T>
@@ -118,7 +109,7 @@ void summarise(std::string& to, const std::remove_reference_t<P>& value) {
   using T = std::remove_cvref_t<P>;
   if constexpr (std::is_same_v<T, bool>) {
     to += value ? "true" : "false";
-  } else if constexpr (std::is_integral_v<T>) {
+  } else if constexpr (std::is_integral_v<T> && sizeof(T) <= 8) {
     summarise_integer(to, static_cast<long long>(value));
   } else if constexpr (std::is_floating_point_v<T>) {
     summarise_number(to, value);

@@ -42,6 +42,9 @@ struct ResultFrame {
   std::optional<Value> result;
 };
 
+/// The version of what keys are made of (docs/formats/entry.md).
+inline constexpr std::uint8_t key_format = 2;
+
 /// One call. It refers to the function and to the arguments, which have to outlive it.
 template <class F, class R, class... Ps>
 struct CallFrame : ResultFrame<Shelvable<std::remove_cvref_t<R>>> {
@@ -59,7 +62,9 @@ struct CallFrame : ResultFrame<Shelvable<std::remove_cvref_t<R>>> {
       std::apply(run, std::move(args));
       this->result.emplace();
     } else {
-      this->result.emplace(std::apply(run, std::move(args)));
+      decltype(auto) computed = std::apply(run, std::move(args));
+      check_whole<Result>(computed);
+      this->result.emplace(std::forward<decltype(computed)>(computed));
     }
   }
 
@@ -70,6 +75,7 @@ struct CallFrame : ResultFrame<Shelvable<std::remove_cvref_t<R>>> {
   /// The call for the compiled library, as long as `hasher` lives. Its key is made of the arguments
   /// that count, then of the fields or captures of the function object.
   Call describe(Hasher& hasher, std::uint64_t ignored) {
+    hasher.scalar(key_format);
     hasher.scalar(ignored);
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (((ignored >> I & 1) != 0 ? void() : hash_parameter<Ps>(hasher, std::get<I>(args))), ...);

@@ -68,6 +68,7 @@ class Decoder : public ArchiveBase<Decoder> {
     at_ = end_ = nullptr;
     reserved_ = 0;
     if (!shared_.empty()) shared_.clear();
+    classes_.clear();
   }
 
   template <class T>
@@ -160,6 +161,12 @@ class Decoder : public ArchiveBase<Decoder> {
   /// The object numbered `index`, of type `tag`; null if it is the next, new one.
   std::shared_ptr<void> shared(std::size_t index, const void* tag);
   void add_shared(std::shared_ptr<void> object, const void* tag);
+  /// The class with that number; null if it is the next, new one.
+  const ClassForm* known_class(std::size_t number) const {
+    if (number > classes_.size()) throw_damaged();
+    return number < classes_.size() ? classes_[number] : nullptr;
+  }
+  void add_class(const ClassForm* form) { classes_.push_back(form); }
 
   /// A decoder needs no care inside a user's serialize(); see Encoder::UserCode.
   struct UserCode {
@@ -192,6 +199,7 @@ class Decoder : public ArchiveBase<Decoder> {
   const std::byte* end_ = nullptr;
   std::uint64_t reserved_ = 0;  // bytes, reserved on the strength of counts
   std::vector<Shared> shared_;
+  std::vector<const ClassForm*> classes_;
 };
 
 }  // namespace hoist::detail

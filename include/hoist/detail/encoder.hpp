@@ -6,13 +6,15 @@
 
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <span>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace hoist::detail {
+
+struct ClassForm;
 
 /// A large block of a value's bytes, still in the value's own memory. `owner` keeps the memory
 /// alive if the encoder or an array owns it; null means that it is borrowed from the value.
@@ -81,8 +83,11 @@ class Encoder : public ArchiveBase<Encoder> {
     if (n > 0) segment({reinterpret_cast<const std::byte*>(data), n * sizeof(T), sizeof(T), owner});
   }
 
-  /// Numbers the objects behind shared pointers. Returns the number, and true if it is new.
-  std::pair<std::size_t, bool> shared(const void* object);
+  /// Numbers the objects behind shared pointers. An object and its first member have one address,
+  /// but their types' tags differ. Returns the number, and true if it is new.
+  std::pair<std::size_t, bool> shared(const void* object, const void* tag);
+  /// Numbers the classes of objects whose static type is a base, likewise.
+  std::pair<std::size_t, bool> class_number(const ClassForm* form);
 
   /// Active inside a user's serialize(), where members may be temporaries: nothing is borrowed from
   /// them.
@@ -111,6 +116,7 @@ class Encoder : public ArchiveBase<Encoder> {
     segments_.clear();
     owned_bytes_ = 0;
     if (!shared_.empty()) shared_.clear();
+    classes_.clear();
   }
 
  private:
@@ -129,7 +135,8 @@ class Encoder : public ArchiveBase<Encoder> {
   std::vector<Segment> segments_;
   std::size_t owned_bytes_ = 0;
   int user_code_ = 0;
-  std::unordered_map<const void*, std::size_t> shared_;
+  std::map<std::pair<const void*, const void*>, std::size_t> shared_;
+  std::vector<const ClassForm*> classes_;
 };
 
 }  // namespace hoist::detail

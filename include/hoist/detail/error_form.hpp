@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -44,14 +45,20 @@ using TextBase = std::conditional_t<
     std::is_convertible_v<E*, std::logic_error*>, std::logic_error,
     std::conditional_t<std::is_convertible_v<E*, std::runtime_error*>, std::runtime_error, void>>;
 
-/// Aggregates with a base class are not values, and even checking Storable for them does not
-/// compile.
+/// Whether E's members can be sent. It is made from its text, so it needs no default constructor.
 template <class E>
 constexpr bool has_form() {
-  if constexpr (std::is_aggregate_v<E> && std::is_base_of_v<PortableError<E>, E>) {
-    return UserSerialize<E>;
+  return UserSerialize<E> || Storable<E>;
+}
+
+/// Writes E's members, also of the class derived from E that std::throw_with_nested throws.
+template <class E>
+void write_members(Encoder& to, const E& error) {
+  if constexpr (std::is_polymorphic_v<E>) {
+    const Encoder::Whole whole(to, dynamic_cast<const void*>(std::addressof(error)));
+    Form<E>::traverse(to, error);
   } else {
-    return Storable<E>;
+    Form<E>::traverse(to, error);
   }
 }
 

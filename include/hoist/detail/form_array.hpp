@@ -53,7 +53,7 @@ void traverse_elements(Ar& ar, const T* data, Shape shape, Order order,
   traverse_extents(ar, shape, order);
   if constexpr (!Ar::hashing) {
     ar.array_block(data, n, owner);
-  } else if constexpr (moves_as_block<Ar, T> || std::is_same_v<T, bool>) {
+  } else if constexpr (is_block<T>() || std::is_same_v<T, bool>) {
     ar.block(data, n);
   } else {
     for (std::size_t i = 0; i < n; ++i) Form<T>::traverse(ar, data[i]);

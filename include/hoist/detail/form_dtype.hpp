@@ -18,11 +18,7 @@ struct Form<Float16> {
   static void schema(SchemaWriter& writer) { writer.text("f16"); }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
-    if constexpr (Ar::hashing) {
-      ar.scalar(static_cast<float>(value));
-    } else {
-      ar.scalar(value.bits);
-    }
+    ar.scalar(value.bits);
   }
 };
 template <>

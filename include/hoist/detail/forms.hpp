@@ -3,6 +3,7 @@
 
 #include <hoist/detail/archive.hpp>
 #include <hoist/detail/decoder.hpp>
+#include <hoist/detail/derived.hpp>
 #include <hoist/detail/encoder.hpp>
 #include <hoist/detail/hasher.hpp>
 #include <hoist/detail/schema.hpp>
@@ -12,10 +13,12 @@
 
 #include <array>
 #include <complex>
-#include <concepts>
+#include <memory>
+#include <new>
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 // A Form<T> holds everything hoist knows about a type: its schema, and one traversal that encodes,
@@ -39,6 +42,9 @@ constexpr bool supported() {
     return Form<T>::template supported<Open..., T>();
   }
 }
+
+template <class T>
+struct ObjectForm;
 
 template <class T>
 inline constexpr bool dependent_false = false;
@@ -65,24 +71,7 @@ struct Form {
 
 // --- scalars ------------------------------------------------------------------------------------
 
-template <class T>
-constexpr const char* scalar_name() {
-  if constexpr (std::is_same_v<T, bool>)
-    return "bool";
-  else if constexpr (std::is_same_v<T, float>)
-    return "f32";
-  else if constexpr (std::is_same_v<T, double>)
-    return "f64";
-  else if constexpr (std::is_same_v<T, long double>)
-    return "f80";
-  else if constexpr (std::is_signed_v<T>)
-    return sizeof(T) == 1 ? "i8" : sizeof(T) == 2 ? "i16" : sizeof(T) == 4 ? "i32" : "i64";
-  else
-    return sizeof(T) == 1 ? "u8" : sizeof(T) == 2 ? "u16" : sizeof(T) == 4 ? "u32" : "u64";
-}
-
-template <class T>
-  requires(std::is_arithmetic_v<T>)
+template <Scalar T>
 struct Form<T> {
   template <class... Open>
   static constexpr bool supported() {
@@ -97,7 +86,7 @@ struct Form<T> {
       ar.scalar(byte);
       if (byte > 1) Decoder::throw_damaged();
       value = byte == 1;
-    } else if constexpr (std::is_same_v<T, long double> && !Ar::hashing) {
+    } else if constexpr (std::is_same_v<T, long double>) {
       // Ten bytes of x87 extended precision; the remaining six are padding.
       std::array<unsigned char, 10> bytes;
       if constexpr (!Ar::decoding) std::memcpy(bytes.data(), &value, bytes.size());
@@ -136,7 +125,7 @@ template <UserSerialize T>
 struct Form<T> {
   template <class... Open>
   static constexpr bool supported() {
-    return true;
+    return std::is_default_constructible_v<T>;
   }
   static void schema(SchemaWriter& writer) {
     static_assert(std::is_default_constructible_v<T>,
@@ -154,12 +143,34 @@ struct Form<T> {
   static void traverse(Ar& ar, V& value) {
     const typename Ar::Depth depth(ar);
     const typename Ar::UserCode user_code(ar);
+    if constexpr (std::is_polymorphic_v<T> && !Ar::decoding) {
+      const typename Ar::Whole whole(ar, dynamic_cast<const void*>(std::addressof(value)));
+      if (!traverse_derived(ar, value, whole.begins())) call(ar, const_cast<T&>(value));
+      return;
+    }
     // One serialize() serves both directions, so it can't be const; encoding and hashing don't
     // write.
     call(ar, const_cast<T&>(value));
   }
 
  private:
+  /// An object of a derived class hashes in full where hoist knows the class. False: it is a T.
+  template <class Ar>
+  static bool traverse_derived(Ar& ar, const T& value, bool is_whole) {
+    if constexpr (Derivable<T>) {
+      const bool derived = is_whole && typeid(value) != typeid(T);
+      if constexpr (Ar::hashing) {
+        Form<bool>::traverse(ar, derived);
+        if (derived) ObjectForm<T>::hash(ar, value);
+      } else if (derived) {
+        throw_cut(typeid(T), typeid(value));
+      }
+      return derived;
+    } else {
+      return false;
+    }
+  }
+
   template <class Ar>
   static void call(Ar& ar, T& value) {
     if constexpr (MemberSerialize<T>) {
@@ -178,7 +189,9 @@ struct Form<T> {
   template <class... Open>
   static constexpr bool supported() {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
-      return (detail::supported<std::remove_cv_t<field_type<T, I>>, Open...>() && ... && true);
+      return ((!std::is_volatile_v<field_type<T, I>> &&
+               detail::supported<std::remove_const_t<field_type<T, I>>, Open...>()) &&
+              ... && true);
     }(std::make_index_sequence<field_count<T>>());
   }
 
@@ -195,9 +208,13 @@ struct Form<T> {
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
     const typename Ar::Depth depth(ar);
-    for_each_field(value, [&](auto& member) {
-      Form<std::remove_cvref_t<decltype(member)>>::traverse(ar, member);
-    });
+    if constexpr (Ar::decoding && has_const_field()) {
+      decode_anew(ar, value);
+    } else {
+      for_each_field(value, [&](auto& member) {
+        Form<std::remove_cvref_t<decltype(member)>>::traverse(ar, member);
+      });
+    }
   }
 
  private:
@@ -207,6 +224,23 @@ struct Form<T> {
     writer.text(field_names<T>[I]);
     writer.text(":");
     writer.type<std::remove_cv_t<field_type<T, I>>>();
+  }
+
+  static constexpr auto fields = [] { return std::make_index_sequence<field_count<T>>(); };
+  static constexpr bool has_const_field() {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      return (std::is_const_v<field_type<T, I>> || ... || false);
+    }(fields());
+  }
+  /// Constant members get their values where the object is made.
+  template <class Ar>
+  static void decode_anew(Ar& ar, T& value) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      std::tuple<std::remove_const_t<field_type<T, I>>...> parts;
+      (Form<std::remove_const_t<field_type<T, I>>>::traverse(ar, std::get<I>(parts)), ...);
+      std::destroy_at(std::addressof(value));
+      ::new (static_cast<void*>(std::addressof(value))) T{std::move(std::get<I>(parts))...};
+    }(fields());
   }
 };
 

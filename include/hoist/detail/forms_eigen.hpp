@@ -96,7 +96,7 @@ struct EigenFixedForm : FormOf<S> {
   static void schema(SchemaWriter& writer) { Form<std::array<S, size>>::schema(writer); }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
-    if constexpr (moves_as_block<Ar, S>) {
+    if constexpr (is_block<S>()) {
       ar.block(value.data(), size);
     } else {
       for (std::size_t i = 0; i < size; ++i) Form<S>::traverse(ar, value.data()[i]);

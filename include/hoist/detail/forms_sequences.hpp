@@ -68,9 +68,9 @@ struct ContiguousForm : FormOf<T> {
       }
     } else {
       ar.length(value.size());
-      if constexpr (moves_as_block<Ar, T>) {
+      if constexpr (is_block<T>()) {
         ar.block(value.data(), value.size());
-      } else if constexpr (!Ar::hashing && packs_as_block<T>()) {
+      } else if constexpr (packs_as_block<T>()) {
         traverse_packed(ar, value.data(), value.size());
       } else {
         for (const auto& element : value) Form<T>::traverse(ar, element);
@@ -80,6 +80,7 @@ struct ContiguousForm : FormOf<T> {
 };
 
 template <class Char, class Traits, class Allocator>
+  requires(std::is_integral_v<Char> && sizeof(Char) <= 4)
 struct Form<std::basic_string<Char, Traits, Allocator>>
     : ContiguousForm<std::basic_string<Char, Traits, Allocator>> {
   static void schema(SchemaWriter& writer) {
@@ -89,6 +90,11 @@ struct Form<std::basic_string<Char, Traits, Allocator>>
 
 template <class T, class Allocator>
 struct Form<std::vector<T, Allocator>> : ContiguousForm<std::vector<T, Allocator>> {
+  /// A vector moves its elements when it grows.
+  template <class... Open>
+  static constexpr bool supported() {
+    return detail::supported<T, Open...>() && std::is_move_constructible_v<T>;
+  }
   static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
 };
 
@@ -150,13 +156,10 @@ struct SequenceForm : FormOf<T> {
           Form<T>::traverse(ar, *last);
         }
       }
-    } else if constexpr (!Ar::hashing && BlockTraits<T>::natural.block) {
+    } else if constexpr (BlockTraits<T>::natural.block) {
       // A vector of these elements is one block, so this sequence has to be encoded as one, too.
       std::vector<T> elements(value.begin(), value.end());
       const typename Ar::UserCode temporary(ar);
-      Form<std::vector<T>>::traverse(ar, elements);
-    } else if constexpr (moves_as_block<Ar, T>) {
-      const std::vector<T> elements(value.begin(), value.end());
       Form<std::vector<T>>::traverse(ar, elements);
     } else {
       ar.length(static_cast<std::size_t>(std::distance(value.begin(), value.end())));
@@ -178,7 +181,7 @@ struct Form<std::valarray<T>> : FormOf<T> {
   static void traverse(Ar& ar, V& value) {
     // The elements of a std::valarray are contiguous.
     const auto data = [&] { return value.size() > 0 ? std::addressof(value[0]) : nullptr; };
-    if constexpr (!moves_as_block<Ar, T>) {
+    if constexpr (!is_block<T>()) {
       std::vector<T> elements;
       if constexpr (!Ar::decoding) elements.assign(std::begin(value), std::end(value));
       const typename Ar::UserCode temporary(ar);
@@ -208,9 +211,9 @@ struct Form<std::array<T, N>> : FormOf<T> {
   }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
-    if constexpr (moves_as_block<Ar, T>) {
+    if constexpr (is_block<T>()) {
       ar.block(value.data(), N);
-    } else if constexpr (!Ar::hashing && packs_as_block<T>() && N > 0) {
+    } else if constexpr (packs_as_block<T>() && N > 0) {
       traverse_packed(ar, value.data(), N);
     } else {
       for (auto& element : value) Form<T>::traverse(ar, element);

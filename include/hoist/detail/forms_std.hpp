@@ -3,17 +3,18 @@
 
 #include <hoist/detail/forms.hpp>
 #include <hoist/detail/forms_associative.hpp>
+#include <hoist/detail/forms_polymorphic.hpp>
 #include <hoist/detail/forms_sequences.hpp>
 
 #include <chrono>
 #include <complex>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
 #include <variant>
 
@@ -29,11 +30,24 @@ struct TupleForm : FormOf<Ts...> {
   }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
-    std::apply(
-        [&](auto&... parts) {
-          (Form<std::remove_cvref_t<decltype(parts)>>::traverse(ar, parts), ...);
-        },
-        value);
+    if constexpr (Ar::decoding && (std::is_const_v<Ts> || ...)) {
+      // Constant parts, such as the keys in a map's elements, get their values where the object is
+      // made.
+      std::tuple<std::remove_const_t<Ts>...> parts;
+      Form<decltype(parts)>::traverse(ar, parts);
+      std::destroy_at(std::addressof(value));
+      std::apply(
+          [&](auto&... part) {
+            ::new (static_cast<void*>(std::addressof(value))) V(std::move(part)...);
+          },
+          parts);
+    } else {
+      std::apply(
+          [&](auto&... parts) {
+            (Form<std::remove_cvref_t<decltype(parts)>>::traverse(ar, parts), ...);
+          },
+          value);
+    }
   }
 };
 template <class A, class B>
@@ -42,6 +56,7 @@ template <class... Ts>
 struct Form<std::tuple<Ts...>> : TupleForm<Ts...> {};
 
 template <class T>
+  requires std::is_floating_point_v<T>
 struct Form<std::complex<T>> : FormOf<T> {
   static void schema(SchemaWriter& writer) {
     writer.text(sizeof(T) == 4 ? "c64" : sizeof(T) == 8 ? "c128" : "c160");
@@ -86,95 +101,26 @@ struct Form<std::monostate> : FormOf<> {
   static void traverse(Ar&, V&) {}
 };
 
-/// optional and unique_ptr: a flag, then the value if there is one.
-template <class P, class T>
-struct MaybeForm : FormOf<T> {
+/// optional: a flag, then the value if there is one.
+template <class T>
+  requires(!std::is_const_v<T>)
+struct Form<std::optional<T>> : FormOf<T> {
   static void schema(SchemaWriter& writer) { describe<T>(writer, "?", ""); }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
     const typename Ar::Depth depth(ar);
-    bool present = static_cast<bool>(value);
+    bool present = value.has_value();
     Form<bool>::traverse(ar, present);
     if constexpr (Ar::decoding) {
-      if (present) {
-        if constexpr (std::is_same_v<P, std::optional<T>>) {
-          value.emplace();
-        } else {
-          value.reset(new T{});
-        }
-      } else {
-        value.reset();
-      }
+      if (!present) return value.reset();
+      value.emplace();
     }
     if (present) Form<T>::traverse(ar, *value);
   }
 };
-template <class T>
-struct Form<std::optional<T>> : MaybeForm<std::optional<T>, T> {};
-template <class T>
-  requires(!std::is_array_v<T>)
-struct Form<std::unique_ptr<T>> : MaybeForm<std::unique_ptr<T>, std::remove_const_t<T>> {};
-
-/// shared_ptr: objects are numbered in the order of their first visit (0 is null) and encoded once.
-/// In a hash each pointer counts with the content of its object, so that shared and equal objects
-/// hash equal.
-template <class T>
-struct Form<std::shared_ptr<T>> : FormOf<T> {
-  using Object = std::remove_const_t<T>;
-  static void schema(SchemaWriter& writer) { describe<Object>(writer, "&", ""); }
-  template <class Ar, class V>
-  static void traverse(Ar& ar, V& value) {
-    const typename Ar::Depth depth(ar);
-    if constexpr (Ar::decoding) {
-      const std::size_t number = ar.length();
-      if (number == 0) {
-        value.reset();
-      } else if (auto known = ar.shared(number - 1, &type_tag<Object>)) {
-        value = std::static_pointer_cast<Object>(known);
-      } else {
-        auto object = std::make_shared<Object>();
-        ar.add_shared(object, &type_tag<Object>);
-        Form<Object>::traverse(ar, *object);
-        value = std::move(object);
-      }
-    } else {
-      if constexpr (std::is_polymorphic_v<T>) {
-        if (value && typeid(*value) != typeid(T)) {
-          throw CannotTravel(std::string("a shared_ptr to ") + typeid(T).name() +
-                             " points to an object of a derived class, which would be cut");
-        }
-      }
-      if constexpr (Ar::hashing) {
-        ar.length(value ? 1 : 0);
-        if (!value) return;
-        if (ar.enter(value.get())) {
-          Form<Object>::traverse(ar, *value);
-          ar.leave();
-        }
-      } else {
-        if (!value) {
-          ar.length(0);
-          return;
-        }
-        const auto [number, is_new] = ar.shared(value.get());
-        ar.length(number + 1);
-        if (is_new) Form<Object>::traverse(ar, *value);
-      }
-    }
-  }
-};
-template <class T>
-struct Form<std::weak_ptr<T>> : FormOf<T> {
-  static void schema(SchemaWriter& writer) { Form<std::shared_ptr<T>>::schema(writer); }
-  template <class Ar, class V>
-  static void traverse(Ar& ar, V& value) {
-    std::shared_ptr<T> object = value.lock();
-    Form<std::shared_ptr<T>>::traverse(ar, object);
-    if constexpr (Ar::decoding) value = object;
-  }
-};
 
 template <class... Ts>
+  requires(!(std::is_const_v<Ts> || ...))
 struct Form<std::variant<Ts...>> : FormOf<Ts...> {
   static void schema(SchemaWriter& writer) {
     writer.text("<");

@@ -6,26 +6,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <complex>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <span>
-#include <type_traits>
 #include <vector>
 
 namespace hoist::detail {
-
-/// How the bytes of a block are normalised before they are hashed.
-enum class Canonical { as_is, float32, float64 };
-
-template <class T>
-inline constexpr Canonical canonical_of =
-    std::is_same_v<T, double> || std::is_same_v<T, std::complex<double>> ? Canonical::float64
-    : std::is_same_v<T, float> || std::is_same_v<T, std::complex<float>> ? Canonical::float32
-                                                                         : Canonical::as_is;
 
 /// Archive that hashes: XXH3-128 of the canonical form of what it visits. Of blocks of at least
 /// `segment_threshold` bytes it hashes the digests of their pieces of 1 MiB.
@@ -39,27 +26,17 @@ class Hasher : public ArchiveBase<Hasher> {
   Hasher& operator=(const Hasher&) = delete;
   ~Hasher();
 
+  /// `T` has no padding: floats count by their bits.
   template <class T>
   void scalar(const T& value) {
-    if constexpr (std::is_floating_point_v<T>) {
-      T canonical = value == 0          ? T(0)
-                    : std::isnan(value) ? std::numeric_limits<T>::quiet_NaN()
-                                        : value;
-      if constexpr (sizeof(T) > sizeof(double)) {
-        bytes(&canonical, 10);  // x87 extended: the rest of the object is padding
-      } else {
-        bytes(&canonical, sizeof canonical);
-      }
-    } else {
-      bytes(&value, sizeof value);
-    }
+    bytes(&value, sizeof value);
   }
 
   void length(std::size_t n) { scalar(static_cast<std::uint64_t>(n)); }
 
   template <class T>
   void block(const T* data, std::size_t n) {
-    block(data, n * sizeof(T), canonical_of<T>);
+    bytes_of_block(data, n * sizeof(T));
   }
 
   /// Hashes the elements' digests, independent of their order; `visit(hasher, element)` hashes one.
@@ -108,7 +85,7 @@ class Hasher : public ArchiveBase<Hasher> {
     used_ += n;
   }
   void spill(const void* data, std::size_t n);
-  void block(const void* data, std::size_t n, Canonical canonical);
+  void bytes_of_block(const void* data, std::size_t n);
   void unordered(std::vector<Digest>& digests);
   void add(const std::vector<Digest>& digests);
 

@@ -107,7 +107,7 @@ void encode_kept([[maybe_unused]] Encoder& to, [[maybe_unused]] const Kept<R>& v
   if constexpr (std::is_void_v<R>) {
     return;
   } else if constexpr (result_travels<R>) {
-    send<R>(to, value);
+    send_result<R>(to, value);
   } else {
     throw_result_cannot_travel(typeid(R));
   }

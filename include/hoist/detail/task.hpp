@@ -44,7 +44,8 @@ inline constexpr std::size_t callable_index = static_cast<std::size_t>(-1);
 /// (null: the type can't be sent).
 [[noreturn]] void throw_argument_cannot_travel(std::size_t index, const std::type_info& type,
                                                const char* reason);
-[[noreturn]] void throw_result_cannot_travel(const std::type_info& type);
+[[noreturn]] void throw_result_cannot_travel(const std::type_info& type,
+                                             const char* reason = nullptr);
 
 template <class T>
 void send_argument(Encoder& encoder, const T& value, std::size_t index) {
@@ -54,6 +55,8 @@ void send_argument(Encoder& encoder, const T& value, std::size_t index) {
     try {
       send<T>(encoder, value);
     } catch (const CannotTravel& error) {
+      throw_argument_cannot_travel(index, typeid(T), error.what());
+    } catch (const BadArgument& error) {
       throw_argument_cannot_travel(index, typeid(T), error.what());
     }
   }
@@ -126,6 +129,15 @@ inline constexpr bool result_travels =
     transfer_method_of<R>() == TransferMethod::code ||
     transfer_method_of<R>() == TransferMethod::raw;
 
+template <class R>
+void send_result(Encoder& encoder, const R& value) {
+  try {
+    send<R>(encoder, value);
+  } catch (const BadArgument& error) {
+    throw_result_cannot_travel(typeid(R), error.what());
+  }
+}
+
 template <class F, class... Args>
 void run_with(F& callable, Decoder& from, Reply& reply) {
   using R = TaskResult<F, Args...>;
@@ -137,7 +149,7 @@ void run_with(F& callable, Decoder& from, Reply& reply) {
       reply.finish();
     } else if constexpr (result_travels<R>) {
       const R& value = invoke_received<F, Args...>(callable, received...);
-      send<R>(reply.encoder(), value);
+      send_result<R>(reply.encoder(), value);
       reply.finish();
     }
   });

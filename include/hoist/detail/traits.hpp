@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <hoist/detail/hasher.hpp>
+#include <hoist/detail/archive.hpp>
 #include <hoist/fields.hpp>
 
 #include <array>
 #include <complex>
 #include <cstddef>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -25,6 +26,11 @@ struct Access {
 
 namespace detail {
 
+#if defined(__SIZEOF_INT128__)
+__extension__ using Int128 = __int128;
+__extension__ using UInt128 = unsigned __int128;
+#endif
+
 /// A placeholder archive, to check whether a type has a serialize function.
 struct AnyArchive {
   static constexpr bool decoding = false;
@@ -42,6 +48,42 @@ concept FreeSerialize =
 template <class T>
 concept UserSerialize = MemberSerialize<T> || FreeSerialize<T>;
 
+/// The name of a number's type in schemas; null for types that have none (`__float128`).
+template <class T>
+constexpr const char* scalar_name() {
+  if constexpr (std::is_same_v<T, bool>) {
+    return "bool";
+#if defined(__FLT16_MAX__)
+  } else if constexpr (std::is_same_v<T, _Float16>) {
+    return "f16";
+#endif
+#if defined(__SIZEOF_INT128__)
+  } else if constexpr (std::is_same_v<T, Int128>) {  // no integer without GNU extensions
+    return "i128";
+  } else if constexpr (std::is_same_v<T, UInt128>) {
+    return "u128";
+#endif
+  } else if constexpr (std::is_floating_point_v<T>) {
+    constexpr int digits = std::numeric_limits<T>::digits;
+    return digits == 24 ? "f32" : digits == 53 ? "f64" : digits == 64 ? "f80" : nullptr;
+  } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
+    return sizeof(T) == 1 ? "i8" : sizeof(T) == 2 ? "i16" : sizeof(T) == 4 ? "i32" : "i64";
+  } else if constexpr (std::is_integral_v<T>) {
+    return sizeof(T) == 1 ? "u8" : sizeof(T) == 2 ? "u16" : sizeof(T) == 4 ? "u32" : "u64";
+  } else {
+    return nullptr;
+  }
+}
+
+/// Numbers that hoist knows.
+template <class T>
+concept Scalar = (scalar_name<T>() != nullptr);
+
+/// Numbers whose elements form blocks: any bits are a number, and NumPy has them.
+template <class T>
+inline constexpr bool is_block_scalar =
+    !std::is_same_v<T, bool> && !std::is_same_v<T, long double> && sizeof(T) <= 8;
+
 /// The layout that a schema implies for elements: each part aligned to its own size (complex
 /// numbers to the size of their parts, structs to their strictest member). In memory a type may be
 /// packed or over-aligned and so differ from it.
@@ -58,11 +100,11 @@ struct BlockTraits {
   static constexpr NaturalLayout natural{};
 };
 template <class T>
-  requires std::is_arithmetic_v<T>
+  requires Scalar<T>
 struct BlockTraits<T> {
-  static constexpr bool plain = !std::is_same_v<T, bool> && !std::is_same_v<T, long double>;
+  static constexpr bool plain = is_block_scalar<T>;
   static constexpr NaturalLayout natural =
-      std::is_same_v<T, long double> ? NaturalLayout{} : NaturalLayout{sizeof(T), sizeof(T), plain};
+      sizeof(T) > 8 ? NaturalLayout{} : NaturalLayout{sizeof(T), sizeof(T), plain};
 };
 template <class T>
   requires std::is_enum_v<T>
@@ -123,18 +165,6 @@ template <class T>
 constexpr bool packs_as_block() {
   return BlockTraits<T>::natural.block && !BlockTraits<T>::plain;
 }
-
-/// True if blocks of these elements can be hashed as they are. Other blocks, of structs with floats
-/// for instance, are hashed element by element.
-template <class T>
-constexpr bool hashes_as_block() {
-  return (std::is_integral_v<T> || std::is_enum_v<T> || canonical_of<T> != Canonical::as_is) &&
-         is_block<T>();
-}
-
-/// Whether archive Ar handles contiguous elements of type T in one piece.
-template <class Ar, class T>
-inline constexpr bool moves_as_block = Ar::hashing ? hashes_as_block<T>() : is_block<T>();
 
 }  // namespace detail
 }  // namespace hoist

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/hash.hpp>
+#include <hoist/values.hpp>
+
+#include <any>
+#include <atomic>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+// Which types are values. Each of them is encoded and decoded here: Storable once was true for
+// types that did not compile then. For others asking was a compile-time error itself.
+
+namespace {
+
+/// Everything that hoist does with a value compiles for T, and a T comes back as it was.
+template <class T>
+void comes_back(const T& value) {
+  static_assert(hoist::Storable<T>);
+  const hoist::detail::Encoded encoded = hoist::detail::encode(value);
+  hoist::detail::EncodedSource source(encoded);
+  T result{};
+  hoist::detail::decode(source, result);
+  CHECK(hoist::hash(result) == hoist::hash(value));
+  CHECK_FALSE(hoist::detail::schema_of<T>().text.empty());
+}
+
+struct Constant {
+  const int number = 3;
+  std::string text;
+  const std::vector<double> more;
+};
+struct Wrapped {
+  Constant inner;
+};
+struct OneElement {
+  double weight;
+  char text[1];
+};
+struct Colour {
+  float rgb[3];
+  double weight;
+};
+struct Matrix {
+  double rows[2][2];
+};
+struct HasColour {
+  int id;
+  Colour colour;
+};
+struct Plain {
+  int a;
+};
+struct WithBase : Plain {
+  int b;
+};
+struct Tag {};
+struct WithEmptyBase : Tag {
+  int b;
+};
+struct Reference {
+  int& to;
+};
+struct Pointer {
+  int* to;
+};
+struct Volatile {
+  volatile int status;
+};
+struct Locked {
+  std::mutex mutex;
+  int value = 0;
+};
+struct NoDefault {
+  explicit NoDefault(int n) : number(n) {}
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(number);
+  }
+  int number;
+};
+struct HasNoDefault {
+  NoDefault inner;
+};
+struct Fixed {
+  Fixed() = default;
+  Fixed(Fixed&&) = delete;
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(number);
+  }
+  int number = 7;
+};
+struct Abstract {
+  virtual ~Abstract() = default;
+  virtual int number() const = 0;
+  template <class Ar>
+  void serialize(Ar&) {}
+};
+class Private {
+  [[maybe_unused]] int hidden_ = 0;
+};
+struct Incomplete;
+struct Many {
+  char text[300];
+};
+struct Empty {};
+union Either {
+  int a;
+  float b;
+};
+
+}  // namespace
+
+TEST_CASE("numbers are values, those of 128 bits too") {
+  comes_back(true);
+  comes_back('c');
+  comes_back(u8'c');
+  comes_back(L'c');
+  comes_back(1.5F);
+  comes_back(1.5L);
+  comes_back(std::byte{3});
+  comes_back(std::complex<long double>(1, 2));
+#if defined(__FLT16_MAX__)
+  comes_back(static_cast<_Float16>(1.5F));
+  comes_back(std::vector<_Float16>(3000, static_cast<_Float16>(0.25F)));
+  CHECK(hoist::detail::schema_of<_Float16>().text == "f16");
+#endif
+#if defined(__SIZEOF_INT128__)
+  using hoist::detail::Int128;
+  using hoist::detail::UInt128;
+  const Int128 large = static_cast<Int128>(-5) << 90;
+  comes_back(large);
+  comes_back(static_cast<UInt128>(large));
+  comes_back(std::vector<Int128>(1000, large));
+  CHECK(hoist::detail::schema_of<Int128>().text == "i128");
+  CHECK(hoist::detail::schema_of<std::vector<UInt128>>().text == "[u128]");
+  CHECK(hoist::hash(large) != hoist::hash(static_cast<Int128>(static_cast<std::int64_t>(large))));
+  CHECK_FALSE(hoist::Storable<hoist::Array<Int128>>);
+#endif
+#if defined(__SIZEOF_FLOAT128__)
+  CHECK_FALSE(hoist::Storable<__float128>);
+#endif
+  CHECK_FALSE(hoist::Storable<std::complex<int>>);
+  CHECK_FALSE(hoist::Storable<hoist::Array<long double>>);
+}
+
+TEST_CASE("structs with constant members are values") {
+  comes_back(Constant{4, "four", {4.0}});
+  comes_back(Wrapped{{5, "five", {}}});
+  comes_back(std::vector<Constant>{{1, "a", {}}, {2, "b", {2.5}}});
+  comes_back(std::pair<const std::string, int>("key", 1));
+  comes_back(std::vector<std::pair<const int, const int>>{{1, 2}, {3, 4}});
+  comes_back(std::tuple<const int, std::string>(1, "b"));
+  comes_back(std::unique_ptr<const std::string>(new std::string("c")));
+  comes_back(std::shared_ptr<const std::string>(new std::string("c")));
+  comes_back(Empty{});
+}
+
+TEST_CASE("an object that can't be moved is a value, a vector of such objects isn't") {
+  CHECK(hoist::Storable<Fixed>);
+  CHECK(hoist::Storable<std::unique_ptr<Fixed>>);
+  comes_back(std::list<Fixed>(3));
+  CHECK_FALSE(hoist::Storable<std::vector<Fixed>>);
+}
+
+TEST_CASE("what hoist can't store is no value, also inside others") {
+  CHECK_FALSE(hoist::Storable<Colour>);
+  CHECK_FALSE(hoist::Storable<Matrix>);
+  CHECK_FALSE(hoist::Storable<HasColour>);
+  CHECK_FALSE(hoist::Storable<std::vector<HasColour>>);
+  CHECK_FALSE(hoist::Storable<std::array<Colour, 2>>);
+  CHECK_FALSE(hoist::Storable<OneElement>);
+  CHECK_FALSE(hoist::Storable<Many>);
+  CHECK_FALSE(hoist::Storable<WithBase>);
+  CHECK_FALSE(hoist::Storable<WithEmptyBase>);
+  CHECK_FALSE(hoist::Storable<Reference>);
+  CHECK_FALSE(hoist::Storable<std::vector<Reference>>);
+  CHECK_FALSE(hoist::Storable<Pointer>);
+  CHECK_FALSE(hoist::Storable<Volatile>);
+  CHECK_FALSE(hoist::Storable<Locked>);
+  CHECK_FALSE(hoist::Storable<NoDefault>);
+  CHECK_FALSE(hoist::Storable<HasNoDefault>);
+  CHECK_FALSE(hoist::Storable<std::vector<NoDefault>>);
+  CHECK_FALSE(hoist::Storable<std::optional<NoDefault>>);
+  CHECK_FALSE(hoist::Storable<std::map<int, NoDefault>>);
+  CHECK_FALSE(hoist::Storable<Private>);
+  CHECK_FALSE(hoist::Storable<Abstract>);
+  CHECK_FALSE(hoist::Storable<Either>);
+  CHECK_FALSE(hoist::Storable<std::unique_ptr<Incomplete>>);
+  CHECK_FALSE(hoist::Storable<std::shared_ptr<Incomplete>>);
+  CHECK_FALSE(hoist::Storable<std::unique_ptr<int[]>>);
+  CHECK_FALSE(hoist::Storable<std::shared_ptr<int[]>>);
+  CHECK_FALSE(hoist::Storable<std::shared_ptr<void>>);
+  CHECK_FALSE(hoist::Storable<int*>);
+  CHECK_FALSE(hoist::Storable<int[3]>);
+  CHECK_FALSE(hoist::Storable<void>);
+  CHECK_FALSE(hoist::Storable<int(int)>);
+  CHECK_FALSE(hoist::Storable<std::nullptr_t>);
+  CHECK_FALSE(hoist::Storable<std::function<int()>>);
+  CHECK_FALSE(hoist::Storable<std::any>);
+  CHECK_FALSE(hoist::Storable<std::atomic<int>>);
+  CHECK_FALSE(hoist::Storable<std::thread>);
+  CHECK_FALSE(hoist::Storable<std::string_view>);
+  CHECK_FALSE(hoist::Storable<std::reference_wrapper<int>>);
+  CHECK_FALSE(hoist::Storable<std::tuple<int&>>);
+  CHECK_FALSE(hoist::Storable<std::basic_string<long long>>);
+}
