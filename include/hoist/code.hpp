@@ -19,7 +19,9 @@ enum class CodeCheck : std::uint8_t {
   /// The function and everything it reaches: what it calls, directly, through virtual functions or
   /// through function pointers in constants, in the program and its own shared objects; constants,
   /// tables, string literals and initial values of variables. The C and C++ run time counts by
-  /// name, other libraries in system directories by name and build-id.
+  /// name, other libraries in system directories by name and build-id. What variables hold when a
+  /// cached function is called counts, too, if the code reads them, nothing it reaches writes them,
+  /// and their address isn't passed to where this can't be seen.
   callees,
   /// The function itself with its constants; what it calls counts by name.
   function,
@@ -33,7 +35,7 @@ struct CodeNode {
     function,  ///< machine code
     vtable,    ///< table of virtual functions
     constant,  ///< read-only data; a string literal is named by its text
-    variable,  ///< writable data: counts by name, size and initial value
+    variable,  ///< writable data: counts by name, size and initial value, see also `remark`
     external,  ///< counts by name (and build-id, see CodeCheck::callees)
     module,    ///< a whole executable or shared object that can't be looked into
   };
@@ -45,6 +47,8 @@ struct CodeNode {
   /// Of the node alone, without what it refers to: comparing the nodes of two reports shows what
   /// was edited.
   Digest digest;
+  /// Of a variable: whether what it holds at the time of a call is part of that call's key.
+  std::string remark;
 };
 
 /// What was walked for a function's fingerprint, in order of first mention.

@@ -115,7 +115,7 @@ class CodeReader {
       jumps_.push_back({stream_.size(), target});
       stream_.put32(0);
     } else {
-      add(target, RefUse::branch, 0);
+      add(target, RefUse::branch);
     }
   }
 
@@ -132,7 +132,9 @@ class CodeReader {
                                      base_register() == thread_register_ &&
                                      code_.offsets.size() - thread_instruction_ < 8;
       if (on_thread_pointer || (!has_base && !has_index && has_prefix(0x64))) {
-        put_tls(value, raw.disp.offset);
+        if (put_tls(value, raw.disp.offset) && instruction_.mnemonic != ZYDIS_MNEMONIC_LEA) {
+          note_access(code_.refs.back());
+        }
       }
     } else if (!image_.is_relocatable() && !has_prefix(0x64) && is_data_address(value)) {
       put_reference(value, memory_use(has_base || has_index), raw.disp.offset, 4);
@@ -171,28 +173,27 @@ class CodeReader {
     put_reference(value, RefUse::address, imm.offset, imm.size / 8);
   }
 
-  void put_tls(std::uint64_t thread_offset, std::uint8_t field) {
+  bool put_tls(std::uint64_t thread_offset, std::uint8_t field) {
     const std::uint64_t offset = thread_offset + image_.tls_block_size();
-    if (image_.tls_at(offset) != nullptr) put_reference(offset, RefUse::tls, field, 4);
+    if (image_.tls_at(offset) == nullptr) return false;
+    put_reference(offset, RefUse::tls, field, 4);
+    return true;
   }
 
   void put_reference(std::uint64_t target, RefUse use, std::uint8_t field, std::size_t count) {
     stream_.blank(start_ + field, count);
     stream_.put8(static_cast<std::uint8_t>(Mark::reference));
     stream_.put8(static_cast<std::uint8_t>(use));
-    std::uint32_t size = 0;
-    if (use == RefUse::access) {
-      size = memory_operand_size();
-      if (size == 0) use = RefUse::address;
-    }
-    add(target, use, size);
+    CodeRef& ref = add(target, use);
+    if (use == RefUse::access || use == RefUse::indexed) note_access(ref);
+    if (use == RefUse::access && ref.size == 0) ref.use = RefUse::address;
   }
 
-  void add(std::uint64_t target, RefUse use, std::uint32_t size) {
+  CodeRef& add(std::uint64_t target, RefUse use) {
     code_.refs.push_back({.target = target,
                           .instruction = static_cast<std::uint32_t>(code_.offsets.size() - 1),
-                          .size = size,
                           .use = use});
+    return code_.refs.back();
   }
 
   RefUse memory_use(bool indexed) const {
@@ -200,36 +201,48 @@ class CodeReader {
     return indexed ? RefUse::indexed : RefUse::access;
   }
 
-  /// Of the commonest instructions, without asking for the operands; 0 for others.
-  std::uint32_t common_operand_size() const {
-    if (instruction_.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return 0;
-    const std::uint8_t opcode = instruction_.opcode;
-    if (instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F) {
-      const bool extending = (opcode & 0xf6) == 0xb6;  // movzx, movsx
-      return !extending ? 0 : (opcode & 1) == 0 ? 1 : 2;
-    }
-    if (instruction_.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return 0;
-    const bool arithmetic = opcode < 0x40 && (opcode & 7) < 4;
-    if (!arithmetic && (opcode & 0xfc) != 0x84 && (opcode & 0xfc) != 0x88) return 0;
-    if ((opcode & 1) == 0) return 1;
-    return rex_w() ? 8 : has_prefix(0x66) ? 2 : 4;
-  }
-
-  std::uint32_t memory_operand_size() const {
-    if (const std::uint32_t size = common_operand_size(); size != 0) return size;
+  /// What the instruction does to its memory operand. Operands are asked for only where the opcode
+  /// doesn't tell.
+  void note_access(CodeRef& ref) const {
+    if (note_common_access(ref)) return;
     ZydisDecodedInstruction instruction;
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
     if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full_, bytes_.data() + at_, bytes_.size() - at_,
                                              &instruction, operands))) {
-      return 0;
+      return;
     }
     for (unsigned i = 0; i < instruction.operand_count; ++i) {
       if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
           operands[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
-        return operands[i].size / 8;
+        ref.size = operands[i].size / 8;
+        ref.reads = (operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0;
+        ref.writes = (operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+        return;
       }
     }
-    return 0;
+  }
+
+  bool note_common_access(CodeRef& ref) const {
+    if (instruction_.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
+    const std::uint8_t opcode = instruction_.opcode;
+    if (instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F) {
+      if ((opcode & 0xf6) != 0xb6) return false;  // movzx, movsx
+      ref.size = (opcode & 1) == 0 ? 1 : 2;
+      ref.reads = true;
+      return true;
+    }
+    if (instruction_.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return false;
+    const bool arithmetic = opcode < 0x40 && (opcode & 7) < 4;
+    const bool exchange = (opcode & 0xfe) == 0x86;
+    const bool test = (opcode & 0xfe) == 0x84;
+    const bool store = (opcode & 0xfe) == 0x88;
+    const bool load = (opcode & 0xfe) == 0x8a;
+    if (!arithmetic && !exchange && !test && !store && !load) return false;
+    const bool compare = (opcode & 0xf8) == 0x38;
+    ref.size = (opcode & 1) == 0 ? 1 : rex_w() ? 8 : has_prefix(0x66) ? 2 : 4;
+    ref.reads = !store;
+    ref.writes = store || exchange || (arithmetic && (opcode & 2) == 0 && !compare);
+    return true;
   }
 
   /// Follows `mov reg, fs:0`, which precedes offsets from the thread pointer in other instructions.

@@ -25,8 +25,10 @@ enum class RefUse : std::uint8_t {
 struct CodeRef {
   std::uint64_t target = 0;
   std::uint32_t instruction = 0;  ///< number of the instruction, see DecodedCode::offsets
-  std::uint32_t size = 0;
+  std::uint32_t size = 0;         ///< of an access, also of one to a thread-local variable
   RefUse use = RefUse::branch;
+  bool reads = false;   ///< access, indexed, tls
+  bool writes = false;  ///< likewise
 };
 
 /// A function's instructions with everything removed that depends on where things lie.

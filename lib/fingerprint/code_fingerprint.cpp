@@ -31,13 +31,6 @@ struct Fingerprints {
   std::unordered_map<Key, CodeFingerprint, KeyHash> known;
 };
 
-CodeReport walk_code(const program::ModuleMap& modules, const void* function, CodeCheck check,
-                     bool with_nodes) {
-  CodeWalk walk(modules, check);
-  walk.run(function);
-  return walk.report(with_nodes);
-}
-
 }  // namespace
 
 CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
@@ -52,9 +45,13 @@ CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
   }
   const auto [place, is_new] = all->known.try_emplace({function, check});
   if (is_new) {
-    CodeReport report = walk_code(*modules, function, check, false);
-    place->second = {
-        .digest = report.digest, .exact = report.exact, .note = std::move(report.note)};
+    CodeWalk walk(*modules, check);
+    walk.run(function);
+    CodeReport report = walk.report(false);
+    place->second = {.digest = report.digest,
+                     .exact = report.exact,
+                     .variables = walk.values(),
+                     .note = std::move(report.note)};
   }
   return place->second;
 }
@@ -67,7 +64,9 @@ CodeReport explain_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
   const auto modules = program::loaded_modules();
   const auto lock = program::lock_images();
-  return fingerprint::walk_code(*modules, function, check, true);
+  fingerprint::CodeWalk walk(*modules, check);
+  walk.run(function);
+  return walk.report(true);
 }
 
 }  // namespace detail
@@ -92,6 +91,7 @@ std::string CodeReport::text() const {
     std::string size = std::to_string(node.size);
     result += std::string(size.size() < 7 ? 7 - size.size() : 0, ' ') + size + "  " + node.name;
     if (!node.module.empty()) result += "  [" + node.module + "]";
+    if (!node.remark.empty()) result += "  (" + node.remark + ")";
     result += "\n";
   }
   return result;

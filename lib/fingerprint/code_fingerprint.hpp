@@ -4,6 +4,9 @@
 #include <hoist/code.hpp>
 
 #include <string>
+#include <vector>
+
+#include "fingerprint/variable_values.hpp"
 
 namespace hoist::detail::fingerprint {
 
@@ -13,6 +16,9 @@ struct CodeFingerprint {
   /// False if the function couldn't be looked into (stripped module, other processor, code that
   /// belongs to no file): the digest then is that of its module, changed by every rebuild.
   bool exact = true;
+  /// What the code reads of variables and nothing it reaches writes: what they hold at the time of
+  /// a call counts too (`digest_values`).
+  std::vector<VariableBytes> variables;
   std::string note;  ///< why not, or what was taken as a whole; one sentence, mostly empty
 };
 

@@ -103,7 +103,21 @@ class Tracer {
       place = slot_of(destination);
     }
     if (place.base == ZYDIS_REGISTER_NONE) return false;
-    push(index + 1, place);
+    return trace(index + 1, place);
+  }
+
+  /// The same, but what the value leads to may be read, and values computed from it count like it.
+  /// It may be passed to functions of the image that do no more, in as many nested calls.
+  bool only_read(std::size_t index, program::ElfImage& image, int nested_calls) {
+    reading_ = true;
+    callees_ = &image;
+    nested_calls_ = nested_calls;
+    return only_compared(index);
+  }
+
+ private:
+  bool trace(std::size_t index, const Place& place) {
+    push(index, place);
     while (!pending_.empty()) {
       const auto [at, where] = pending_.back();
       pending_.pop_back();
@@ -112,7 +126,25 @@ class Tracer {
     return true;
   }
 
- private:
+  /// Whether a function that is called or jumped to only reads through the argument in a register.
+  /// If it may return an address that it got so, `returned` is set.
+  bool callee_reads(const Decoded& call, ZydisRegister argument, bool& returned) {
+    if (nested_calls_ == 0 || call.instruction.raw.imm[0].is_relative == 0) return false;
+    const std::uint64_t target =
+        call.next + static_cast<std::uint64_t>(call.instruction.raw.imm[0].value.s);
+    const program::ElfSymbol* function = callees_->function_at(target);
+    if (function == nullptr || function->address != target || function->size == 0) return false;
+    const DecodedCode code = decode_code(*callees_, target, function->end());
+    Tracer callee(image_, code);
+    callee.reading_ = true;
+    callee.may_return_ = true;
+    callee.callees_ = callees_;
+    callee.nested_calls_ = nested_calls_ - 1;
+    if (!callee.trace(0, {argument, 0, false})) return false;
+    returned = callee.returned_;
+    return true;
+  }
+
   enum class Effect { none, overwrites, used };
 
   void push(std::size_t index, const Place& place) {
@@ -125,11 +157,22 @@ class Tracer {
     if (!decode(index, decoded)) return false;
     const auto category = decoded.instruction.meta.category;
     if (category == ZYDIS_CATEGORY_RET) {
+      if (may_return_ && !place.in_memory && place.base == ZYDIS_REGISTER_RAX) {
+        returned_ = true;
+        return true;
+      }
       return place.base != ZYDIS_REGISTER_RAX && place.base != ZYDIS_REGISTER_RDX;
     }
     if (category == ZYDIS_CATEGORY_CALL && !place.in_memory) {
-      if (is_argument(place.base)) return false;
-      if (mentions(decoded, place)) return false;
+      if (is_argument(place.base)) {
+        bool returned = false;
+        if (!callee_reads(decoded, place.base, returned)) return false;
+        if (returned) push(index + 1, {ZYDIS_REGISTER_RAX, 0, false});
+        return true;
+      }
+      // A call of what a variable points to reads the variable.
+      const bool reads = reading_ && decoded.operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
+      if (mentions(decoded, place) && !reads) return false;
       if (survives_calls(place.base)) push(index + 1, place);
       return true;
     }
@@ -145,7 +188,12 @@ class Tracer {
           decoded.next + static_cast<std::uint64_t>(decoded.instruction.raw.imm[0].value.s);
       if (code_.contains(target)) {
         push(code_.index_of(target), place);
-      } else if (place.in_memory || is_argument(place.base)) {
+      } else if (!place.in_memory && is_argument(place.base)) {
+        bool returned = false;
+        if (!callee_reads(decoded, place.base, returned)) return false;
+        if (returned && !may_return_) return false;
+        returned_ = returned_ || returned;
+      } else if (place.in_memory && !reading_) {
         return false;
       }
     } else if (jumps) {
@@ -192,9 +240,27 @@ class Tracer {
         const bool frees = mnemonic == ZYDIS_MNEMONIC_ADD || mnemonic == ZYDIS_MNEMONIC_POP;
         return frees ? Effect::overwrites : Effect::used;
       }
-      if (uses_in_address(operand, place)) return Effect::used;
+      if (uses_in_address(operand, place)) {
+        if (!reading_ || (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 || calls) {
+          return Effect::used;
+        }
+        if (mnemonic == ZYDIS_MNEMONIC_LEA)
+          push(index + 1, {whole(operands[0].reg.value), 0, false});
+        continue;
+      }
       if (!reads(operand, place)) continue;
-      if ((operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0 && !compares) return Effect::used;
+      if ((operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0 && !compares) {
+        const bool computes =
+            operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+            (operands[0].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0 &&
+            ZydisRegisterGetClass(whole(operands[0].reg.value)) == ZYDIS_REGCLASS_GPR64 &&
+            mnemonic != ZYDIS_MNEMONIC_XCHG;
+        const bool in_place = place.in_memory && operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                              slot_of(operands[0]) == place;
+        if (!reading_ || (!computes && !in_place)) return Effect::used;
+        if (computes) push(index + 1, {whole(operands[0].reg.value), 0, false});
+        continue;
+      }
       const bool whole_register = operand.type == ZYDIS_OPERAND_TYPE_MEMORY || operand.size >= 32;
       if ((operand.actions & ZYDIS_OPERAND_ACTION_WRITE) != 0 && whole_register) {
         result = Effect::overwrites;
@@ -228,6 +294,11 @@ class Tracer {
   const program::ElfImage& image_;
   const DecodedCode& code_;
   ZydisDecoder decoder_;
+  bool reading_ = false;
+  bool may_return_ = false;
+  bool returned_ = false;
+  program::ElfImage* callees_ = nullptr;
+  int nested_calls_ = 0;
   std::set<std::pair<std::size_t, Place>> seen_;
   std::vector<std::pair<std::size_t, Place>> pending_;
 };
@@ -238,6 +309,11 @@ bool is_only_compared(const program::ElfImage& image, const DecodedCode& code, c
   if (ref.use == RefUse::compare) return true;
   if (ref.use != RefUse::address) return false;
   return Tracer(image, code).only_compared(ref.instruction);
+}
+
+bool is_only_read(program::ElfImage& image, const DecodedCode& code, const CodeRef& ref,
+                  bool follow_calls) {
+  return Tracer(image, code).only_read(ref.instruction, image, follow_calls ? 4 : 0);
 }
 
 bool is_relative_table(const program::ElfImage& image, const DecodedCode& code,
@@ -286,6 +362,7 @@ bool is_relative_table(const program::ElfImage& image, const DecodedCode& code,
 bool is_only_compared(const program::ElfImage&, const DecodedCode&, const CodeRef&) {
   return false;
 }
+bool is_only_read(program::ElfImage&, const DecodedCode&, const CodeRef&, bool) { return false; }
 bool is_relative_table(const program::ElfImage&, const DecodedCode&, const CodeRef&) {
   return false;
 }

@@ -156,7 +156,9 @@ CodeWalk::Edge CodeWalk::object_edge(program::Module& module, const program::Elf
     if (source.module == nullptr || !is_followed(*source.module)) {
       return {external(source.module, copied, source.address), offset};
     }
-    return pointer_edge(*source.module, source.address + offset);
+    const Edge edge = pointer_edge(*source.module, source.address + offset);
+    if (edge.node != no_node) copies_[edge.node] = {&module, symbol.address};
+    return edge;
   }
   const program::ElfSection* section = image.section_at(symbol.address);
   CodeNode::Kind kind = CodeNode::Kind::constant;
@@ -211,11 +213,13 @@ void CodeWalk::resolve(Function& function, const CodeRef& ref) {
   }
   if (ref.use == RefUse::tls) {
     edges_.push_back(tls_edge(module, ref.target));
+    note_use(function, ref, ref.use, edges_.back());
     return;
   }
   const program::ElfSection* section = image.section_at(ref.target);
   if (section != nullptr && section->kind == program::SectionKind::got) {
     edges_.push_back(slot_edge(module, ref.target));
+    note_use(function, ref, RefUse::address, edges_.back());
   } else if (section != nullptr && section->kind == program::SectionKind::code) {
     edges_.push_back(code_edge(module, ref.target));
   } else if (ref.use == RefUse::access && section != nullptr &&
@@ -260,6 +264,7 @@ void CodeWalk::resolve_address(Function& function, const CodeRef& ref) {
     edges_.push_back(unnamed_edge(module, address, Shape::relative, function.node));
   } else if (symbol != nullptr) {
     edges_.push_back(object_edge(module, *symbol, address));
+    note_use(function, ref, ref.use, edges_.back());
   } else if (not_bounds_[&module].contains(address) &&
              is_only_compared(image, *function.code, ref)) {
     // The end of an array without a symbol: its distance from the start is what counts.

@@ -75,6 +75,9 @@ void CodeWalk::run(const void* start) {
   } else if (const program::ElfSymbol* symbol = module.image()->function_at(location.address)) {
     start_name_ = module.image()->name_of(*symbol);
   }
+  has_run_time_ =
+      std::none_of(modules_.modules().begin(), modules_.modules().end(),
+                   [](const auto& loaded) { return loaded->file_name().starts_with("libc."); });
   const Edge edge = code_edge(module, location.address);
   if (edge.node == no_node || nodes_[edge.node].kind == CodeNode::Kind::module) {
     give_up(&module,
@@ -270,7 +273,10 @@ CodeReport CodeWalk::report(bool with_nodes) const {
   report.exact = exact_;
   report.note = note_;
   if (with_nodes) {
-    for (const Node& node : nodes_) report.nodes.push_back(describe(node));
+    for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
+      report.nodes.push_back(describe(nodes_[i]));
+      report.nodes.back().remark = remark_on(i);
+    }
   }
   return report;
 }

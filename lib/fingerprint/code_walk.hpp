@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory_resource>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@
 
 #include "base/digest_stream.hpp"
 #include "fingerprint/code_decode.hpp"
+#include "fingerprint/variable_values.hpp"
 #include "os/fresh_memory.hpp"
 #include "program/module_map.hpp"
 
@@ -38,6 +40,8 @@ class CodeWalk {
 
   /// Without the nodes unless asked for.
   CodeReport report(bool with_nodes) const;
+  /// The variables that count with their present value.
+  std::vector<VariableBytes> values() const;
 
  private:
   static constexpr std::uint32_t no_node = 0xffffffff;
@@ -72,6 +76,17 @@ class CodeWalk {
 
     std::uint32_t index_of(std::uint64_t address) const;
     bool starts_instruction(std::uint64_t address) const;
+  };
+
+  /// What the code does to a variable.
+  struct VariableUse {
+    struct Range {
+      std::uint64_t begin = 0;  ///< in the variable
+      std::uint64_t end = 0;
+    };
+    std::vector<Range> read;
+    std::vector<Range> written;
+    bool escapes = false;  ///< may be written through its address
   };
 
   struct Key {
@@ -122,6 +137,12 @@ class CodeWalk {
   void resolve(Function& function, const CodeRef& ref);
   void resolve_address(Function& function, const CodeRef& ref);
 
+  // variable_use.cpp: what is done to variables.
+  void note_use(const Function& function, const CodeRef& ref, RefUse how, const Edge& edge);
+  void note_pointer(const Edge& edge);
+  std::vector<VariableBytes> value_of(std::uint32_t index) const;
+  std::string remark_on(std::uint32_t index) const;
+
   // data_walk.cpp: what data contain.
   void put_content(program::Module& module, std::uint64_t begin, std::uint64_t end);
   void visit_object(std::uint32_t index);
@@ -156,6 +177,10 @@ class CodeWalk {
   Function function_;
   base::DigestStream stream_{&memory_};
   std::vector<Edge> edges_;
+  std::map<std::uint32_t, VariableUse> uses_;  ///< by node
+  /// Where variables are whose definition the linker has copied.
+  std::unordered_map<std::uint32_t, program::Location> copies_;
+  bool has_run_time_ = false;             ///< the program contains the C library
   std::vector<std::uint32_t> unbounded_;  ///< unnamed data, extent not known yet
   /// Addresses that don't bound unnamed data, per module.
   std::unordered_map<const program::Module*, std::unordered_set<std::uint64_t>> not_bounds_;

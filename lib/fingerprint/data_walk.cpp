@@ -48,6 +48,7 @@ void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::ui
     stream_.blank(start + at, std::min<std::uint64_t>(8, bytes.size() - at));
     stream_.put64(at);
     edges_.push_back(target_edge(module, modules_.target(module, relocation)));
+    note_pointer(edges_.back());
   }
   // The last letters of a text are numbers that could well be addresses.
   if (image.is_relocatable() || is_text(bytes)) return;
@@ -59,6 +60,7 @@ void CodeWalk::put_content(program::Module& module, std::uint64_t begin, std::ui
     stream_.blank(start + at, 8);
     stream_.put64(at);
     edges_.push_back(pointer_edge(module, value));
+    note_pointer(edges_.back());
   }
 }
 

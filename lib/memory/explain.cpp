@@ -37,7 +37,8 @@ std::string fault_of(StoredEntry& entry, const std::string& name, const EntryQue
 
 }  // namespace
 
-std::string FunctionCache::explain(const Call& call) {
+std::string FunctionCache::explain(const Call& asked) {
+  const Call call = with_variables(asked);
   const std::string text = name() + "(" + call.ops->summary(call.frame) + "): ";
   StoreBackend* store = memory_->store();
   if (store == nullptr) return text + "computed at every call, since the Memory has no location";
@@ -75,7 +76,8 @@ std::string FunctionCache::explain(const Call& call) {
   }
   if (others > 0) {
     return text + "a miss: " + std::to_string(others) +
-           " results of this function are stored, none for these arguments";
+           " results of this function are stored, none for these arguments" +
+           (variables_.empty() ? "" : " and what the variables that it reads hold now");
   }
   if (!versions.empty()) {
     return text + "a miss: results are stored only for " + std::to_string(versions.size()) +

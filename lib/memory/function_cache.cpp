@@ -100,6 +100,7 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
     const fingerprint::CodeFingerprint fingerprint =
         fingerprint::fingerprint_code(info.code, options.code);
     version = fingerprint.digest.hex();
+    variables_ = fingerprint.variables;
     if (!fingerprint.exact && verbose_ >= 1) {
       memory_->note_once("the code of " + name() + " can't be looked into (" + fingerprint.note +
                          "): its results are computed anew after every rebuild");
@@ -107,6 +108,15 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
   }
   directory_ = directory_name(name_.readable, name_.identity) + "/" + version + "/";
   directory_digest_ = hash_bytes(directory_.data(), directory_.size());
+}
+
+/// With what the function reads of variables in its key.
+Call FunctionCache::with_variables(const Call& call) const {
+  Call result = call;
+  if (variables_.empty()) return result;
+  const Digest parts[] = {call.key, fingerprint::digest_values(variables_)};
+  result.key = hash_bytes(parts, sizeof parts);
+  return result;
 }
 
 Digest FunctionCache::hot_key(const Call& call) const {
@@ -298,8 +308,9 @@ std::unique_ptr<MissingResult> FunctionCache::obtain(EntryAddress address, const
   return std::make_unique<Miss>(*this, call, std::move(address), std::move(lease));
 }
 
-std::unique_ptr<MissingResult> FunctionCache::find(const Call& call) {
-  if (memory_->store() == nullptr) return replace(call);
+std::unique_ptr<MissingResult> FunctionCache::find(const Call& asked) {
+  const Call call = with_variables(asked);
+  if (memory_->store() == nullptr) return replace(asked);
   HotResults* hot = memory_->hot();
   if (hot != nullptr && mmap_ == MmapMode::none &&
       hot->get(hot_key(call), call, options_.validate)) {
@@ -309,7 +320,8 @@ std::unique_ptr<MissingResult> FunctionCache::find(const Call& call) {
   return obtain(address_of(call), call, call.frame);
 }
 
-std::unique_ptr<MissingResult> FunctionCache::find_entry(const Call& call, EntryAddress& address) {
+std::unique_ptr<MissingResult> FunctionCache::find_entry(const Call& asked, EntryAddress& address) {
+  const Call call = with_variables(asked);
   if (memory_->store() == nullptr) {
     auto miss = std::make_unique<Miss>(*this, call, EntryAddress());
     miss->carry_entry();
@@ -319,12 +331,14 @@ std::unique_ptr<MissingResult> FunctionCache::find_entry(const Call& call, Entry
   return obtain(address, call, nullptr);
 }
 
-std::unique_ptr<MissingResult> FunctionCache::replace(const Call& call) {
+std::unique_ptr<MissingResult> FunctionCache::replace(const Call& asked) {
+  const Call call = with_variables(asked);
   return std::make_unique<Miss>(*this, call,
                                 memory_->store() == nullptr ? EntryAddress() : address_of(call));
 }
 
-bool FunctionCache::is_cached(const Call& call) {
+bool FunctionCache::is_cached(const Call& asked) {
+  const Call call = with_variables(asked);
   if (memory_->store() == nullptr) return false;
   EntryMetadata metadata;
   return look_up(address_of(call).name, call, nullptr, metadata) == Found::yes;

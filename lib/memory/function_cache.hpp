@@ -9,7 +9,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "fingerprint/variable_values.hpp"
 #include "memory/entry.hpp"
 #include "memory/function_name.hpp"
 #include "memory/memory_core.hpp"
@@ -36,6 +38,7 @@ class FunctionCache final : public CallCache {
   class Miss;
   enum class Found { yes, no, damaged, unusable };
 
+  Call with_variables(const Call& call) const;
   EntryAddress address_of(const Call& call) const;
   Digest hot_key(const Call& call) const;
   /// Looks an entry up; with a frame its value is read.
@@ -56,6 +59,7 @@ class FunctionCache final : public CallCache {
   FunctionName name_;
   std::string directory_;  ///< <function>/<version>/
   Digest directory_digest_;
+  std::vector<fingerprint::VariableBytes> variables_;
   std::uint64_t ignored_ = 0;
   MmapMode mmap_;
   const Codec* codec_;

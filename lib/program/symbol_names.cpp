@@ -103,6 +103,20 @@ bool is_hoist_entity(std::string_view symbol) {
   return take(text, "5hoist") && !has_template_arguments(text);
 }
 
+bool is_run_time_entity(std::string_view symbol) {
+  std::string_view text = symbol;
+  if (text.starts_with("__") || text.starts_with("_ZGV")) return true;
+  if (!take(text, "_Z")) return false;
+  take_special_prefix(text);
+  while (take(text, "Z")) {
+  }
+  take(text, "N");
+  while (take(text, "K") || take(text, "L")) {
+  }
+  return text.starts_with("St") || text.starts_with("9__gnu_cxx") ||
+         text.starts_with("10__cxxabiv1");
+}
+
 bool is_vtable(std::string_view symbol) {
   return symbol.starts_with("_ZTV") || symbol.starts_with("_ZTC");
 }

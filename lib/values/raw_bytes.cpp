@@ -4,26 +4,14 @@
 #include <hoist/detail/encoder.hpp>
 #include <hoist/error.hpp>
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <cstring>
 
+#include "os/is_mapped.hpp"
 #include "program/place_of.hpp"
 
 namespace hoist::detail {
 
 namespace {
-
-// Nothing is mapped below (vm.mmap_min_addr) or above (48 bits of user addresses).
-constexpr std::uintptr_t lowest = 0x10000;
-constexpr std::uintptr_t highest = std::uintptr_t{1} << 47;
-
-bool is_mapped(std::uintptr_t address) {
-  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  unsigned char resident = 0;
-  return ::mincore(reinterpret_cast<void*>(address / page * page), 1, &resident) == 0;
-}
 
 struct Fixup {
   std::size_t at = 0;
@@ -36,12 +24,12 @@ std::vector<Fixup> scan(const std::byte* object, std::size_t bytes, const std::t
   for (std::size_t at = 0; at + sizeof(std::uintptr_t) <= bytes; at += sizeof(std::uintptr_t)) {
     std::uintptr_t word = 0;
     std::memcpy(&word, object + at, sizeof word);
-    if (word < lowest || word >= highest) continue;
+    if (!os::is_mapped(word)) continue;
     CodeAddress code;
     const program::Place place = program::place_of(word, code);
     if (place == program::Place::constant) {
       fixups.push_back({at, code});
-    } else if (place == program::Place::variable || is_mapped(word)) {
+    } else {
       throw CannotTravel(
           readable_type(type) + " holds at byte " + std::to_string(at) +
           " the address of memory of this process (a capture by reference, `this`, or a pointer), "
