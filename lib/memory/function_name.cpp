@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "memory/function_name.hpp"
 
+#include <hoist/detail/code_address.hpp>
 #include <hoist/detail/hasher.hpp>
 
 #include <string_view>
