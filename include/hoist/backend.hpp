@@ -68,6 +68,8 @@ class TaskRun {
   std::size_t stride = 1;
   /// Whether begin() and end() are to be called.
   bool each = false;
+  /// Whether a task that fails may be run again, so that its arguments must stay as they are.
+  bool may_repeat = false;
 };
 
 /// The tasks of a loop, independent of their types. Different tasks may be used from different
@@ -81,8 +83,12 @@ class LoopTasks {
   /// of the input. Only for inputs that are read lazily.
   virtual bool read() = 0;
 
-  /// Throws CannotTravel if results can't be sent to another process.
+  /// Throws CannotTravel if results can't be sent to another process, or if a task writes to what
+  /// it was given by reference: in another process it would write to a copy.
   virtual void check_results() const = 0;
+  /// Throws BadArgument if a task that has failed in this process can't be run again, because it
+  /// changes arguments that can't be copied.
+  virtual void check_repeats() const {}
   /// Encodes the result of a task that ran here. Throws CannotTravel if its type can't be sent.
   virtual void encode_result(std::size_t task, detail::Encoder& to) = 0;
   /// Decodes the result of a task that ran in another process.

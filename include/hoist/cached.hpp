@@ -73,7 +73,7 @@ template <class F, class Signature = typename detail::SignatureOf<F>::type>
 class CachedFunction;
 
 template <class F, class R, class... Ps>
-class CachedFunction<F, R(Ps...)> {
+class [[nodiscard]] CachedFunction<F, R(Ps...)> {
  public:
   /// The function's result as a value: without reference and const.
   using Result = std::remove_cvref_t<R>;
@@ -114,7 +114,7 @@ class CachedFunction<F, R(Ps...)> {
 
   /// Whether a call would be answered from the cache. Reads the entry's metadata, not its value, so
   /// that damage in the value isn't seen. Never computes and never throws because of the cache.
-  bool check_call_in_cache(Ps... args) const {
+  [[nodiscard]] bool check_call_in_cache(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
     return ask(frame, &detail::CallCache::is_cached);
   }
@@ -137,7 +137,7 @@ class CachedFunction<F, R(Ps...)> {
   /// Says in words why a call would not be answered from the cache, or that it would. For people:
   /// the wording may change. Throws what the store throws. Cost: after a miss, a look at the names
   /// of all entries of this function.
-  std::string explain_miss(Ps... args) const {
+  [[nodiscard]] std::string explain_miss(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
     return ask(frame, &detail::CallCache::explain);
   }
@@ -148,10 +148,10 @@ class CachedFunction<F, R(Ps...)> {
 
   /// The function's name in metadata, statistics and messages: `CacheOptions::name`, or as in the
   /// source.
-  const std::string& name() const { return cache_->name(); }
+  [[nodiscard]] const std::string& name() const { return cache_->name(); }
 
   /// The function behind the cache. Calling it bypasses the cache.
-  const F& function() const noexcept { return function_; }
+  [[nodiscard]] const F& function() const noexcept { return function_; }
 
  private:
   friend class Memory;

@@ -72,7 +72,7 @@ CodeReport explain_code(const void* function, CodeCheck check);
 /// `Memory::cache` takes. Thread-safe; not cached, about 5 us per function reached.
 template <class F>
   requires detail::HasSignature<F>
-CodeReport explain(F f, CodeCheck check = CodeCheck::callees) {
+[[nodiscard]] CodeReport explain(F f, CodeCheck check = CodeCheck::callees) {
   return detail::explain_code(detail::code_of(f), check);
 }
 

@@ -14,9 +14,9 @@ struct CpuCountOptions {
 /// affinity mask, of the processor quotas of the process's control group and all groups above it
 /// (cgroup v1 and v2, rounded up), and of the environment variable HOIST_MAX_CPU_COUNT. Every call
 /// reads them again, which takes about 50 us. Thread-safe.
-int cpu_count(const CpuCountOptions& options = {});
+[[nodiscard]] int cpu_count(const CpuCountOptions& options = {});
 
 /// The same as text: one line per limit, with its value and where it was found.
-std::string explain_cpu_count();
+[[nodiscard]] std::string explain_cpu_count();
 
 }  // namespace hoist

@@ -13,7 +13,7 @@ namespace hoist {
 /// The arguments are held by value. std::ref passes a reference, which works only with backends
 /// that share the caller's memory (sequential, threads). Made by `delayed(f)(args...)`.
 template <class F, class... Args>
-class Delayed {
+class [[nodiscard]] Delayed {
  public:
   /// For `delayed`, which deduces the types. Takes over the function and the arguments, without
   /// copying those that are moved in.
@@ -44,7 +44,7 @@ class Delayed {
 
 /// The result of `delayed(f)`: calling it binds the arguments.
 template <class F>
-class Delay {
+class [[nodiscard]] Delay {
  public:
   explicit Delay(F f) : f_(std::move(f)) {}
 
@@ -77,7 +77,7 @@ class Delay {
 /// temporaries), so it may outlive the caller's variables. Backends in other processes need
 /// arguments and results that are Storable (hoist/values.hpp).
 template <class F>
-Delay<std::decay_t<F>> delayed(F&& f) {
+[[nodiscard]] Delay<std::decay_t<F>> delayed(F&& f) {
   using Callable = std::decay_t<F>;
   static_assert(std::is_class_v<Callable> || std::is_member_pointer_v<Callable> ||
                     std::is_function_v<std::remove_pointer_t<Callable>>,
@@ -91,6 +91,11 @@ template <class T>
 inline constexpr bool is_delayed = false;
 template <class F, class... Args>
 inline constexpr bool is_delayed<Delayed<F, Args...>> = true;
+/// True for the types that `delayed(f)` returns.
+template <class T>
+inline constexpr bool is_delay = false;
+template <class F>
+inline constexpr bool is_delay<Delay<F>> = true;
 }  // namespace detail
 
 }  // namespace hoist

@@ -154,7 +154,7 @@ void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
 /// than its size and `options.limits` justify. Mapped arrays are not checked against their
 /// checksums. Thread-safe.
 template <class T = Value>
-T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
+[[nodiscard]] T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
   static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
   T value{};
   detail::load_value(path, options, detail::schema_of<T>(), detail::decode_call(value));
@@ -169,7 +169,7 @@ T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
 /// of a stream is unknown. Nothing can be mapped. Throws the errors of the overload for files, and
 /// NotFound at the end of the stream.
 template <class T = Value>
-T load(std::istream& in, const LoadOptions& options = {}) {
+[[nodiscard]] T load(std::istream& in, const LoadOptions& options = {}) {
   static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
   T value{};
   detail::load_value(in, options, detail::schema_of<T>(), detail::decode_call(value));

@@ -31,7 +31,7 @@ namespace hoist {
 /// A plain matrix's elements as an Array that refers to them, without a copy. The matrix must
 /// outlive every copy of the array and must not be resized. Vectors have one dimension.
 template <detail::EigenDense M>
-auto as_array(M& matrix) {
+[[nodiscard]] auto as_array(M& matrix) {
   using T = std::remove_pointer_t<decltype(matrix.data())>;
   return Array<T>::wrap(matrix.data(), detail::shape_of(matrix), detail::eigen_order<M>);
 }
@@ -40,7 +40,7 @@ auto as_array(M& matrix) {
 /// the matrix has a dynamic size.
 template <detail::EigenDense M>
   requires(!std::is_reference_v<M> && !std::is_const_v<M>)
-auto as_array(M&& matrix) {
+[[nodiscard]] auto as_array(M&& matrix) {
   auto keep = std::make_shared<M>(std::move(matrix));
   auto* data = keep->data();
   Shape shape = detail::shape_of(*keep);
@@ -53,7 +53,7 @@ auto as_array(M&& matrix) {
 /// Throws BadArgument unless the array has one or two dimensions. Eigen computes faster on the
 /// result of `as_eigen<M>` below, whose type says that the elements are dense.
 template <detail::AnyArray A>
-auto as_eigen(const A& array) {
+[[nodiscard]] auto as_eigen(const A& array) {
   using T = typename A::element_type;
   using Matrix = Eigen::Matrix<std::remove_const_t<T>, Eigen::Dynamic, Eigen::Dynamic>;
   using Mapped = std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>;
@@ -72,7 +72,7 @@ auto as_eigen(const A& array) {
 /// array's shape or order is not that of the type. Eigen's default order is Fortran: make the array
 /// in that order, or ask for a row-major matrix.
 template <detail::EigenDense M, class T>
-auto as_eigen(const Array<T>& array) {
+[[nodiscard]] auto as_eigen(const Array<T>& array) {
   static_assert(std::is_same_v<std::remove_const_t<T>, typename M::Scalar>,
                 "the matrix and the array must have the same type of elements");
   using Mapped = std::conditional_t<std::is_const_v<T>, const M, M>;

@@ -48,7 +48,7 @@ using Validation = std::function<bool(const EntryMetadata&)>;
 /// Makes results valid for that long after they were computed:
 /// `memory.cache(f, {.validate = expires_after(std::chrono::hours(1))})`. Expired entries stay in
 /// the store until they are replaced or evicted; see `SizeLimits::age_limit`.
-Validation expires_after(std::chrono::nanoseconds duration);
+[[nodiscard]] Validation expires_after(std::chrono::nanoseconds duration);
 
 namespace detail {
 

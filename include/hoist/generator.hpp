@@ -25,10 +25,10 @@ struct Indexed {
 /// at the end.
 ///
 /// The destructor cancels the tasks that have not started and waits for those that can't be killed.
-/// A generator is used by the thread that made it. Iterators refer to the generator: do not move it
-/// after `begin()`.
+/// A generator is used by the thread that made it. Iterators stay valid when it is moved, and until
+/// it is destroyed.
 template <class Yield>
-class Generator {
+class [[nodiscard]] Generator {
  public:
   /// For hoist: the loop behind a generator.
   class State {
@@ -36,6 +36,10 @@ class Generator {
     virtual ~State() = default;
     /// The next result, which it waits for; empty at the end.
     virtual std::optional<Yield> next() = 0;
+
+   private:
+    friend class Generator;
+    std::optional<Yield> current_;
   };
   /// A single-pass iterator; the result it refers to is valid until the next increment.
   class Iterator {
@@ -45,19 +49,19 @@ class Generator {
     using iterator_concept = std::input_iterator_tag;
 
     Iterator() = default;
-    explicit Iterator(Generator* owner) : owner_(owner) {}
-    Yield& operator*() const { return *owner_->current_; }
-    Yield* operator->() const { return &*owner_->current_; }
+    explicit Iterator(Generator* owner) : state_(owner->state_.get()) {}
+    Yield& operator*() const { return *state_->current_; }
+    Yield* operator->() const { return &*state_->current_; }
     /// Waits for the next result. Throws the loop's error.
     Iterator& operator++() {
-      owner_->current_ = owner_->state_->next();
+      state_->current_ = state_->next();
       return *this;
     }
     void operator++(int) { ++*this; }
-    bool operator==(std::default_sentinel_t) const { return !owner_->current_; }
+    bool operator==(std::default_sentinel_t) const { return !state_->current_; }
 
    private:
-    Generator* owner_ = nullptr;
+    State* state_ = nullptr;
   };
 
   /// For Parallel, which makes generators.
@@ -65,7 +69,7 @@ class Generator {
 
   /// Waits for the first result. To be called once, because this is an input range.
   Iterator begin() {
-    current_ = state_->next();
+    state_->current_ = state_->next();
     return Iterator(this);
   }
   /// The end of the results; comparing with it takes no time.
@@ -73,7 +77,6 @@ class Generator {
 
  private:
   std::unique_ptr<State> state_;
-  std::optional<Yield> current_;
 };
 
 }  // namespace hoist

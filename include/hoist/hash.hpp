@@ -24,7 +24,7 @@ namespace hoist {
 /// deliberate collisions. Thread-safe. Cost: one pass at memory bandwidth; arrays of 32 MiB and
 /// more use all cores.
 template <class... Ts>
-Digest hash(const Ts&... values) {
+[[nodiscard]] Digest hash(const Ts&... values) {
   detail::Hasher hasher;
   (detail::hash_typed(hasher, values), ...);
   return hasher.digest();

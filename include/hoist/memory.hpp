@@ -86,14 +86,15 @@ struct MemoryStats : CacheStats {
 /// interface with no cache behind it. Copies are cheap and share everything; all members may be
 /// called from many threads at once. A Memory is itself a value that can be hashed, dumped and sent
 /// to workers.
-class Memory {
+class [[nodiscard]] Memory {
  public:
   /// Without a cache: every call computes.
   Memory() : Memory(std::filesystem::path()) {}
   /// `location` is created by the first store; a leading `~/` is the home directory. A relative one
   /// means the current directory of this moment, whatever that is later. Throws BadArgument for
   /// options that can't be met, never because of the state of the directory.
-  explicit Memory(const std::filesystem::path& location, const MemoryOptions& options = {});
+  [[nodiscard]] explicit Memory(const std::filesystem::path& location,
+                                const MemoryOptions& options = {});
 
   /// The function with this cache in front. See `CachedFunction` for what it does.
   ///
@@ -104,7 +105,7 @@ class Memory {
   /// parameters that can't be hashed and aren't ignored. Cost: a code walk once per function and
   /// process.
   template <class F>
-  auto cache(F f, const CacheOptions& options = {}) const {
+  [[nodiscard]] auto cache(F f, const CacheOptions& options = {}) const {
     static_assert(!std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
                   "hoist caches const member functions only: what others change in their object "
                   "would be lost on a hit; make it const, or cache a function that takes the "
@@ -119,7 +120,7 @@ class Memory {
 
   /// The same for a function named at compile time: `memory.cache<train>()`.
   template <auto f>
-  auto cache(const CacheOptions& options = {}) const {
+  [[nodiscard]] auto cache(const CacheOptions& options = {}) const {
     return cache(detail::FixedFunction<f>{}, options);
   }
 
@@ -139,13 +140,13 @@ class Memory {
   void reduce_size(const SizeLimits& limits) const;
 
   /// What this Memory and its copies have done so far in this process.
-  MemoryStats stats() const;
+  [[nodiscard]] MemoryStats stats() const;
 
   /// Where entries are kept, as an absolute path; empty without a cache. Stores that were
   /// registered get and show the location as it was given.
-  const std::filesystem::path& location() const noexcept;
+  [[nodiscard]] const std::filesystem::path& location() const noexcept;
   /// The options it was made with.
-  const MemoryOptions& options() const noexcept;
+  [[nodiscard]] const MemoryOptions& options() const noexcept;
 
  private:
   friend struct Access;

@@ -21,7 +21,7 @@ namespace hoist {
 /// Parallel::map_outcomes, one per task in the order of the input. A plain value; const functions
 /// may be called from several threads.
 template <class R>
-class Outcome {
+class [[nodiscard]] Outcome {
   using Held = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
  public:
@@ -35,7 +35,7 @@ class Outcome {
         seconds_(seconds) {}
 
   /// True if the task returned; false if it threw, timed out, or was never started.
-  bool has_value() const noexcept { return value_.has_value(); }
+  [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 
   /// The value. Throws the task's error if there is none.
@@ -44,7 +44,7 @@ class Outcome {
   decltype(auto) value() && { return get(std::move(*this)); }
 
   /// The task's error; null if there is a value.
-  std::exception_ptr error() const noexcept { return error_; }
+  [[nodiscard]] std::exception_ptr error() const noexcept { return error_; }
   /// The task's index in the loop.
   std::size_t index() const noexcept { return index_; }
   /// How often the task was started: 0 if the loop ended before its first attempt, more than 1
@@ -84,7 +84,7 @@ class LoopErrors : public Error {
   LoopErrors(std::vector<TaskFailure> failures, std::size_t tasks);
 
   /// The failures in the order of tasks; not empty.
-  const std::vector<TaskFailure>& failures() const noexcept { return *failures_; }
+  [[nodiscard]] const std::vector<TaskFailure>& failures() const noexcept { return *failures_; }
 
   /// The results in the order of tasks, empty for tasks that failed. `R` must be the loop's result
   /// type. Throws BadArgument for another type, and for a loop without results.

@@ -37,10 +37,10 @@ namespace hoist {
 /// backends own and share the workers. Every call may throw BadArgument (options that can't be
 /// met), CannotTravel (arguments or results that can't be sent to another process), TimedOut,
 /// WorkerDied, Interrupted, and whatever a task throws.
-class Parallel {
+class [[nodiscard]] Parallel {
  public:
   /// Checks the options. Throws BadArgument for values that can't be met.
-  explicit Parallel(ParallelOptions options = {}) : options_(std::move(options)) {
+  [[nodiscard]] explicit Parallel(ParallelOptions options = {}) : options_(std::move(options)) {
     detail::check_options(options_);
   }
 
@@ -57,9 +57,8 @@ class Parallel {
   template <class... Calls>
     requires(sizeof...(Calls) > 0 && (detail::is_delayed<std::remove_cvref_t<Calls>> && ...))
   auto operator()(Calls&&... calls) const {
-    detail::TupleTasks<std::remove_cvref_t<Calls>...> tasks(
-        std::tuple<std::remove_cvref_t<Calls>&...>(
-            const_cast<std::remove_cvref_t<Calls>&>(calls)...));
+    detail::TupleTasks<std::remove_reference_t<Calls>...> tasks(
+        std::tuple<std::remove_reference_t<Calls>&...>(calls...));
     detail::LoopDriver driver(options_, tasks, sizeof...(Calls), detail::Deliver::all);
     driver.run();
     if (auto failures = driver.failures(); !failures.empty()) {
@@ -70,30 +69,34 @@ class Parallel {
   }
 
   /// Calls `f` with every element of a range. Returns a vector of the results, or nothing if `f`
-  /// returns void. Many workers call `f` at once; processes call copies of it.
+  /// returns void. Many workers call `f` at once, so it must be callable as const; processes call
+  /// copies of it. On threads `f` may write to an element that it takes by reference; in other
+  /// processes it would write to a copy, which is a CannotTravel.
   template <std::ranges::input_range Range, class F>
   auto map(Range&& range, F&& f) const {
-    return detail::run_loop<detail::MappedResult<F, Range>, false>(options_, range,
-                                                                   detail::MappedCalls<F&>{f});
+    return detail::run_loop<detail::MappedResult<F, Range>, false>(
+        options_, range, detail::MappedCalls<detail::SharedCallable<F>>{f});
   }
 
   /// Like `map`, but discards the results.
   template <std::ranges::input_range Range, class F>
   void for_each(Range&& range, F&& f) const {
-    detail::run_loop<void, false>(options_, range, detail::MappedCalls<F&>{f});
+    static_assert(detail::check_result_is_made<detail::MappedResult<F, Range>>());
+    detail::run_loop<void, false>(options_, range,
+                                  detail::MappedCalls<detail::SharedCallable<F>>{f});
   }
 
   /// Returns the results as a Generator, in the order of the input, while the loop runs. The
   /// generator owns the range if it is a temporary; otherwise the range must outlive it.
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
-  auto generator(Range&& tasks) const {
+  [[nodiscard]] auto generator(Range&& tasks) const {
     return make_generator<true>(std::forward<Range>(tasks));
   }
   /// Returns the results in the order of completion, each with the index of its task (Indexed).
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
-  auto generator_unordered(Range&& tasks) const {
+  [[nodiscard]] auto generator_unordered(Range&& tasks) const {
     return make_generator<false>(std::forward<Range>(tasks));
   }
 
@@ -101,23 +104,24 @@ class Parallel {
   /// Still throws exceptions of the input, BadArgument and TimedOut.
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
-  auto outcomes(Range&& tasks) const {
+  [[nodiscard]] auto outcomes(Range&& tasks) const {
     return detail::run_loop<detail::DelayedResult<Range>, true>(options_, tasks,
                                                                 detail::DelayedCalls{});
   }
   /// Like `map`, with a vector of Outcome as `outcomes` returns it.
   template <std::ranges::input_range Range, class F>
-  auto map_outcomes(Range&& range, F&& f) const {
-    return detail::run_loop<detail::MappedResult<F, Range>, true>(options_, range,
-                                                                  detail::MappedCalls<F&>{f});
+  [[nodiscard]] auto map_outcomes(Range&& range, F&& f) const {
+    return detail::run_loop<detail::MappedResult<F, Range>, true>(
+        options_, range, detail::MappedCalls<detail::SharedCallable<F>>{f});
   }
 
   /// The options as given, without the defaults of a surrounding ParallelConfig.
-  const ParallelOptions& options() const noexcept { return options_; }
+  [[nodiscard]] const ParallelOptions& options() const noexcept { return options_; }
 
  private:
   template <bool Ordered, class Range>
   auto make_generator(Range&& tasks) const {
+    static_assert(detail::check_result_is_made<detail::DelayedResult<Range>>());
     using Held = std::views::all_t<Range>;
     using State = detail::GeneratorState<Held, detail::DelayedResult<Range>, Ordered>;
     return Generator<typename State::Yield>(

@@ -17,9 +17,9 @@ namespace hoist {
 /// backend, prefer, require, verbose, progress, timeout, task_timeout, max_nbytes, mmap_mode,
 /// temp_folder, inner_max_num_threads; setting another one is a BadArgument. The scopes of a thread
 /// must end in the reverse order of their construction.
-class ParallelConfig {
+class [[nodiscard]] ParallelConfig {
  public:
-  explicit ParallelConfig(ParallelOptions options);
+  [[nodiscard]] explicit ParallelConfig(ParallelOptions options);
   ~ParallelConfig();
   ParallelConfig(const ParallelConfig&) = delete;
   ParallelConfig& operator=(const ParallelConfig&) = delete;
@@ -30,6 +30,6 @@ class ParallelConfig {
 
 /// The number of workers that a loop with this `n_jobs`, or without one, would get here. Throws
 /// BadArgument for 0.
-int effective_n_jobs(std::optional<int> n_jobs = {});
+[[nodiscard]] int effective_n_jobs(std::optional<int> n_jobs = {});
 
 }  // namespace hoist

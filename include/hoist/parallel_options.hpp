@@ -22,39 +22,99 @@ namespace hoist {
 struct Automatic {};
 inline constexpr Automatic automatic;
 
+/// An option that knows whether it was set. A value that was set precedes that of a surrounding
+/// ParallelConfig, even if it equals the default. Converts from and to `T`.
+template <class T>
+class Setting {
+ public:
+  /// Not set: a default-constructed T.
+  constexpr Setting() = default;
+  constexpr Setting(T value) : value_(std::move(value)), set_(true) {}
+  template <class U>
+    requires(std::convertible_to<U &&, T> && !std::same_as<std::remove_cvref_t<U>, T> &&
+             !std::same_as<std::remove_cvref_t<U>, Setting>)
+  constexpr Setting(U&& value) : value_(static_cast<T>(std::forward<U>(value))), set_(true) {}
+  /// Not set, with another default.
+  static constexpr Setting by_default(T value) {
+    Setting setting(std::move(value));
+    setting.set_ = false;
+    return setting;
+  }
+
+  constexpr bool is_set() const noexcept { return set_; }
+  constexpr const T& get() const noexcept { return value_; }
+  constexpr operator const T&() const noexcept { return value_; }
+
+ private:
+  T value_{};
+  bool set_ = false;
+};
+
+/// Likewise, and usable like the optional.
+template <class T>
+class Setting<std::optional<T>> : public std::optional<T> {
+ public:
+  constexpr Setting() = default;
+  template <class U>
+    requires(std::convertible_to<U &&, std::optional<T>> &&
+             !std::same_as<std::remove_cvref_t<U>, Setting>)
+  constexpr Setting(U&& value) : std::optional<T>(std::forward<U>(value)), set_(true) {}
+  static constexpr Setting by_default(std::optional<T> value) {
+    Setting setting(std::move(value));
+    setting.set_ = false;
+    return setting;
+  }
+
+  constexpr bool is_set() const noexcept { return set_; }
+  constexpr const std::optional<T>& get() const noexcept { return *this; }
+
+ private:
+  bool set_ = false;
+};
+
 /// A time limit: a chrono duration, or a number of seconds. It must be positive; limits above 10^9
-/// s (30 years) are treated as that.
+/// s (30 years) are treated as that. std::nullopt is no limit, also within a ParallelConfig that
+/// has one.
 class TimeLimit {
  public:
   TimeLimit() = default;
+  TimeLimit(std::nullopt_t) : given_(true) {}
   template <class T>
     requires std::is_arithmetic_v<T>
-  TimeLimit(T seconds) : seconds_(std::min(static_cast<double>(seconds), most)) {}
+  TimeLimit(T seconds) : seconds_(std::min(static_cast<double>(seconds), most)), given_(true) {}
   template <class Rep, class Period>
   TimeLimit(std::chrono::duration<Rep, Period> limit)
       : TimeLimit(std::chrono::duration<double>(limit).count()) {}
+  /// True if there is a limit.
   bool is_set() const noexcept { return seconds_.has_value(); }
+  /// True if a limit, or none, was asked for.
+  bool is_given() const noexcept { return given_; }
   double seconds() const { return *seconds_; }
 
  private:
   static constexpr double most = 1e9;  // clocks count nanoseconds in 64 bits
 
   std::optional<double> seconds_;
+  bool given_ = false;
 };
 
 /// How many tasks are read from the input before the first ones are done: a number of tasks, "all",
 /// or an expression in n_jobs (+ - * / // % ** and parentheses) that counts batches.
 class PreDispatch {
  public:
+  /// "2*n_jobs", or what suits the backend better.
+  PreDispatch() : text_("2*n_jobs"), automatic_(true) {}
   PreDispatch(std::integral auto tasks) : text_(std::to_string(tasks)), tasks_(true) {}
   PreDispatch(const char* text) : text_(text) {}
   PreDispatch(std::string text) : text_(std::move(text)) {}
   const std::string& text() const noexcept { return text_; }
   bool counts_tasks() const noexcept { return tasks_; }
+  bool is_automatic() const noexcept { return automatic_; }
 
  private:
   std::string text_;
   bool tasks_ = false;
+  bool automatic_ = false;
 };
 
 /// How many tasks a worker gets at a time.
@@ -82,15 +142,19 @@ struct ProgressReport {
 /// called by the thread that owns the loop, at most ten times a second and once at the end.
 class Progress {
  public:
-  Progress(std::same_as<bool> auto on) : bar_(on) {}
+  /// Off, and not set.
+  Progress() = default;
+  Progress(std::same_as<bool> auto on) : bar_(on), set_(true) {}
   template <class F>
     requires std::invocable<F&, const ProgressReport&>
-  Progress(F callback) : callback_(std::move(callback)) {}
+  Progress(F callback) : callback_(std::move(callback)), set_(true) {}
   bool bar() const noexcept { return bar_; }
   const std::function<void(const ProgressReport&)>& callback() const noexcept { return callback_; }
+  bool is_set() const noexcept { return set_; }
 
  private:
   bool bar_ = false;
+  bool set_ = false;
   std::function<void(const ProgressReport&)> callback_;
 };
 
@@ -105,7 +169,8 @@ enum class Prefer : unsigned char { none, threads, processes };
 enum class Require : unsigned char { none, shared_memory };
 
 /// Options of a parallel loop. Every field has a default; ParallelConfig changes defaults for a
-/// scope.
+/// scope. What is set here precedes it, even if it equals the default; an empty `backend` or
+/// `temp_folder`, and an empty `n_jobs`, are not set.
 struct ParallelOptions {
   /// Number of workers: -1 all usable cores, -2 all but one, ...; more than the number of cores is
   /// allowed. If not set: the surrounding ParallelConfig's, otherwise HOIST_N_JOBS, otherwise all
@@ -116,10 +181,12 @@ struct ParallelOptions {
   /// ParallelConfig's, otherwise HOIST_BACKEND, otherwise what `prefer` and `require` select:
   /// threads by default.
   std::string backend = {};
-  Prefer prefer = Prefer::none;
-  Require require = Require::none;
-  /// Bounds lazily read input, and the work ahead of a generator's consumer.
-  PreDispatch pre_dispatch = "2*n_jobs";
+  Setting<Prefer> prefer = {};
+  Setting<Require> require = {};
+  /// Bounds lazily read input, and the work ahead of a generator's consumer. By default "2*n_jobs"
+  /// batches; on "fork", whose children only know what was read when they were forked, a generator
+  /// reads twice as many tasks each time until they take 20 ms.
+  PreDispatch pre_dispatch = {};
   /// By default batches follow the duration of tasks.
   BatchSize batch_size = automatic;
   /// For the whole loop. When it is over, running tasks are waited for (threads) or killed
@@ -132,23 +199,28 @@ struct ParallelOptions {
   TimeLimit task_timeout = {};
   /// Verbosity as in joblib: 1 few messages, 10 many, above 10 one for every task; to stdout from
   /// 50 on.
-  int verbose = 0;
+  Setting<int> verbose = {};
   /// Off by default; see Progress.
-  Progress progress = false;
+  Progress progress = {};
   /// Arguments of at least this size are passed to processes through shared memory, without copying
-  /// them for each task; results likewise.
-  std::optional<ByteSize> max_nbytes = ByteSize(std::size_t{1} << 20);
-  /// How processes see such arguments: copy_on_write gives each its own version once it writes,
-  /// read forbids writing (tasks take Array<const T>), read_write shares one copy or file among all
-  /// tasks, none makes a copy for each task.
-  MmapMode mmap_mode = MmapMode::copy_on_write;
+  /// them for each task; results likewise. 1 MiB by default; std::nullopt shares none.
+  Setting<std::optional<ByteSize>> max_nbytes =
+      Setting<std::optional<ByteSize>>::by_default(ByteSize(std::size_t{1} << 20));
+  /// How processes see such arguments: copy_on_write (the default) gives each its own version once
+  /// it writes, read forbids writing (tasks take Array<const T>), read_write shares one copy or
+  /// file among all tasks, none makes a copy for each task. Arrays of any size that are mapped
+  /// read_write from a file (open_array, load) stay so with copy_on_write, too: what tasks write
+  /// reaches the file.
+  Setting<MmapMode> mmap_mode = Setting<MmapMode>::by_default(MmapMode::copy_on_write);
   /// Folder for such arguments if shared memory is short. If empty: HOIST_TEMP_FOLDER, TMPDIR,
   /// /tmp.
   std::filesystem::path temp_folder = {};
   /// Threads that OpenMP, BLAS libraries and oneTBB may use inside a task. 0 means usable cores /
   /// n_jobs, unless the environment sets their number.
-  unsigned inner_max_num_threads = 0;
-  /// How often a failed task is run again.
+  Setting<unsigned> inner_max_num_threads = {};
+  /// How often a failed task is run again, with the arguments as they were given: on threads and
+  /// fork, a task that may change its arguments then works on a copy of them. A task that takes
+  /// what can't be copied by value, or as T&&, is a BadArgument there.
   unsigned retries = 0;
   /// Applies to calls that return plain results; `outcomes` always runs all tasks.
   OnError on_error = OnError::raise;

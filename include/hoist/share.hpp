@@ -11,23 +11,28 @@ namespace hoist {
 
 namespace detail {
 
-/// An encoded value whose segments are in shared memory.
+/// An encoded value in shared memory. `packed` begins with the meta stream, small segments follow;
+/// other processes map it however small it is, so that they recognise a value that they have.
 struct SharedParts {
-  Encoded encoded;  ///< all segments have owners
+  std::shared_ptr<Storage> packed;
+  std::size_t meta_bytes = 0;
+  std::vector<Segment> segments;     ///< in the order of decoding; all have owners
+  std::vector<std::size_t> offsets;  ///< where a segment begins in `packed`; 0: it isn't there
 };
 
-/// Copies the segments of an encoded value into shared memory.
-std::shared_ptr<const SharedParts> make_shared_parts(Encoded encoded);
+/// Copies an encoded value into shared memory, except for arrays that are there already.
+std::shared_ptr<const SharedParts> make_shared_parts(const Encoded& encoded);
+/// The part of `packed` that holds a segment. Throws DamagedData if it isn't inside.
+Segment packed_segment(const SharedParts& parts, std::size_t offset, std::size_t bytes);
 
-/// In a worker: the value that an earlier task of this loop decoded from parts that begin in
-/// `storage`, or null.
+/// In a worker: the value that an earlier task decoded from parts that begin in `storage`, or null.
 std::shared_ptr<const void> find_shared_value(const std::shared_ptr<Storage>& storage,
                                               const void* tag);
-/// Keeps a decoded value for the following tasks of this loop.
+/// Keeps a decoded value for the following tasks, as long as the worker has `storage`.
 void keep_shared_value(const std::shared_ptr<Storage>& storage, const void* tag,
                        std::shared_ptr<const void> value);
-/// In a worker: called when a loop it served is over.
-void forget_shared_values();
+/// In a worker that no longer has the storage.
+void forget_shared_value(const std::shared_ptr<Storage>& storage);
 
 }  // namespace detail
 
@@ -37,9 +42,9 @@ void forget_shared_values();
 /// Pass it to tasks like any argument: `delayed(f)(handle)` with `f(const Shared<T>&)`. Copies are
 /// handles to the same value; the last one frees the memory. Handles may be copied and read from
 /// many threads. Cost: large arrays in the value (a MiB and more) are not copied at all; the rest
-/// is decoded once per loop and worker if it is large, once per task if it is small.
+/// is decoded once per worker.
 template <class T>
-class Shared {
+class [[nodiscard]] Shared {
  public:
   /// A handle without a value; dereferencing it is undefined.
   Shared() = default;
@@ -62,7 +67,7 @@ class Shared {
 /// Puts a value into shared memory. Throws CannotTravel if the value can't be encoded, SystemError
 /// if there is not enough memory. Cost: one encoding and one copy of the value's bytes.
 template <Storable U>
-Shared<U> share(U value) {
+[[nodiscard]] Shared<U> share(U value) {
   Shared<U> shared;
   auto kept = std::make_shared<const U>(std::move(value));
   shared.parts_ = detail::make_shared_parts(detail::encode(*kept));

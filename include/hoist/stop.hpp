@@ -16,6 +16,6 @@ void interrupt_loops() noexcept;
 /// needed, because its loop or a loop around it was stopped (failure, time limit, Ctrl-C, destroyed
 /// generator) or its own task_timeout has passed. What the task then returns or throws is ignored.
 /// False outside of tasks, and in worker processes, which are killed instead. Takes about 10 ns.
-bool stop_requested() noexcept;
+[[nodiscard]] bool stop_requested() noexcept;
 
 }  // namespace hoist

@@ -39,13 +39,13 @@ class StoredEntry {
 };
 
 /// A lock on one entry's name, held while the object lives. Destroyed by the thread that took it.
-class StoreLock {
+class [[nodiscard]] StoreLock {
  public:
   virtual ~StoreLock();
 };
 
 /// An announcement to others, valid while the object lives, of what its maker waits for.
-class StoreWait {
+class [[nodiscard]] StoreWait {
  public:
   virtual ~StoreWait();
 };
@@ -76,15 +76,15 @@ class StoreBackend {
                     const std::function<void(const StoreItem&)>& visit) = 0;
   /// Waits until no one else, in this process or another, holds the lock of that name, and takes
   /// it. It must end by itself when its holder dies. Null where the store can't lock.
-  virtual std::unique_ptr<StoreLock> lock(const std::string& name) = 0;
+  [[nodiscard]] virtual std::unique_ptr<StoreLock> lock(const std::string& name) = 0;
   /// The lock of that name if nobody holds it, null otherwise. This default gets none.
-  virtual std::unique_ptr<StoreLock> try_lock(const std::string& name);
+  [[nodiscard]] virtual std::unique_ptr<StoreLock> try_lock(const std::string& name);
   /// Announces that a caller that holds the locks of `held` will wait for that of `name`. Null if
   /// it must not, because whoever holds `name` waits, perhaps through others, for one of `held`. Of
   /// those that complete a circle at the same time at least one must be told so. This default is
   /// for stores that no other process shares; a Memory sees circles within its own.
-  virtual std::unique_ptr<StoreWait> announce_wait(const std::string& name,
-                                                   const std::vector<std::string>& held);
+  [[nodiscard]] virtual std::unique_ptr<StoreWait> announce_wait(
+      const std::string& name, const std::vector<std::string>& held);
   /// How much the store holds, cheaply and approximately. This default counts by `list`.
   virtual StoreUsage usage();
   /// Removes the entries that `list` would visit. This default does so one by one.

@@ -61,7 +61,7 @@ T& worker_state() {
 }
 
 /// True if this process is a worker of the backend "spawn".
-bool in_worker() noexcept;
+[[nodiscard]] bool in_worker() noexcept;
 
 /// Makes this process a worker if it was started as one, and then does not return; otherwise
 /// returns at once. It must be the first statement of main if the C library isn't glibc or is

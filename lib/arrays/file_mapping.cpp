@@ -13,6 +13,7 @@
 
 #include "base/quoted.hpp"
 #include "os/file.hpp"
+#include "os/kept_fd.hpp"
 #include "os/mapping.hpp"
 
 namespace hoist::detail::arrays {
@@ -21,7 +22,7 @@ namespace {
 
 class FileMapping final : public Storage {
  public:
-  FileMapping(std::byte* data, std::size_t bytes, bool writable, os::Mapping mapping, os::Fd fd,
+  FileMapping(std::byte* data, std::size_t bytes, bool writable, os::Mapping mapping, os::KeptFd fd,
               std::uint64_t offset)
       : Storage(data, bytes, writable),
         mapping_(std::move(mapping)),
@@ -31,7 +32,7 @@ class FileMapping final : public Storage {
 
  private:
   os::Mapping mapping_;
-  os::Fd fd_;
+  os::KeptFd fd_;
   std::uint64_t offset_;
 };
 
@@ -43,7 +44,8 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
   const auto size = os::regular_size(fd);
   if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
   os::Fd writing;
-  if (mode == MmapMode::read_write || mode == MmapMode::write) {
+  const bool writes_file = mode == MmapMode::read_write || mode == MmapMode::write;
+  if (writes_file) {
     writing = os::reopen_for_writing(fd, path);
     fd = writing.get();
   }
@@ -55,15 +57,17 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
                          mode == MmapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, fd,
                          static_cast<off_t>(start));
   if (mapping == MAP_FAILED) throw SystemError("can't map " + name, errno);
-  // Kept for large arrays, so that worker processes can map them as well. Not that of a private
-  // mapping, which may come to differ from the file.
-  os::Fd kept;
-  if (bytes >= large_storage && mode != MmapMode::copy_on_write) {
-    kept = os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  // Kept for arrays that are large or written to, so that worker processes can map them as well.
+  // Not that of a private mapping, which may come to differ from the file.
+  os::KeptFd kept;
+  if (writes_file || (bytes >= large_storage && mode != MmapMode::copy_on_write)) {
+    kept = os::KeptFd(os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
   }
-  return std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,
-                                       os::Mapping(mapping, bytes + before), std::move(kept),
-                                       offset);
+  auto storage =
+      std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,
+                                    os::Mapping(mapping, bytes + before), std::move(kept), offset);
+  if (writes_file) storage->set_passing(Storage::Passing::written);
+  return storage;
 }
 
 }  // namespace hoist::detail::arrays

@@ -61,6 +61,7 @@ class Child final : public TaskRun {
         results_(link_, channel.state()) {
     attention = &area.attention;
     each = true;
+    may_repeat = loop.options().retries > 0;
     link_.set_wake_peer([this] { wake_parent(); });
     allocate_large.store(&ipc::allocate_shared);
     os::set_temp_folder(loop.options().temp_folder);

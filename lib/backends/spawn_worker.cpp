@@ -58,7 +58,7 @@ void SpawnWorker::send_context() {
   encoder_.clear();
   loop_.encode_context(encoder_);
   payload_.clear();
-  payload_.put(static_cast<std::uint32_t>(loop_.options().mmap_mode));
+  payload_.put(static_cast<std::uint32_t>(loop_.options().mmap_mode.get()));
   payload_.put(std::uint32_t{0});
   workers::write_payload(payload_, encoder_.meta(), encoder_.segments(), nullptr);
   if (std::ranges::equal(process_->context, payload_.bytes())) return;

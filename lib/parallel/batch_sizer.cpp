@@ -21,8 +21,10 @@ std::size_t BatchSizer::next(const Worker& worker, std::size_t available) const 
 }
 
 void BatchSizer::note(Worker& worker, std::size_t tasks, double seconds) {
-  if (tasks == 0 || fixed_ != 0) return;
+  if (tasks == 0) return;
   const double sample = seconds / static_cast<double>(tasks);
+  task_seconds_.store(sample, std::memory_order_relaxed);
+  if (fixed_ != 0) return;
   double& mean = worker.task_seconds;
   mean = mean < 0 ? sample : 0.5 * mean + 0.5 * sample;
   const double wanted = batch_seconds_ / std::max(mean, 1e-11);

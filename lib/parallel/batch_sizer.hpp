@@ -23,6 +23,8 @@ class BatchSizer {
   void note(Worker& worker, std::size_t tasks, double seconds);
   /// About how many tasks make a batch now.
   std::size_t hint() const noexcept { return hint_.load(std::memory_order_relaxed); }
+  /// About how long a task takes now; 0 if that isn't known.
+  double task_seconds() const noexcept { return task_seconds_.load(std::memory_order_relaxed); }
 
  private:
   const std::size_t fixed_;  // 0: automatic
@@ -30,6 +32,7 @@ class BatchSizer {
   const double batch_seconds_;
   const std::size_t fair_parts_;
   std::atomic<std::size_t> hint_{1};
+  std::atomic<double> task_seconds_{0};
 };
 
 }  // namespace hoist::detail::parallel

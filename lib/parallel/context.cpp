@@ -72,7 +72,7 @@ namespace {
 void refuse_own_options(const ParallelOptions& options) {
   const ParallelOptions plain;
   for (const auto& [name, is_set] :
-       {std::pair("pre_dispatch", options.pre_dispatch.text() != plain.pre_dispatch.text()),
+       {std::pair("pre_dispatch", !options.pre_dispatch.is_automatic()),
         std::pair("batch_size", !options.batch_size.is_automatic()),
         std::pair("retries", options.retries != plain.retries),
         std::pair("on_error", options.on_error != plain.on_error),

@@ -19,9 +19,12 @@ namespace detail {
 
 namespace {
 
-/// A wave (see BackendTraits::inherits_tasks) that took less than this is followed by one of twice
-/// the size: starting workers costs half a millisecond.
+/// A wave (see BackendTraits::inherits_tasks) that took less than this is followed by a larger
+/// one: starting workers costs half a millisecond. So is a wave whose tasks took less, if its
+/// owner mostly waited: on a busy machine workers start late.
 constexpr double short_wave = 20e-3;
+/// Such waves grow faster: each may cost a busy machine a tenth of a second.
+constexpr double fast_growth = 8;
 
 std::optional<parallel::Trace> make_trace(const parallel::Settings& settings) {
   if (settings.options.trace.empty()) return std::nullopt;
@@ -46,6 +49,9 @@ class LoopDriver::Impl {
       deadline_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(limit);
       loop_.set_deadline(deadline_);
     }
+    // Other processes decode the arguments anew for each attempt.
+    const bool runs_here = settings_.traits.shares_memory || settings_.traits.inherits_tasks;
+    if (settings_.options.retries > 0 && runs_here) tasks.check_repeats();
     if (!reads_) {
       read_ = count;
       input_ended_ = true;
@@ -58,8 +64,11 @@ class LoopDriver::Impl {
     } else {
       window_ = settings_.window;
     }
-    scales_ = settings_.batch == 0 && !generates() && window_ != unread &&
-              !settings_.traits.sequential && !settings_.options.pre_dispatch.counts_tasks();
+    // In a generator a window that was set counts tasks.
+    const PreDispatch& ahead = settings_.options.pre_dispatch;
+    scales_ = window_ != unread && !settings_.traits.sequential && !ahead.counts_tasks() &&
+              (!generates() || ahead.is_automatic()) &&
+              (settings_.batch == 0 || settings_.traits.inherits_tasks);
     // An empty loop starts no workers.
     if (reads_ || count > 0) open();
   }
@@ -147,15 +156,17 @@ class LoopDriver::Impl {
   /// Reads input as far as the window allows.
   void top_up() {
     if (input_ended_) return;
-    if (settings_.traits.inherits_tasks) {
-      if (!loop_.idle()) return;
-      grow_wave();
-    }
-    const std::size_t before = read_;
-    const std::size_t window = scales_ ? scaled_window() : window_;
     // Failed tasks of a generator are never consumed; they leave the window all the same.
     const std::size_t gone = generates() ? consumed_ + loop_.outcomes().failed_count()
                                          : loop_.outcomes().finished_count();
+    if (settings_.traits.inherits_tasks) {
+      // A wave for each task that leaves the window would take half a millisecond a task.
+      const std::size_t last = scales_ ? wave_ : window_;
+      if (!loop_.idle() || read_ - gone > last / 2) return;
+      if (scales_) grow_wave();
+    }
+    const std::size_t before = read_;
+    const std::size_t window = scales_ ? scaled_window() : window_;
     while (!loop_.stopping() && read_ - gone < window && read_one()) {
     }
     if (read_ > before) {
@@ -175,10 +186,21 @@ class LoopDriver::Impl {
     const Clock::time_point now = Clock::now();
     if (wave_ == 0) {
       wave_ = window_;
-    } else if (std::chrono::duration<double>(now - wave_began_).count() < short_wave) {
-      wave_ *= 2;
+    } else {
+      const double took = std::chrono::duration<double>(now - wave_began_).count();
+      const double waited = std::chrono::duration<double>(waited_).count();
+      const double tasks = loop_.task_seconds() * static_cast<double>(wave_) / settings_.n_jobs;
+      const bool known = tasks > 0;
+      const bool waits_for_workers = known && tasks < short_wave && waited > took / 2;
+      if (took < short_wave || waits_for_workers) {
+        const double factor = known ? short_wave / tasks : 2;
+        wave_ = static_cast<std::size_t>(
+            static_cast<double>(wave_) *
+            std::clamp(factor, 1.0, waits_for_workers ? fast_growth : 2.0));
+      }
     }
     wave_began_ = now;
+    waited_ = {};
   }
 
   bool read_one() {
@@ -197,7 +219,10 @@ class LoopDriver::Impl {
 
   /// One step of the session, which ends in time for the next deadline or report.
   void work(unsigned seen) {
+    const bool in_waves = settings_.traits.inherits_tasks;
+    const Clock::time_point began = in_waves ? Clock::now() : Clock::time_point();
     session_->work(seen, std::min({deadline_, reporter_.next(), loop_.next_overdue()}));
+    if (in_waves) waited_ += Clock::now() - began;
     loop_.check_times();
   }
 
@@ -241,6 +266,7 @@ class LoopDriver::Impl {
   bool scales_ = false;
   std::size_t wave_ = 0;
   Clock::time_point wave_began_;
+  Clock::duration waited_{};  // for the workers, in this wave
   std::size_t read_ = 0;
   std::size_t consumed_ = 0;
   bool input_ended_ = false;

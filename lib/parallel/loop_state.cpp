@@ -73,6 +73,7 @@ class LoopState::Run final : public TaskRun {
           static_cast<std::size_t>(std::clamp(1e-6 / worker.task_seconds, 1.0, most_unattended));
     }
     each = loop.needs_task_times();
+    may_repeat = loop.options().retries > 0;
     const TimeLimit& limit = loop.options().task_timeout;
     if (!limit.is_set()) return;
     clock.limit =

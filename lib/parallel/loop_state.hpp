@@ -91,6 +91,8 @@ class LoopState final : public Loop {
   Outcomes& outcomes() noexcept { return outcomes_; }
   /// About how many tasks make a batch now.
   std::size_t batch_hint() const noexcept { return sizer_.hint(); }
+  /// About how long a task takes now; 0 if that isn't known.
+  double task_seconds() const noexcept { return sizer_.task_seconds(); }
   /// The next completed task, in the order that was asked for; forgets it.
   std::optional<std::size_t> pop_completed();
 

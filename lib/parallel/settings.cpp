@@ -92,19 +92,21 @@ std::string resolve_backend(const ParallelOptions& options, const LoopContext& c
 }  // namespace
 
 void inherit(ParallelOptions& options, const ParallelOptions& from) {
-  const ParallelOptions plain;
-  if (options.prefer == Prefer::none) options.prefer = from.prefer;
-  if (options.require == Require::none) options.require = from.require;
+  if (!options.require.is_set()) options.require = from.require;
+  // A mere preference yields to a requirement.
+  if (!options.prefer.is_set() && options.require != Require::shared_memory) {
+    options.prefer = from.prefer;
+  }
   if (options.backend.empty()) options.backend = from.backend;
   if (!options.n_jobs) options.n_jobs = from.n_jobs;
-  if (options.verbose == 0) options.verbose = from.verbose;
-  if (!options.progress.bar() && !options.progress.callback()) options.progress = from.progress;
-  if (!options.timeout.is_set()) options.timeout = from.timeout;
-  if (!options.task_timeout.is_set()) options.task_timeout = from.task_timeout;
-  if (options.max_nbytes == plain.max_nbytes) options.max_nbytes = from.max_nbytes;
-  if (options.mmap_mode == plain.mmap_mode) options.mmap_mode = from.mmap_mode;
+  if (!options.verbose.is_set()) options.verbose = from.verbose;
+  if (!options.progress.is_set()) options.progress = from.progress;
+  if (!options.timeout.is_given()) options.timeout = from.timeout;
+  if (!options.task_timeout.is_given()) options.task_timeout = from.task_timeout;
+  if (!options.max_nbytes.is_set()) options.max_nbytes = from.max_nbytes;
+  if (!options.mmap_mode.is_set()) options.mmap_mode = from.mmap_mode;
   if (options.temp_folder.empty()) options.temp_folder = from.temp_folder;
-  if (options.inner_max_num_threads == 0) {
+  if (!options.inner_max_num_threads.is_set()) {
     options.inner_max_num_threads = from.inner_max_num_threads;
   }
 }
@@ -156,10 +158,11 @@ Settings resolve_settings(const ParallelOptions& given) {
                       " deep in others: does its task start the loop it is in?");
   }
   Settings settings;
-  settings.backend_name = resolve_backend(given, context);
   settings.n_jobs = resolve_jobs(given, context);
   settings.options = given;
   if (context.config) inherit(settings.options, *context.config);
+  settings.options.backend = given.backend;  // a scope's backend need not meet `require`
+  settings.backend_name = resolve_backend(settings.options, context);
   settings.options.backend = settings.backend_name;
   check_options(settings.options);
   if (settings.n_jobs == 1 && settings.backend_name == "threads") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/call_traits.hpp>
 #include <hoist/detail/task.hpp>
 #include <hoist/error.hpp>
 
@@ -35,6 +36,21 @@ void throw_argument_cannot_travel(std::size_t index, const std::type_info& type,
     what += remedy;
   }
   throw CannotTravel(what);
+}
+
+void throw_writes_to_copy(std::size_t index, const std::type_info& type) {
+  throw CannotTravel("argument " + std::to_string(index + 1) + " (" + readable_type(type) +
+                     ") can't be sent to another process: the task takes it by reference and may "
+                     "write to it, but there it would write to a copy. To write, return the new "
+                     "value, use the backend \"threads\", or pass an Array that open_array has "
+                     "mapped read_write; to read, take it by value or const reference (std::cref)");
+}
+
+void throw_cannot_repeat(const std::type_info& type) {
+  throw BadArgument("retries: a task that takes what can't be copied (" + readable_type(type) +
+                    ") by value or by non-const reference can't be run again with the same "
+                    "arguments: take it by const reference, pass a std::shared_ptr, or leave "
+                    "retries out");
 }
 
 void throw_result_cannot_travel(const std::type_info& type, const char* reason) {

@@ -9,6 +9,9 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "ipc/shared_bytes.hpp"
 #include "os/memory_file.hpp"
@@ -31,11 +34,35 @@ os::Fd duplicate(int fd) {
   return copy;
 }
 
+Storage::Passing passing_of(const Segment& segment) {
+  return segment.owner != nullptr ? segment.owner->passing() : Storage::Passing::by_size;
+}
+
+/// Shared values have the same identity in all loops, so that a worker decodes them once.
+std::uint64_t identity_of(const Segment& segment) {
+  if (passing_of(segment) != Storage::Passing::mapped) return new_identity();
+  static std::mutex mutex;
+  static auto* const known = new std::vector<std::pair<std::weak_ptr<Storage>, std::uint64_t>>;
+  const std::lock_guard lock(mutex);
+  std::erase_if(*known, [](const auto& one) { return one.first.expired(); });
+  for (const auto& [storage, identity] : *known) {
+    if (storage.lock() == segment.owner) return identity;
+  }
+  return known->emplace_back(segment.owner, new_identity()).second;
+}
+
+[[noreturn]] void throw_writes_lost() {
+  throw CannotTravel(
+      "there are too many arrays mapped read_write for all of their files to be kept open, and "
+      "what "
+      "a task writes to a copy would be lost: pass fewer of them, or open them in the task");
+}
+
 }  // namespace
 
 LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
   Shared shared;
-  shared.identity = new_identity();
+  shared.identity = identity_of(segment);
   shared.bytes = segment.bytes;
   shared.data = segment.data;
   const auto& owner = segment.owner;
@@ -48,6 +75,7 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
           backing.offset + static_cast<std::uint64_t>(segment.data - owner->data());
       return shared;
     }
+    if (owner->passing() == Storage::Passing::written) throw_writes_lost();
   }
   // The array lives on the copy from now on: it isn't in memory twice, and later loops need no
   // copy.
@@ -87,15 +115,28 @@ const LoopSegments::Shared& LoopSegments::find(const Segment& segment) {
 }
 
 SegmentPlace LoopSegments::place(const Segment& segment, WorkerProcess& worker) {
-  if (segment.bytes < shared_from_) return {};
+  if (segment.bytes < shared_from_ && passing_of(segment) == Storage::Passing::by_size) return {};
   const Shared& shared = find(segment);
-  const auto [at, is_new] = worker.known_segments.emplace(shared.identity, worker.next_segment);
-  if (is_new) {
-    ++worker.next_segment;
-    const auto frame = announcement(at->second, shared.file_offset + shared.bytes);
+  KnownSegment& known = worker.known_segments[shared.identity];
+  if (known.number == 0) {
+    known.number = worker.next_segment++;
+    if (passing_of(segment) == Storage::Passing::mapped) known.kept = shared.owner;
+    const bool written = passing_of(segment) == Storage::Passing::written;
+    const auto frame = announcement(known.number, shared.file_offset + shared.bytes, written);
     worker.send(ipc::Kind::segment, frame.bytes(), shared.fd.get());
   }
-  return {at->second, shared.file_offset};
+  return {known.number, shared.file_offset};
+}
+
+SegmentPlace WorkerSegments::place(const Segment& segment) {
+  // A single task with very many would have them all at once.
+  if (placed_ == max_segments) {
+    if (passing_of(segment) == Storage::Passing::written) throw_writes_lost();
+    return {};
+  }
+  const SegmentPlace place = segments_.place(segment, worker_);
+  placed_ += place.number != 0 ? 1 : 0;
+  return place;
 }
 
 void LoopSegments::sweep(std::span<const std::shared_ptr<WorkerProcess>> workers) {
@@ -112,7 +153,7 @@ void LoopSegments::sweep(std::span<const std::shared_ptr<WorkerProcess>> workers
       const auto known = worker->known_segments.find(at->identity);
       if (known == worker->known_segments.end()) continue;
       ipc::FieldWriter frame;
-      frame.put(known->second);
+      frame.put(known->second.number);
       // In order with the tasks: those that use it have run when the worker gets to this.
       worker->send(ipc::Kind::forget_segment, frame.bytes());
       worker->known_segments.erase(known);
@@ -122,13 +163,15 @@ void LoopSegments::sweep(std::span<const std::shared_ptr<WorkerProcess>> workers
 }
 
 void LoopSegments::forget_all(WorkerProcess& worker) {
-  for (const auto& [identity, number] : worker.known_segments) {
+  const bool too_many = worker.known_segments.size() > max_segments;
+  const std::size_t forgotten = std::erase_if(worker.known_segments, [&](const auto& known) {
+    if (!too_many && !known.second.kept.expired()) return false;
     ipc::FieldWriter frame;
-    frame.put(number);
+    frame.put(known.second.number);
     worker.send(ipc::Kind::forget_segment, frame.bytes());
-  }
-  if (!worker.known_segments.empty()) worker.ring();
-  worker.known_segments.clear();
+    return true;
+  });
+  if (forgotten > 0) worker.ring();
 }
 
 }  // namespace hoist::detail::workers

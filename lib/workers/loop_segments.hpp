@@ -31,7 +31,7 @@ class LoopSegments {
   /// Lets go of segments whose arrays are gone and, where there are too many, of those that were
   /// not used for the longest time, here and in the workers.
   void sweep(std::span<const std::shared_ptr<WorkerProcess>> workers);
-  /// Makes a worker forget all.
+  /// Makes a worker forget all that no later loop can use.
   static void forget_all(WorkerProcess& worker);
 
  private:
@@ -60,13 +60,7 @@ class WorkerSegments final : public SegmentSender {
  public:
   WorkerSegments(LoopSegments& segments, WorkerProcess& worker)
       : segments_(segments), worker_(worker) {}
-  SegmentPlace place(const Segment& segment) override {
-    // A single task with very many would have them all at once.
-    if (placed_ == max_segments) return {};
-    const SegmentPlace place = segments_.place(segment, worker_);
-    placed_ += place.number != 0 ? 1 : 0;
-    return place;
-  }
+  SegmentPlace place(const Segment& segment) override;
 
  private:
   std::size_t placed_ = 0;

@@ -64,19 +64,20 @@ std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t b
                                          as != os::MapAs::read_only);
 }
 
-void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes) {
+void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, bool written) {
   const auto size = os::regular_size(fd.get());
   if (!size || *size < bytes) {
     throw DamagedData("a shared array is shorter than announced");
   }
   const std::lock_guard lock(mutex_);
   empty_.store(false, std::memory_order_release);
-  entries_[number] = {std::move(fd), *size, {}};
+  entries_[number] = {std::move(fd), *size, written, {}};
 }
 
-void SegmentTable::forget(std::uint32_t number) {
+std::shared_ptr<Storage> SegmentTable::forget(std::uint32_t number) {
   const std::lock_guard lock(mutex_);
-  entries_.erase(number);
+  const auto node = entries_.extract(number);
+  return node ? node.mapped().read_only : nullptr;
 }
 
 void SegmentTable::clear() {
@@ -96,29 +97,37 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
   }
   Entry& entry = at->second;
   if (adopt) return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::shared);
-  if (writable) {
-    switch (argument_mode_.load(std::memory_order_relaxed)) {
-      case MmapMode::none: {
-        const auto mapped = map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
-        auto own = allocate_storage(bytes, Fill::none);
-        std::memcpy(own->data(), mapped->data(), bytes);
-        return own;
-      }
-      case MmapMode::read:
-        throw BadArgument(
-            "an array argument that a task could write to can't be mapped read-only (mmap_mode is "
-            "read): let the task take Array<const T>, or use copy_on_write");
-      case MmapMode::copy_on_write: break;
-      default: return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::shared);
-    }
-    return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::private_copy);
-  }
+  if (writable) return map_writable(entry, place.offset, bytes);
   // Readers share one mapping: its page tables are filled once, not once a task.
   const auto& known = entry.read_only;
   if (known == nullptr || known->backing().offset != place.offset || known->bytes() != bytes) {
     entry.read_only = map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
+    entry.read_only->set_passing(Storage::Passing::mapped);
   }
   return entry.read_only;
+}
+
+std::shared_ptr<Storage> SegmentTable::map_writable(const Entry& entry, std::uint64_t offset,
+                                                    std::size_t bytes) const {
+  const MmapMode mode = argument_mode_.load(std::memory_order_relaxed);
+  const int fd = entry.fd.get();
+  if (mode == MmapMode::none) {
+    const auto mapped = map_segment(fd, offset, bytes, os::MapAs::read_only);
+    auto own = allocate_storage(bytes, Fill::none);
+    std::memcpy(own->data(), mapped->data(), bytes);
+    return own;
+  }
+  if (mode == MmapMode::read) {
+    throw BadArgument(
+        "an array argument that a task could write to can't be mapped read-only (mmap_mode is "
+        "read): let the task take Array<const T>, or use copy_on_write");
+  }
+  if (mode == MmapMode::copy_on_write && !entry.written) {
+    return map_segment(fd, offset, bytes, os::MapAs::private_copy);
+  }
+  auto storage = map_segment(fd, offset, bytes, os::MapAs::shared);
+  if (entry.written) storage->set_passing(Storage::Passing::written);
+  return storage;
 }
 
 std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::FrameHandler& handle,
@@ -127,17 +136,17 @@ std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::F
     if (kind != ipc::Kind::segment) return handle(kind, content);
     ipc::FieldReader fields(content);
     const auto number = fields.get<std::uint32_t>();
-    fields.get<std::uint32_t>();
-    segments.add(number, link.take_descriptor(), fields.get<std::uint64_t>());
+    const bool written = fields.get<std::uint32_t>() != 0;
+    segments.add(number, link.take_descriptor(), fields.get<std::uint64_t>(), written);
   };
   // By reference: a function object that holds the captures themselves would be allocated.
   return link.receive(std::cref(take), limit);
 }
 
-ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes) {
+ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes, bool written) {
   ipc::FieldWriter frame;
   frame.put(number);
-  frame.put(std::uint32_t{0});
+  frame.put(static_cast<std::uint32_t>(written));
   frame.put(bytes);
   return frame;
 }

@@ -43,23 +43,30 @@ void write_payload(ipc::FieldWriter& to, std::span<const std::byte> meta,
 /// The memory files that the other end sent, by number. Thread-safe.
 class SegmentTable {
  public:
-  void add(std::uint32_t number, os::Fd fd, std::uint64_t bytes);
-  void forget(std::uint32_t number);
+  /// `written`: what tasks write is to reach the file.
+  void add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, bool written);
+  /// Returns the storage through which tasks read it, or null.
+  std::shared_ptr<Storage> forget(std::uint32_t number);
   void clear();
 
   /// How tasks see shared arguments that they may write to (ParallelOptions::mmap_mode). Until it
   /// is set: as private copies, made page by page where a task writes.
   void set_argument_mode(MmapMode mode) { argument_mode_.store(mode); }
 
-  /// Storage for the bytes. Where it is to be `writable` it is made as the argument mode says, else
-  /// it is read-only. With `adopt`, writes go to the memory file, whose sole owner the storage
-  /// becomes.
+  /// Storage for the bytes. Where it is to be `writable` it is made as the argument mode says, or
+  /// maps the file if that is to be written; else it is read-only. With `adopt`, writes go to the
+  /// memory file, whose sole owner the storage becomes.
   std::shared_ptr<Storage> map(SegmentPlace place, std::size_t bytes, bool writable, bool adopt);
 
  private:
+  struct Entry;
+  std::shared_ptr<Storage> map_writable(const Entry& entry, std::uint64_t offset,
+                                        std::size_t bytes) const;
+
   struct Entry {
     os::Fd fd;
     std::uint64_t bytes = 0;
+    bool written = false;
     std::shared_ptr<Storage> read_only;
   };
   std::mutex mutex_;
@@ -73,7 +80,8 @@ class SegmentTable {
 std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::FrameHandler& handle,
                            std::size_t limit);
 /// The content of a frame that announces a memory file, whose first `bytes` bytes may be used.
-ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes);
+/// `written`: what tasks write is to reach it.
+ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes, bool written = false);
 
 /// Storage that maps a part of a memory file.
 std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, os::MapAs as);

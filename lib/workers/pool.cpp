@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "os/fork_hook.hpp"
+#include "workers/loop_segments.hpp"
 #include "workers/supervisor.hpp"
 
 namespace hoist::detail::workers {
@@ -76,6 +77,19 @@ void WorkerPool::give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOp
     its.idle.push_back(std::move(worker));
   }
   Supervisor::here().look_at(leaves);
+}
+
+void WorkerPool::forget_expired() noexcept {
+  WorkerPool* const pool = pool_of_process.find();
+  if (pool == nullptr) return;
+  try {
+    const std::lock_guard lock(pool->mutex_);
+    for (const auto& kind : pool->kinds_) {
+      for (const auto& worker : kind->idle) LoopSegments::forget_all(*worker);
+    }
+  } catch (const std::exception&) {
+    // The next loop, or the end of the worker, sees to it.
+  }
 }
 
 ipc::Clock::time_point WorkerPool::retire_idle() {

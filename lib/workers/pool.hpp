@@ -22,6 +22,8 @@ class WorkerPool {
   /// that take turns start none anew.
   void give_back(std::shared_ptr<WorkerProcess> worker, const WorkerOptions& options,
                  unsigned threads, std::size_t keep);
+  /// Makes idle workers forget the shared values whose last handle is gone.
+  static void forget_expired() noexcept;
 
  private:
   struct Kind {

@@ -184,8 +184,7 @@ class WorkerLoop {
       case ipc::Kind::callable: open_callable(fields); break;
       case ipc::Kind::forget_callable: callables_.erase(fields.get<std::uint32_t>()); break;
       case ipc::Kind::forget_segment:
-        segments_.forget(fields.get<std::uint32_t>());
-        forget_shared_values();
+        forget_shared_value(segments_.forget(fields.get<std::uint32_t>()));
         break;
       case ipc::Kind::initializer: initialize_state(fields); break;
       case ipc::Kind::context: enter_loop(fields); break;

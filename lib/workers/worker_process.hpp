@@ -24,6 +24,12 @@ struct WorkerEnd {
   std::string last_lines;  ///< of its stderr
 };
 
+/// A memory file that a worker was sent.
+struct KnownSegment {
+  std::uint32_t number = 0;     ///< the worker's
+  std::weak_ptr<Storage> kept;  ///< set if it serves later loops, too
+};
+
 /// A worker process as its parent sees it. One thread at a time speaks to it; the supervisor
 /// watches its life and output.
 class WorkerProcess {
@@ -77,7 +83,7 @@ class WorkerProcess {
   // What lives on from one loop to the next.
   std::uint64_t received = 0;  ///< results, in the order of tasks
   std::uint32_t next_callable = 1;
-  std::map<std::uint64_t, std::uint32_t> known_segments;  ///< identity: the worker's number
+  std::map<std::uint64_t, KnownSegment> known_segments;  ///< by identity
   std::uint32_t next_segment = 1;
   std::vector<std::byte> context;  ///< content of the last such frame
   bool ready = false;

@@ -28,6 +28,13 @@ void throw_no_worker_state(const std::type_info& wanted, const std::type_info* f
 }  // namespace detail
 
 void WorkerInitializer::keep(const detail::Encoded& encoded, detail::Initialize initialize) {
+  for (const detail::Segment& segment : encoded.segments) {
+    if (segment.owner != nullptr && segment.owner->passing() == detail::Storage::Passing::written) {
+      throw CannotTravel(
+          "an initializer gets copies of its arguments, so what it writes to an array mapped "
+          "read_write would be lost: let it open the file itself");
+    }
+  }
   detail::ipc::FieldWriter payload;
   detail::workers::write_payload(payload, encoded.meta, encoded.segments, nullptr);
   value_.assign(payload.bytes().begin(), payload.bytes().end());

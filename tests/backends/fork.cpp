@@ -87,6 +87,20 @@ TEST_CASE("an idle child gets what another has not begun") {
   CHECK(std::chrono::steady_clock::now() - begin < 5s);
 }
 
+TEST_CASE("a generator of short tasks forks a few children, not one for every task or two") {
+  constexpr int tasks = 20000;
+  auto calls = std::views::iota(0, tasks) | std::views::transform([](int i) {
+                 return delayed([](int) { return ::getpid(); })(i);
+               });
+  const Parallel parallel({.n_jobs = 2, .backend = "fork"});
+  std::set<int> children;
+  for (const int pid : parallel.generator(calls)) children.insert(pid);
+  CHECK(children.size() < 400);
+  children.clear();
+  for (const auto& [index, pid] : parallel.generator_unordered(calls)) children.insert(pid);
+  CHECK(children.size() < 400);
+}
+
 TEST_CASE("file descriptors and processes don't grow") {
   const auto run = [] {
     Parallel({.n_jobs = 2, .backend = "fork"}).for_each(std::views::iota(0, 3), [](int) {});

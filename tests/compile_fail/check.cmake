@@ -3,6 +3,7 @@
 # Compiles SOURCE with COMPILER and INCLUDE_DIRS. The file says in comments what must come of it:
 #   // expect: some text      compilation must fail, and its output must contain the text (any number)
 #   // expect-success         compilation must succeed (the control: the method itself works)
+#   // flags: -Werror         more options for the compiler
 
 file(STRINGS ${SOURCE} expected REGEX "^// expect: ")
 file(STRINGS ${SOURCE} success REGEX "^// expect-success")
@@ -11,7 +12,9 @@ if(NOT expected AND NOT success)
 endif()
 
 list(REMOVE_DUPLICATES INCLUDE_DIRS)
-set(flags "")
+file(STRINGS ${SOURCE} flags REGEX "^// flags: ")
+string(REGEX REPLACE "^// flags: *" "" flags "${flags}")
+separate_arguments(flags)
 foreach(dir IN LISTS INCLUDE_DIRS)
   if(dir AND NOT dir STREQUAL "/usr/include")
     list(APPEND flags "-I${dir}")

@@ -5,6 +5,8 @@
 #include <hoist/parallel.hpp>
 #include <hoist/parallel_config.hpp>
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cmath>
 #include <list>
@@ -80,6 +82,46 @@ TEST_CASE("arguments that can only be moved") {
       Parallel({.n_jobs = 2})(delayed(take)(std::make_unique<int>(3)), delayed(square)(2));
   CHECK(a == 3);
   CHECK(b == 4);
+}
+
+TEST_CASE("const tasks stay as they are") {
+  // They had been called as if they were not const.
+  struct Counting {
+    int calls = 0;
+    int operator()(std::vector<int>& values) {
+      values.push_back(++calls);
+      return static_cast<int>(values.size());
+    }
+  };
+  const std::vector calls(3, delayed(Counting{})(std::vector<int>{1}));
+  const auto one = delayed(Counting{})(std::vector<int>{1, 2});
+  const auto name = delayed(greet)(std::string("you"));
+  for (int round = 0; round < 2; ++round) {
+    CHECK(Parallel({.n_jobs = 2})(calls) == std::vector{2, 2, 2});
+    const auto [length, text] = Parallel({.n_jobs = 2})(one, name);
+    CHECK(length == 3);
+    CHECK(text == "hello you");
+    for (const int value : Parallel({.n_jobs = 2}).generator(calls)) CHECK(value == 2);
+  }
+}
+
+TEST_CASE("a generator may be moved while it is iterated") {
+  std::vector<decltype(delayed(square)(1))> calls;
+  for (int i = 0; i < 50; ++i) calls.push_back(delayed(square)(i));
+  for (const char* backend : {"sequential", "threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    auto first = Parallel({.n_jobs = 2, .backend = backend}).generator(calls);
+    auto at = first.begin();
+    CHECK(*at == 0);
+    ++at;
+    // The iterator had referred to the generator that is gone.
+    auto second = std::make_unique<decltype(first)>(std::move(first));
+    auto third = std::move(*second);
+    second.reset();
+    int sum = 0;
+    for (; at != third.end(); ++at) sum += *at;
+    CHECK(sum == 40425);
+  }
 }
 
 TEST_CASE("an empty input gives an empty result") {
@@ -158,6 +200,61 @@ TEST_CASE("ParallelConfig gives defaults to the loops of its scope") {
   CHECK_THROWS_WITH_AS(ParallelConfig({.retries = 3}), doctest::Contains("retries"), BadArgument);
   CHECK_THROWS_WITH_AS(ParallelConfig({.workers = {.max_tasks = 1}}), doctest::Contains("workers"),
                        BadArgument);
+}
+
+TEST_CASE("what an inner scope or a loop sets precedes an outer scope, also if it is the default") {
+  const auto on_threads = [](const ParallelOptions& options) {
+    const auto here = ::getpid();
+    const auto pids = Parallel(options).map(std::views::iota(0, 2), [](int) { return ::getpid(); });
+    return pids[0] == here;
+  };
+  const ParallelConfig outer{{.n_jobs = 2,
+                              .prefer = Prefer::processes,
+                              .timeout = 0.05,
+                              .task_timeout = 0.05,
+                              .verbose = 1,
+                              .max_nbytes = 100,
+                              .mmap_mode = MmapMode::read}};
+  CHECK(!on_threads({.timeout = std::nullopt, .task_timeout = std::nullopt, .verbose = 0}));
+  CHECK(on_threads({.prefer = Prefer::none, .verbose = 0}));
+  CHECK(on_threads({.require = Require::shared_memory, .verbose = 0}));
+  const auto sleep = [](int i) {
+    std::this_thread::sleep_for(100ms);
+    return i;
+  };
+  const auto run = [&](ParallelOptions options) {
+    options.prefer = Prefer::none;
+    return Parallel(std::move(options)).map(std::views::iota(0, 1), sleep).size();
+  };
+  CHECK_THROWS_AS(run({.task_timeout = std::nullopt, .verbose = 0}), TimedOut);
+  CHECK_THROWS_AS(run({.timeout = std::nullopt, .verbose = 0}), TimedOut);
+  CHECK(run({.timeout = std::nullopt, .task_timeout = std::nullopt, .verbose = 0}) == 1);
+  {
+    const ParallelConfig inner{{.prefer = Prefer::none,
+                                .timeout = std::nullopt,
+                                .task_timeout = std::nullopt,
+                                .verbose = 0,
+                                .max_nbytes = ByteSize(std::size_t{1} << 20),
+                                .mmap_mode = MmapMode::copy_on_write}};
+    CHECK(on_threads({}));
+    CHECK(Parallel().map(std::views::iota(0, 1), sleep).size() == 1);
+    // A task that could write to an array that is mapped read-only would be an error.
+    const auto add = [](const Array<double>& array) { return array[0] += 1; };
+    const auto array = Array<double>({100});
+    CHECK(std::get<0>(Parallel({.backend = "spawn"})(delayed(add)(array))) == 1);
+    CHECK_THROWS_AS(Parallel({.backend = "spawn", .max_nbytes = 100, .mmap_mode = MmapMode::read})(
+                        delayed(add)(array)),
+                    BadArgument);
+  }
+}
+
+TEST_CASE("options read as plain values") {
+  const ParallelOptions options{.verbose = 3, .mmap_mode = MmapMode::read};
+  const int verbose = options.verbose;
+  CHECK(verbose == 3);
+  CHECK(options.mmap_mode == MmapMode::read);
+  CHECK(!options.prefer.is_set());
+  CHECK(*options.max_nbytes == ByteSize("1M"));
 }
 
 TEST_CASE("nested loops: a share of the cores, then none, and no end is an error") {

@@ -6,9 +6,11 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <cstdlib>
+#include <set>
 
 #include "support/child_program.hpp"
 
@@ -45,6 +47,22 @@ std::string where_const(const Array<const double>& array) { return mapped_from(a
 std::string where_mutable(const Array<double>& array) { return mapped_from(array.data()); }
 double add(const Array<double>& array, std::size_t i) { return array[i] += 1; }
 Array<double> make(std::size_t n) { return Array<double>({n}); }
+
+/// Counts how often it is decoded in this process.
+struct Decoded {
+  static inline int count = 0;
+  std::vector<std::string> texts;
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(texts);
+    if constexpr (Ar::decoding) ++count;
+  }
+};
+struct WithArrays {
+  Decoded decoded;
+  std::vector<double> some;
+  Array<double> many;
+};
 
 Parallel with(ParallelOptions options) {
   options.n_jobs = 2;
@@ -93,6 +111,46 @@ TEST_CASE("with mmap_mode read_write tasks write to the file that an array maps"
   std::fill(array.data(), array.data() + large, 3.0);
   with({.mmap_mode = MmapMode::read_write})(delayed(add)(array, std::size_t{9}));
   CHECK(array[9] == 4);
+}
+
+TEST_CASE("a worker decodes a shared value once") {
+  // It had been decoded for each task.
+  const auto check = [](const auto& value, auto decoded_in) {
+    std::set<int> pids;
+    for (const auto max_nbytes : {std::optional(ByteSize("1M")), std::optional<ByteSize>()}) {
+      auto calls = std::views::iota(0, 40) | std::views::transform([&](int) {
+                     return delayed(decoded_in)(value, Decoded::count);
+                   });
+      for (const auto& [pid, decodes] : with({.batch_size = 2, .max_nbytes = max_nbytes})(calls)) {
+        CHECK(decodes == 1);
+        pids.insert(pid);
+      }
+    }
+    CHECK(pids.size() <= 2);
+    const auto forked = Parallel({.n_jobs = 2, .backend = "fork"})(
+        std::vector(4, delayed(decoded_in)(value, Decoded::count)));
+    for (const auto& [pid, decodes] : forked) CHECK(decodes <= 1);
+  };
+  static const auto count_in = [](const Decoded& decoded) {
+    CHECK(decoded.texts.back() == "text");
+    return std::pair(::getpid(), Decoded::count);
+  };
+  // Counted since the loop before, whose values the workers may have decoded.
+  const auto reset = [] { with({})(std::vector(20, delayed([] { Decoded::count = 0; })())); };
+  for (const std::size_t texts : {1, 100000}) {
+    reset();
+    check(share(Decoded{std::vector<std::string>(texts, "text")}),
+          [](const Shared<Decoded>& shared, int) { return count_in(*shared); });
+  }
+  for (const std::size_t elements : {std::size_t{1000}, large}) {
+    reset();
+    check(share(WithArrays{{{"text"}}, std::vector<double>(1000, 2.0), ones(elements)}),
+          [](const Shared<WithArrays>& shared, int) {
+            CHECK(shared->some.back() == 2);
+            CHECK(shared->many[shared->many.size() - 1] == 1);
+            return count_in(shared->decoded);
+          });
+  }
 }
 
 TEST_CASE("max_nbytes decides what is shared, of arguments and of results") {

@@ -3,6 +3,7 @@
 
 #include <hoist/backend.hpp>
 #include <hoist/delayed.hpp>
+#include <hoist/detail/call_traits.hpp>
 #include <hoist/detail/task.hpp>
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -21,14 +23,40 @@ namespace hoist::detail {
 
 /// The items are delayed calls.
 struct DelayedCalls {
+  template <class Call>
+  using ResultOf = std::decay_t<std::invoke_result_t<Call&>>;
+
+  /// Makes a call. `again`: it may have to be made once more, with the same arguments.
   template <class Item>
-  static decltype(auto) call(Item& item) {
-    return const_cast<std::remove_const_t<Item>&>(item)();
+  static ResultOf<std::remove_const_t<Item>> call(Item& item, bool again) {
+    if constexpr (std::is_const_v<Item>) {
+      return call_unchanged(item);
+    } else {
+      if constexpr (can_repeat<Item>()) {
+        if (again) return call_unchanged(item);
+      }
+      return item();
+    }
+  }
+  /// True if the call can be made several times with the same arguments.
+  template <class Call>
+  static constexpr bool can_repeat() {
+    return keeps<Call>(std::type_identity<Call>{}) || copies(std::type_identity<Call>{});
+  }
+  template <class Call>
+  static void check_repeats(std::type_identity<Call> type) {
+    if constexpr (!can_repeat<Call>()) throw_cannot_repeat(changed_type(type));
   }
 
+  template <bool discards, class F, class... Args>
+  static void check_writes(std::type_identity<Delayed<F, Args...>>) {
+    find_written<std::is_void_v<TaskResult<F, Args...>> || discards, F, Args...>(
+        throw_writes_to_copy);
+  }
   template <class R, class F, class... Args>
-  static PortableCode portable(std::type_identity<Delayed<F, Args...>>) {
+  static PortableCode portable(std::type_identity<Delayed<F, Args...>> type) {
     check_travels<F, Args...>();
+    check_writes<false>(type);
     if constexpr (!std::is_void_v<R> && !std::is_same_v<R, TaskResult<F, Args...>>) {
       throw_result_cannot_travel(typeid(R));
     } else {
@@ -41,29 +69,93 @@ struct DelayedCalls {
     std::apply([&](const Args&... args) { send_call<F, Args...>(to, item.function(), args...); },
                item.arguments());
   }
+
+ private:
+  template <class Call, class F, class... Args>
+  static constexpr bool keeps(std::type_identity<Delayed<F, Args...>>) {
+    return leaves_arguments<F, Args...>();
+  }
+  template <class F, class... Args>
+  static constexpr bool copies(std::type_identity<Delayed<F, Args...>>) {
+    return can_copy<F>() && (can_copy<Args>() && ...);
+  }
+  template <class F, class... Args>
+  static const std::type_info& changed_type(std::type_identity<Delayed<F, Args...>>) {
+    const std::type_info* type = &typeid(F);
+    ((can_copy<Args>() ? void() : void(type = &typeid(Args))), ...);
+    return *type;
+  }
+  /// Calls with the callable and the arguments as const, or with copies of them.
+  template <class Call>
+  static ResultOf<Call> call_unchanged(const Call& item) {
+    if constexpr (keeps<Call>(std::type_identity<Call>{}) || !copies(std::type_identity<Call>{})) {
+      return std::apply(
+          [&](const auto&... args) -> decltype(auto) {
+            static_assert(std::is_invocable_v<decltype(item.function()), decltype(args)...>,
+                          "the delayed calls are const, and one can't be made without changing "
+                          "arguments that can't be copied: pass them as non-const objects");
+            return std::invoke(item.function(), args...);
+          },
+          item.arguments());
+    } else {
+      Call own(item);
+      return own();
+    }
+  }
 };
 
-/// One function for all items, held by reference or by value (`F` is a reference or not).
+/// One function for all items, held by reference or by value (`F` is a reference or not). Many
+/// workers call it at once.
 template <class F>
 struct MappedCalls {
   F f;
   using Plain = std::decay_t<F>;
+  using Shared = const std::remove_reference_t<F>&;
 
-  template <class Item>
-  decltype(auto) call(Item&& item) {
-    if constexpr (std::is_invocable_v<F&, Item>) {
-      return std::invoke(f, std::forward<Item>(item));
+  /// Calls the function with an item. `again`: it may have to be called once more; `Held`: with the
+  /// same item, which belongs to the loop.
+  template <bool Held, class Item>
+  auto call(Item&& item, bool again) const {
+    using Own = std::remove_cvref_t<Item>;
+    if constexpr (std::is_invocable_v<Shared, Item>) {
+      using Result = std::decay_t<std::invoke_result_t<Shared, Item>>;
+      if constexpr (Held && !leaves_arguments<Plain, Own>() && can_copy<Own>()) {
+        if (again) {
+          Own own(std::as_const(item));
+          return static_cast<Result>(std::invoke(shared(), own));
+        }
+      }
+      return static_cast<Result>(std::invoke(shared(), std::forward<Item>(item)));
     } else {
       // A function that takes its argument by value gets the item itself, which nobody reads
       // afterwards.
-      return std::invoke(f, static_cast<std::remove_reference_t<Item>&&>(item));
+      using Moved = std::remove_reference_t<Item>&&;
+      using Result = std::decay_t<std::invoke_result_t<Shared, Moved>>;
+      if constexpr (can_copy<Own>()) {
+        if (again) return static_cast<Result>(std::invoke(shared(), Own(std::as_const(item))));
+      }
+      return static_cast<Result>(std::invoke(shared(), static_cast<Moved>(item)));
+    }
+  }
+  template <bool Held, class Item>
+  static constexpr bool can_repeat() {
+    using Own = std::remove_cvref_t<Item>;
+    if constexpr (std::is_invocable_v<Shared, Item>) {
+      return !Held || leaves_arguments<Plain, Own>() || can_copy<Own>();
+    } else {
+      return can_copy<Own>();
     }
   }
 
+  /// `Item`: const or not.
+  template <bool discards, class Item>
+  static void check_writes(std::type_identity<Item>) {
+    find_written<discards, const Plain, Item>(throw_writes_to_copy);
+  }
   template <class R, class Item>
   static PortableCode portable(std::type_identity<Item>) {
-    check_travels<Plain, Item>();
-    if constexpr (!std::is_void_v<R> && !std::is_same_v<R, TaskResult<Plain, Item>>) {
+    check_travels<const Plain, Item>();
+    if constexpr (!std::is_void_v<R> && !std::is_same_v<R, TaskResult<const Plain, Item>>) {
       throw_result_cannot_travel(typeid(R));
     } else {
       return {run_item<Plain, Item>, open_callable<Plain>};
@@ -81,7 +173,14 @@ struct MappedCalls {
   static void encode_item(Encoder& to, const Item& item) {
     send_arguments<Item>(to, item);
   }
+
+ private:
+  Shared shared() const { return f; }
 };
+
+/// How a loop holds the callable that it was given.
+template <class F>
+using SharedCallable = const std::remove_reference_t<F>&;
 
 /// How a result is kept. A void task keeps a monostate, which says that it is done.
 template <class R>

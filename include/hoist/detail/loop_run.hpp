@@ -28,19 +28,38 @@ using DelayedResult =
 template <class F, class Range>
 constexpr auto mapped_result() {
   using Reference = std::ranges::range_reference_t<Range>;
-  static_assert(std::is_invocable_v<F&, Reference> ||
-                    std::is_invocable_v<F&, std::ranges::range_value_t<Range>>,
+  using Value = std::ranges::range_value_t<Range>;
+  using Shared = const std::remove_reference_t<F>&;
+  constexpr bool callable =
+      std::is_invocable_v<Shared, Reference> || std::is_invocable_v<Shared, Value>;
+  constexpr bool changes =
+      !callable && (std::is_invocable_v<F&, Reference> || std::is_invocable_v<F&, Value>);
+  static_assert(callable || changes,
                 "map(range, f): f can't be called with an element of the range");
-  if constexpr (std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range>) {
-    return std::type_identity<std::decay_t<std::invoke_result_t<F&, Reference>>>{};
+  static_assert(
+      !changes,
+      "map(range, f): f can only be called as non-const (a mutable lambda?), but many workers call "
+      "it at once, so what it changes would be changed by all of them: capture a std::atomic by "
+      "reference, return the value instead, or keep state per task with delayed(f)(...), which "
+      "copies f into each task");
+  if constexpr (!callable) {
+    return std::type_identity<void>{};
+  } else if constexpr (std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range> &&
+                       std::is_invocable_v<Shared, Reference>) {
+    return std::type_identity<std::decay_t<std::invoke_result_t<Shared, Reference>>>{};
+  } else if constexpr (ReadInPlace<Range> || !std::is_invocable_v<Shared, Value&>) {
+    return std::type_identity<std::decay_t<std::invoke_result_t<Shared, Value>>>{};
   } else {
-    using Item = std::ranges::range_value_t<Range>;
-    if constexpr (ReadInPlace<Range> || !std::is_invocable_v<F&, Item&>) {
-      return std::type_identity<std::decay_t<std::invoke_result_t<F&, Item>>>{};
-    } else {
-      return std::type_identity<std::decay_t<std::invoke_result_t<F&, Item&>>>{};
-    }
+    return std::type_identity<std::decay_t<std::invoke_result_t<Shared, Value&>>>{};
   }
+}
+/// A result that is a delayed call would be a call that nobody makes.
+template <class R>
+constexpr bool check_result_is_made() {
+  static_assert(!is_delayed<R> && !is_delay<R>,
+                "the result of a task is delayed(f), which nobody calls: call f(...) in the task, "
+                "or pass the delayed calls themselves to Parallel()(...)");
+  return true;
 }
 template <class F, class Range>
 using MappedResult = typename decltype(mapped_result<F, Range>())::type;
@@ -89,6 +108,7 @@ auto deliver(LoopDriver& driver, Take&& take_result, auto&& take_all) {
 
 template <class R, bool Outcomes, class Range, class Calls>
 auto run_loop(const ParallelOptions& options, Range& range, Calls&& calls) {
+  static_assert(check_result_is_made<R>());
   constexpr Deliver how = Outcomes ? Deliver::outcomes : Deliver::all;
   if constexpr (ReadInPlace<Range&>) {
     const auto count = static_cast<std::size_t>(std::ranges::size(range));

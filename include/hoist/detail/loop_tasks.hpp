@@ -63,7 +63,8 @@ concept ReadInPlace =
 /// Tasks whose items are read in place. `Iterator` is random access.
 template <class Iterator, class Calls, class R>
 class IndexedTasks final : public LoopTasks {
-  using Item = std::remove_cvref_t<std::iter_reference_t<Iterator>>;
+  using Reference = std::iter_reference_t<Iterator>;
+  using Item = std::remove_cvref_t<Reference>;
   using Step = std::iter_difference_t<Iterator>;
 
  public:
@@ -74,17 +75,30 @@ class IndexedTasks final : public LoopTasks {
     // No task can change this copy, so it stays in a register.
     const Iterator begin = begin_;
     return run_tasks(tasks, run, [&](std::size_t i) {
-      results.set(i, [&]() -> decltype(auto) { return call(begin, i); });
+      results.set(i, [&] { return call(begin, i, run.may_repeat); });
     });
   }
   bool read() override { return false; }
-  void check_results() const override { check_result_travels<R>(); }
+  void check_results() const override {
+    check_result_travels<R>();
+    check_writes();
+  }
+  void check_repeats() const override {
+    if constexpr (is_delayed<Item>) {
+      Calls::check_repeats(std::type_identity<Item>{});
+    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
+      if constexpr (!Calls::template can_repeat<false, Reference>()) {
+        throw_cannot_repeat(typeid(Item));
+      }
+    }
+  }
   void encode_result(std::size_t i, Encoder& to) override { results.encode(i, to); }
   void decode_result(std::size_t i, Decoder& from) override {
     results.set(i, [&] { return receive_result<R>(from); });
   }
   void discard_result(std::size_t i) override { results.discard(i); }
   PortableCode portable(std::size_t) const override {
+    check_writes();
     return Calls::template portable<R>(std::type_identity<Item>{});
   }
   void encode_callable(Encoder& to) const override { calls_.encode_callable(to); }
@@ -93,12 +107,22 @@ class IndexedTasks final : public LoopTasks {
   }
 
  private:
-  decltype(auto) call(const Iterator& begin, std::size_t i) {
-    if constexpr (std::is_lvalue_reference_v<std::iter_reference_t<Iterator>>) {
-      auto& item = begin[static_cast<Step>(i)];
-      return calls_.call(item);
+  auto call(const Iterator& begin, std::size_t i, bool again) {
+    if constexpr (is_delayed<Item>) {
+      auto&& item = begin[static_cast<Step>(i)];
+      return calls_.call(item, again);
+    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
+      return calls_.template call<false>(begin[static_cast<Step>(i)], again);
     } else {
-      return calls_.call(Item(begin[static_cast<Step>(i)]));
+      return calls_.template call<false>(Item(begin[static_cast<Step>(i)]), false);
+    }
+  }
+  static void check_writes() {
+    if constexpr (is_delayed<Item>) {
+      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Item>{});
+    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
+      using Given = std::remove_reference_t<Reference>;
+      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Given>{});
     }
   }
 
@@ -119,6 +143,7 @@ class ReadTasks final : public LoopTasks {
   using Item = std::conditional_t<in_place, std::remove_cvref_t<Reference>,
                                   std::ranges::range_value_t<Range>>;
   using Held = std::conditional_t<in_place, std::remove_reference_t<Reference>*, Item>;
+  using Given = std::conditional_t<in_place, Reference, Held&>;  // to the call
   struct Cell {
     std::optional<Held> item;
     std::optional<Kept<R>> result;
@@ -132,7 +157,7 @@ class ReadTasks final : public LoopTasks {
   std::size_t run(TaskRange tasks, TaskRun& run) override {
     return run_tasks(tasks, run, [&](std::size_t i) {
       Cell& c = cell(i);
-      c.result.emplace(kept_result<R>([&]() -> decltype(auto) { return calls_.call(item(c)); }));
+      c.result.emplace(kept_result<R>([&] { return call(c, run.may_repeat); }));
       // Arguments are destroyed as soon as they are no longer needed.
       c.item.reset();
     });
@@ -153,7 +178,17 @@ class ReadTasks final : public LoopTasks {
     }
     return true;
   }
-  void check_results() const override { check_result_travels<R>(); }
+  void check_results() const override {
+    check_result_travels<R>();
+    check_writes();
+  }
+  void check_repeats() const override {
+    if constexpr (is_delayed<Item>) {
+      Calls::check_repeats(std::type_identity<Item>{});
+    } else if constexpr (!Calls::template can_repeat<!in_place, Given>()) {
+      throw_cannot_repeat(typeid(Item));
+    }
+  }
   void encode_result(std::size_t i, Encoder& to) override { encode_kept<R>(to, *cell(i).result); }
   void decode_result(std::size_t i, Decoder& from) override {
     Cell& c = cell(i);
@@ -169,6 +204,7 @@ class ReadTasks final : public LoopTasks {
     drop_front();
   }
   PortableCode portable(std::size_t) const override {
+    check_writes();
     return Calls::template portable<R>(std::type_identity<Item>{});
   }
   void encode_callable(Encoder& to) const override { calls_.encode_callable(to); }
@@ -197,11 +233,26 @@ class ReadTasks final : public LoopTasks {
     const std::lock_guard lock(mutex_);
     return cells_[i - first_];
   }
-  decltype(auto) item(Cell& c) {
-    if constexpr (in_place) {
-      return static_cast<Reference>(**c.item);
+  auto call(Cell& c, bool again) {
+    Given item = [&]() -> Given {
+      if constexpr (in_place) {
+        return **c.item;
+      } else {
+        return *c.item;
+      }
+    }();
+    if constexpr (is_delayed<Item>) {
+      return calls_.call(item, again);
     } else {
-      return static_cast<Held&>(*c.item);
+      return calls_.template call<!in_place, Given>(item, again);
+    }
+  }
+  static void check_writes() {
+    if constexpr (is_delayed<Item>) {
+      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Item>{});
+    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
+      using Read = std::remove_reference_t<Reference>;
+      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Read>{});
     }
   }
   void drop_front() {

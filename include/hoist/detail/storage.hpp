@@ -29,6 +29,14 @@ class Storage {
   std::byte* data() const noexcept { return data_; }
   std::size_t bytes() const noexcept { return bytes_; }
   bool writable() const noexcept { return writable_; }
+  /// How other processes get these bytes as an argument.
+  enum class Passing : unsigned char {
+    by_size,  ///< few: a copy; many: as ParallelOptions::mmap_mode says
+    mapped,   ///< mapped, however few they are
+    written,  ///< likewise, and what a task writes is written here
+  };
+  Passing passing() const noexcept { return passing_; }
+  void set_passing(Passing passing) noexcept { passing_ = passing; }
   /// Shrinks `bytes()` before the storage is shared, if less than the allocated memory was needed.
   void shrink(std::size_t bytes) noexcept { bytes_ = bytes; }
   /// A descriptor of a file that holds exactly these bytes now; none otherwise.
@@ -49,6 +57,7 @@ class Storage {
   std::byte* data_;
   std::size_t bytes_;
   bool writable_;
+  Passing passing_ = Passing::by_size;
 };
 
 enum class Fill { zero, none };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/array.hpp>
 #include <hoist/detail/travel.hpp>
+#include <hoist/error.hpp>
 
 #include <cstddef>
 #include <functional>
@@ -47,12 +49,28 @@ inline constexpr std::size_t callable_index = static_cast<std::size_t>(-1);
 [[noreturn]] void throw_result_cannot_travel(const std::type_info& type,
                                              const char* reason = nullptr);
 
+/// Throws CannotTravel for a view with gaps of a file that is mapped for writing. It is sent
+/// without the gaps, as a copy.
+template <class T>
+void check_writes_arrive(const T&) {}
+template <class T>
+  requires(!std::is_const_v<T>)
+void check_writes_arrive(const Array<T>& array) {
+  if (array.order() == Order::strided && array.storage() != nullptr &&
+      array.storage()->passing() == Storage::Passing::written) {
+    throw CannotTravel(
+        "it is a strided view of a file mapped read_write, which a task would get as a copy: pass "
+        "the whole array, or a view of whole rows, and where to write");
+  }
+}
+
 template <class T>
 void send_argument(Encoder& encoder, const T& value, std::size_t index) {
   if constexpr (transfer_method_of<T>() == TransferMethod::never) {
     throw_argument_cannot_travel(index, typeid(T), nullptr);
   } else {
     try {
+      check_writes_arrive(value);
       send<T>(encoder, value);
     } catch (const CannotTravel& error) {
       throw_argument_cannot_travel(index, typeid(T), error.what());
@@ -169,7 +187,9 @@ std::shared_ptr<void> open_callable(Decoder& from) {
 
 template <class F, class... Args>
 void run_item(void* callable, Decoder& from, Reply& reply) {
-  run_with<F, Args...>(static_cast<Received<F>*>(callable)->get(), from, reply);
+  // As where many threads share it.
+  const F& shared = static_cast<Received<F>*>(callable)->get();
+  run_with<const F, Args...>(shared, from, reply);
 }
 
 /// Reads what run_call or run_item wrote. `R` as TaskResult gives it.
@@ -186,10 +206,11 @@ R receive_result(Decoder& from) {
   }
 }
 
-/// Throws CannotTravel for what the types alone forbid, before anything is sent.
+/// Throws CannotTravel for what the types alone forbid, before anything is sent. `F` is const for a
+/// callable that is called as such.
 template <class F, class... Args>
 void check_travels() {
-  if constexpr (transfer_method_of<F>() == TransferMethod::never) {
+  if constexpr (transfer_method_of<std::remove_const_t<F>>() == TransferMethod::never) {
     throw_argument_cannot_travel(callable_index, typeid(F), nullptr);
   }
   [[maybe_unused]] std::size_t index = 0;

@@ -11,12 +11,14 @@
 
 namespace hoist::detail {
 
-/// A few delayed calls of different types.
+/// A few delayed calls of different types, some of which may be const.
 template <class... Calls>
 class TupleTasks final : public LoopTasks {
  public:
   template <std::size_t I>
-  using Result = std::decay_t<std::invoke_result_t<std::tuple_element_t<I, std::tuple<Calls...>>&>>;
+  using Call = std::remove_const_t<std::tuple_element_t<I, std::tuple<Calls...>>>;
+  template <std::size_t I>
+  using Result = std::decay_t<std::invoke_result_t<Call<I>&>>;
 
   explicit TupleTasks(std::tuple<Calls&...> calls) : calls_(calls) {}
 
@@ -24,13 +26,21 @@ class TupleTasks final : public LoopTasks {
     return run_tasks(tasks, run, [&](std::size_t i) {
       visit(i, [&]<std::size_t I>(Index<I>) {
         std::get<I>(results).emplace(kept_result<Result<I>>(
-            [&]() -> decltype(auto) { return DelayedCalls::call(std::get<I>(calls_)); }));
+            [&] { return DelayedCalls::call(std::get<I>(calls_), run.may_repeat); }));
       });
     });
   }
   bool read() override { return false; }
   void check_results() const override {
-    (check_result_travels<std::decay_t<std::invoke_result_t<Calls&>>>(), ...);
+    each([]<std::size_t I>(Index<I>) {
+      check_result_travels<Result<I>>();
+      DelayedCalls::check_writes<false>(std::type_identity<Call<I>>{});
+    });
+  }
+  void check_repeats() const override {
+    each([]<std::size_t I>(Index<I>) {
+      DelayedCalls::check_repeats(std::type_identity<Call<I>>{});
+    });
   }
   void encode_result(std::size_t i, Encoder& to) override {
     visit(i, [&]<std::size_t I>(Index<I>) { encode_kept<Result<I>>(to, *std::get<I>(results)); });
@@ -46,8 +56,7 @@ class TupleTasks final : public LoopTasks {
   PortableCode portable(std::size_t i) const override {
     PortableCode code;
     visit(i, [&]<std::size_t I>(Index<I>) {
-      code = DelayedCalls::portable<Result<I>>(
-          std::type_identity<std::tuple_element_t<I, std::tuple<Calls...>>>{});
+      code = DelayedCalls::portable<Result<I>>(std::type_identity<Call<I>>{});
     });
     return code;
   }
@@ -67,10 +76,19 @@ class TupleTasks final : public LoopTasks {
     }(std::index_sequence_for<Calls...>{});
   }
 
+  template <class Visitor>
+  static void each(Visitor&& visitor) {
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      (visitor(Index<I>{}), ...);
+    }(std::index_sequence_for<Calls...>{});
+  }
+
   std::tuple<Calls&...> calls_;
 
  public:
-  std::tuple<std::optional<Kept<std::decay_t<std::invoke_result_t<Calls&>>>>...> results;
+  std::tuple<
+      std::optional<Kept<std::decay_t<std::invoke_result_t<std::remove_const_t<Calls>&>>>>...>
+      results;
 };
 
 }  // namespace hoist::detail

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// expect: the result of a task is delayed(f), which nobody calls
+
+#include <hoist/hoist.hpp>
+
+#include <vector>
+
+int square(int x) { return x * x; }
+
+int main() {
+  std::vector<int> values{1, 2};
+  hoist::Parallel().map(values, [](int i) { return hoist::delayed(square)(i); });
+}
