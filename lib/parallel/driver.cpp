@@ -179,7 +179,9 @@ class LoopDriver::Impl {
 
   std::size_t scaled_window() const {
     if (settings_.traits.inherits_tasks) return wave_;
-    return window_ * loop_.batch_hint();
+    const std::size_t batches = window_ * loop_.batch_hint();
+    // Who takes few results, or wants to see the first ones before a failure, has not much ahead.
+    return generates() ? std::min(batches, window_ + 2 * consumed_) : batches;
   }
 
   void grow_wave() {

@@ -40,7 +40,8 @@ struct Kind {
 
 const std::vector<Kind>& kinds() {
   static const auto calls = [](int n) {
-    return std::views::iota(0, n) | std::views::transform([](int i) { return delayed(nothing)(i); });
+    return std::views::iota(0, n) |
+           std::views::transform([](int i) { return delayed(nothing)(i); });
   };
   static const std::vector<Kind> all{
       {"iota", [](const Parallel& loop, int n) { loop.map(std::views::iota(0, n), nothing); }},
