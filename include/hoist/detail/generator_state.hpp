@@ -2,7 +2,7 @@
 #pragma once
 
 #include <hoist/detail/loop_driver.hpp>
-#include <hoist/detail/loop_tasks.hpp>
+#include <hoist/detail/read_tasks.hpp>
 #include <hoist/generator.hpp>
 
 #include <cstddef>

@@ -3,7 +3,7 @@
 
 #include <hoist/delayed.hpp>
 #include <hoist/detail/loop_driver.hpp>
-#include <hoist/detail/loop_tasks.hpp>
+#include <hoist/detail/read_tasks.hpp>
 #include <hoist/outcome.hpp>
 #include <hoist/parallel_options.hpp>
 

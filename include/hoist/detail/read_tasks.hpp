@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/loop_tasks.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <ranges>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+namespace hoist::detail {
+
+/// Tasks whose items are read one by one and kept until their results are taken. Of forward ranges
+/// in memory only the addresses of the items are kept.
+template <class Range, class Calls, class R>
+class ReadTasks final : public LoopTasks {
+  using Reference = std::ranges::range_reference_t<Range>;
+  static constexpr bool in_place =
+      std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range>;
+  using Item = std::conditional_t<in_place, std::remove_cvref_t<Reference>,
+                                  std::ranges::range_value_t<Range>>;
+  using Held = std::conditional_t<in_place, std::remove_reference_t<Reference>*, Item>;
+  using Given = std::conditional_t<in_place, Reference, Held&>;  // to the call
+  struct Cell {
+    std::optional<Held> item;
+    std::optional<Kept<R>> result;
+    bool taken = false;
+  };
+
+ public:
+  ReadTasks(Range range, Calls calls)
+      : range_(std::forward<Range>(range)), calls_(std::forward<Calls>(calls)) {}
+
+  std::size_t run(TaskRange tasks, TaskRun& run) override {
+    return run_tasks(tasks, run, [&](std::size_t i) {
+      Cell& c = cell(i);
+      c.result.emplace(kept_result<R>([&] { return call(c, run.may_repeat); }));
+      // Arguments are destroyed as soon as they are no longer needed.
+      c.item.reset();
+    });
+  }
+  bool read() override {
+    if (!at_) {
+      at_.emplace(std::ranges::begin(range_));
+    } else {
+      ++*at_;
+    }
+    if (*at_ == std::ranges::end(range_)) return false;
+    const std::lock_guard lock(mutex_);
+    Cell& c = cells_.emplace_back();
+    if constexpr (in_place) {
+      c.item.emplace(std::addressof(**at_));
+    } else {
+      c.item.emplace(**at_);
+    }
+    return true;
+  }
+  void check_results() const override {
+    check_result_travels<R>();
+    check_writes();
+  }
+  void check_repeats() const override {
+    if constexpr (is_delayed<Item>) {
+      Calls::check_repeats(std::type_identity<Item>{});
+    } else if constexpr (!Calls::template can_repeat<!in_place, Given>()) {
+      throw_cannot_repeat(typeid(Item));
+    }
+  }
+  void encode_result(std::size_t i, Encoder& to) override { encode_kept<R>(to, *cell(i).result); }
+  void decode_result(std::size_t i, Decoder& from) override {
+    Cell& c = cell(i);
+    c.result.emplace(decode_kept<R>(from));
+    c.item.reset();
+  }
+  void discard_result(std::size_t i) override {
+    const std::lock_guard lock(mutex_);
+    Cell& c = cells_[i - first_];
+    c.item.reset();
+    c.result.reset();
+    c.taken = true;
+    drop_front();
+  }
+  PortableCode portable(std::size_t) const override {
+    check_writes();
+    return Calls::template portable<R>(std::type_identity<Item>{});
+  }
+  void encode_callable(Encoder& to) const override { calls_.encode_callable(to); }
+  void encode_task(std::size_t i, Encoder& to) const override {
+    const Held& held = *cell(i).item;
+    if constexpr (in_place) {
+      calls_.encode_item(to, static_cast<const Item&>(*held));
+    } else {
+      calls_.encode_item(to, held);
+    }
+  }
+
+  /// Moves a result out. Frees the cells up to the first result that has not been taken.
+  Kept<R> take(std::size_t i) {
+    const std::lock_guard lock(mutex_);
+    Cell& c = cells_[i - first_];
+    Kept<R> result = std::move(*c.result);
+    c.result.reset();
+    c.taken = true;
+    drop_front();
+    return result;
+  }
+
+ private:
+  Cell& cell(std::size_t i) const {
+    const std::lock_guard lock(mutex_);
+    return cells_[i - first_];
+  }
+  auto call(Cell& c, bool again) {
+    Given item = [&]() -> Given {
+      if constexpr (in_place) {
+        return **c.item;
+      } else {
+        return *c.item;
+      }
+    }();
+    if constexpr (is_delayed<Item>) {
+      return calls_.call(item, again);
+    } else {
+      return calls_.template call<!in_place, Given>(item, again);
+    }
+  }
+  static void check_writes() {
+    if constexpr (is_delayed<Item>) {
+      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Item>{});
+    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
+      using Read = std::remove_reference_t<Reference>;
+      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Read>{});
+    }
+  }
+  void drop_front() {
+    for (; !cells_.empty() && cells_.front().taken; ++first_) cells_.pop_front();
+  }
+
+  Range range_;
+  Calls calls_;
+  std::optional<std::ranges::iterator_t<Range>> at_;
+  mutable std::mutex mutex_;
+  mutable std::deque<Cell> cells_;
+  std::size_t first_ = 0;  // index of the task in cells_.front()
+};
+
+}  // namespace hoist::detail
