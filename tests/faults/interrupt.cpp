@@ -63,7 +63,7 @@ TEST_CASE("program that is interrupted" * doctest::skip()) {
                    std::views::transform([&](int i) { return delayed(LongTask{directory})(i); });
       for (const int value : parallel.generator(tasks)) code += value >= 0 ? 0 : 1;
     } else if (how == "outcomes") {
-      parallel.map_outcomes(std::views::iota(0, 1000), LongTask{directory});
+      (void)parallel.map_outcomes(std::views::iota(0, 1000), LongTask{directory});
     } else {
       parallel.map(std::views::iota(0, 1000), LongTask{directory});
     }

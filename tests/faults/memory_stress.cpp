@@ -63,7 +63,7 @@ int live(const std::string& location, unsigned seed, Clock::time_point until) {
       } else if (what < 60) {
         if (!is_right(cached.call(key).value, key)) return 1;
       } else if (what < 100) {
-        cached.check_call_in_cache(key);
+        (void)cached.check_call_in_cache(key);
       } else {
         auto found = cached(key);
         if (!is_right(found, key)) return 1;

@@ -158,11 +158,11 @@ TEST_CASE("captured pointers and references are refused, and the message says wh
   const double* far = on_heap.get();
   const char* text = "text";
   for (const std::string& message :
-       {message_of([&] { memory.cache([&here](int x) { return x + here; }); }),
-        message_of([&] { memory.cache([there](int x) { return x + *there; }); }),
-        message_of([&] { memory.cache([far, here](int x) { return x + here + *far; }); }),
-        message_of([&] { memory.cache([text](int x) { return x + *text; }); }),
-        message_of([&] { memory.cache([&memory](int x) { return memory.cache(twice)(x); }); })}) {
+       {message_of([&] { (void)memory.cache([&here](int x) { return x + here; }); }),
+        message_of([&] { (void)memory.cache([there](int x) { return x + *there; }); }),
+        message_of([&] { (void)memory.cache([far, here](int x) { return x + here + *far; }); }),
+        message_of([&] { (void)memory.cache([text](int x) { return x + *text; }); }),
+        message_of([&] { (void)memory.cache([&memory](int x) { return memory.cache(twice)(x); }); })}) {
     CHECK(message.find("captures a pointer or a reference") != std::string::npos);
     CHECK(message.find("pass it as an argument") != std::string::npos);
   }

@@ -130,11 +130,11 @@ TEST_CASE("the end of a worker is seen, with its signal and last words") {
     ::raise(SIGKILL);
   }),
                     "died");
-  CHECK(caller.worker->end().signal == SIGKILL);
+  CHECK(caller.worker->end().how.signal == SIGKILL);
   CHECK(caller.worker->end().last_lines == "last words");
   Caller other;
   CHECK_THROWS_WITH(other.call([] { std::exit(42); }), "died");
-  CHECK(other.worker->end().exit_code == 42);
+  CHECK(other.worker->end().how.exit_code == 42);
 }
 
 TEST_CASE("initializers make a state for the tasks") {
@@ -161,8 +161,8 @@ TEST_CASE("the pool keeps workers and lets them go") {
   const auto limit = ipc::Clock::now() + std::chrono::seconds(20);
   while (!second->dead() && ipc::Clock::now() < limit) std::this_thread::yield();
   CHECK(second->dead());
-  CHECK(second->end().exit_code == 0);
-  CHECK(second->end().signal == 0);
+  CHECK(second->end().how.exit_code == 0);
+  CHECK(second->end().how.signal == 0);
   workers::WorkerPool::here().give_back(first, options, 1, 0);
   staying = workers::WorkerPool::here().lease(never, 1);
   CHECK(staying->pid() == staying_pid);
