@@ -59,39 +59,6 @@ TEST_CASE("every level works, and none writes more than a little beyond the inpu
   }
 }
 
-TEST_CASE("small writes, reads of any size, and sources of a byte at a time make no difference") {
-  const std::string text = sample_bytes('t', 700'000);
-  const std::string long_text = sample_bytes('t', 9 * mib) + sample_bytes('w', mib);
-  for (const auto& name : names) {
-    CAPTURE(name);
-    const hoist::Codec& codec = find_codec(name);
-    const std::string packed = compress(codec, text, 1, 2, 1000);
-    CHECK((decompress(codec, packed, 2, 1, 777) == text));
-    CHECK((decompress(codec, packed, 2, 7, 1) == text));
-    if (name == "lzma" || name == "xz") continue;
-    const std::string more = compress(codec, long_text, 1, 2, 300'001);
-    CHECK((decompress(codec, more, 2, static_cast<std::size_t>(-1), 100'003) == long_text));
-    CHECK((decompress(codec, more, 3, 4096, 20 * mib) == long_text));
-  }
-}
-
-TEST_CASE("streams may follow one another where the format knows such") {
-  const std::string one = sample_bytes('t', 3 * mib);
-  const std::string two = sample_bytes('w', 100'000);
-  for (const auto& name : names) {
-    CAPTURE(name);
-    const hoist::Codec& codec = find_codec(name);
-    const std::string packed = compress(codec, one, 1) + compress(codec, two, 1) +
-                               compress(codec, "", 1) + compress(codec, one, 1);
-    if (name == "zlib") {
-      CHECK_THROWS_AS(decompress(codec, packed), hoist::DamagedData);
-    } else {
-      CHECK((decompress(codec, packed) == one + two + one));
-      CHECK((decompress(codec, packed, 1, 4001, 5000) == one + two + one));
-    }
-  }
-}
-
 TEST_CASE("blocks come back, and none of another size") {
   for (const auto& name : names) {
     CAPTURE(name);

@@ -115,7 +115,7 @@ struct Meet {
 }  // namespace
 
 TEST_CASE("nothing grows over many loops") {
-  const int rounds = support::extended ? 2500 : (sanitized ? 10 : 50);
+  const int rounds = support::extended ? 2500 : (sanitized ? 10 : 20);
   const std::vector<double> large(200'000, 1.5);
   for (const std::string backend : all_backends) {
     CAPTURE(backend);

@@ -370,27 +370,27 @@ TEST_CASE("the arrays of a plain pickle are in memory once") {
   const TempDir dir;
   CHECK(python(dir.path(), R"(
 import gzip, pickle, numpy as np
-a = np.zeros((12 << 20))
+a = np.zeros((6 << 20))
 a[:1000] = np.arange(1000)
 for protocol in range(6):
     with open(f'p{protocol}.pkl', 'wb') as f:
         pickle.dump(a, f, protocol)
 with gzip.open('p4.pkl.gz', 'wb', 1) as f:
     pickle.dump(a, f, 4)
-random = np.random.default_rng(1).bytes(96 << 20)
+random = np.random.default_rng(1).bytes(48 << 20)
 for protocol in range(3):
     with open(f'random{protocol}.pkl', 'wb') as f:
         pickle.dump(np.frombuffer(random, 'u8'), f, protocol)
 # As Python 2 writes it: text and bytes are one.
-n = (96 << 20).to_bytes(4, 'little')
+n = (48 << 20).to_bytes(4, 'little')
 with open('random.py2.pkl', 'wb') as f:
     f.write(b'\x80\x02cnumpy.core.multiarray\n_reconstruct\nq\x00cnumpy\nndarray\nq\x01K\x00'
-            b'\x85U\x01b\x87R(K\x01J' + (12 << 20).to_bytes(4, 'little')
+            b'\x85U\x01b\x87R(K\x01J' + (6 << 20).to_bytes(4, 'little')
             + b'\x85cnumpy\ndtype\nU\x02u8K\x00K\x01\x87R(K\x03U\x01<NNN'
             b'J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T' + n + random + b'tb.')
 np.save('random.npy', np.frombuffer(random, 'u8'))
 with open('bytes.pkl', 'wb') as f:
-    pickle.dump([bytes(96 << 20), bytearray(b'ab' * 3000)], f, 5)
+    pickle.dump([bytes(48 << 20), bytearray(b'ab' * 3000)], f, 5)
 b = np.arange(10000, dtype='>i4')
 with open('several.pkl', 'wb') as f:
     pickle.dump([b, b, b.astype('c16').reshape(100, 100).T, b.tobytes()], f, 4)
@@ -402,15 +402,15 @@ with open('several.pkl', 'wb') as f:
       CAPTURE(name);
       CHECK(support::peak_growth([&] {
               const auto array = load<Array<double>>(dir / name);
-              if (array.size() != 12 * mib || array[999] != 999) throw 0;
-            }) < (96 + 32) * mib);
+              if (array.size() != 6 * mib || array[999] != 999) throw 0;
+            }) < (48 + 32) * mib);
     }
-    CHECK(support::peak_growth([&] { (void)load<Value>(dir / "bytes.pkl"); }) < (96 + 32) * mib);
+    CHECK(support::peak_growth([&] { (void)load<Value>(dir / "bytes.pkl"); }) < (48 + 32) * mib);
     for (const char* name : {"random0.pkl", "random1.pkl", "random2.pkl", "random.py2.pkl"}) {
       CAPTURE(name);
       CHECK(support::peak_growth([&] {
-              if (load<Array<std::uint64_t>>(dir / name).size() != 12 * mib) throw 0;
-            }) < (96 + 32) * mib);
+              if (load<Array<std::uint64_t>>(dir / name).size() != 6 * mib) throw 0;
+            }) < (48 + 32) * mib);
     }
   }
   const auto random = load<Array<std::uint64_t>>(dir / "random.npy");
@@ -420,7 +420,7 @@ with open('several.pkl', 'wb') as f:
   }
   CHECK(load<Array<double>>(dir / "p5.pkl")[999] == 999);
   const Value bytes = load<Value>(dir / "bytes.pkl");
-  CHECK(bytes[0].size() == 96 * mib);
+  CHECK(bytes[0].size() == 48 * mib);
   CHECK(bytes[1].as_bytes().substr(5990) == "ababababab");
   const Value several = load<Value>(dir / "several.pkl");
   CHECK(several[0].node() == several[1].node());

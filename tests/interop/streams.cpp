@@ -68,7 +68,7 @@ std::string sha256(const support::TempDir& dir, const std::string& text) {
 TEST_CASE("the standard tools accept what hoist writes, and hoist what they write") {
   const support::TempDir dir;
   for (const std::string& text :
-       {std::string(), std::string("short"), sample_bytes('t', 3 * mib + 1)}) {
+       {std::string(), std::string("short"), sample_bytes('t', mib + mib / 2)}) {
     support::spill(dir / "plain", text);
     for (const Tool& tool : tools) {
       CAPTURE(tool.test);
@@ -89,7 +89,7 @@ TEST_CASE("the standard tools accept what hoist writes, and hoist what they writ
 
 TEST_CASE("python and joblib read every codec's streams") {
   const support::TempDir dir;
-  for (const std::string& text : {std::string("short"), sample_bytes('t', 3 * mib + 5)}) {
+  for (const std::string& text : {std::string("short"), sample_bytes('t', mib + mib / 2)}) {
     const std::string sum = sha256(dir, text);
     for (const char* name : {"zlib", "gzip", "bz2", "lzma", "xz", "lz4"}) {
       CAPTURE(name);

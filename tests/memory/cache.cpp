@@ -162,7 +162,8 @@ TEST_CASE("captured pointers and references are refused, and the message says wh
         message_of([&] { (void)memory.cache([there](int x) { return x + *there; }); }),
         message_of([&] { (void)memory.cache([far, here](int x) { return x + here + *far; }); }),
         message_of([&] { (void)memory.cache([text](int x) { return x + *text; }); }),
-        message_of([&] { (void)memory.cache([&memory](int x) { return memory.cache(twice)(x); }); })}) {
+        message_of(
+            [&] { (void)memory.cache([&memory](int x) { return memory.cache(twice)(x); }); })}) {
     CHECK(message.find("captures a pointer or a reference") != std::string::npos);
     CHECK(message.find("pass it as an argument") != std::string::npos);
   }
