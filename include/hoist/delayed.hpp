@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/derived.hpp>
+
 #include <functional>
 #include <tuple>
 #include <type_traits>
@@ -49,24 +51,29 @@ class [[nodiscard]] Delay {
   explicit Delay(F f) : f_(std::move(f)) {}
 
   /// Binds the arguments, each copied or moved into the call. A compile-time error if `f` can't be
-  /// called with them.
+  /// called with them. Throws BadArgument for an object of a derived class known by its base, of
+  /// which the copy would lack a part: pass it by pointer.
   template <class... Args>
   Delayed<F, std::decay_t<Args>...> operator()(Args&&... args) const& {
-    static_assert(std::is_invocable_v<F&, std::decay_t<Args>&...> ||
-                      std::is_invocable_v<F&, std::decay_t<Args>...>,
-                  "delayed(f)(args...): f can't be called with these arguments");
+    check<std::decay_t<Args>...>(args...);
     return {f_, std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
   }
   /// Likewise for a temporary `delayed(f)`, from which the function is moved.
   template <class... Args>
   Delayed<F, std::decay_t<Args>...> operator()(Args&&... args) && {
-    static_assert(std::is_invocable_v<F&, std::decay_t<Args>&...> ||
-                      std::is_invocable_v<F&, std::decay_t<Args>...>,
-                  "delayed(f)(args...): f can't be called with these arguments");
+    check<std::decay_t<Args>...>(args...);
     return {std::move(f_), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
   }
 
  private:
+  /// `Held`: what the call will hold of the arguments.
+  template <class... Held, class... Args>
+  static void check(const Args&... args) {
+    static_assert(std::is_invocable_v<F&, Held&...> || std::is_invocable_v<F&, Held...>,
+                  "delayed(f)(args...): f can't be called with these arguments");
+    (detail::check_whole<Held>(args), ...);
+  }
+
   F f_;
 };
 

@@ -281,3 +281,18 @@ TEST_CASE("an object and its first member are two objects behind shared pointers
   CHECK(both.first->second == 4);
   CHECK(*both.second == 3);
 }
+
+TEST_CASE("a delayed call and a loop that reads its input copy no derived object as its base") {
+  const Disc disc(2);
+  const Body& as_body = disc;
+  const auto area = [](const Body& body) { return body.area(); };
+  CHECK(message_of([&] { (void)hoist::delayed(area)(as_body); }).find("Disc") != std::string::npos);
+  CHECK(std::get<0>(hoist::Parallel({.n_jobs = 2, .backend = "threads"})(
+            hoist::delayed(area)(std::cref(as_body)))) == disc.area());
+  std::istringstream one_pass("1 2");
+  auto bodies = std::views::istream<int>(one_pass) |
+                std::views::transform([&](int) -> const Body& { return as_body; });
+  CHECK(message_of([&] {
+          (void)hoist::Parallel({.n_jobs = 2, .backend = "threads"}).map(bodies, area);
+        }).find("Disc") != std::string::npos);
+}

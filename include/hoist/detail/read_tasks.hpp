@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/derived.hpp>
 #include <hoist/detail/loop_tasks.hpp>
 
 #include <cstddef>
@@ -56,7 +57,9 @@ class ReadTasks final : public LoopTasks {
     if constexpr (in_place) {
       c.item.emplace(std::addressof(**at_));
     } else {
-      c.item.emplace(**at_);
+      Reference item = **at_;
+      check_whole<Item>(item);
+      c.item.emplace(std::forward<Reference>(item));
     }
     return true;
   }
