@@ -84,7 +84,13 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
       fds.emplace_back(fd);
     }
   }
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+  // There is room for as many descriptors as a message may have, so that the system dropped them
+  // because this process can't have more.
+  if ((message.msg_flags & MSG_CTRUNC) != 0) {
+    throw SystemError("can't receive descriptors from a process: too many are open (ulimit -n)",
+                      EMFILE);
+  }
+  if ((message.msg_flags & MSG_TRUNC) != 0) {
     throw DamagedData("a message between processes is longer than its protocol allows");
   }
   bytes.resize(static_cast<std::size_t>(n));

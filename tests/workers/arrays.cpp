@@ -155,30 +155,30 @@ class FewDescriptors {
 
 // Each result kept a descriptor, so a loop with many large results failed.
 TEST_CASE("there may be more large arrays than descriptors") {
-  const FewDescriptors few(150);
+  const FewDescriptors few(256);
   constexpr std::size_t n = std::size_t{1} << 17;
   for (const char* backend : {"spawn", "fork"}) {
     CAPTURE(backend);
     const Parallel loop({.n_jobs = 2, .backend = backend, .workers = {.env = {{"FEW", "1"}}}});
-    const auto arrays = loop.map(std::views::iota(0, 200), [](int i) {
+    const auto arrays = loop.map(std::views::iota(0, 320), [](int i) {
       auto array = Array<double>::uninitialized({n});
       array[5] = i;
       return array;
     });
-    for (int i = 0; i < 200; ++i) CHECK(arrays[static_cast<std::size_t>(i)][5] == i);
+    for (int i = 0; i < 320; ++i) CHECK(arrays[static_cast<std::size_t>(i)][5] == i);
     const auto back = loop.map(arrays, [](const Array<double>& array) { return array[5]; });
-    for (int i = 0; i < 200; ++i) CHECK(back[static_cast<std::size_t>(i)] == i);
+    for (int i = 0; i < 320; ++i) CHECK(back[static_cast<std::size_t>(i)] == i);
     const auto total = loop(delayed(
-        [](const std::vector<Array<double>>& all) { return all[3][5] + all[199][5]; })(arrays));
-    CHECK(std::get<0>(total) == 202);
+        [](const std::vector<Array<double>>& all) { return all[3][5] + all[319][5]; })(arrays));
+    CHECK(std::get<0>(total) == 322);
     const auto many = loop.map(std::views::iota(0, 2), [](int i) {
       std::vector<Array<double>> all;
-      for (int k = 0; k < 100; ++k) {
+      for (int k = 0; k < 140; ++k) {
         all.push_back(Array<double>::uninitialized({n}));
         all.back()[5] = i * k;
       }
       return all;
     });
-    for (int k = 0; k < 100; ++k) CHECK(many[1][static_cast<std::size_t>(k)][5] == k);
+    for (int k = 0; k < 140; ++k) CHECK(many[1][static_cast<std::size_t>(k)][5] == k);
   }
 }
