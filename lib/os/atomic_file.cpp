@@ -59,13 +59,41 @@ void sweep_now_and_then(FileLayer& files, const std::string& directory) {
   SweepTimes::all().end(directory, SweepTimes::Clock::now() - start);
 }
 
+/// Where a path leads whose last part may be a link, also one to nothing yet.
+std::filesystem::path behind_links(std::filesystem::path path) {
+  constexpr int most_links = 40;  // as many as the system follows
+  for (int i = 0; i < most_links; ++i) {
+    std::error_code error;
+    const auto target = std::filesystem::read_symlink(path, error);
+    if (error) return path;
+    path = path.parent_path() / target;
+  }
+  throw_system("follow the links of", path, ELOOP);
+}
+
+/// Gives a new file the owner, group and mode of the one it is to replace, as far as this process
+/// may. Without the group, its members' rights are those of all others.
+void take_over_rights(int fd, const struct stat& replaced) {
+  struct stat made{};
+  if (::fstat(fd, &made) != 0) return;
+  mode_t mode = replaced.st_mode & 0777;
+  if (made.st_gid != replaced.st_gid &&
+      ::fchown(fd, static_cast<uid_t>(-1), replaced.st_gid) != 0) {
+    mode = (mode & 0707) | ((mode & 07) << 3);
+  }
+  if (made.st_uid != replaced.st_uid) {
+    [[maybe_unused]] const int refused = ::fchown(fd, replaced.st_uid, static_cast<gid_t>(-1));
+  }
+  ::fchmod(fd, mode);
+}
+
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path, FileLayer& files)
     : path_(std::move(path)), files_(files), file_(files) {
   struct stat status{};
-  mode_t mode = 0666;
-  if (::stat(path_.c_str(), &status) == 0) {
+  const bool replaces = ::stat(path_.c_str(), &status) == 0;
+  if (replaces) {
     if (S_ISDIR(status.st_mode)) throw_system("write to", path_, EISDIR);
     if (!S_ISREG(status.st_mode)) {
       Fd fd(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
@@ -74,16 +102,20 @@ AtomicFile::AtomicFile(std::filesystem::path path, FileLayer& files)
       file_.set_name(path_);
       return;
     }
-    mode = status.st_mode & 0777;
-    // Replace the file a link leads to, not the link.
-    std::error_code error;
-    auto target = std::filesystem::canonical(path_, error);
-    if (!error) path_ = std::move(target);
+    // The directory's rights alone would allow to replace it.
+    if (::faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) != 0) {
+      throw_system("write to", path_, errno);
+    }
   }
+  // The file a link leads to is replaced, not the link.
+  path_ = behind_links(std::move(path_));
   file_.set_name(path_);
   sweep_now_and_then(files, directory());
+  // What is private must not be readable for a moment.
+  const mode_t mode = replaces ? 0600 : 0666;
   const int error = file_.create(directory() + "/" + std::string(temporary_prefix), mode);
   if (error != 0) throw_system("create a file in", directory(), error);
+  if (replaces) take_over_rights(file_.fd(), status);
 }
 
 std::string AtomicFile::directory() const {

@@ -9,7 +9,10 @@ namespace hoist::detail::os {
 
 /// A file that appears under its name whole or not at all: bytes go to a temporary beside it,
 /// `commit` renames that over the target, destruction without commit removes it. Devices and pipes
-/// are written directly. Throws NotFound or SystemError naming the path.
+/// are written directly; links are followed, also one to a file that does not exist yet. A file
+/// that is replaced must be writable. Its successor has its mode, and its owner and group if this
+/// process may set them; other attributes are those of a new file. Throws NotFound or SystemError
+/// naming the path.
 ///
 /// An AtomicFile also removes the temporaries that killed writers left in the same directory.
 class AtomicFile final : public ByteSink {

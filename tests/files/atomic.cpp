@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <hoist/array.hpp>
 #include <hoist/dump.hpp>
+#include <hoist/error.hpp>
 
 #include <csignal>
 #include <ext/stdio_filebuf.h>
@@ -110,4 +112,59 @@ TEST_CASE("values pass through a pipe one after another") {
   CHECK(load<std::string>(in) == "between");
   CHECK(load<Array<double>>(in) == big);
   CHECK_THROWS_AS(load<int>(in), hoist::NotFound);
+}
+
+TEST_CASE("a file that is replaced keeps its mode, its group and the links to it") {
+  const TempDir dir;
+  const auto rights = [](const std::filesystem::path& path) {
+    struct stat status{};
+    ::stat(path.c_str(), &status);
+    return std::pair(status.st_mode & 07777, status.st_gid);
+  };
+  const auto file = dir / "f.hoist";
+  dump(1, file);
+  for (const mode_t mode : {0600, 0640, 0666, 0777}) {
+    CAPTURE(mode);
+    ::chmod(file.c_str(), mode);
+    const bool other_group = ::geteuid() == 0 && ::chown(file.c_str(), 12345, 54321) == 0;
+    dump(2, file);
+    CHECK(rights(file) == std::pair(mode, other_group ? gid_t{54321} : ::getegid()));
+  }
+  std::filesystem::create_symlink("f.hoist", dir / "link");
+  std::filesystem::create_symlink("link", dir / "link_to_link");
+  dump(3, dir / "link_to_link");
+  CHECK(load<int>(file) == 3);
+  CHECK(std::filesystem::is_symlink(dir / "link"));
+  CHECK(std::filesystem::is_symlink(dir / "link_to_link"));
+  // As open(2) has it, a link to nothing is a name for what is made.
+  std::filesystem::create_directory(dir / "sub");
+  std::filesystem::create_symlink("sub/new.hoist", dir / "to_new");
+  dump(4, dir / "to_new");
+  CHECK(std::filesystem::is_symlink(dir / "to_new"));
+  CHECK(load<int>(dir / "sub/new.hoist") == 4);
+  std::filesystem::create_symlink("circle", dir / "circle");
+  CHECK_THROWS_AS(dump(5, dir / "circle"), hoist::SystemError);
+  CHECK(std::distance(std::filesystem::directory_iterator(dir.path()), {}) == 6);
+}
+
+TEST_CASE("a file that may not be written is not replaced") {
+  const TempDir dir;
+  const auto file = dir / "f.hoist";
+  dump(1, file);
+  ::chmod(file.c_str(), 0444);
+  ::chmod(dir.path().c_str(), 0777);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::geteuid() == 0 && ::seteuid(65534) != 0) ::_exit(2);
+    try {
+      dump(2, file);
+    } catch (const hoist::SystemError&) {
+      ::_exit(0);
+    }
+    ::_exit(1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  CHECK(status == 0);
+  CHECK(load<int>(file) == 1);
 }
