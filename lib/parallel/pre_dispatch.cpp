@@ -2,9 +2,11 @@
 #include <hoist/error.hpp>
 
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "parallel/settings.hpp"
 
@@ -101,19 +103,16 @@ class Expression {
       return value;
     }
     if (eat("n_jobs")) return jobs_;
-    std::size_t used = 0;
-    const std::string rest(next());
-    if (rest.empty() ||
-        (std::isdigit(static_cast<unsigned char>(rest[0])) == 0 && rest[0] != '.')) {
-      fail(rest.empty() ? "ends too early" : "can't be understood from \"" + rest + "\" on");
-    }
+    const std::string_view rest = next();
+    if (rest.empty()) fail("ends too early");
     double value = 0;
-    try {
-      value = std::stod(rest, &used);
-    } catch (const std::exception&) {
-      fail("can't be understood from \"" + rest + "\" on");
+    // Not std::stod, for which the point may be a comma.
+    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
+    const bool is_number = std::isdigit(static_cast<unsigned char>(rest[0])) != 0 || rest[0] == '.';
+    if (!is_number || error != std::errc()) {
+      fail("can't be understood from \"" + std::string(rest) + "\" on");
     }
-    left_.remove_prefix(used);
+    left_.remove_prefix(static_cast<std::size_t>(end - rest.data()));
     return checked(value);
   }
 
