@@ -185,7 +185,7 @@ struct All {
 
 All all() {
   const std::vector<std::string> texts{"one", "two", std::string(5000, 'x')};
-  return {.points = {{.5, "a", {}}, {1.5, "b", texts}, {2.5, "c", {{}}}},
+  return {.points = {{.5, "a", {}}, {1.5, "b", texts}, {2.5, "c", std::vector<std::string>()}},
           .rows = {{"r", {1, 2, 3}}, {"s", {}}, {"t", std::vector<int>(3000, 7)}},
           .names = {"x", "y"},
           .arrays = {hoist::Array<double>({3}), hoist::Array<double>({2000})},
