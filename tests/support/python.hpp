@@ -39,6 +39,9 @@ import os, runpy, sys, traceback
 import numpy
 import joblib
 
+# lz4 of Debian 13 complains when its own files are collected.
+sys.unraisablehook = lambda complaint: None
+
 def run(directory):
     os.chdir(directory)
     out = os.open('script.out', os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
