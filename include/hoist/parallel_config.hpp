@@ -9,7 +9,8 @@
 
 namespace hoist {
 
-/// Defaults for the loops of a scope, in the thread that made it and in the tasks of its loops.
+/// Defaults for the loops of a scope, in the thread that made it and in the tasks of its loops (in
+/// spawned workers: n_jobs and backend only).
 ///
 ///     ParallelConfig scope{{.n_jobs = 4, .backend = "threads"}};
 ///

@@ -177,9 +177,8 @@ struct ParallelOptions {
   /// usable cores.
   std::optional<int> n_jobs = {};
   /// "sequential", "threads", "fork", "spawn", a registered name, or joblib's name for one of these
-  /// ("threading", "multiprocessing", "loky"). If empty: the surrounding
-  /// ParallelConfig's, otherwise HOIST_BACKEND, otherwise what `prefer` and `require` select:
-  /// threads by default.
+  /// ("threading", "multiprocessing", "loky"). If empty: the surrounding ParallelConfig's,
+  /// otherwise HOIST_BACKEND, otherwise what `prefer` and `require` select: threads by default.
   std::string backend = {};
   Setting<Prefer> prefer = {};
   Setting<Require> require = {};

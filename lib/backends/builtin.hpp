@@ -18,8 +18,7 @@ std::shared_ptr<Backend> make_fork_backend();
 
 /// Blocks of so many bytes travel in shared memory.
 inline std::size_t shared_from(const ParallelOptions& options) {
-  return options.max_nbytes ? options.max_nbytes->bytes()
-                                  : static_cast<std::size_t>(-1);
+  return options.max_nbytes ? options.max_nbytes->bytes() : static_cast<std::size_t>(-1);
 }
 
 struct BuiltinBackend {

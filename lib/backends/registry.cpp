@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "backends/builtin.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist {
 
@@ -20,6 +21,7 @@ struct Entry {
 struct Registry {
   std::mutex mutex;
   std::map<std::string, Entry, std::less<>> entries;
+  detail::os::ForkHook fork_hook{mutex};
 };
 
 Registry& registry() {
@@ -70,6 +72,7 @@ std::vector<std::string> backend_names() {
 
 std::shared_ptr<Backend> find_backend(std::string_view name) {
   Registry& all = registry();
+  std::shared_ptr<Backend> made;
   std::unique_lock lock(all.mutex);
   const auto found = all.entries.find(without_alias(name));
   if (found == all.entries.end()) {
@@ -80,12 +83,16 @@ std::shared_ptr<Backend> find_backend(std::string_view name) {
     throw BadArgument("no backend is called \"" + std::string(name) + "\"; there are " + known);
   }
   Entry& entry = found->second;
-  if (!entry.backend) {
-    entry.backend = entry.factory();
-    if (!entry.backend) {
-      throw BadArgument("the factory of the backend \"" + std::string(name) + "\" made none");
-    }
+  if (entry.backend) return entry.backend;
+  // Not under the lock, since a factory may do anything. Of two backends made at once, one is kept.
+  const auto factory = entry.factory;
+  lock.unlock();
+  made = factory();
+  if (!made) {
+    throw BadArgument("the factory of the backend \"" + std::string(name) + "\" made none");
   }
+  lock.lock();
+  if (!entry.backend) entry.backend = std::move(made);
   return entry.backend;
 }
 

@@ -12,6 +12,7 @@
 #include "codecs/builtin.hpp"
 #include "codecs/open.hpp"
 #include "os/file.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist {
 
@@ -38,6 +39,8 @@ struct Registry {
     add("lz4", detail::codecs::lz4_codec());
     add("zstd", detail::codecs::zstd_codec());
   }
+
+  detail::os::ForkHook fork_hook{mutex};
 };
 
 // Never destroyed: values may be dumped and loaded by other objects' destructors.

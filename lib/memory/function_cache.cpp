@@ -309,8 +309,8 @@ std::unique_ptr<MissingResult> FunctionCache::obtain(EntryAddress address, const
 }
 
 std::unique_ptr<MissingResult> FunctionCache::find(const Call& asked) {
-  const Call call = with_variables(asked);
   if (memory_->store() == nullptr) return replace(asked);
+  const Call call = with_variables(asked);
   HotResults* hot = memory_->hot();
   if (hot != nullptr && mmap_ == MmapMode::none &&
       hot->get(hot_key(call), call, options_.validate)) {
@@ -338,8 +338,8 @@ std::unique_ptr<MissingResult> FunctionCache::replace(const Call& asked) {
 }
 
 bool FunctionCache::is_cached(const Call& asked) {
-  const Call call = with_variables(asked);
   if (memory_->store() == nullptr) return false;
+  const Call call = with_variables(asked);
   EntryMetadata metadata;
   return look_up(address_of(call).name, call, nullptr, metadata) == Found::yes;
 }

@@ -11,6 +11,7 @@
 #include "base/byte_streams.hpp"
 #include "memory/function_cache.hpp"
 #include "memory/memory_core.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist {
 
@@ -114,14 +115,23 @@ std::shared_ptr<memory::MemoryCore> open_memory(const MemoryParts& parts) {
   options.on_store_error = static_cast<OnStoreError>(parts.on_store_error);
   // A worker that is sent a Memory with each of its tasks keeps one, with its mapped record of uses
   // and its counts.
-  static auto* mutex = new std::mutex;
-  static auto* opened = new std::map<Digest, std::weak_ptr<memory::MemoryCore>>;
-  const std::lock_guard lock(*mutex);
-  auto& known = (*opened)[hash(parts)];
-  auto core = known.lock();
-  if (core == nullptr) {
-    known = core = std::make_shared<memory::MemoryCore>(parts.location, std::move(options));
-  }
+  struct Opened {
+    std::mutex mutex;
+    std::map<Digest, std::weak_ptr<memory::MemoryCore>> cores;
+    os::ForkHook fork_hook{mutex};
+  };
+  static Opened& opened = *new Opened;
+  const Digest key = hash(parts);
+  const auto find = [&] {
+    const std::lock_guard lock(opened.mutex);
+    return opened.cores[key].lock();
+  };
+  if (auto core = find()) return core;
+  // Not under the lock, since a store's factory may do anything. Of two made at once, either will
+  // do.
+  auto core = std::make_shared<memory::MemoryCore>(parts.location, std::move(options));
+  const std::lock_guard lock(opened.mutex);
+  opened.cores[key] = core;
   return core;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/byte_streams.hpp"
 #include "memory/store.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail::memory {
 
@@ -28,16 +29,22 @@ struct Table {
   StoreUsage usage;
   std::set<std::string> locked;
   std::condition_variable unlocked;
+  os::ForkHook fork_hook{mutex};
 };
 
 std::shared_ptr<Table> table_of(const std::string& location) {
   // Never destroyed: calls may be under way while the process ends.
-  static auto* mutex = new std::mutex;
-  static auto* tables = new std::map<std::string, std::weak_ptr<Table>>;
-  const std::lock_guard lock(*mutex);
-  auto& known = (*tables)[location];
+  struct Tables {
+    std::mutex mutex;
+    std::map<std::string, std::weak_ptr<Table>> of_locations;
+    os::ForkHook fork_hook{mutex};
+  };
+  static Tables& tables = *new Tables;
+  auto made = std::make_shared<Table>();  // not under the lock, since it has a hook
+  const std::lock_guard lock(tables.mutex);
+  auto& known = tables.of_locations[location];
   auto table = known.lock();
-  if (!table) known = table = std::make_shared<Table>();
+  if (!table) known = table = std::move(made);
   return table;
 }
 

@@ -7,6 +7,8 @@
 #include <mutex>
 #include <vector>
 
+#include "os/fork_hook.hpp"
+
 namespace hoist {
 
 StoreLock::~StoreLock() = default;
@@ -42,6 +44,7 @@ struct Registry {
   std::map<std::string, StoreFactory> factories{
       {"local", [](const StoreConfig& config) { return detail::memory::make_local_store(config); }},
       {"memory", detail::memory::make_memory_store}};
+  detail::os::ForkHook fork_hook{mutex};
 };
 
 Registry& registry() {

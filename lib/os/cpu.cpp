@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "os/cgroup.hpp"
+#include "os/fork_hook.hpp"
 #include "os/lines.hpp"
 
 namespace hoist {
@@ -171,17 +172,21 @@ void move_to_processor(int number) noexcept {
 }
 
 int usable_cores() {
-  static std::mutex mutex;
-  static int groups = INT_MAX;
-  static std::optional<std::chrono::steady_clock::time_point> looked;
+  struct Groups {
+    std::mutex mutex;
+    int limit = INT_MAX;
+    std::optional<std::chrono::steady_clock::time_point> looked;
+    ForkHook fork_hook{mutex};
+  };
+  static Groups& groups = *new Groups;
   const int cpus = cores_without_groups();
   const auto now = std::chrono::steady_clock::now();
-  const std::lock_guard lock(mutex);
-  if (!looked || now - *looked > std::chrono::seconds(1)) {
-    groups = least(cgroup_limits());
-    looked = now;
+  const std::lock_guard lock(groups.mutex);
+  if (!groups.looked || now - *groups.looked > std::chrono::seconds(1)) {
+    groups.limit = least(cgroup_limits());
+    groups.looked = now;
   }
-  return std::max(1, std::min(cpus, groups));
+  return std::max(1, std::min(cpus, groups.limit));
 }
 
 unsigned usable_cores_each(unsigned shares) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "os/fork_hook.hpp"
 #include "os/list_modules.hpp"
 
 namespace hoist::detail::os {
@@ -47,6 +48,7 @@ struct ProcessKnob {
   std::mutex mutex_;
   unsigned users_ = 0;  // the limit of the first one applies
   int before_ = 0;
+  ForkHook fork_hook_{mutex_};
 };
 
 /// The functions that were found in the loaded libraries.
@@ -115,18 +117,12 @@ void look_into(void* library, Libraries& found) {
 
 std::atomic<const Libraries*> latest{nullptr};
 
-const Libraries& refresh() {
-  static std::mutex mutex;
-  const Libraries* known = latest.load(std::memory_order_acquire);
-  const unsigned long long loads = load_counts().loaded;
-  if (known != nullptr && known->loads == loads) return *known;
-  const std::lock_guard lock(mutex);
-  known = latest.load(std::memory_order_acquire);
-  if (known != nullptr && known->loads == loads) return *known;
+/// What is loaded now, beside what was known before, which may be in use.
+std::unique_ptr<Libraries> look_again(const Libraries* known) {
   auto found = std::make_unique<Libraries>();
-  found->loads = loads;
+  found->loads = load_counts().loaded;
   found->older = known;
-  if (known != nullptr) found->process_knobs = known->process_knobs;  // they may be in use
+  if (known != nullptr) found->process_knobs = known->process_knobs;
   look_into(RTLD_DEFAULT, *found);
   for (const std::string& path : candidates()) {
     // Never closed, since their functions are called at the end of scopes.
@@ -134,8 +130,20 @@ const Libraries& refresh() {
       look_into(library, *found);
     }
   }
-  latest.store(found.get(), std::memory_order_release);
-  return *found.release();
+  return found;
+}
+
+const Libraries& refresh() {
+  // Without a mutex: the dynamic linker's own one is held by threads whose libraries' initialisers
+  // may come here.
+  const Libraries* known = latest.load(std::memory_order_acquire);
+  while (known == nullptr || known->loads != load_counts().loaded) {
+    auto found = look_again(known);
+    if (latest.compare_exchange_strong(known, found.get(), std::memory_order_acq_rel)) {
+      return *found.release();
+    }
+  }
+  return *known;
 }
 
 const Libraries& libraries() {

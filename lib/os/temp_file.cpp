@@ -6,13 +6,21 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "os/fork_hook.hpp"
+
 namespace hoist::detail::os {
 
 namespace {
 
-std::mutex temp_folder_mutex;
-std::filesystem::path& temp_folder() {
-  static auto* const folder = new std::filesystem::path;
+struct TempFolder {
+  std::mutex mutex;
+  std::filesystem::path path;
+  ForkHook fork_hook{mutex};
+};
+
+TempFolder& temp_folder() {
+  // Never destroyed: destructors of static objects write files, too.
+  static auto* const folder = new TempFolder;
   return *folder;
 }
 
@@ -21,8 +29,9 @@ std::filesystem::path& temp_folder() {
 std::vector<std::filesystem::path> temp_folders(const std::filesystem::path& first) {
   std::vector<std::filesystem::path> folders{first};
   {
-    const std::lock_guard lock(temp_folder_mutex);
-    folders.push_back(temp_folder());
+    TempFolder& set = temp_folder();
+    const std::lock_guard lock(set.mutex);
+    folders.push_back(set.path);
   }
   for (const char* variable : {"HOIST_TEMP_FOLDER", "TMPDIR"}) {
     if (const char* set = std::getenv(variable)) folders.emplace_back(set);
@@ -33,8 +42,9 @@ std::vector<std::filesystem::path> temp_folders(const std::filesystem::path& fir
 }
 
 void set_temp_folder(const std::filesystem::path& folder) {
-  const std::lock_guard lock(temp_folder_mutex);
-  temp_folder() = folder;
+  TempFolder& set = temp_folder();
+  const std::lock_guard lock(set.mutex);
+  set.path = folder;
 }
 
 Fd unnamed_file(const std::filesystem::path& folder) {

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "os/fork_hook.hpp"
+
 namespace hoist::detail::tasks {
 
 namespace {
@@ -17,6 +19,7 @@ struct Forms {
   std::deque<ErrorForm> all;
   std::map<std::string, const ErrorForm*, std::less<>> by_type;
   std::map<std::string, const ErrorForm*, std::less<>> by_name;
+  os::ForkHook fork_hook{mutex};
 };
 
 Forms& bare_forms() {

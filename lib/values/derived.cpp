@@ -7,6 +7,8 @@
 #include <atomic>
 #include <mutex>
 
+#include "os/fork_hook.hpp"
+
 namespace hoist::detail {
 
 namespace {
@@ -35,8 +37,12 @@ std::string remedy(const std::string& base, const std::string& type) {
 }  // namespace
 
 void add_class_form(ClassForm form) {
-  static std::mutex& adding = *new std::mutex;
-  const std::lock_guard lock(adding);
+  struct Adding {
+    std::mutex mutex;
+    os::ForkHook fork_hook{mutex};
+  };
+  static Adding& adding = *new Adding;
+  const std::lock_guard lock(adding.mutex);
   std::string name = readable_type(*form.type);
   if (const ClassForm* known =
           find_class(*form.base, [&](const auto& f) { return f.name == name; })) {

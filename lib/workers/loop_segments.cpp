@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "ipc/shared_bytes.hpp"
+#include "os/fork_hook.hpp"
 #include "os/memory_file.hpp"
 
 namespace hoist::detail::workers {
@@ -41,21 +42,24 @@ Storage::Passing passing_of(const Segment& segment) {
 /// Shared values have the same identity in all loops, so that a worker decodes them once.
 std::uint64_t identity_of(const Segment& segment) {
   if (passing_of(segment) != Storage::Passing::mapped) return new_identity();
-  static std::mutex mutex;
-  static auto* const known = new std::vector<std::pair<std::weak_ptr<Storage>, std::uint64_t>>;
-  const std::lock_guard lock(mutex);
-  std::erase_if(*known, [](const auto& one) { return one.first.expired(); });
-  for (const auto& [storage, identity] : *known) {
+  struct Known {
+    std::mutex mutex;
+    std::vector<std::pair<std::weak_ptr<Storage>, std::uint64_t>> identities;
+    os::ForkHook fork_hook{mutex};
+  };
+  static Known& known = *new Known;
+  const std::lock_guard lock(known.mutex);
+  std::erase_if(known.identities, [](const auto& one) { return one.first.expired(); });
+  for (const auto& [storage, identity] : known.identities) {
     if (storage.lock() == segment.owner) return identity;
   }
-  return known->emplace_back(segment.owner, new_identity()).second;
+  return known.identities.emplace_back(segment.owner, new_identity()).second;
 }
 
 [[noreturn]] void throw_writes_lost() {
   throw CannotTravel(
       "there are too many arrays mapped read_write for all of their files to be kept open, and "
-      "what "
-      "a task writes to a copy would be lost: pass fewer of them, or open them in the task");
+      "what a task writes to a copy would be lost: pass fewer of them, or open them in the task");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "ipc/shared_bytes.hpp"
+#include "os/fork_hook.hpp"
 #include "workers/pool.hpp"
 
 namespace hoist::detail {
@@ -23,6 +24,7 @@ struct KeptValue {
 struct KeptValues {
   std::mutex mutex;
   std::list<KeptValue> values;
+  os::ForkHook fork_hook{mutex};
 };
 
 constexpr std::size_t alignment = 64;

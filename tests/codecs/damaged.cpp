@@ -13,13 +13,10 @@ using hoist::DamagedData;
 using hoist::find_codec;
 using support::compress;
 using support::decompress;
+using support::mib;
 using support::sample_bytes;
 
 namespace {
-
-const std::vector<std::string> names{"zlib", "gzip", "bz2", "lzma", "xz", "lz4", "zstd"};
-
-constexpr std::size_t mib = std::size_t{1} << 20;
 
 /// The content of a damaged stream, or "refused".
 std::string outcome(const hoist::Codec& codec, const std::string& packed) {
@@ -34,7 +31,7 @@ std::string outcome(const hoist::Codec& codec, const std::string& packed) {
 
 TEST_CASE("a stream cut anywhere is refused") {
   const std::string text = sample_bytes('t', 600);
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     CAPTURE(name);
     const hoist::Codec& codec = find_codec(name);
     const std::string packed = compress(codec, text);
@@ -49,7 +46,7 @@ TEST_CASE("a stream cut anywhere is refused") {
 
 TEST_CASE("a flipped byte never gives other bytes, but for lzma, which has no checksum") {
   const std::string text = sample_bytes('t', 600);
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     CAPTURE(name);
     const hoist::Codec& codec = find_codec(name);
     const std::string packed = compress(codec, text);
@@ -71,7 +68,7 @@ TEST_CASE("a flipped byte never gives other bytes, but for lzma, which has no ch
 
 TEST_CASE("large streams, too, are refused when cut or changed, also between their parts") {
   const std::string text = sample_bytes('t', 5 * mib);
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     if (name == "lzma" || name == "xz") continue;
     CAPTURE(name);
     const hoist::Codec& codec = find_codec(name);
@@ -110,7 +107,7 @@ TEST_CASE("the marks between gzip chunks may stand elsewhere too") {
 
 TEST_CASE("what comes out is bounded") {
   const std::string zeros(64 * mib, '\0');
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     if (name == "lzma") continue;
     CAPTURE(name);
     const hoist::Codec& codec = find_codec(name);

@@ -11,20 +11,13 @@
 using hoist::find_codec;
 using support::compress;
 using support::decompress;
+using support::mib;
 using support::sample_bytes;
-
-namespace {
-
-const std::vector<std::string> names{"zlib", "gzip", "bz2", "lzma", "xz", "lz4", "zstd"};
-
-constexpr std::size_t mib = std::size_t{1} << 20;
-
-}  // namespace
 
 TEST_CASE("small writes, reads of any size, and sources of a byte at a time make no difference") {
   const std::string text = sample_bytes('t', 700'000);
   const std::string long_text = sample_bytes('t', 9 * mib) + sample_bytes('w', mib);
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     CAPTURE(name);
     const hoist::Codec& codec = find_codec(name);
     const std::string packed = compress(codec, text, 1, 2, 1000);
@@ -40,7 +33,7 @@ TEST_CASE("small writes, reads of any size, and sources of a byte at a time make
 TEST_CASE("streams may follow one another where the format knows such") {
   const std::string one = sample_bytes('t', 3 * mib);
   const std::string two = sample_bytes('w', 100'000);
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     CAPTURE(name);
     const hoist::Codec& codec = find_codec(name);
     const std::string packed = compress(codec, one, 1) + compress(codec, two, 1) +

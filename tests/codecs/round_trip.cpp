@@ -11,18 +11,11 @@
 using hoist::find_codec;
 using support::compress;
 using support::decompress;
+using support::mib;
 using support::sample_bytes;
 
-namespace {
-
-const std::vector<std::string> names{"zlib", "gzip", "bz2", "lzma", "xz", "lz4", "zstd"};
-
-constexpr std::size_t mib = std::size_t{1} << 20;
-
-}  // namespace
-
 TEST_CASE("every codec gives back what went in, whatever the size and the threads") {
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     const hoist::Codec& codec = find_codec(name);
     for (const char kind : {'z', 'r', 't', 'w'}) {
       for (const std::size_t n : {std::size_t{0}, std::size_t{1}, std::size_t{1000}, mib - 1, mib,
@@ -44,7 +37,7 @@ TEST_CASE("every codec gives back what went in, whatever the size and the thread
 
 TEST_CASE("every level works, and none writes more than a little beyond the input") {
   const std::string text = sample_bytes('w', mib / 4) + sample_bytes('r', 5000);
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     std::size_t first = 0;
     for (int level = 1; level <= 9; ++level) {
       CAPTURE(name);
@@ -60,7 +53,7 @@ TEST_CASE("every level works, and none writes more than a little beyond the inpu
 }
 
 TEST_CASE("blocks come back, and none of another size") {
-  for (const auto& name : names) {
+  for (const auto& name : support::codec_names) {
     CAPTURE(name);
     const hoist::Codec& codec = find_codec(name);
     const std::string text = sample_bytes('w', 50'000);

@@ -27,19 +27,14 @@
 #include "program/elf_image.hpp"
 #include "program/symbol_names.hpp"
 #include "program/unwind_tables.hpp"
+#include "support/fingerprints.hpp"
 #include "support/sanitized.hpp"
-
-// Neither inlined nor cloned for constant arguments.
-#if defined(__clang__)
-#define NOINLINE __attribute__((noinline))
-#else
-#define NOINLINE __attribute__((noipa))
-#endif
 
 using hoist::CodeCheck;
 using hoist::CodeNode;
 using hoist::CodeReport;
 using namespace hoist::detail;
+using support::fingerprint_of;
 
 namespace {
 
@@ -92,11 +87,6 @@ template <>
 struct Link<0> {
   static NOINLINE int call(int x) { return x; }
 };
-
-hoist::detail::fingerprint::CodeFingerprint fingerprint_of(int (*function)(int),
-                                                           CodeCheck check = CodeCheck::callees) {
-  return hoist::detail::fingerprint::fingerprint_code(code_address(function), check);
-}
 
 const CodeNode* find(const CodeReport& report, CodeNode::Kind kind, const std::string& part) {
   const auto found =

@@ -8,19 +8,10 @@
 #include <span>
 #include <vector>
 
-#include "fingerprint/code_fingerprint.hpp"
-#include "fingerprint/function_address.hpp"
 #include "program/symbol_names.hpp"
+#include "support/fingerprints.hpp"
 #include "support/sanitized.hpp"
 
-// Neither inlined nor cloned for what the variables hold.
-#if defined(__clang__)
-#define NOINLINE __attribute__((noinline))
-#else
-#define NOINLINE __attribute__((noipa))
-#endif
-
-using hoist::CodeCheck;
 using namespace hoist::detail;
 using fingerprint::VariableBytes;
 
@@ -61,7 +52,7 @@ NOINLINE int static_local(int x) {
 }
 
 std::vector<VariableBytes> variables_of(int (*function)(int)) {
-  return fingerprint::fingerprint_code(code_address(function), CodeCheck::callees).variables;
+  return support::fingerprint_of(function).variables;
 }
 
 template <class T>

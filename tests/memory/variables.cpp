@@ -9,18 +9,12 @@
 #include <cstdint>
 #include <string>
 
+#include "support/noinline.hpp"
 #include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Memory;
 using support::TempDir;
-
-// Neither inlined nor cloned for what the variables hold.
-#if defined(__clang__)
-#define NOINLINE __attribute__((noinline))
-#else
-#define NOINLINE __attribute__((noipa))
-#endif
 
 namespace variables_test {
 

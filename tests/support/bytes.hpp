@@ -13,6 +13,11 @@
 
 namespace support {
 
+inline constexpr std::size_t mib = std::size_t{1} << 20;
+
+/// The codecs that hoist brings along.
+inline const std::string codec_names[] = {"zlib", "gzip", "bz2", "lzma", "xz", "lz4", "zstd"};
+
 inline std::span<const std::byte> as_bytes(const std::string& text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }

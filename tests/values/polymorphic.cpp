@@ -7,12 +7,14 @@
 #include <hoist/polymorphic.hpp>
 
 #include "support/temp_dir.hpp"
+#include "support/values.hpp"
 
 // Objects of derived classes that are known by their base. They were cut to the base: cached calls
 // with different objects shared a key, and files and tasks held the base alone.
 
 namespace {
 
+using support::round_trip;
 using support::TempDir;
 
 struct Body {
@@ -101,16 +103,6 @@ std::unique_ptr<Body> twice(std::unique_ptr<Body> body) {
   return std::make_unique<Disc>(body->area() * 2);
 }
 std::unique_ptr<Body> an_unknown(int) { return std::make_unique<Unknown>(); }
-
-template <class T>
-T round_trip(const T& value) {
-  const hoist::detail::Encoded encoded = hoist::detail::encode(value);
-  hoist::detail::EncodedSource source(encoded);
-  T result{};
-  hoist::detail::decode(source, result);
-  CHECK(hoist::hash(result) == hoist::hash(value));
-  return result;
-}
 
 std::string message_of(const std::function<void()>& run) {
   try {

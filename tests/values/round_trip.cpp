@@ -5,17 +5,11 @@
 
 #include <cmath>
 
-namespace {
+#include "support/values.hpp"
 
-template <class T>
-T round_trip(const T& value) {
-  const hoist::detail::Encoded encoded = hoist::detail::encode(value);
-  hoist::detail::EncodedSource source(encoded);
-  T result{};
-  hoist::detail::decode(source, result);
-  CHECK(hoist::hash(result) == hoist::hash(value));
-  return result;
-}
+using support::round_trip;
+
+namespace {
 
 template <class T>
 const std::string& schema() {

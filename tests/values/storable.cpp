@@ -9,6 +9,8 @@
 #include <system_error>
 #include <thread>
 
+#include "support/values.hpp"
+
 // Which types are values. Each of them is encoded and decoded here: Storable once was true for
 // types that did not compile then. For others asking was a compile-time error itself.
 
@@ -18,11 +20,7 @@ namespace {
 template <class T>
 void comes_back(const T& value) {
   static_assert(hoist::Storable<T>);
-  const hoist::detail::Encoded encoded = hoist::detail::encode(value);
-  hoist::detail::EncodedSource source(encoded);
-  T result{};
-  hoist::detail::decode(source, result);
-  CHECK(hoist::hash(result) == hoist::hash(value));
+  support::round_trip(value);
   CHECK_FALSE(hoist::detail::schema_of<T>().text.empty());
 }
 

@@ -238,8 +238,11 @@ struct Form<T> {
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       std::tuple<std::remove_const_t<field_type<T, I>>...> parts;
       (Form<std::remove_const_t<field_type<T, I>>>::traverse(ar, std::get<I>(parts)), ...);
-      std::destroy_at(std::addressof(value));
-      ::new (static_cast<void*>(std::addressof(value))) T{std::move(std::get<I>(parts))...};
+      // A move that throws would leave no object: noexcept, so that it ends the program.
+      [&]() noexcept {
+        std::destroy_at(std::addressof(value));
+        ::new (static_cast<void*>(std::addressof(value))) T{std::move(std::get<I>(parts))...};
+      }();
     }(fields());
   }
 };

@@ -35,9 +35,10 @@ struct TupleForm : FormOf<Ts...> {
       // made.
       std::tuple<std::remove_const_t<Ts>...> parts;
       Form<decltype(parts)>::traverse(ar, parts);
-      std::destroy_at(std::addressof(value));
       std::apply(
-          [&](auto&... part) {
+          // A move that throws would leave no object: noexcept, so that it ends the program.
+          [&](auto&... part) noexcept {
+            std::destroy_at(std::addressof(value));
             ::new (static_cast<void*>(std::addressof(value))) V(std::move(part)...);
           },
           parts);

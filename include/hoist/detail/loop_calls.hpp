@@ -101,13 +101,17 @@ struct DelayedCalls {
   }
 };
 
+/// How a loop calls the callable that it was given: many workers share it.
+template <class F>
+using SharedCallable = const std::remove_reference_t<F>&;
+
 /// One function for all items, held by reference or by value (`F` is a reference or not). Many
 /// workers call it at once.
 template <class F>
 struct MappedCalls {
   F f;
   using Plain = std::decay_t<F>;
-  using Shared = const std::remove_reference_t<F>&;
+  using Shared = SharedCallable<F>;
 
   /// Calls the function with an item. `again`: it may have to be called once more; `Held`: with the
   /// same item, which belongs to the loop.
@@ -175,8 +179,26 @@ struct MappedCalls {
   Shared shared() const { return f; }
 };
 
-/// How a loop holds the callable that it was given.
-template <class F>
-using SharedCallable = const std::remove_reference_t<F>&;
+/// Throws if what the calls of a loop write to its items would be lost in other processes. `Item`:
+/// an element of the input, `Reference`: what the input's iterators give.
+template <class Calls, class R, class Item, class Reference>
+void check_writes_to_items() {
+  if constexpr (is_delayed<Item>) {
+    Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Item>{});
+  } else if constexpr (std::is_lvalue_reference_v<Reference>) {
+    using Given = std::remove_reference_t<Reference>;
+    Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Given>{});
+  }
+}
+/// Throws if a call can't be made again with the same item. `Given`: as what the call gets the
+/// item; `Held`: the item belongs to the loop.
+template <class Calls, class Item, bool Held, class Given>
+void check_repeats_of_items() {
+  if constexpr (is_delayed<Item>) {
+    Calls::check_repeats(std::type_identity<Item>{});
+  } else if constexpr (!Calls::template can_repeat<Held, Given>()) {
+    throw_cannot_repeat(typeid(Item));
+  }
+}
 
 }  // namespace hoist::detail

@@ -29,7 +29,7 @@ template <class F, class Range>
 constexpr auto mapped_result() {
   using Reference = std::ranges::range_reference_t<Range>;
   using Value = std::ranges::range_value_t<Range>;
-  using Shared = const std::remove_reference_t<F>&;
+  using Shared = SharedCallable<F>;
   constexpr bool callable =
       std::is_invocable_v<Shared, Reference> || std::is_invocable_v<Shared, Value>;
   constexpr bool changes =

@@ -79,24 +79,16 @@ class IndexedTasks final : public LoopTasks {
   bool read() override { return false; }
   void check_results() const override {
     check_result_travels<R>();
-    check_writes();
+    check_writes_to_items<Calls, R, Item, Reference>();
   }
-  void check_repeats() const override {
-    if constexpr (is_delayed<Item>) {
-      Calls::check_repeats(std::type_identity<Item>{});
-    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
-      if constexpr (!Calls::template can_repeat<false, Reference>()) {
-        throw_cannot_repeat(typeid(Item));
-      }
-    }
-  }
+  void check_repeats() const override { check_repeats_of_items<Calls, Item, false, Reference>(); }
   void encode_result(std::size_t i, Encoder& to) override { results.encode(i, to); }
   void decode_result(std::size_t i, Decoder& from) override {
     results.set(i, [&] { return receive_result<R>(from); });
   }
   void discard_result(std::size_t i) override { results.discard(i); }
   PortableCode portable(std::size_t) const override {
-    check_writes();
+    check_writes_to_items<Calls, R, Item, Reference>();
     return Calls::template portable<R>(std::type_identity<Item>{});
   }
   void encode_callable(Encoder& to) const override { calls_.encode_callable(to); }
@@ -113,14 +105,6 @@ class IndexedTasks final : public LoopTasks {
       return calls_.template call<false>(begin[static_cast<Step>(i)], again);
     } else {
       return calls_.template call<false>(Item(begin[static_cast<Step>(i)]), false);
-    }
-  }
-  static void check_writes() {
-    if constexpr (is_delayed<Item>) {
-      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Item>{});
-    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
-      using Given = std::remove_reference_t<Reference>;
-      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Given>{});
     }
   }
 

@@ -65,15 +65,9 @@ class ReadTasks final : public LoopTasks {
   }
   void check_results() const override {
     check_result_travels<R>();
-    check_writes();
+    check_writes_to_items<Calls, R, Item, Reference>();
   }
-  void check_repeats() const override {
-    if constexpr (is_delayed<Item>) {
-      Calls::check_repeats(std::type_identity<Item>{});
-    } else if constexpr (!Calls::template can_repeat<!in_place, Given>()) {
-      throw_cannot_repeat(typeid(Item));
-    }
-  }
+  void check_repeats() const override { check_repeats_of_items<Calls, Item, !in_place, Given>(); }
   void encode_result(std::size_t i, Encoder& to) override { encode_kept<R>(to, *cell(i).result); }
   void decode_result(std::size_t i, Decoder& from) override {
     Cell& c = cell(i);
@@ -89,7 +83,7 @@ class ReadTasks final : public LoopTasks {
     drop_front();
   }
   PortableCode portable(std::size_t) const override {
-    check_writes();
+    check_writes_to_items<Calls, R, Item, Reference>();
     return Calls::template portable<R>(std::type_identity<Item>{});
   }
   void encode_callable(Encoder& to) const override { calls_.encode_callable(to); }
@@ -130,14 +124,6 @@ class ReadTasks final : public LoopTasks {
       return calls_.call(item, again);
     } else {
       return calls_.template call<!in_place, Given>(item, again);
-    }
-  }
-  static void check_writes() {
-    if constexpr (is_delayed<Item>) {
-      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Item>{});
-    } else if constexpr (std::is_lvalue_reference_v<Reference>) {
-      using Read = std::remove_reference_t<Reference>;
-      Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Read>{});
     }
   }
   void drop_front() {

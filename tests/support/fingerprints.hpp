@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "fingerprint/code_fingerprint.hpp"
+#include "fingerprint/function_address.hpp"
+#include "support/noinline.hpp"
+
+namespace support {
+
+inline hoist::detail::fingerprint::CodeFingerprint fingerprint_of(
+    int (*function)(int), hoist::CodeCheck check = hoist::CodeCheck::callees) {
+  return hoist::detail::fingerprint::fingerprint_code(hoist::detail::code_address(function), check);
+}
+
+}  // namespace support
