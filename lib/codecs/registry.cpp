@@ -6,7 +6,6 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
-#include <shared_mutex>
 
 #include "base/byte_streams.hpp"
 #include "codecs/builtin.hpp"
@@ -24,7 +23,7 @@ struct Entry {
 };
 
 struct Registry {
-  std::shared_mutex mutex;
+  std::mutex mutex;
   std::deque<Entry> entries;  // grows only, and never moves what it holds
 
   Registry() {
@@ -52,7 +51,7 @@ Registry& registry() {
 template <class Matches>
 const Entry* find_entry(const Matches& matches) {
   Registry& all = registry();
-  const std::shared_lock lock(all.mutex);
+  const std::lock_guard lock(all.mutex);
   const auto at = std::find_if(all.entries.begin(), all.entries.end(), matches);
   return at == all.entries.end() ? nullptr : &*at;
 }

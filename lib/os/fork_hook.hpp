@@ -14,6 +14,9 @@ namespace hoist::detail::os {
 /// Declare it as the last member of the mutex's owner: then no fork meets an owner that is only
 /// partly constructed or destroyed. The mutexes of several hooks may nest in any order. A thread
 /// that holds one of these mutexes must not make or destroy hooks.
+///
+/// Not for std::shared_mutex: glibc knows its writer by a thread id, which is another in the child,
+/// so that the child could not release it.
 class ForkHook {
  public:
   template <class Mutex>
@@ -43,6 +46,7 @@ class ForkHook {
  private:
   template <class Mutex>
   static Entry entry_of(const ForkHook* owner, Mutex& mutex, std::function<void()> in_child) {
+    static_assert(!requires { mutex.lock_shared(); });
     return {owner,
             &mutex,
             [](void* it) { static_cast<Mutex*>(it)->lock(); },

@@ -4,7 +4,6 @@
 #include <deque>
 #include <map>
 #include <mutex>
-#include <shared_mutex>
 
 #include "os/fork_hook.hpp"
 
@@ -13,7 +12,7 @@ namespace hoist::detail::tasks {
 namespace {
 
 struct Forms {
-  std::shared_mutex mutex;
+  std::mutex mutex;
   // Those that were replaced too: another thread may be using them, and the library whose code
   // would destroy them may have been unloaded.
   std::deque<ErrorForm> all;
@@ -29,7 +28,7 @@ Forms& bare_forms() {
 
 void put(const std::type_info& type, ErrorForm form) {
   Forms& forms = bare_forms();
-  const std::unique_lock lock(forms.mutex);
+  const std::lock_guard lock(forms.mutex);
   const ErrorForm& kept = forms.all.emplace_back(std::move(form));
   forms.by_type[type.name()] = &kept;
   // The class that std::throw_with_nested(E) throws, under its mangled name in the Itanium ABI.
@@ -60,14 +59,14 @@ namespace hoist::detail::tasks {
 
 const ErrorForm* find_error_form(std::string_view type_name) {
   Forms& all = forms();
-  const std::shared_lock lock(all.mutex);
+  const std::lock_guard lock(all.mutex);
   const auto at = all.by_type.find(type_name);
   return at == all.by_type.end() ? nullptr : at->second;
 }
 
 const ErrorForm* find_error_form_named(std::string_view name) {
   Forms& all = forms();
-  const std::shared_lock lock(all.mutex);
+  const std::lock_guard lock(all.mutex);
   const auto at = all.by_name.find(name);
   return at == all.by_name.end() ? nullptr : at->second;
 }
