@@ -33,6 +33,9 @@ using RunCall = void (*)(void* callable, Decoder& from, Reply& reply);
 using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
 /// Decodes what Loop::encode_context wrote, in the process that will run tasks.
 void enter_context(Decoder& from);
+/// In a process that has entered a context, between tasks: writes which cached functions its tasks
+/// have called since the last time, for Loop::depends_on. False if there is nothing to write.
+bool encode_dependencies(Encoder& to);
 }  // namespace detail
 
 using Clock = std::chrono::steady_clock;
@@ -179,6 +182,11 @@ class Loop {
   virtual void failed(std::size_t task, Worker& worker, std::exception_ptr error,
                       Clock::time_point began, double seconds) = 0;
 
+  /// Takes what detail::encode_dependencies wrote in a worker process: the computation around the
+  /// loop, if it is of a cached function, depends on that. Call it before the results of these
+  /// tasks are reported.
+  virtual void depends_on(detail::Decoder& from);
+
   /// A counter that changes when the owner of the loop has something to check. Read it before
   /// checking.
   virtual unsigned epoch() const noexcept = 0;
@@ -235,8 +243,8 @@ class Backend {
 };
 
 /// Registers a backend under a name, for `ParallelOptions::backend` and HOIST_BACKEND. The factory
-/// is called once, at first use. Throws BadArgument for an empty name or factory, and for a name
-/// that is taken. Thread-safe.
+/// is called at first use; of several backends made by threads at once, one is kept. Throws
+/// BadArgument for an empty name or factory, and for a name that is taken. Thread-safe.
 void register_backend(std::string name, std::function<std::shared_ptr<Backend>()> factory);
 /// The registered names, sorted.
 std::vector<std::string> backend_names();

@@ -47,7 +47,8 @@ struct CodeNode {
   /// Of the node alone, without what it refers to: comparing the nodes of two reports shows what
   /// was edited.
   Digest digest;
-  /// Of a variable: whether what it holds at the time of a call is part of that call's key.
+  /// Of a variable: whether what it holds at the time of a call is part of that call's key. Of a
+  /// function: that it calls others through pointers, which can't be followed.
   std::string remark;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/digest.hpp>
 #include <hoist/values.hpp>
 
 #include <chrono>
@@ -11,6 +12,27 @@
 #include <vector>
 
 namespace hoist {
+
+/// A cached function that was called while a result was computed, by the computation itself, in
+/// threads that it started or in tasks of its loops, or by what these called. The result is used as
+/// long as that function is the same.
+struct CacheDependency {
+  /// Its name in the store: `<name>-<hash>`.
+  std::string function;
+  /// The digest of its code, or what stands for `CacheOptions::version`.
+  std::string version;
+  /// Where its code is: the linker's name of it, the file name of its executable or shared object,
+  /// and what tells it from others of that name. Empty where the digest isn't of code.
+  std::string symbol;
+  std::string module;
+  std::string scope;
+  /// The CodeCheck.
+  std::uint8_t check = 0;
+  /// Of what the variables in its key held.
+  Digest variables;
+  /// Of the arguments of the first call, with these variables.
+  Digest key;
+};
 
 /// What is kept beside a cached result. An entry is an ordinary hoist file
 /// (docs/formats/entry.md): `hoist::load<EntryRecord<R>>(path)` reads it.
@@ -29,6 +51,8 @@ struct EntryMetadata {
   /// Sizes in bytes: of the arguments as hashed, of the result as encoded, before compression.
   std::uint64_t arguments_bytes = 0;
   std::uint64_t result_bytes = 0;
+  /// The cached functions that it depends on, in no particular order.
+  std::vector<CacheDependency> dependencies = {};
 };
 
 /// The value that an entry file holds, for programs that read entries with `load`.

@@ -169,7 +169,7 @@ bool ForkWorker::receive() {
 void ForkWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
   if (kind == ipc::Kind::unbegun) {
     in_flight_.return_oldest(ipc::FieldReader(content).get<std::uint64_t>());
-  } else if (settle_frame(in_flight_, kind, content, segments_) == 0) {
+  } else if (!settle_frame(in_flight_, kind, content, segments_)) {
     Decoder::throw_damaged();
   }
 }

@@ -53,6 +53,8 @@ class InFlight {
                     Clock::duration took);
   /// Settles the next task as failed. Throws DamagedData where there is none.
   void take_error(std::exception_ptr error, Clock::time_point began, Clock::duration took);
+  /// What the tasks to be answered next have depended on.
+  void take_dependencies(Decoder& from) { loop_.depends_on(from); }
   /// The worker began the oldest batch and returns it from task `first` on, which must be the next
   /// to be answered; DamagedData otherwise.
   void return_oldest(std::size_t first);

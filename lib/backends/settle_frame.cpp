@@ -38,9 +38,16 @@ class FrameResults final : public TaskResults {
 
 }  // namespace
 
-std::size_t settle_frame(InFlight& tasks, ipc::Kind kind, std::span<const std::byte> content,
-                         workers::SegmentTable& segments) {
-  if (kind != ipc::Kind::results && kind != ipc::Kind::error) return 0;
+std::optional<std::size_t> settle_frame(InFlight& tasks, ipc::Kind kind,
+                                        std::span<const std::byte> content,
+                                        workers::SegmentTable& segments) {
+  if (kind == ipc::Kind::dependencies) {
+    workers::PayloadSource source(content, segments, true);
+    Decoder decoder(source);
+    tasks.take_dependencies(decoder);
+    return 0;
+  }
+  if (kind != ipc::Kind::results && kind != ipc::Kind::error) return std::nullopt;
   ipc::FieldReader frame(content);
   const FrameTimes times(frame);
   std::size_t count = 1;

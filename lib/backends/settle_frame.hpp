@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include "backends/in_flight.hpp"
@@ -10,10 +11,12 @@
 
 namespace hoist::detail::backends {
 
-/// Settles the tasks whose results, or whose error, are in this frame of a worker. Returns how many
-/// they are; 0 for a frame of another kind. `segments` has the memory files that came for the
-/// frame, and is empty afterwards. Throws DamagedData.
-std::size_t settle_frame(InFlight& tasks, ipc::Kind kind, std::span<const std::byte> content,
-                         workers::SegmentTable& segments);
+/// Settles the tasks whose results, or whose error, are in this frame of a worker, or takes what
+/// tasks depended on. Returns how many were settled; nothing for a frame of another kind.
+/// `segments` has the memory files that came for the frame, and is empty afterwards. Throws
+/// DamagedData.
+std::optional<std::size_t> settle_frame(InFlight& tasks, ipc::Kind kind,
+                                        std::span<const std::byte> content,
+                                        workers::SegmentTable& segments);
 
 }  // namespace hoist::detail::backends

@@ -216,7 +216,8 @@ bool SpawnWorker::receive() {
 
 void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
   if (kind == ipc::Kind::left) return take_left(content);
-  const std::size_t settled = settle_frame(in_flight_, kind, content, process_->segments());
+  const std::size_t settled =
+      settle_frame(in_flight_, kind, content, process_->segments()).value_or(0);
   process_->received += settled;
   if (settled > 0) idle_deaths_ = 0;
 }

@@ -97,7 +97,13 @@ class CodeReader {
     start_ = stream_.size();
     stream_.put(bytes_.subspan(at_, instruction_.length));
     const bool in_memory = raw.modrm.offset != 0 && raw.modrm.mod != 3;
-    if (in_memory && raw.modrm.mod == 0 && raw.modrm.rm == 5) {
+    const bool at_address = in_memory && raw.modrm.mod == 0 && raw.modrm.rm == 5;
+    // A jump through a register mostly belongs to a table of jumps; one through a member is a call.
+    const bool calls =
+        instruction_.mnemonic == ZYDIS_MNEMONIC_CALL ||
+        (instruction_.mnemonic == ZYDIS_MNEMONIC_JMP && in_memory && raw.modrm.rm != 4);
+    if (calls && !at_address) code_.calls_by_pointer = true;
+    if (at_address) {
       put_reference(next_ + static_cast<std::uint64_t>(raw.disp.value), memory_use(false),
                     raw.disp.offset, 4);
     } else if (in_memory && raw.disp.size == 32) {

@@ -42,6 +42,8 @@ struct DecodedCode {
   std::vector<std::uint32_t> offsets;
   std::vector<CodeRef> refs;
   bool jumps_indirectly = false;
+  /// Calls through a register or through memory other than a slot whose address is in the code.
+  bool calls_by_pointer = false;
   /// The smallest n for which -n is put into a 64-bit register, 0 for none: the function may count
   /// up to zero from the end of an array that has n bytes or more.
   std::uint64_t counts_from_end = 0;

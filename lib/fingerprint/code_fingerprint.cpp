@@ -51,6 +51,7 @@ CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
     place->second = {.digest = report.digest,
                      .exact = report.exact,
                      .variables = walk.values(),
+                     .caller_by_pointer = walk.caller_by_pointer(),
                      .note = std::move(report.note)};
   }
   return place->second;

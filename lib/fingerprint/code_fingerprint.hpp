@@ -19,6 +19,9 @@ struct CodeFingerprint {
   /// What the code reads of variables and nothing it reaches writes: what they hold at the time of
   /// a call counts too (`digest_values`).
   std::vector<VariableBytes> variables;
+  /// The name of a function that calls others through pointers, which can't be followed; mostly
+  /// empty.
+  std::string caller_by_pointer;
   std::string note;  ///< why not, or what was taken as a whole; one sentence, mostly empty
 };
 

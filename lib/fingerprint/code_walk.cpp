@@ -191,6 +191,7 @@ void CodeWalk::visit_function(std::uint32_t index) {
   code_ = decode_code(*node.module->image(), node.begin, node.end, std::move(code_));
   node.offsets = keep(code_.offsets);
   node.jumps_indirectly = code_.jumps_indirectly;
+  node.calls_by_pointer = code_.calls_by_pointer;
   function_.node = index;
   function_.module = node.module;
   function_.code = &code_;
@@ -265,6 +266,12 @@ CodeNode CodeWalk::describe(const Node& node) const {
       }
   }
   return result;
+}
+
+std::string CodeWalk::caller_by_pointer() const {
+  const auto found = std::find_if(nodes_.begin(), nodes_.end(),
+                                  [](const Node& node) { return node.calls_by_pointer; });
+  return found != nodes_.end() ? describe(*found).name : std::string();
 }
 
 CodeReport CodeWalk::report(bool with_nodes) const {

@@ -42,6 +42,8 @@ class CodeWalk {
   CodeReport report(bool with_nodes) const;
   /// The variables that count with their present value.
   std::vector<VariableBytes> values() const;
+  /// The name of a function that calls others through pointers; empty if none does.
+  std::string caller_by_pointer() const;
 
  private:
   static constexpr std::uint32_t no_node = 0xffffffff;
@@ -65,6 +67,7 @@ class CodeWalk {
     Shape shape = Shape::symbol;
     bool visited = false;
     bool jumps_indirectly = false;
+    bool calls_by_pointer = false;
     program::Module* module = nullptr;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;

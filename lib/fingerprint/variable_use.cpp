@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// CodeWalk: what is done to variables, and which count with their present value.
+// CodeWalk: what is done to variables, which count with their present value, and remarks on nodes.
 #include <algorithm>
 
 #include "fingerprint/code_flow.hpp"
@@ -116,6 +116,9 @@ std::vector<VariableBytes> CodeWalk::values() const {
 }
 
 std::string CodeWalk::remark_on(std::uint32_t index) const {
+  if (nodes_[index].calls_by_pointer) {
+    return "calls through pointers: what they lead to counts only where the code mentions it";
+  }
   const auto found = uses_.find(index);
   if (found == uses_.end()) return {};
   if (found->second.escapes) return "value not in the key: its address is taken";

@@ -21,7 +21,7 @@
 
 namespace hoist::detail::ipc {
 
-inline constexpr std::uint32_t channel_version = 5;
+inline constexpr std::uint32_t channel_version = 6;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
 /// Longer frames travel in a memory file of their own, so that a few always fit into a ring.
 inline constexpr std::size_t max_frame = ring_bytes / 4;
@@ -60,10 +60,11 @@ enum class Kind : std::uint32_t {
   place = 11,    // umask, working directory: of the caller when that loop started
   // to the parent
   ready = 20,
-  results = 21,  // of tasks in a row
-  left = 22,     // the worker ends of its own accord: max_tasks, rss_limit
-  error = 23,    // of the task whose result would be next
-  unbegun = 24,  // the rest of a batch, from here on: somebody was idle
+  results = 21,       // of tasks in a row
+  left = 22,          // the worker ends of its own accord: max_tasks, rss_limit
+  error = 23,         // of the task whose result would be next
+  unbegun = 24,       // the rest of a batch, from here on: somebody was idle
+  dependencies = 25,  // cached functions that the tasks of the results to come have called
   // both ways
   large = 30,  // the frame comes in a memory file by the socket
 };

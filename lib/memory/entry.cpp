@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "formats/container.hpp"
+#include "memory/known_functions.hpp"
 
 namespace hoist {
 
@@ -84,6 +85,9 @@ EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQu
   Form<std::vector<unsigned char>>::traverse(decoder, content);
   if (query.content != nullptr && !is_equal(content, *query.content)) {
     return EntryState::other_arguments;
+  }
+  if (query.content != nullptr && find_changed(metadata.dependencies) != nullptr) {
+    return EntryState::changed;
   }
   if (query.validate != nullptr && *query.validate && !(*query.validate)(metadata)) {
     return EntryState::rejected;

@@ -37,13 +37,14 @@ enum class EntryState {
   other_type,       ///< its result has another type
   other_arguments,  ///< it belongs to other arguments of the same digest
   rejected,         ///< the caller's validation said no
+  changed,          ///< a cached function that was called for it has changed
 };
 
 /// How to read an entry.
 struct EntryQuery {
   const CallOps* ops = nullptr;
   void* frame = nullptr;  ///< null: only the metadata
-  /// If not null, compared with the entry's.
+  /// If not null, compared with the entry's; then the entry's dependencies must be unchanged, too.
   const std::span<const std::byte>* content = nullptr;
   const Validation* validate = nullptr;
   MmapMode mmap = MmapMode::none;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "memory/function_cache.hpp"
+#include "memory/known_functions.hpp"
 
 namespace hoist::detail::memory {
 
@@ -28,6 +29,12 @@ std::string fault_of(StoredEntry& entry, const std::string& name, const EntryQue
         return "the stored result belongs to other arguments with the same hash";
       case EntryState::rejected:
         return "the validate callback refuses the result of " + when(metadata.created);
+      case EntryState::changed: {
+        const CacheDependency* const changed = find_changed(metadata.dependencies);
+        return (changed != nullptr ? changed->function : "a cached function") +
+               ", which was called while the stored result was computed, has changed since, or "
+               "the variables that it reads have";
+      }
     }
   } catch (const std::exception& error) {
     return std::string("the stored result can't be read: ") + error.what();
@@ -77,7 +84,7 @@ std::string FunctionCache::explain(const Call& asked) {
   if (others > 0) {
     return text + "a miss: " + std::to_string(others) +
            " results of this function are stored, none for these arguments" +
-           (variables_.empty() ? "" : " and what the variables that it reads hold now");
+           (known_->variables.empty() ? "" : " and what the variables that it reads hold now");
   }
   if (!versions.empty()) {
     return text + "a miss: results are stored only for " + std::to_string(versions.size()) +

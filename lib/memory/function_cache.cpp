@@ -12,6 +12,7 @@
 
 #include "base/byte_streams.hpp"
 #include "fingerprint/code_fingerprint.hpp"
+#include "memory/dependencies.hpp"
 #include "memory/flights.hpp"
 
 namespace hoist::detail::memory {
@@ -50,6 +51,13 @@ class CountingSink final : public ByteSink {
   std::uint64_t count_ = 0;
 };
 
+FunctionName name_for(const FunctionInfo& info, const CacheOptions& options) {
+  if (options.name.empty()) return name_of(info);
+  FunctionName name{options.name, options.name, {}};
+  if (options.version.empty()) name.code = name_of(info).code;
+  return name;
+}
+
 std::uint64_t mask_of(const FunctionInfo& info, const CacheOptions& options) {
   std::uint64_t mask = 0;
   const std::size_t parameters = info.unhashable.size();
@@ -78,7 +86,8 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
                              const CacheOptions& options)
     : memory_(std::move(memory)),
       options_(options),
-      name_(options.name.empty() ? name_of(info) : FunctionName{options.name, options.name}),
+      name_(name_for(info, options)),
+      code_(info.code),
       ignored_(mask_of(info, options)),
       mmap_(options.mmap_mode.value_or(memory_->options().mmap_mode)),
       verbose_(options.verbose.value_or(memory_->options().verbose)),
@@ -92,29 +101,47 @@ FunctionCache::FunctionCache(std::shared_ptr<MemoryCore> memory, const FunctionI
         "Memory::cache: which code a virtual member function runs depends on the object: give "
         "CacheOptions::name and version, or cache a function that calls it");
   }
+  // Without a store it takes time only where a computation with a store calls the function.
   if (memory_->store() == nullptr) return;
-  std::string version = "any";
-  if (!options.version.empty()) {
-    version = directory_name(options.version, "version " + options.version);
-  } else if (options.code != CodeCheck::none) {
-    const fingerprint::CodeFingerprint fingerprint =
-        fingerprint::fingerprint_code(info.code, options.code);
-    version = fingerprint.digest.hex();
-    variables_ = fingerprint.variables;
-    if (!fingerprint.exact && verbose_ >= 1) {
-      memory_->note_once("the code of " + name() + " can't be looked into (" + fingerprint.note +
-                         "): its results are computed anew after every rebuild");
-    }
-  }
-  directory_ = directory_name(name_.readable, name_.identity) + "/" + version + "/";
+  directory_ = known().function + "/" + known().version + "/";
   directory_digest_ = hash_bytes(directory_.data(), directory_.size());
+}
+
+const KnownFunction& FunctionCache::known() {
+  std::call_once(identified_, [this] { known_ = identify(); });
+  return *known_;
+}
+
+std::unique_ptr<KnownFunction> FunctionCache::identify() {
+  std::string function = directory_name(name_.readable, name_.identity);
+  const auto of_version = [&](std::string version) {
+    return std::make_unique<KnownFunction>(std::move(function), std::move(version),
+                                           std::vector<fingerprint::VariableBytes>());
+  };
+  if (!options_.version.empty()) {
+    return of_version(directory_name(options_.version, "version " + options_.version));
+  }
+  if (options_.code == CodeCheck::none) return of_version("any");
+  fingerprint::CodeFingerprint fingerprint = fingerprint::fingerprint_code(code_, options_.code);
+  if (!fingerprint.exact && verbose_ >= 1 && memory_->store() != nullptr) {
+    memory_->note_once("the code of " + name() + " can't be looked into (" + fingerprint.note +
+                       "): its results are computed anew after every rebuild");
+  }
+  if (!fingerprint.caller_by_pointer.empty() && verbose_ >= 1 && memory_->store() != nullptr) {
+    memory_->note_once(fingerprint.caller_by_pointer + ", which " + name() +
+                       " reaches, calls functions through pointers: of what these lead to, only "
+                       "cached functions and what the code mentions are part of its key (see "
+                       "hoist::explain)");
+  }
+  return std::make_unique<KnownFunction>(std::move(function), fingerprint.digest.hex(),
+                                         std::move(fingerprint.variables));
 }
 
 /// With what the function reads of variables in its key.
 Call FunctionCache::with_variables(const Call& call) const {
   Call result = call;
-  if (variables_.empty()) return result;
-  const Digest parts[] = {call.key, fingerprint::digest_values(variables_)};
+  if (memory_->store() == nullptr || known_->variables.empty()) return result;
+  const Digest parts[] = {call.key, fingerprint::digest_values(known_->variables)};
   result.key = hash_bytes(parts, sizeof parts);
   return result;
 }
@@ -208,7 +235,28 @@ void FunctionCache::keep(const Call& call, const EntryMetadata& metadata,
 void FunctionCache::hit(const Call& call, void* frame, const EntryMetadata& metadata) {
   counters_->hits.fetch_add(1, std::memory_order_relaxed);
   if (verbose_ >= 2) log_line("found " + name() + "(" + metadata.arguments + ")");
+  note(call, metadata.dependencies);
   if (frame != nullptr) keep(call, metadata);
+}
+
+void FunctionCache::note(const Call& call, const std::vector<CacheDependency>& dependencies) {
+  if (!is_recording()) return;
+  const KnownFunction& self = known();
+  CacheDependency dependency{.function = self.function,
+                             .version = self.version,
+                             .symbol = {},
+                             .module = {},
+                             .scope = {},
+                             .check = static_cast<std::uint8_t>(options_.code),
+                             .variables = fingerprint::digest_values(self.variables),
+                             .key = call.key};
+  if (options_.version.empty() && options_.code != CodeCheck::none) {
+    dependency.symbol = name_.code.name;
+    dependency.module = name_.code.module;
+    dependency.scope = name_.code.scope;
+  }
+  note_dependency(dependency);
+  for (const CacheDependency& one : dependencies) note_dependency(one);
 }
 
 /// What is needed once the function has returned, off its caller's stack.
@@ -233,11 +281,20 @@ class FunctionCache::Miss final : public MissingResult {
     start_ = std::chrono::steady_clock::now();
   }
 
+  ~Miss() override {
+    if (computation_.has_ended()) return;
+    try {
+      end();  // the function has thrown, which the computation around it may have caught
+    } catch (...) {
+    }
+  }
+
   /// Without a store: the entry becomes part of its address.
   void carry_entry() { carries_ = true; }
 
   void finish() override {
     metadata.duration = std::chrono::steady_clock::now() - start_;
+    metadata.dependencies = end();
     metadata.created = std::chrono::system_clock::now();
     if (cache_.verbose_ >= 1) log_line(metadata.function + " took " + seconds(metadata.duration));
     if (cache_.memory_->store() != nullptr) {
@@ -251,6 +308,18 @@ class FunctionCache::Miss final : public MissingResult {
   }
 
  private:
+  /// What the computation has called, other than the function itself. The one around it depends on
+  /// that, too.
+  std::vector<CacheDependency> end() {
+    auto called = computation_.end();
+    cache_.note(call_, called);
+    if (cache_.memory_->store() != nullptr) {
+      std::erase_if(called, [&](const CacheDependency& one) {
+        return one.function == cache_.known_->function && one.version == cache_.known_->version;
+      });
+    }
+    return called;
+  }
   void store() {
     std::optional<Encoded> result;
     const bool stored = cache_.store(address.name, call_, metadata, result);
@@ -271,6 +340,7 @@ class FunctionCache::Miss final : public MissingResult {
   Call call_;
   std::unique_ptr<FlightLease> lease_;
   bool carries_ = false;
+  Computation computation_;
   std::chrono::steady_clock::time_point start_;
 };
 
@@ -312,10 +382,12 @@ std::unique_ptr<MissingResult> FunctionCache::find(const Call& asked) {
   if (memory_->store() == nullptr) return replace(asked);
   const Call call = with_variables(asked);
   HotResults* hot = memory_->hot();
-  if (hot != nullptr && mmap_ == MmapMode::none &&
-      hot->get(hot_key(call), call, options_.validate)) {
-    counters_->hits.fetch_add(1, std::memory_order_relaxed);
-    return nullptr;
+  if (hot != nullptr && mmap_ == MmapMode::none) {
+    if (const auto dependencies = hot->get(hot_key(call), call, options_.validate)) {
+      counters_->hits.fetch_add(1, std::memory_order_relaxed);
+      note(call, *dependencies);
+      return nullptr;
+    }
   }
   return obtain(address_of(call), call, call.frame);
 }

@@ -7,6 +7,7 @@
 
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "fingerprint/variable_values.hpp"
 #include "memory/entry.hpp"
 #include "memory/function_name.hpp"
+#include "memory/known_functions.hpp"
 #include "memory/memory_core.hpp"
 
 namespace hoist::detail::memory {
@@ -38,6 +40,9 @@ class FunctionCache final : public CallCache {
   class Miss;
   enum class Found { yes, no, damaged, unusable };
 
+  std::unique_ptr<KnownFunction> identify();
+  /// What stands for the function in keys and dependencies.
+  const KnownFunction& known();
   Call with_variables(const Call& call) const;
   EntryAddress address_of(const Call& call) const;
   Digest hot_key(const Call& call) const;
@@ -47,6 +52,9 @@ class FunctionCache final : public CallCache {
   /// Finds the entry, waiting for others that compute it; with a frame its value is read.
   std::unique_ptr<MissingResult> obtain(EntryAddress address, const Call& call, void* frame);
   void hit(const Call& call, void* frame, const EntryMetadata& metadata);
+  /// Notes that the computation which makes this call, if there is one, depends on this function
+  /// and on what its result depends on.
+  void note(const Call& call, const std::vector<CacheDependency>& dependencies);
   /// Encodes the result and puts its entry; false if it couldn't be stored.
   bool store(const std::string& name, const Call& call, EntryMetadata& metadata,
              std::optional<Encoded>& result);
@@ -59,7 +67,9 @@ class FunctionCache final : public CallCache {
   FunctionName name_;
   std::string directory_;  ///< <function>/<version>/
   Digest directory_digest_;
-  std::vector<fingerprint::VariableBytes> variables_;
+  const void* code_;
+  std::once_flag identified_;
+  std::unique_ptr<KnownFunction> known_;  ///< made by `known`
   std::uint64_t ignored_ = 0;
   MmapMode mmap_;
   const Codec* codec_;

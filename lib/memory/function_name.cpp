@@ -6,7 +6,6 @@
 
 #include <string_view>
 
-#include "program/code_symbol.hpp"
 #include "program/symbol_names.hpp"
 
 namespace hoist::detail::memory {
@@ -57,17 +56,16 @@ std::string readable_name(std::string name) {
 }  // namespace
 
 FunctionName name_of(const FunctionInfo& info) {
-  const program::CodeSymbol symbol =
-      info.code == nullptr ? program::CodeSymbol() : program::code_symbol(info.code);
   FunctionName name;
+  program::CodeSymbol& symbol = name.code;
+  if (info.code != nullptr) symbol = program::code_symbol(info.code);
+  symbol.name = program::base_name(symbol.name);
   if (symbol.name.empty()) {
     name.readable = readable_type(*info.type);
     name.identity = std::string(info.type->name()) + "@" + symbol.module + "@" + symbol.build;
   } else {
-    const std::string full = program::demangled(program::base_name(symbol.name));
-    name.readable = readable_name(without_parameters(full));
-    name.identity =
-        std::string(program::base_name(symbol.name)) + "@" + symbol.module + "@" + symbol.scope;
+    name.readable = readable_name(without_parameters(program::demangled(symbol.name)));
+    name.identity = symbol.name + "@" + symbol.module + "@" + symbol.scope;
   }
   return name;
 }

@@ -5,12 +5,15 @@
 
 #include <string>
 
+#include "program/code_symbol.hpp"
+
 namespace hoist::detail::memory {
 
 /// What tells one function from another.
 struct FunctionName {
-  std::string readable;  ///< for people
-  std::string identity;  ///< different for different functions, also for those of equal name
+  std::string readable;      ///< for people
+  std::string identity;      ///< different for different functions, also for those of equal name
+  program::CodeSymbol code;  ///< with the name that is part of `identity`
 };
 
 FunctionName name_of(const FunctionInfo& info);

@@ -5,28 +5,31 @@
 #include <cstring>
 
 #include "memory/entry.hpp"
+#include "memory/known_functions.hpp"
 
 namespace hoist::detail::memory {
 
-bool HotResults::get(const Digest& key, const Call& call, const Validation& validate) {
+std::optional<std::vector<CacheDependency>> HotResults::get(const Digest& key, const Call& call,
+                                                            const Validation& validate) {
   std::shared_ptr<const Item> item;
   {
     const std::lock_guard lock(mutex_);
     const auto found = places_.find(key);
-    if (found == places_.end()) return false;
+    if (found == places_.end()) return std::nullopt;
     items_.splice(items_.begin(), items_, found->second);
     item = *found->second;
   }
+  const auto& dependencies = item->metadata.dependencies;
   if (item->ops != call.ops || !std::ranges::equal(item->content, call.content) ||
-      (validate && !validate(item->metadata))) {
+      find_changed(dependencies) != nullptr || (validate && !validate(item->metadata))) {
     const std::lock_guard lock(mutex_);
     forget(key);
-    return false;
+    return std::nullopt;
   }
   EncodedSource source(item->value);
   Decoder decoder(source);
   call.ops->decode(call.frame, decoder);
-  return true;
+  return dependencies;
 }
 
 void HotResults::put(const Digest& key, const Call& call, const EntryMetadata& metadata,

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -22,9 +23,10 @@ class HotResults final {
  public:
   explicit HotResults(std::uint64_t limit) : limit_(limit) {}
 
-  /// Decodes the result of `call`, whose key in all of the Memory is `key`. False if it isn't here,
-  /// or no longer valid.
-  bool get(const Digest& key, const Call& call, const Validation& validate);
+  /// Decodes the result of `call`, whose key in all of the Memory is `key`, and returns what it
+  /// depends on; nothing if it isn't here, or no longer valid.
+  std::optional<std::vector<CacheDependency>> get(const Digest& key, const Call& call,
+                                                  const Validation& validate);
   /// Keeps a result, with copies of its large parts.
   void put(const Digest& key, const Call& call, const EntryMetadata& metadata, Encoded value);
   void clear();

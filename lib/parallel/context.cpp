@@ -34,16 +34,17 @@ namespace detail {
 void enter_context(Decoder& from) {
   parallel::TravellingContext received;
   Form<parallel::TravellingContext>::traverse(from, received);
-  parallel::LoopContext& context = parallel::loop_context();
+  parallel::LoopContext context;
   context.level = received.level;
   context.jobs = received.jobs;
-  context.config = nullptr;
   if (received.n_jobs || !received.backend.empty()) {
     ParallelOptions defaults;
     defaults.n_jobs = received.n_jobs;
     defaults.backend = received.backend;
     context.config = std::make_shared<const ParallelOptions>(std::move(defaults));
   }
+  if (received.log != 0) context.dependencies = std::make_shared<memory::DependencyLog>();
+  parallel::set_context(std::move(context));
   // Libraries that read the environment have their limit from there; this is for the others.
   os::limit_inner_threads({received.inner_threads, false});
   os::set_temp_folder(received.temp_folder);
@@ -53,10 +54,20 @@ void enter_context(Decoder& from) {
 
 namespace detail::parallel {
 
-ContextScope::ContextScope(const LoopContext& context)
-    : before_(std::exchange(loop_context(), context)) {}
+void set_context(LoopContext context) {
+  memory::recording() = {context.dependencies.get(), true};
+  loop_context() = std::move(context);
+}
 
-ContextScope::~ContextScope() { loop_context() = std::move(before_); }
+ContextScope::ContextScope(const LoopContext& context)
+    : before_(loop_context()), recording_before_(memory::recording()) {
+  set_context(context);
+}
+
+ContextScope::~ContextScope() {
+  loop_context() = std::move(before_);
+  memory::recording() = recording_before_;
+}
 
 }  // namespace detail::parallel
 

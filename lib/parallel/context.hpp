@@ -5,9 +5,12 @@
 #include <hoist/parallel_options.hpp>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+
+#include "memory/dependencies.hpp"
 
 namespace hoist::detail::parallel {
 
@@ -50,6 +53,8 @@ struct LoopContext {
   std::shared_ptr<StopFlag> stop;
   /// Null where its tasks have no time limit.
   const TaskClock* clock = nullptr;
+  /// Of the cached computation around the loop; null if there is none.
+  std::shared_ptr<memory::DependencyLog> dependencies = {};
 };
 
 LoopContext& loop_context() noexcept;
@@ -62,8 +67,13 @@ struct TravellingContext {
   std::string backend;
   unsigned inner_threads = 0;
   std::string temp_folder;
+  /// The number of the log of dependencies; 0 for none.
+  std::uint64_t log = 0;
 };
 void send_context(const TravellingContext& context, Encoder& to);
+
+/// Makes this the calling thread's context, for good.
+void set_context(LoopContext context);
 
 /// Gives the calling thread another context until the end of the scope.
 class ContextScope {
@@ -75,6 +85,7 @@ class ContextScope {
 
  private:
   LoopContext before_;
+  memory::Recording recording_before_;
 };
 
 }  // namespace hoist::detail::parallel

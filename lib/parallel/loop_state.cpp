@@ -18,6 +18,8 @@ Loop::~Loop() = default;
 Session::~Session() = default;
 Backend::~Backend() = default;
 
+void Loop::depends_on(detail::Decoder&) {}
+
 void Loop::arrived(std::size_t task, Worker& worker, detail::Decoder& result,
                    Clock::time_point began, double seconds) {
   class One final : public TaskResults {
@@ -130,7 +132,12 @@ LoopState::LoopState(const Settings& settings, LoopTasks& tasks, Deliver deliver
       stop_(settings, outcomes_) {}
 
 void LoopState::enter_tasks() {
-  loop_context() = settings_.inner;
+  LoopContext context = settings_.inner;
+  // The parent's is out of reach: the child tells what it adds.
+  if (context.dependencies != nullptr) {
+    context.dependencies = std::make_shared<memory::DependencyLog>();
+  }
+  set_context(std::move(context));
   os::limit_inner_threads(settings_.inner_threads);
 }
 
@@ -145,7 +152,17 @@ void LoopState::encode_context(Encoder& to) const {
   }
   context.inner_threads = settings_.inner_threads.threads;
   context.temp_folder = options.temp_folder.string();
+  if (settings_.inner.dependencies != nullptr) {
+    context.log = settings_.inner.dependencies->number();
+  }
   send_context(context, to);
+}
+
+void LoopState::depends_on(Decoder& from) {
+  std::vector<CacheDependency> called;
+  Form<std::vector<CacheDependency>>::traverse(from, called);
+  if (settings_.inner.dependencies == nullptr) return;
+  for (const CacheDependency& one : called) settings_.inner.dependencies->add(one);
 }
 
 bool LoopState::take(TaskRange& tasks, Worker& worker) {

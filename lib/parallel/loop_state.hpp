@@ -62,6 +62,7 @@ class LoopState final : public Loop {
   void request_split() override;
   void enter_tasks() override;
   void encode_context(Encoder& to) const override;
+  void depends_on(Decoder& from) override;
   void run(TaskRange tasks, Worker& worker) override;
   void arrived(TaskRange tasks, Worker& worker, TaskResults& results, Clock::time_point began,
                double seconds) override;

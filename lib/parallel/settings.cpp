@@ -186,8 +186,9 @@ Settings resolve_settings(const ParallelOptions& given) {
   if (settings.inner_threads.threads == 0 && settings.n_jobs > 1 && !threads_are_set()) {
     settings.inner_threads = {os::usable_cores_each(context.jobs * settings.n_jobs), false};
   }
-  settings.inner = {context.level + 1, context.jobs * settings.n_jobs, context.config,
-                    std::make_shared<StopFlag>(), nullptr};
+  settings.inner = {context.level + 1, context.jobs * settings.n_jobs,
+                    context.config,    std::make_shared<StopFlag>(),
+                    nullptr,           memory::current_log()};
   settings.inner.stop->outer = context.stop;
   return settings;
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "program/code_symbol.hpp"
 
+#include <map>
+#include <tuple>
 #include <unordered_map>
 
 #include "program/module_map.hpp"
+#include "program/symbol_names.hpp"
 
 namespace hoist::detail::program {
 
@@ -31,6 +34,19 @@ CodeSymbol look_up(const Location& location) {
   return symbol;
 }
 
+const void* search(const ModuleMap& map, const CodeSymbol& symbol) {
+  for (const auto& module : map.modules()) {
+    ElfImage* const image = module->file_name() == symbol.module ? module->image() : nullptr;
+    if (image == nullptr) continue;
+    for (const std::uint64_t address : image->functions_named(symbol.name)) {
+      if (look_up({module.get(), address}).scope == symbol.scope) {
+        return reinterpret_cast<const void*>(module->bias + address);
+      }
+    }
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 CodeSymbol code_symbol(const void* function) {
@@ -49,6 +65,22 @@ CodeSymbol code_symbol(const void* function) {
   const auto at = known->symbols.find(function);
   if (at != known->symbols.end()) return at->second;
   return known->symbols.emplace(function, look_up(map->locate(function))).first->second;
+}
+
+const void* find_code(const CodeSymbol& symbol) {
+  struct Known {
+    os::LoadCounts counts;
+    std::map<std::tuple<std::string, std::string, std::string>, const void*> functions;
+  };
+  if (symbol.name.empty()) return nullptr;
+  const auto map = loaded_modules();
+  const auto lock = lock_images();
+  static auto* const known = new Known;
+  if (known->counts != map->counts()) *known = {map->counts(), {}};
+  const auto [place, is_new] =
+      known->functions.try_emplace({symbol.name, symbol.module, symbol.scope}, nullptr);
+  if (is_new) place->second = search(*map, symbol);
+  return place->second;
 }
 
 }  // namespace hoist::detail::program

@@ -19,4 +19,8 @@ struct CodeSymbol {
 /// The symbol at the start of a function. Thread-safe; looked up once per process and function.
 CodeSymbol code_symbol(const void* function);
 
+/// The function of a loaded module that has this name and scope; null if there is none.
+/// Thread-safe; looked up once per symbol as long as no module is loaded or unloaded.
+const void* find_code(const CodeSymbol& symbol);
+
 }  // namespace hoist::detail::program

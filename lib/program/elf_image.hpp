@@ -129,6 +129,9 @@ class ElfImage {
   /// empty. The function is the one called `name` at `address`; an empty `name` is set to the first
   /// there.
   std::string scope_of(std::uint64_t address, std::string& name) const;
+  /// The addresses of the functions with this name, which compilers may have appended something to.
+  /// Cost: a look at all symbols.
+  std::vector<std::uint64_t> functions_named(std::string_view base) const;
   std::string_view name_of(const ElfSymbol& symbol) const { return text_at(names_, symbol.name); }
 
   /// All relocations, in order of offset.

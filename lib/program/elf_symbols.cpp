@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "program/elf_image.hpp"
+#include "program/symbol_names.hpp"
 
 namespace hoist::detail::program {
 
@@ -211,6 +212,18 @@ std::string ElfImage::scope_of(std::uint64_t address, std::string& name) const {
     if (is_function(symbol) && text_at(names_, symbol.st_name) == name) ++seen[file];
   }
   return std::string(file) + "#" + std::to_string(seen[file]);
+}
+
+std::vector<std::uint64_t> ElfImage::functions_named(std::string_view base) const {
+  std::vector<std::uint64_t> found;
+  for (std::uint64_t i = 1; i < symbols_.size / sizeof(Elf64_Sym); ++i) {
+    Elf64_Sym symbol{};
+    if (!read(symbols_.offset + i * sizeof symbol, symbol)) break;
+    if (ELF64_ST_TYPE(symbol.st_info) != STT_FUNC || symbol.st_shndx == SHN_UNDEF) continue;
+    const std::string_view name = text_at(names_, symbol.st_name);
+    if (name.starts_with(base) && base_name(name) == base) found.push_back(symbol.st_value);
+  }
+  return found;
 }
 
 void ElfImage::read_relocations(Tables& tables) {

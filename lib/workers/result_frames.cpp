@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "workers/result_frames.hpp"
 
+#include <hoist/backend.hpp>
+
 #include <cstddef>
 #include <cstring>
 #include <utility>
 
+#include "memory/dependencies.hpp"
 #include "workers/payload.hpp"
 #include "workers/result_sender.hpp"
 
@@ -23,6 +26,7 @@ void ResultFrames::start(bool timed) {
 
 bool ResultFrames::add(Encoder& result, std::size_t shared_from) {
   constexpr std::uint32_t none = 0;
+  if (!send_dependencies()) return false;
   if (result.segments().empty() && add(std::as_bytes(std::span(&none, 1)), result.meta())) {
     return true;
   }
@@ -48,12 +52,24 @@ bool ResultFrames::add(Encoder& result, std::size_t shared_from) {
 
 bool ResultFrames::add_error(std::span<const std::byte> packed) {
   close();
+  if (!send_dependencies()) return false;
   ipc::FieldWriter frame;
   put_times(frame);
   frame.append(packed.data(), packed.size());
   const bool sent = send(ipc::Kind::error, frame.bytes());
   link_->ring();
   return sent;
+}
+
+bool ResultFrames::send_dependencies() {
+  const memory::DependencyLog* const log = memory::recording().log;
+  if (log == nullptr || !log->has_new()) return true;
+  Encoder encoder;
+  encode_dependencies(encoder);
+  close();
+  payload_.clear();
+  write_payload(payload_, encoder.meta(), encoder.segments(), nullptr);
+  return send(ipc::Kind::dependencies, payload_.bytes());
 }
 
 bool ResultFrames::send(ipc::Kind kind, std::span<const std::byte> content, int fd) {

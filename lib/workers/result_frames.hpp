@@ -40,6 +40,8 @@ class ResultFrames {
     std::uint32_t count = 0;
     std::uint32_t zero = 0;
   };
+  /// Sends on what cached functions the latest task depends, if anything was added.
+  bool send_dependencies();
   ipc::Clock::duration lap();
   void put_times(ipc::FieldWriter& frame);
   bool add(std::span<const std::byte> head, std::span<const std::byte> meta);
