@@ -3,10 +3,12 @@
 
 #include <hoist/error.hpp>
 
+#include <cassert>
 #include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
@@ -15,7 +17,16 @@
 
 namespace hoist {
 
-/// What became of one task: its value or its error.
+namespace detail {
+/// What an exception says: its `what()`, the text if a text was thrown, otherwise "an exception of
+/// type T". Empty for a null pointer.
+std::string error_text(const std::exception_ptr& error);
+}  // namespace detail
+
+/// What became of one task: its value or its error. It is used like a std::expected whose error is
+/// an exception:
+///
+///     if (outcome) use(*outcome); else std::cerr << outcome.message() << '\n';
 ///
 /// `R` is the task's result type and may be void. Made by Parallel::outcomes and
 /// Parallel::map_outcomes, one per task in the order of the input. A plain value; const functions
@@ -25,6 +36,9 @@ class [[nodiscard]] Outcome {
   using Held = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
  public:
+  using value_type = R;
+  using error_type = std::exception_ptr;
+
   /// For Parallel, which makes outcomes.
   Outcome(std::optional<Held> value, std::exception_ptr error, std::size_t index, unsigned attempts,
           double seconds)
@@ -43,8 +57,39 @@ class [[nodiscard]] Outcome {
   decltype(auto) value() const& { return get(*this); }
   decltype(auto) value() && { return get(std::move(*this)); }
 
+  /// The value, or `otherwise`, converted to R, if there is none.
+  template <class Other = R>
+    requires(std::is_convertible_v<Other, Held> && !std::is_void_v<R>)
+  [[nodiscard]] Held value_or(Other&& otherwise) const& {
+    return value_ ? *value_ : static_cast<Held>(std::forward<Other>(otherwise));
+  }
+  template <class Other = R>
+    requires(std::is_convertible_v<Other, Held> && !std::is_void_v<R>)
+  [[nodiscard]] Held value_or(Other&& otherwise) && {
+    return value_ ? *std::move(value_) : static_cast<Held>(std::forward<Other>(otherwise));
+  }
+
+  /// The value, which must be there: undefined behaviour otherwise, an assertion in debug builds.
+  decltype(auto) operator*() & noexcept { return held(*this); }
+  decltype(auto) operator*() const& noexcept { return held(*this); }
+  decltype(auto) operator*() && noexcept { return held(std::move(*this)); }
+  /// A member of the value, under the same condition.
+  Held* operator->() noexcept
+    requires(!std::is_void_v<R>)
+  {
+    return std::addressof(held(*this));
+  }
+  const Held* operator->() const noexcept
+    requires(!std::is_void_v<R>)
+  {
+    return std::addressof(held(*this));
+  }
+
   /// The task's error; null if there is a value.
   [[nodiscard]] std::exception_ptr error() const noexcept { return error_; }
+  /// What the error says: `what()` or the text that was thrown, otherwise "an exception of type T".
+  /// Empty if there is a value.
+  [[nodiscard]] std::string message() const { return detail::error_text(error_); }
   /// The task's index in the loop.
   std::size_t index() const noexcept { return index_; }
   /// How often the task was started: 0 if the loop ended before its first attempt, more than 1
@@ -54,10 +99,15 @@ class [[nodiscard]] Outcome {
   double seconds() const noexcept { return seconds_; }
 
  private:
-  /// Serves the three overloads of `value()`.
+  /// Serve the overloads of `value()` and `operator*`.
   template <class Self>
   static decltype(auto) get(Self&& self) {
     if (!self.value_) std::rethrow_exception(self.error_);
+    return held(std::forward<Self>(self));
+  }
+  template <class Self>
+  static decltype(auto) held(Self&& self) noexcept {
+    assert(self.value_.has_value() && "the task has failed: look at error() or message()");
     if constexpr (!std::is_void_v<R>) return *(std::forward<Self>(self).value_);
   }
 
@@ -74,6 +124,9 @@ struct TaskFailure {
   std::size_t index = 0;
   unsigned attempts = 0;
   std::exception_ptr error;
+
+  /// What the error says, as Outcome::message().
+  [[nodiscard]] std::string message() const { return detail::error_text(error); }
 };
 
 /// Thrown at the end of a loop with OnError::finish if tasks failed. Holds all failures, and the

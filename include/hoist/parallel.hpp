@@ -91,13 +91,26 @@ class [[nodiscard]] Parallel {
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
   [[nodiscard]] auto generator(Range&& tasks) const {
-    return make_generator<true>(std::forward<Range>(tasks));
+    return make_generator<true, detail::DelayedResult<Range>>(std::forward<Range>(tasks),
+                                                              detail::DelayedCalls{});
+  }
+  /// Likewise, of `f` called with every element of a range, under the rules of `map`; but the
+  /// calling thread reads the range, as it advances the generator. The generator owns the range and
+  /// `f` where they are temporaries; what is not must outlive it.
+  template <std::ranges::input_range Range, class F>
+  [[nodiscard]] auto generator(Range&& range, F&& f) const {
+    return generate_mapped<true>(std::forward<Range>(range), std::forward<F>(f));
   }
   /// Returns the results in the order of completion, each with the index of its task (Indexed).
   template <std::ranges::input_range Range>
     requires detail::DelayedRange<Range>
   [[nodiscard]] auto generator_unordered(Range&& tasks) const {
-    return make_generator<false>(std::forward<Range>(tasks));
+    return make_generator<false, detail::DelayedResult<Range>>(std::forward<Range>(tasks),
+                                                               detail::DelayedCalls{});
+  }
+  template <std::ranges::input_range Range, class F>
+  [[nodiscard]] auto generator_unordered(Range&& range, F&& f) const {
+    return generate_mapped<false>(std::forward<Range>(range), std::forward<F>(f));
   }
 
   /// Like operator(), but runs all tasks and returns what each one threw as part of its Outcome.
@@ -119,13 +132,20 @@ class [[nodiscard]] Parallel {
   [[nodiscard]] const ParallelOptions& options() const noexcept { return options_; }
 
  private:
-  template <bool Ordered, class Range>
-  auto make_generator(Range&& tasks) const {
-    static_assert(detail::check_result_is_made<detail::DelayedResult<Range>>());
-    using Held = std::views::all_t<Range>;
-    using State = detail::GeneratorState<Held, detail::DelayedResult<Range>, Ordered>;
-    return Generator<typename State::Yield>(
-        std::make_unique<State>(options_, std::views::all(std::forward<Range>(tasks))));
+  template <bool Ordered, class R, class Range, class Calls>
+  auto make_generator(Range&& range, Calls calls) const {
+    static_assert(detail::check_result_is_made<R>());
+    using State = detail::GeneratorState<std::views::all_t<Range>, Calls, R, Ordered>;
+    return Generator<typename State::Yield>(std::make_unique<State>(
+        options_, std::views::all(std::forward<Range>(range)), std::move(calls)));
+  }
+  template <bool Ordered, class Range, class F>
+  auto generate_mapped(Range&& range, F&& f) const {
+    using Result = detail::MappedResult<F, std::views::all_t<Range>, false>;
+    // A reference where f is an lvalue, and f itself where it is a temporary.
+    using Held = std::conditional_t<std::is_lvalue_reference_v<F>, detail::SharedCallable<F>, F>;
+    return make_generator<Ordered, Result>(std::forward<Range>(range),
+                                           detail::MappedCalls<Held>{std::forward<F>(f)});
   }
 
   ParallelOptions options_;

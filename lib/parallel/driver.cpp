@@ -301,13 +301,7 @@ LoopErrors::LoopErrors(std::vector<TaskFailure> failures, std::size_t tasks)
             std::to_string(failures.size()) + " of " + std::to_string(tasks) + " tasks failed";
         if (failures.empty()) return text;
         text += "; the first is task " + std::to_string(failures.front().index);
-        try {
-          std::rethrow_exception(failures.front().error);
-        } catch (const std::exception& error) {
-          text += std::string(": ") + error.what();
-        } catch (...) {
-        }
-        return text;
+        return text + ": " + failures.front().message();
       }()),
       failures_(std::make_shared<const std::vector<TaskFailure>>(std::move(failures))) {}
 

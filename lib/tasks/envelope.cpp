@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/envelope.hpp>
 #include <hoist/error.hpp>
+#include <hoist/outcome.hpp>
 
 #include <cxxabi.h>
 
@@ -59,6 +60,7 @@ struct Description {
   std::string type;  // mangled
   std::string readable;
   std::string what;
+  bool has_text = true;
   std::exception_ptr cause;
 };
 
@@ -88,6 +90,7 @@ Description describe_error(const std::exception_ptr& error) {
       description.type = type->name();
       description.readable = readable_type(*type);
     }
+    description.has_text = false;
   }
   constexpr std::string_view before = "std::_Nested_exception<";
   if (description.readable.starts_with(before)) {
@@ -185,6 +188,13 @@ std::exception_ptr unpack(std::span<const std::byte> packed, int depth) {
 }
 
 }  // namespace
+
+std::string error_text(const std::exception_ptr& error) {
+  if (error == nullptr) return {};
+  Description description = describe_error(error);
+  if (description.has_text) return std::move(description.what);
+  return "an exception of type " + description.readable;
+}
 
 std::vector<std::byte> pack_error(const std::exception_ptr& error) { return pack(error, 0); }
 

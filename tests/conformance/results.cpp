@@ -27,6 +27,12 @@ struct Score {
 };
 Score score(int i) { return {"run " + std::to_string(i), std::vector<double>(20, i)}; }
 
+/// A function with state on the heap.
+struct Prefixed {
+  std::vector<std::string> prefixes;
+  std::string operator()(const std::string& word) const { return prefixes.back() + word; }
+};
+
 auto squares(int n) {
   return std::views::iota(0, n) | std::views::transform([](int i) { return delayed(square)(i); });
 }
@@ -130,6 +136,59 @@ TEST_CASE("a generator yields all results, in order or as they come") {
     for (const auto& [index, value] : got) {
       CHECK(static_cast<std::size_t>(value) == index * index);
     }
+  }
+}
+
+TEST_CASE("a generator of a range and a function yields what map returns, and owns temporaries") {
+  std::vector<std::string> words;
+  for (int i = 0; i < 200; ++i) words.push_back("word " + std::to_string(i));
+  const auto length = [](const std::string& word) { return word.size(); };
+  std::istringstream single_pass("3 1 4 1 5");
+  for (const auto& backend : backends()) {
+    CAPTURE(backend);
+    const Parallel parallel({.n_jobs = 2, .backend = backend});
+    const auto lengths = parallel.map(words, length);
+    std::vector<std::size_t> got;
+    for (const std::size_t n : parallel.generator(words, length)) got.push_back(n);
+    CHECK(got == lengths);
+
+    // Range and function are temporaries.
+    auto owning =
+        parallel.generator(std::vector(words), Prefixed{std::vector<std::string>(10, "of ")});
+    std::size_t next = 0;
+    for (const std::string& text : owning) CHECK(text == "of " + words[next++]);
+    CHECK(next == 200);
+
+    std::map<std::size_t, int> squares;
+    for (auto& [index, value] : parallel.generator_unordered(std::views::iota(0, 200), square)) {
+      squares[index] = value;
+    }
+    CHECK(squares.size() == 200);
+    for (const auto& [index, value] : squares) CHECK(value == static_cast<int>(index * index));
+
+    single_pass.clear();
+    single_pass.seekg(0);
+    std::vector<int> digits;
+    for (const int value : parallel.generator(std::views::istream<int>(single_pass), square)) {
+      digits.push_back(value);
+    }
+    CHECK(digits == std::vector{9, 1, 16, 1, 25});
+
+    std::size_t ran = 0;
+    for (const auto done : parallel.generator(words, [](const std::string&) {})) {
+      ran += done == std::monostate{} ? 1 : 0;
+    }
+    CHECK(ran == 200);
+
+    auto failing = parallel.generator(std::views::iota(0), [](int i) {
+      if (i == 7) throw std::out_of_range("seven");
+      return i;
+    });
+    CHECK_THROWS_AS(
+        [&] {
+          for (const int value : failing) CHECK(value < 7);
+        }(),
+        std::out_of_range);
   }
 }
 

@@ -105,6 +105,66 @@ TEST_CASE("const tasks stay as they are") {
   }
 }
 
+TEST_CASE("a generator refers to the range and the function that are no temporaries") {
+  struct Adds {
+    std::unique_ptr<int> summand;  // not copyable
+    int operator()(int& x) const { return x += *summand; }
+  };
+  const Adds adds{std::make_unique<int>(10)};
+  std::vector values{1, 2, 3};
+  int sum = 0;
+  for (const int value : Parallel({.n_jobs = 2}).generator(values, adds)) sum += value;
+  CHECK(sum == 36);
+  CHECK(values == std::vector{11, 12, 13});
+  for (const int value : Parallel().generator(values, Adds{std::make_unique<int>(1)})) sum += value;
+  CHECK(sum == 75);
+}
+
+TEST_CASE("an outcome is used as a std::expected") {
+  auto outcomes = Parallel({.n_jobs = 2}).map_outcomes(std::views::iota(0, 6), [](int i) {
+    if (i == 1) throw std::out_of_range("one");
+    if (i == 2) throw std::string("two");
+    if (i == 3) throw "three";
+    if (i == 4) throw 42;
+    return std::string("text ") + std::to_string(i);
+  });
+  static_assert(std::is_same_v<decltype(outcomes)::value_type::value_type, std::string>);
+  REQUIRE(outcomes[0]);
+  CHECK(*outcomes[0] == "text 0");
+  CHECK(outcomes[0]->size() == 6);
+  CHECK(std::as_const(outcomes[0])->size() == 6);
+  CHECK(outcomes[0].value_or("none") == "text 0");
+  CHECK(outcomes[0].message().empty());
+  CHECK(outcomes[1].value_or("none") == "none");
+  CHECK(outcomes[1].message() == "one");
+  CHECK(outcomes[2].message() == "two");
+  CHECK(outcomes[3].message() == "three");
+  CHECK(outcomes[4].message() == "an exception of type int");
+  CHECK(*std::move(outcomes[0]) == "text 0");
+  const std::string moved = std::move(outcomes[5]).value_or("none");
+  CHECK(moved == "text 5");
+  CHECK(outcomes[5]->empty());
+
+  const auto no_results = Parallel({.n_jobs = 2}).map_outcomes(std::views::iota(0, 2), [](int i) {
+    if (i == 1) throw std::runtime_error("fails");
+  });
+  CHECK(no_results[0].has_value());
+  *no_results[0];
+  no_results[0].value();
+  CHECK(no_results[1].message() == "fails");
+  CHECK_THROWS_AS(no_results[1].value(), std::runtime_error);
+}
+
+TEST_CASE("what LoopErrors says ends with the first failure, whatever was thrown") {
+  const Parallel parallel({.n_jobs = 2, .on_error = OnError::finish});
+  CHECK_THROWS_WITH_AS(parallel.for_each(std::views::iota(0, 3),
+                                         [](int i) {
+                                           if (i == 1) throw i;
+                                         }),
+                       "1 of 3 tasks failed; the first is task 1: an exception of type int",
+                       LoopErrors);
+}
+
 TEST_CASE("a generator may be moved while it is iterated") {
   std::vector<decltype(delayed(square)(1))> calls;
   for (int i = 0; i < 50; ++i) calls.push_back(delayed(square)(i));

@@ -12,14 +12,15 @@
 
 namespace hoist::detail {
 
-template <class Range, class R, bool Ordered>
+/// `Range` is a view, `Calls` says how its items become calls.
+template <class Range, class Calls, class R, bool Ordered>
 class GeneratorState final
     : public Generator<std::conditional_t<Ordered, Kept<R>, Indexed<Kept<R>>>>::State {
  public:
   using Yield = std::conditional_t<Ordered, Kept<R>, Indexed<Kept<R>>>;
 
-  GeneratorState(const ParallelOptions& options, Range range)
-      : tasks_(std::move(range), DelayedCalls{}),
+  GeneratorState(const ParallelOptions& options, Range range, Calls calls)
+      : tasks_(std::move(range), std::move(calls)),
         driver_(options, tasks_, unread, Ordered ? Deliver::in_order : Deliver::as_completed) {
     driver_.start();
   }
@@ -41,7 +42,7 @@ class GeneratorState final
   }
 
  private:
-  ReadTasks<Range, DelayedCalls, R> tasks_;
+  ReadTasks<Range, Calls, R> tasks_;
   LoopDriver driver_;
   bool thrown_ = false;
 };

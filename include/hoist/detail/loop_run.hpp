@@ -25,7 +25,8 @@ using DelayedResult =
     std::decay_t<std::invoke_result_t<std::remove_cvref_t<std::ranges::range_value_t<Range>>&>>;
 
 /// The result type of f for an item as it is held: elements in memory in place, others by value.
-template <class F, class Range>
+/// `InPlace`: the workers read the range.
+template <class F, class Range, bool InPlace>
 constexpr auto mapped_result() {
   using Reference = std::ranges::range_reference_t<Range>;
   using Value = std::ranges::range_value_t<Range>;
@@ -47,7 +48,7 @@ constexpr auto mapped_result() {
   } else if constexpr (std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range> &&
                        std::is_invocable_v<Shared, Reference>) {
     return std::type_identity<std::decay_t<std::invoke_result_t<Shared, Reference>>>{};
-  } else if constexpr (ReadInPlace<Range> || !std::is_invocable_v<Shared, Value&>) {
+  } else if constexpr (InPlace || !std::is_invocable_v<Shared, Value&>) {
     return std::type_identity<std::decay_t<std::invoke_result_t<Shared, Value>>>{};
   } else {
     return std::type_identity<std::decay_t<std::invoke_result_t<Shared, Value&>>>{};
@@ -61,8 +62,8 @@ constexpr bool check_result_is_made() {
                 "or pass the delayed calls themselves to Parallel()(...)");
   return true;
 }
-template <class F, class Range>
-using MappedResult = typename decltype(mapped_result<F, Range>())::type;
+template <class F, class Range, bool InPlace = ReadInPlace<Range>>
+using MappedResult = typename decltype(mapped_result<F, Range, InPlace>())::type;
 
 /// Returns what a call of Parallel returns when its loop is over.
 template <class R, bool Outcomes, class Take>
