@@ -26,7 +26,7 @@ const std::byte* start_of(const VariableBytes& variable) {
 }
 
 /// Copies bytes that another thread may write: to the function itself that is the same race.
-[[gnu::no_sanitize("thread")]] void copy(const std::byte* from, std::span<std::byte> to) {
+__attribute__((no_sanitize("thread"))) void copy(const std::byte* from, std::span<std::byte> to) {
   const volatile std::byte* source = from;
   std::size_t at = 0;
   if (reinterpret_cast<std::uintptr_t>(from) % word == 0) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,10 +21,10 @@ namespace hoist::detail::os {
 
 namespace {
 
-using Set = void (*)(int);
 using Get = int (*)();
 using SetLocal = int (*)(int);
-using SetWide = void (*)(std::int64_t);
+// BLIS takes 64 bits, OpenMP and OpenBLAS an int, to which such a call passes the same value.
+using Set = void (*)(std::int64_t);
 using Control = void (*)(void*);
 
 /// A library's functions that get and set the number of threads for the calling thread.
@@ -35,14 +36,13 @@ struct Knob {
 
 /// The same for a library with one number for the process.
 struct ProcessKnob {
-  ProcessKnob(Get get_number, SetWide set_number) : get(get_number), set(set_number) {}
+  ProcessKnob(Get get_number, Set set_number) : get(get_number), set(set_number) {}
 
   void limit(ThreadLimit limit);
   void restore();
 
   const Get get;
-  // BLIS takes 64 bits, OpenBLAS an int, to which such a call passes the same value.
-  const SetWide set;
+  const Set set;
 
  private:
   std::mutex mutex_;
@@ -85,6 +85,12 @@ std::vector<std::string> candidates() {
   return names;
 }
 
+/// Before version 1, BLIS had one number for the process.
+bool blis_counts_by_thread(void* library) {
+  const auto version = symbol<const char* (*)()>(library, "bli_info_get_version_str");
+  return version != nullptr && std::atoi(version()) >= 1;
+}
+
 void look_into(void* library, Libraries& found) {
   const auto is_new = [&](auto function, auto Knob::* member) {
     return function != nullptr &&
@@ -101,8 +107,12 @@ void look_into(void* library, Libraries& found) {
   }
   for (const std::string name : {"openblas", "bli_thread"}) {
     const auto get = symbol<Get>(library, (name + "_get_num_threads").c_str());
-    const auto set = symbol<SetWide>(library, (name + "_set_num_threads").c_str());
+    const auto set = symbol<Set>(library, (name + "_set_num_threads").c_str());
     if (get == nullptr || set == nullptr) continue;
+    if (name == "bli_thread" && blis_counts_by_thread(library)) {
+      if (is_new(set, &Knob::set)) found.knobs.push_back({get, set, nullptr});
+      continue;
+    }
     const auto has_it = [&](const auto& knob) { return knob->set == set; };
     if (std::any_of(found.process_knobs.begin(), found.process_knobs.end(), has_it)) continue;
     found.process_knobs.push_back(std::make_shared<ProcessKnob>(get, set));
