@@ -4,7 +4,6 @@
 #include <hoist/detail/field_names.hpp>
 #include <hoist/detail/plain_members.hpp>
 
-#include <boost/pfr/core.hpp>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
@@ -13,30 +12,33 @@ namespace hoist {
 
 /// Aggregates: classes without constructors, private members and virtual functions.
 ///
-/// hoist visits their members without any code from their author. Limits: at most 200 members, no
-/// base classes, std::array instead of C arrays, members that have a default and can be moved; a
-/// class beyond these is no Aggregate. Bit-fields and anonymous unions are not recognised, and
-/// compile-time errors. The members come from Boost.PFR, their names from the compiler's text of a
-/// member-pointer template argument. Everything here is evaluated at compile time.
+/// hoist visits their members without any code from their author. Limits: at most 100 members, no
+/// base classes, bit-fields or anonymous unions, std::array instead of C arrays, members that have
+/// a default and can be moved; a class beyond these is no Aggregate. The members come from
+/// structured bindings, their names from the compiler's text of a member-pointer template argument.
+/// Everything here is evaluated at compile time.
 template <class T>
 concept Aggregate = std::is_aggregate_v<T> && std::is_class_v<T> && detail::has_plain_members<T>();
 
 /// Number of members of an aggregate.
 template <Aggregate T>
-inline constexpr std::size_t field_count = boost::pfr::tuple_size_v<T>;
+inline constexpr std::size_t field_count = detail::count_members<T>();
 
 /// Type of member `I`, counted from 0 in declaration order.
 template <Aggregate T, std::size_t I>
-using field_type = boost::pfr::tuple_element_t<I, T>;
+using field_type = std::remove_reference_t<decltype(detail::nth<I>(
+    detail::bind_members(std::declval<T&>(), detail::MemberCount<T>{})))>;
 
 /// Calls `f(member)` for each member of `object` in declaration order; members of a const object
 /// are const.
 template <class T, class F>
   requires Aggregate<std::remove_const_t<T>>
 constexpr void for_each_field(T& object, F&& f) {
+  using Object = std::remove_const_t<T>;
+  const auto members = detail::bind_members(object, detail::MemberCount<Object>{});
   [&]<std::size_t... I>(std::index_sequence<I...>) {
-    (f(boost::pfr::get<I>(object)), ...);
-  }(std::make_index_sequence<field_count<std::remove_const_t<T>>>());
+    (f(detail::nth<I>(members)), ...);
+  }(std::make_index_sequence<field_count<Object>>());
 }
 
 /// The members' names in declaration order: a std::array of std::string_view.

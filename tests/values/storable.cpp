@@ -104,6 +104,54 @@ struct Many {
   char text[300];
 };
 struct Empty {};
+struct Bits {
+  unsigned low : 3;
+  unsigned high : 5;
+  int number;
+};
+struct OneBit {
+  std::string name;
+  bool set : 1;
+};
+struct Variant {
+  union {
+    int number;
+    float real;
+  };
+  double weight;
+};
+struct VariantBehind {
+  double weight;
+  union {
+    Plain plain;
+    float parts[2];
+  };
+};
+struct Tagged {
+  union {
+    int number;
+    float real;
+  };
+  bool is_real = false;
+  template <class Ar>
+  void serialize(Ar& ar) {
+    ar(is_real);
+    is_real ? ar(real) : ar(number);
+  }
+};
+struct HasTagged {
+  Tagged tagged;
+  std::string name;
+};
+#define HOIST_TEN(x) int x##0, x##1, x##2, x##3, x##4, x##5, x##6, x##7, x##8, x##9;
+#define HOIST_FIFTY(x) \
+  HOIST_TEN(x##0) HOIST_TEN(x##1) HOIST_TEN(x##2) HOIST_TEN(x##3) HOIST_TEN(x##4)
+struct Hundred {
+  HOIST_FIFTY(a) HOIST_FIFTY(b)
+};
+struct HundredTen {
+  HOIST_FIFTY(a) HOIST_FIFTY(b) HOIST_TEN(c)
+};
 union Either {
   int a;
   float b;
@@ -156,6 +204,21 @@ TEST_CASE("structs with constant members are values") {
   comes_back(Empty{});
 }
 
+TEST_CASE("a struct may have a hundred members, and members that serialize their union") {
+  Hundred hundred{};
+  hundred.a00 = 1;
+  hundred.b49 = 2;
+  comes_back(hundred);
+  CHECK(support::round_trip(hundred).b49 == 2);
+  CHECK(hoist::field_names<Hundred>[98] == "b48");
+  HasTagged tagged{};
+  tagged.tagged.is_real = true;
+  tagged.tagged.real = 1.5F;
+  comes_back(tagged);
+  CHECK(support::round_trip(tagged).tagged.real == 1.5F);
+  CHECK(hoist::field_count<HasTagged> == 2);
+}
+
 TEST_CASE("an object that can't be moved is a value, a vector of such objects isn't") {
   CHECK(hoist::Storable<Fixed>);
   CHECK(hoist::Storable<std::unique_ptr<Fixed>>);
@@ -173,6 +236,12 @@ TEST_CASE("what hoist can't store is no value, also inside others") {
   CHECK_FALSE(hoist::Storable<Many>);
   CHECK_FALSE(hoist::Storable<WithBase>);
   CHECK_FALSE(hoist::Storable<WithEmptyBase>);
+  CHECK_FALSE(hoist::Storable<Bits>);
+  CHECK_FALSE(hoist::Storable<OneBit>);
+  CHECK_FALSE(hoist::Storable<std::vector<OneBit>>);
+  CHECK_FALSE(hoist::Storable<Variant>);
+  CHECK_FALSE(hoist::Storable<VariantBehind>);
+  CHECK_FALSE(hoist::Storable<HundredTen>);
   CHECK_FALSE(hoist::Storable<Reference>);
   CHECK_FALSE(hoist::Storable<std::vector<Reference>>);
   CHECK_FALSE(hoist::Storable<Pointer>);

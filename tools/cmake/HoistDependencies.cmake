@@ -33,9 +33,7 @@ macro(_hoist_find_library name header)
 endmacro()
 
 find_dependency(Threads)
-if(HOIST_PUBLIC_DEPENDENCIES_ONLY)
-  find_dependency(Boost 1.81 CONFIG)
-else()
+if(NOT HOIST_PUBLIC_DEPENDENCIES_ONLY)
   # Boost.Process needs Boost.Filesystem.
   find_dependency(Boost 1.81 CONFIG COMPONENTS filesystem)
   find_dependency(fmt CONFIG)
@@ -49,7 +47,7 @@ else()
   _hoist_find_library(zydis Zydis/Zydis.h Zydis Zycore)
 endif()
 
-set(hoist_public_dependencies Boost::headers Threads::Threads)
+set(hoist_public_dependencies Threads::Threads)
 set(hoist_private_dependencies
     hoist_deps::zstd
     hoist_deps::lz4

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/plain_members.hpp>
+
 #include <array>
-#include <boost/pfr/core.hpp>
 #include <cstddef>
 #include <string_view>
 #include <utility>
@@ -32,7 +33,7 @@ template <class T, std::size_t I>
 constexpr std::string_view field_name() {
   // g++: "... [with auto Pointer = (& unmade<T>.Unmade<T>::object.T::name); ..."
   // clang: "... [Pointer = &unmade<T>.object.name]"
-  std::string_view text = rendered<&boost::pfr::get<I>(unmade<T>.object)>();
+  std::string_view text = rendered<&nth<I>(bind_members(unmade<T>.object, MemberCount<T>{}))>();
 #if defined(__clang__)
   text = text.substr(0, text.rfind(']'));
 #else

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/bind_members.hpp>
+
 #include <cstddef>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
-// Which aggregates Boost.PFR can divide into members; on others it stops the compiler.
+// Which aggregates can be divided into members; for the others that would be an error of the
+// compiler.
 
 namespace hoist::detail {
-
-inline constexpr std::size_t max_members = 200;
 
 /// Initialises a member of any type.
 struct AnyMember {
@@ -22,6 +24,20 @@ struct AnyBase {
   template <class Base>
     requires(std::is_base_of_v<Base, T> && !std::is_same_v<Base, T>)
   operator Base() const noexcept;  // NOLINT(google-explicit-constructor)
+};
+
+/// Whether T is the type of an anonymous union, or of one without a name, as the compiler's text
+/// for it says.
+template <class T>
+constexpr bool is_unnamed_union() {
+  const std::string_view text = __PRETTY_FUNCTION__;
+  return text.find("<unnamed union>") != text.npos || text.find("(anonymous union") != text.npos;
+}
+/// Initialises an anonymous union.
+struct AnyAnonymous {
+  template <class T>
+    requires(std::is_union_v<T> && is_unnamed_union<T>())
+  operator T() const noexcept;  // NOLINT(google-explicit-constructor)
 };
 
 /// Whether T has `n` members to initialise. The elements of a C array count one by one.
@@ -56,6 +72,19 @@ constexpr bool is_single() {
       }(std::make_index_sequence<before>(), std::make_index_sequence<behind>());
 }
 
+/// Whether member `before` is an anonymous union. A member that begins with one can be initialised
+/// like it, but also in braces of its own.
+template <class T, std::size_t before>
+constexpr bool is_anonymous() {
+  return []<std::size_t... I>(std::index_sequence<I...>) {
+    return requires { T{(static_cast<void>(I), AnyMember{})..., AnyAnonymous{}}; } &&
+           !requires { T{(static_cast<void>(I), AnyMember{})..., {AnyAnonymous{}}}; };
+  }(std::make_index_sequence<before>());
+}
+
+template <class T>
+using MemberCount = Count<count_members<T>()>;
+
 template <class T>
 constexpr bool has_plain_members() {
   if constexpr (
@@ -65,9 +94,14 @@ constexpr bool has_plain_members() {
     return false;
   } else {
     constexpr std::size_t n = count_members<T>();
-    return []<std::size_t... I>(std::index_sequence<I...>) {
-      return (is_single<T, I, n - I - 1>() && ...);
+    constexpr bool can_bind = []<std::size_t... I>(std::index_sequence<I...>) {
+      return ((is_single<T, I, n - I - 1>() && !is_anonymous<T, I>()) && ...);
     }(std::make_index_sequence<n>());
+    if constexpr (can_bind) {
+      return decltype(bind_members(std::declval<T&>(), MemberCount<T>{}))::all;
+    } else {
+      return false;
+    }
   }
 }
 
