@@ -154,8 +154,8 @@ class Progress {
 
  private:
   bool bar_ = false;
-  bool set_ = false;
   std::function<void(const ProgressReport&)> callback_;
+  bool set_ = false;
 };
 
 /// What a loop does after a failed task (and its retries).

@@ -190,7 +190,7 @@ void walk_symbols(Bits& in, const Tables& tables) {
 }  // namespace
 
 void open_deflate_end(std::vector<std::byte>& stream) {
-  thread_local const auto tables = std::make_unique<Tables>();
+  thread_local const auto decoding = std::make_unique<Tables>();
   Bits in(stream);
   std::size_t last_block = 0;
   for (bool last = false; !last;) {
@@ -204,10 +204,10 @@ void open_deflate_end(std::vector<std::byte>& stream) {
         break;
       }
       case 1:
-        fixed_codes(*tables);
-        walk_symbols(in, *tables);
+        fixed_codes(*decoding);
+        walk_symbols(in, *decoding);
         break;
-      default: read_code_lengths(in, *tables); walk_symbols(in, *tables);
+      default: read_code_lengths(in, *decoding); walk_symbols(in, *decoding);
     }
   }
   stream[last_block / 8] &= ~(std::byte{1} << (last_block % 8));

@@ -15,20 +15,20 @@ namespace hoist::detail::memory {
 
 namespace {
 
-struct Table {
+struct KnownTable {
   std::mutex mutex;
   std::unordered_multimap<std::string_view, const KnownFunction*> by_function;
   os::ForkHook fork_hook{mutex};
 };
 
-Table& table() {
-  static auto* const known = new Table;  // functions are cached and called while the process ends
+KnownTable& known_functions() {
+  static auto* const known = new KnownTable;  // functions are cached and called while the process ends
   return *known;
 }
 
 bool is_unchanged(const CacheDependency& dependency) {
   {
-    Table& all = table();
+    KnownTable& all = known_functions();
     const std::lock_guard lock(all.mutex);
     const auto [first, last] = all.by_function.equal_range(dependency.function);
     if (first != last) {
@@ -58,13 +58,13 @@ KnownFunction::KnownFunction(std::string function_name, std::string its_version,
     : function(std::move(function_name)),
       version(std::move(its_version)),
       variables(std::move(its_variables)) {
-  Table& all = table();
+  KnownTable& all = known_functions();
   const std::lock_guard lock(all.mutex);
   all.by_function.emplace(function, this);
 }
 
 KnownFunction::~KnownFunction() {
-  Table& all = table();
+  KnownTable& all = known_functions();
   const std::lock_guard lock(all.mutex);
   const auto [first, last] = all.by_function.equal_range(function);
   all.by_function.erase(
