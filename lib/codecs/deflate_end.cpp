@@ -190,11 +190,11 @@ void walk_symbols(Bits& in, const Tables& tables) {
 }  // namespace
 
 void open_deflate_end(std::vector<std::byte>& stream) {
-  thread_local const auto decoding = std::make_unique<Tables>();
+  thread_local const auto tables = std::make_unique<Tables>();
   Bits in(stream);
-  std::size_t last_block = 0;
+  std::size_t latest_block = 0;
   for (bool last = false; !last;) {
-    last_block = in.position();
+    latest_block = in.position();
     last = in.get(1) != 0;
     switch (in.get(2)) {
       case 0: {
@@ -204,13 +204,13 @@ void open_deflate_end(std::vector<std::byte>& stream) {
         break;
       }
       case 1:
-        fixed_codes(*decoding);
-        walk_symbols(in, *decoding);
+        fixed_codes(*tables);
+        walk_symbols(in, *tables);
         break;
-      default: read_code_lengths(in, *decoding); walk_symbols(in, *decoding);
+      default: read_code_lengths(in, *tables); walk_symbols(in, *tables);
     }
   }
-  stream[last_block / 8] &= ~(std::byte{1} << (last_block % 8));
+  stream[latest_block / 8] &= ~(std::byte{1} << (latest_block % 8));
   // A stored block's head is three zero bits, zeros to the byte's end, then 0 and its complement.
   stream.resize((in.position() + 3 + 7) / 8);
   constexpr std::array<unsigned char, 9> empty_blocks{0, 0, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFF};

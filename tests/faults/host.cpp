@@ -174,7 +174,7 @@ TEST_CASE("tasks see the working directory and the umask that the caller has at 
       parallel.for_each(one, elsewhere);
       CHECK(parallel.map(one, where)[0] == place);
     }
-    for (const mode_t wanted : {0077, 0002}) {
+    for (const mode_t wanted : {mode_t{0077}, mode_t{0002}}) {
       ::umask(wanted);
       CHECK(parallel.map(one, mask)[0] == static_cast<int>(wanted));
       CHECK(parallel.map(one, mask)[0] == static_cast<int>(wanted));
