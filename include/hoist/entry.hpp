@@ -69,7 +69,8 @@ struct EntryRecord {
 /// look-up, with the entry's metadata only; it should be cheap.
 using Validation = std::function<bool(const EntryMetadata&)>;
 
-/// Makes results valid for that long after they were computed:
+/// Makes results valid for that long after they were computed, and as long before, should the clock
+/// have been set back since:
 /// `memory.cache(f, {.validate = expires_after(std::chrono::hours(1))})`. Expired entries stay in
 /// the store until they are replaced or evicted; see `SizeLimits::age_limit`.
 [[nodiscard]] Validation expires_after(std::chrono::nanoseconds duration);

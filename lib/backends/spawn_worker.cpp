@@ -70,6 +70,7 @@ void SpawnWorker::send_context() {
 void SpawnWorker::send_place() {
   payload_.clear();
   payload_.put(static_cast<std::uint32_t>(place_.umask));
+  payload_.put(os::float_mode());
   payload_.text(place_.directory);
   process_->send(ipc::Kind::place, payload_.bytes());
 }

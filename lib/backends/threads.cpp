@@ -7,6 +7,7 @@
 #include "backends/builtin.hpp"
 #include "base/spin.hpp"
 #include "os/thread_pool.hpp"
+#include "os/thread_settings.hpp"
 
 namespace hoist::detail::backends {
 
@@ -61,6 +62,7 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
   }
 
   void help() noexcept override {
+    const os::ThreadSettingsScope like_owner(owner_);
     std::unique_lock lock(mutex_);
     const unsigned mine = free_.back();
     free_.pop_back();
@@ -82,6 +84,7 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
 
  private:
   Loop& loop_;
+  const os::ThreadSettings owner_ = os::ThreadSettings::of_this_thread();
   const bool owner_works_;
   const unsigned max_helpers_;
   std::vector<Worker> workers_;  // the owner's first

@@ -17,7 +17,8 @@ StoredEntry::~StoredEntry() = default;
 
 Validation expires_after(std::chrono::nanoseconds duration) {
   return [duration](const EntryMetadata& metadata) {
-    return std::chrono::system_clock::now() - metadata.created < duration;
+    // A clock that was set back must not make results valid for longer.
+    return std::chrono::abs(std::chrono::system_clock::now() - metadata.created) < duration;
   };
 }
 

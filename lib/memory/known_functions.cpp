@@ -22,7 +22,8 @@ struct KnownTable {
 };
 
 KnownTable& known_functions() {
-  static auto* const known = new KnownTable;  // functions are cached and called while the process ends
+  // Never destroyed: functions are cached and called while the process ends.
+  static auto* const known = new KnownTable;
   return *known;
 }
 

@@ -8,8 +8,8 @@ namespace hoist::detail::os {
 
 // Numeric libraries start as many threads as there are cores, each time they are called: far too
 // many if parallel tasks call them. These classes set limits through functions of the libraries
-// that are loaded: OpenMP runtimes, MKL and BLIS 1 have a limit per thread, OpenBLAS, older BLIS and
-// oneTBB per process.
+// that are loaded: OpenMP runtimes, MKL and BLIS 1 have a limit per thread, OpenBLAS, older BLIS
+// and oneTBB per process.
 
 /// Environment variables in which libraries read, when they are loaded, how many threads to start.
 inline constexpr const char* thread_variables[] = {

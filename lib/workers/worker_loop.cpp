@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cfenv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -239,6 +240,8 @@ class WorkerLoop {
   void enter_place(ipc::FieldReader& fields) {
     try {
       const auto umask = fields.get<std::uint32_t>();
+      const auto floats = fields.get<std::fenv_t>();
+      std::fesetenv(&floats);
       os::enter({.directory = fields.text(), .umask = umask});
     } catch (...) {
       leave_with(std::current_exception());

@@ -45,7 +45,7 @@ TEST_CASE("a span is read to its end, what a vector sink got is in its vector") 
 
 TEST_CASE("a peeked source shows what it then yields") {
   const std::string text = "0123456789";
-  for (const std::size_t ahead : {0, 1, 3, 4, 64}) {
+  for (const std::size_t ahead : {0u, 1u, 3u, 4u, 64u}) {
     CAPTURE(ahead);
     SpanSource source(bytes_of(text));
     PeekedSource peeked(source, ahead);

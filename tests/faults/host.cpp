@@ -6,10 +6,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <hoist/array.hpp>
+#include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/parallel.hpp>
 
+#include <cfenv>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 
@@ -182,6 +185,55 @@ TEST_CASE("tasks see the working directory and the umask that the caller has at 
   }
   std::filesystem::current_path(before);
   ::umask(umask_before);
+}
+
+TEST_CASE("tasks compute with floats, and block signals, as the caller of their loop does") {
+  const std::vector<int> in(64, 3);
+  const auto third = [](int x) {
+    const volatile double one = 1;
+    return one / x;
+  };
+  const double nearest = third(3);
+  const auto blocked = [](int) {
+    sigset_t now;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
+    return ::sigismember(&now, SIGUSR1) * 2 + ::sigismember(&now, SIGTERM);
+  };
+  for (const char* backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const Parallel parallel({.n_jobs = 3, .backend = backend, .batch_size = 1});
+    CHECK(parallel.map(in, third) == std::vector(64, nearest));
+    std::fesetround(FE_UPWARD);
+    const auto upward = parallel.map(in, third);
+    std::fesetround(FE_TONEAREST);
+    CHECK(upward == std::vector(64, std::nextafter(nearest, 1)));
+    CHECK(parallel.map(in, third) == std::vector(64, nearest));
+  }
+  sigset_t mine;
+  ::sigemptyset(&mine);
+  ::sigaddset(&mine, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &mine, nullptr);
+  CHECK(Parallel({.n_jobs = 3, .backend = "threads", .batch_size = 1}).map(in, blocked) ==
+        std::vector(64, 2));
+  ::pthread_sigmask(SIG_UNBLOCK, &mine, nullptr);
+}
+
+TEST_CASE("nothing of the library traps in a program whose floating-point errors do") {
+  const TempDir dir;
+  CHECK(holds_in_child([&] {
+    ::feenableexcept(FE_DIVBYZERO | FE_INVALID | FE_OVERFLOW);
+    bool right = true;
+    for (const char* backend : {"sequential", "threads", "fork", "spawn"}) {
+      right = squares_right(backend) && right;
+    }
+    const auto values = Array<double>::zeros({300, 1000});
+    dump(values, dir / "values", {.compress = 3});
+    right = load<Array<double>>(dir / "values").size() == values.size() && right;
+    const Memory memory(dir / "cache");
+    const auto cached = memory.cache(square);
+    right = cached(3) == 9 && cached(3) == 9 && right;
+    return right;
+  }));
 }
 
 TEST_CASE("(child) a loop on spawned workers" * doctest::skip()) {

@@ -123,7 +123,7 @@ TEST_CASE("a file that is replaced keeps its mode, its group and the links to it
   };
   const auto file = dir / "f.hoist";
   dump(1, file);
-  for (const mode_t mode : {0600, 0640, 0666, 0777}) {
+  for (const mode_t mode : {0600u, 0640u, 0666u, 0777u}) {
     CAPTURE(mode);
     ::chmod(file.c_str(), mode);
     const bool other_group = ::geteuid() == 0 && ::chown(file.c_str(), 12345, 54321) == 0;

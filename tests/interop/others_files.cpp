@@ -40,7 +40,7 @@ TEST_CASE("compressed data may follow frames without data") {
   for (const char* codec : {"zstd", "lz4"}) {
     const std::string packed =
         support::compress(hoist::find_codec(codec), support::slurp(dir / "plain.npy"), 3);
-    for (const std::size_t bytes : {0, 4, 100, 500000}) {
+    for (const std::size_t bytes : {0u, 4u, 100u, 500000u}) {
       CAPTURE(codec);
       CAPTURE(bytes);
       support::spill(dir / "f", skippable_frame(7) + skippable_frame(bytes) + packed);

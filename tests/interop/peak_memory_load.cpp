@@ -141,7 +141,7 @@ TEST_CASE("rows of an array in Fortran order are rows") {
 
 TEST_CASE("numbers of an array become others one by one") {
   const TempDir dir;
-  for (const std::size_t n : {10, 10000, 400000}) {
+  for (const std::size_t n : {10u, 10000u, 400000u}) {
     hoist::Array<std::int64_t> whole({n});
     Numbers wanted(n);
     for (std::size_t i = 0; i < n; ++i)

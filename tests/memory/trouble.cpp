@@ -221,7 +221,7 @@ TEST_CASE("the size of large arguments is right") {
   const TempDir dir;
   const Memory memory(dir.path());
   const auto cached = memory.cache([](const std::string& text) { return text.size(); });
-  for (const std::size_t size : {100, 800, 3000}) {
+  for (const std::size_t size : {100u, 800u, 3000u}) {
     const auto metadata = cached.call(std::string(size, 'a')).metadata;
     CHECK(metadata.arguments_bytes == 9 + 16 + 8 + size);  // format and mask, schema, length, text
   }

@@ -43,7 +43,7 @@ bool blis_counts_by_thread() {
   return version != nullptr && version()[0] != '0';
 }
 
-/// Loops limit the library and restore its setting. `new_threads_have_1`: whatever is set elsewhere.
+/// Loops limit the library and restore its setting. `new_threads_have_1`: whatever others set.
 void check_limits(const Library& library, bool new_threads_have_1 = false) {
   CAPTURE(library.file);
   void* const loaded = ::dlopen(library.file, RTLD_NOW | RTLD_LOCAL);

@@ -133,7 +133,7 @@ TEST_CASE("a worker decodes a shared value once") {
   static const auto count_in = [](const Decoded& decoded) {
     return std::pair(::getpid(), decoded.texts.back() == "text" ? Decoded::count : -1);
   };
-  for (const std::size_t texts : {1, 100000}) {
+  for (const std::size_t texts : {1u, 100000u}) {
     check(share(Decoded{std::vector<std::string>(texts, "text")}),
           [](const Shared<Decoded>& shared) { return count_in(*shared); });
   }
