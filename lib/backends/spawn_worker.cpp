@@ -14,6 +14,7 @@
 #include "backends/builtin.hpp"
 #include "backends/settle_frame.hpp"
 #include "backends/worker_end.hpp"
+#include "os/thread_settings.hpp"
 
 namespace hoist::detail::backends {
 

@@ -226,7 +226,7 @@ TEST_CASE("nothing of the library traps in a program whose floating-point errors
     for (const char* backend : {"sequential", "threads", "fork", "spawn"}) {
       right = squares_right(backend) && right;
     }
-    const auto values = Array<double>::zeros({300, 1000});
+    const Array<double> values({300, 1000});
     dump(values, dir / "values", {.compress = 3});
     right = load<Array<double>>(dir / "values").size() == values.size() && right;
     const Memory memory(dir / "cache");
