@@ -6,11 +6,12 @@
 
 namespace hoist::detail::os {
 
-/// How the calling thread computes with floating-point numbers: rounding, subnormals, traps; no flags.
+/// How the calling thread computes with floating-point numbers: rounding, subnormals and traps,
+/// without flags.
 std::fenv_t float_mode();
 
-/// What a thread has from the one that started it, and tasks expect of the thread they run in: how it
-/// computes with floating-point numbers, and which signals it, and programs it starts, block.
+/// What a thread has from the one that started it, and tasks expect of the thread they run in: how
+/// it computes with floating-point numbers, and which signals it, and programs it starts, block.
 struct ThreadSettings {
   std::fenv_t floats;
   sigset_t blocked;

@@ -29,6 +29,7 @@ enum class Token : unsigned char {
   dtype,
   ndarray,
   matrix,
+  record,  // the element type of a recarray
   reconstruct,
   scalar,
   frombuffer,

@@ -135,8 +135,12 @@ void set_fields(DType& dtype, const Value& names, const Value& fields, Fail fail
 std::optional<Value> call_numpy(Token token, std::vector<Value>& a, Fail fail) {
   switch (token) {
     case Token::dtype: {
-      if (a.size() != 3 || a[0].kind() != dynamic::Kind::text) fail("no sound dtype");
-      auto node = std::make_shared<dynamic::DTypeNode>(formats::simple_dtype(a[0].as_text()));
+      const bool is_record = a.size() == 3 && as_token(a[0]) == Token::record;
+      if (!is_record && (a.size() != 3 || a[0].kind() != dynamic::Kind::text)) {
+        fail("no sound dtype");
+      }
+      auto node = std::make_shared<dynamic::DTypeNode>(
+          formats::simple_dtype(is_record ? "V" : a[0].as_text()));
       node->built = false;
       return Value(std::shared_ptr<Value::Node>(std::move(node)));
     }

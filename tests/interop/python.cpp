@@ -162,6 +162,38 @@ for protocol in range(6):
   CHECK_THROWS_AS(load<Model>(dir / "plain.joblib", {.mmap = MmapMode::read}), hoist::WrongType);
 }
 
+TEST_CASE("arrays of NumPy's own subclasses are arrays, unless more belongs to them") {
+  const TempDir dir;
+  CHECK(python(dir.path(), R"(
+import joblib, numpy, pickle, numpy.ma
+records = numpy.rec.array([(1, 2.5), (3, 4.5)], dtype=[('a', 'i4'), ('b', 'f8')])
+texts = numpy.char.array(['ab', 'cde'])
+for protocol in range(6):
+    for name, value in ('records', records), ('texts', texts):
+        joblib.dump(value, f'{name}{protocol}.joblib', protocol=protocol)
+        with open(f'{name}{protocol}.pkl', 'wb') as f:
+            pickle.dump(value, f, protocol)
+with open('masked.pkl', 'wb') as f:
+    pickle.dump(numpy.ma.array([1.0, 2.0], mask=[0, 1]), f)
+)") == "");
+  for (int protocol = 0; protocol < 6; ++protocol) {
+    for (const char* extension : {".joblib", ".pkl"}) {
+      CAPTURE(protocol);
+      CAPTURE(extension);
+      const std::string end = std::to_string(protocol) + extension;
+      const Value records = load(dir / ("records" + end));
+      REQUIRE(records.kind() == Value::Kind::array);
+      CHECK(records.elements().shape == Shape{2});
+      CHECK(records.dtype().fields->size() == 2);
+      CHECK(records.dtype().fields->at(1).name == "b");
+      CHECK(load<std::vector<std::string>>(dir / ("texts" + end)) ==
+            std::vector<std::string>{"ab", "cde"});
+    }
+  }
+  CHECK_THROWS_WITH_AS(load(dir / "masked.pkl"), doctest::Contains("numpy.ma.core"),
+                       hoist::UnsafeData);
+}
+
 TEST_CASE("NumPy loads our .npy files and we load its, mapped and not") {
   const TempDir dir;
   dump(matrix(), dir / "c.npy");
