@@ -88,7 +88,7 @@ class SystemError : public Error {
 /// hoist/register_error.hpp. Its causes are nested in it, as by std::throw_with_nested.
 class RemoteError : public Error {
  public:
-  /// The message is "`type_name`: `text`", followed by the stack if there is one.
+  /// The message is "`type_name`: `text`" in one line, and in a second one the innermost frame.
   RemoteError(std::string type_name, std::string text, std::string stack = {});
   /// The name of the exception's type.
   const std::string& type_name() const noexcept { return type_name_; }

@@ -21,7 +21,25 @@ namespace detail {
 /// What an exception says: its `what()`, the text if a text was thrown, otherwise "an exception of
 /// type T". Empty for a null pointer.
 std::string error_text(const std::exception_ptr& error);
+/// Throws the exception of a task, whose index task_index_of() then tells.
+[[noreturn]] void throw_task_error(const std::exception_ptr& error, std::size_t task);
 }  // namespace detail
+
+/// The index of the task that threw `error`, if that is the exception of a task which a loop, or
+/// Outcome::value(), was the last to throw in the calling thread. Nothing otherwise, for instance
+/// for what a loop throws by itself.
+///
+///     try {
+///       Parallel().for_each(range, f);
+///     } catch (const std::exception& error) {
+///       std::cerr << "task " << task_index_of().value_or(0) << ": " << error.what() << '\n';
+///     }
+///
+/// To be asked in the catch block, before it runs other loops. Of several loops around one another
+/// it tells the index in the outermost. Works for exceptions of any type, on all backends: the
+/// index belongs to the throw and not to the exception object, which several tasks may share.
+std::optional<std::size_t> task_index_of(
+    const std::exception_ptr& error = std::current_exception()) noexcept;
 
 /// What became of one task: its value or its error. It is used like a std::expected whose error is
 /// an exception:
@@ -102,7 +120,7 @@ class [[nodiscard]] Outcome {
   /// Serve the overloads of `value()` and `operator*`.
   template <class Self>
   static decltype(auto) get(Self&& self) {
-    if (!self.value_) std::rethrow_exception(self.error_);
+    if (!self.value_) detail::throw_task_error(self.error_, self.index_);
     return held(std::forward<Self>(self));
   }
   template <class Self>

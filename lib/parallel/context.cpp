@@ -2,6 +2,7 @@
 #include "parallel/context.hpp"
 
 #include <hoist/error.hpp>
+#include <hoist/outcome.hpp>
 #include <hoist/parallel_config.hpp>
 #include <hoist/stop.hpp>
 
@@ -30,6 +31,11 @@ void send_context(const TravellingContext& context, Encoder& to) {
 }  // namespace detail::parallel
 
 namespace detail {
+
+void throw_task_error(const std::exception_ptr& error, std::size_t task) {
+  parallel::loop_context().thrown = {error, task};
+  std::rethrow_exception(error);
+}
 
 void enter_context(Decoder& from) {
   parallel::TravellingContext received;
@@ -70,6 +76,12 @@ ContextScope::~ContextScope() {
 }
 
 }  // namespace detail::parallel
+
+std::optional<std::size_t> task_index_of(const std::exception_ptr& error) noexcept {
+  const detail::parallel::ThrownError& thrown = detail::parallel::loop_context().thrown;
+  if (error == nullptr || thrown.error != error) return std::nullopt;
+  return thrown.task;
+}
 
 bool stop_requested() noexcept {
   const detail::parallel::LoopContext& context = detail::parallel::loop_context();

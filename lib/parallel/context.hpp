@@ -5,7 +5,9 @@
 #include <hoist/parallel_options.hpp>
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +44,12 @@ struct TaskClock {
   }
 };
 
+/// The exception of a task that a loop has thrown. It is owned, so nothing else has its address.
+struct ThrownError {
+  std::exception_ptr error;
+  std::size_t task = 0;
+};
+
 /// Where a thread is in a nest of loops, and the defaults that apply there.
 struct LoopContext {
   /// 0 outside all loops.
@@ -55,6 +63,8 @@ struct LoopContext {
   const TaskClock* clock = nullptr;
   /// Of the cached computation around the loop; null if there is none.
   std::shared_ptr<memory::DependencyLog> dependencies = {};
+  /// For task_index_of. Contexts of tasks end with their batch, so they keep no exception for long.
+  ThrownError thrown = {};
 };
 
 LoopContext& loop_context() noexcept;

@@ -96,7 +96,7 @@ class LoopDriver::Impl {
       work(seen);
     }
     finish();
-    if (auto error = loop_.error()) std::rethrow_exception(error);
+    if (const auto failure = loop_.failure(); failure.error) raise(failure);
     if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
   }
 
@@ -104,9 +104,9 @@ class LoopDriver::Impl {
     if (ended_) return false;
     for (;;) {
       const unsigned seen = loop_.epoch();
-      if (auto error = loop_.error()) {
+      if (const auto failure = loop_.failure(); failure.error) {
         finish();
-        std::rethrow_exception(error);
+        raise(failure);
       }
       top_up();
       report();
@@ -123,7 +123,7 @@ class LoopDriver::Impl {
           ++consumed_;
           return true;
         }
-        if (loop_.error()) continue;
+        if (loop_.failure().error) continue;
         finish();
         if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
         return false;
@@ -136,6 +136,10 @@ class LoopDriver::Impl {
   parallel::LoopState& loop() { return loop_; }
 
  private:
+  [[noreturn]] static void raise(const parallel::LoopFailure& failure) {
+    if (failure.task) throw_task_error(failure.error, *failure.task);
+    std::rethrow_exception(failure.error);
+  }
   bool generates() const {
     return deliver_ == Deliver::in_order || deliver_ == Deliver::as_completed;
   }

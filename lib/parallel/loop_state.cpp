@@ -264,7 +264,7 @@ bool LoopState::record_failure(std::size_t task, std::exception_ptr error, doubl
     case Outcomes::Verdict::recorded: return true;
     case Outcomes::Verdict::fatal: break;
   }
-  stop_.fail(std::move(error));
+  stop_.fail({std::move(error), task});
   signal();
   return false;
 }
@@ -275,8 +275,8 @@ void LoopState::check_times() {
 
 void LoopState::interrupt() {
   stop_.fail(
-      std::make_exception_ptr(Interrupted("the loop was interrupted (tasks done: " +
-                                          std::to_string(outcomes_.finished_count()) + ")")));
+      {std::make_exception_ptr(Interrupted("the loop was interrupted (tasks done: " +
+                                           std::to_string(outcomes_.finished_count()) + ")"))});
   signal();
   session_->interrupt();
 }

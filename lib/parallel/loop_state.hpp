@@ -88,7 +88,7 @@ class LoopState final : public Loop {
   /// Ends the loop with Interrupted. From any thread that keeps it and its session alive.
   void interrupt();
   /// The first failure, where failures stop the loop; or TimedOut.
-  std::exception_ptr error() { return stop_.error(); }
+  LoopFailure failure() { return stop_.failure(); }
   Outcomes& outcomes() noexcept { return outcomes_; }
   /// About how many tasks make a batch now.
   std::size_t batch_hint() const noexcept { return sizer_.hint(); }

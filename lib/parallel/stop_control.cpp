@@ -28,19 +28,19 @@ void StopControl::stop() {
   attention_.store(true);
 }
 
-void StopControl::fail(std::exception_ptr error) {
+void StopControl::fail(LoopFailure failure) {
   const std::lock_guard lock(mutex_);
-  fail_locked(std::move(error));
+  fail_locked(std::move(failure));
 }
 
-void StopControl::fail_locked(std::exception_ptr error) {
-  if (!error_) error_ = std::move(error);
+void StopControl::fail_locked(LoopFailure failure) {
+  if (!failure_.error) failure_ = std::move(failure);
   stop();
 }
 
-std::exception_ptr StopControl::error() {
+LoopFailure StopControl::failure() {
   const std::lock_guard lock(mutex_);
-  return error_;
+  return failure_;
 }
 
 void StopControl::resume_batches() {
@@ -61,7 +61,7 @@ bool StopControl::check_all() {
 
 bool StopControl::check_outer_loops() {
   if (stopping() || flag_.outer == nullptr || !flag_.outer->requested()) return false;
-  fail(std::make_exception_ptr(Interrupted("the loop around this one was stopped")));
+  fail({std::make_exception_ptr(Interrupted("the loop around this one was stopped"))});
   return true;
 }
 
@@ -69,10 +69,10 @@ bool StopControl::check_deadline() {
   if (!deadline_ || Clock::now() < *deadline_) return false;
   const std::lock_guard lock(mutex_);
   if (stopping()) return false;
-  fail_locked(std::make_exception_ptr(
+  fail_locked({std::make_exception_ptr(
       TimedOut("the loop was not done within its timeout of " +
                base::seconds_text(settings_.options.timeout.seconds()) +
-               " (tasks done: " + std::to_string(outcomes_.finished_count()) + ")")));
+               " (tasks done: " + std::to_string(outcomes_.finished_count()) + ")"))});
   return true;
 }
 
@@ -88,9 +88,11 @@ bool StopControl::check_overdue() {
     if (batch->reported_ == task || now < batch->clock_.overdue_at()) continue;
     batch->reported_ = task;
     if (outcomes_.has_retries_left(task)) continue;
-    fail_locked(std::make_exception_ptr(
-        TimedOut("task " + std::to_string(task) + " was still running after its task_timeout of " +
-                 base::seconds_text(settings_.options.task_timeout.seconds()))));
+    fail_locked(
+        {std::make_exception_ptr(TimedOut(
+             "task " + std::to_string(task) + " was still running after its task_timeout of " +
+             base::seconds_text(settings_.options.task_timeout.seconds()))),
+         task});
     failed = true;
   }
   return failed;

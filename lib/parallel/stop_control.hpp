@@ -16,6 +16,12 @@
 
 namespace hoist::detail::parallel {
 
+/// Why a loop ended early.
+struct LoopFailure {
+  std::exception_ptr error;                        ///< null if it did not
+  std::optional<std::size_t> task = std::nullopt;  ///< whose error it is
+};
+
 /// Ends a loop early: after an error, when its time or that of a task is over, when the loop around
 /// it stops, or by order. The first error is the loop's. Thread-safe.
 class StopControl {
@@ -25,9 +31,9 @@ class StopControl {
   bool stopping() const noexcept { return flag_.set.load(std::memory_order_relaxed); }
   /// Starts nothing more.
   void stop();
-  /// As stop(), with the loop's error unless there is one already.
-  void fail(std::exception_ptr error);
-  std::exception_ptr error();
+  /// As stop(), with the reason unless there is one already.
+  void fail(LoopFailure failure);
+  LoopFailure failure();
 
   /// Set while batches that run in this process shall return before their next task: the loop
   /// stops, or an idle worker wants a part of them.
@@ -62,7 +68,7 @@ class StopControl {
  private:
   bool check_outer_loops();
   bool check_overdue();
-  void fail_locked(std::exception_ptr error);
+  void fail_locked(LoopFailure failure);
   bool oversees_tasks() const noexcept {
     return settings_.options.task_timeout.is_set() && !settings_.traits.kills_tasks;
   }
@@ -73,7 +79,7 @@ class StopControl {
   std::atomic<bool> attention_{false};
   std::optional<Clock::time_point> deadline_;
   std::mutex mutex_;
-  std::exception_ptr error_;
+  LoopFailure failure_;
   std::vector<Overseen*> overseen_;
 };
 
