@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/detail/arguments.hpp>
+#include <hoist/detail/cacheable.hpp>
 #include <hoist/detail/callable.hpp>
 #include <hoist/detail/code_address.hpp>
 #include <hoist/detail/memo.hpp>
@@ -156,19 +157,7 @@ class [[nodiscard]] CachedFunction<F, R(Ps...)> {
  private:
   friend class Memory;
   friend struct Access;
-  using Value = detail::Shelvable<Result>;
-  static_assert(detail::is_keyable<F>,
-                "hoist can't make a key of what this callable holds: capture only plain numbers; a "
-                "string, a container, whatever a pointer or a reference leads to: pass it as an "
-                "argument (function objects: give the class hoist-storable public fields or a "
-                "serialize member)");
-  static_assert(
-      Storable<Value>,
-      "hoist can't store what this function returns: see hoist::Storable for the types it "
-      "can, and how to make others so");
-  static_assert(std::default_initializable<Value>,
-                "hoist makes an empty result and fills it: the result type needs a default "
-                "constructor");
+  static_assert(sizeof(detail::Cacheable<F>) + sizeof(detail::CacheableResult<F>) > 0);
 
   using Frame = detail::CallFrame<F, R, Ps...>;
 

@@ -44,6 +44,21 @@ class [[nodiscard]] Delayed {
   std::tuple<Args...> args_;
 };
 
+namespace detail {
+/// Takes the place of a call that has been refused, so that the compiler's first error is its last.
+struct RefusedCall {
+  void operator()() const;
+};
+template <class F, class... Args>
+struct BoundCall {
+  static constexpr bool ok = std::is_invocable_v<F&, Args&...> || std::is_invocable_v<F&, Args...>;
+  static_assert(ok,
+                "delayed(f)(args...): f can't be called with these arguments (all are needed: a "
+                "function that is passed on has no default arguments)");
+  using type = std::conditional_t<ok, Delayed<F, Args...>, Delayed<RefusedCall>>;
+};
+}  // namespace detail
+
 /// The result of `delayed(f)`: calling it binds the arguments.
 template <class F>
 class [[nodiscard]] Delay {
@@ -54,24 +69,26 @@ class [[nodiscard]] Delay {
   /// called with them. Throws BadArgument for an object of a derived class known by its base, of
   /// which the copy would lack a part: pass it by pointer.
   template <class... Args>
-  Delayed<F, std::decay_t<Args>...> operator()(Args&&... args) const& {
-    check<std::decay_t<Args>...>(args...);
-    return {f_, std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
+  typename detail::BoundCall<F, std::decay_t<Args>...>::type operator()(Args&&... args) const& {
+    return bind(f_, std::forward<Args>(args)...);
   }
   /// Likewise for a temporary `delayed(f)`, from which the function is moved.
   template <class... Args>
-  Delayed<F, std::decay_t<Args>...> operator()(Args&&... args) && {
-    check<std::decay_t<Args>...>(args...);
-    return {std::move(f_), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
+  typename detail::BoundCall<F, std::decay_t<Args>...>::type operator()(Args&&... args) && {
+    return bind(std::move(f_), std::forward<Args>(args)...);
   }
 
  private:
-  /// `Held`: what the call will hold of the arguments.
-  template <class... Held, class... Args>
-  static void check(const Args&... args) {
-    static_assert(std::is_invocable_v<F&, Held&...> || std::is_invocable_v<F&, Held...>,
-                  "delayed(f)(args...): f can't be called with these arguments");
-    (detail::check_whole<Held>(args), ...);
+  template <class Function, class... Args>
+  static auto bind(Function&& f, Args&&... args) {
+    using Bound = detail::BoundCall<F, std::decay_t<Args>...>;
+    if constexpr (Bound::ok) {
+      (detail::check_whole<std::decay_t<Args>>(args), ...);
+      return typename Bound::type(std::forward<Function>(f),
+                                  std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...));
+    } else {
+      return typename Bound::type({}, {});
+    }
   }
 
   F f_;

@@ -8,7 +8,7 @@
 #include <hoist/mmap_mode.hpp>
 #include <hoist/values.hpp>
 
-#include <concepts>
+#include <cstdlib>
 #include <filesystem>
 #include <iosfwd>
 #include <optional>
@@ -73,6 +73,21 @@ struct DecodeCall {
   void (*run)(void* value, DecodeSource& source);
 };
 
+/// An error of the compiler, unless load<T>() can make a T.
+template <class T, bool = requires { sizeof(T); }>
+struct Loadable {
+  // Before the errors, behind which clang would not see it.
+  static constexpr bool value = std::is_default_constructible_v<T>;
+  static_assert(sizeof(StorableCheck<T>) > 0);
+  static_assert(value || !supported<T>(), "load() fills an empty T, but T has no default");
+};
+template <class T>
+struct Loadable<T, false> {
+  static constexpr bool value = false;
+  static_assert(!std::is_same_v<T, Value>,
+                "load() without a type returns a hoist::Value: #include <hoist/value.hpp>");
+};
+
 void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call);
 void dump_value(std::ostream& out, const DumpOptions& options, const Schema& schema,
@@ -117,6 +132,7 @@ DecodeCall decode_call(T& value) {
 /// last to finish wins.
 template <class T>
 void dump(const T& value, const std::filesystem::path& path, const DumpOptions& options = {}) {
+  static_assert(sizeof(detail::StorableCheck<T>) > 0);
   detail::dump_value(path, options, detail::schema_of<T>(), detail::encode_call(value));
 }
 
@@ -141,6 +157,7 @@ void dump(std::span<T, N> values, std::ostream& out, const DumpOptions& options 
 /// written.
 template <class T>
 void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
+  static_assert(sizeof(detail::StorableCheck<T>) > 0);
   detail::dump_value(out, options, detail::schema_of<T>(), detail::encode_call(value));
 }
 
@@ -155,10 +172,13 @@ void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
 /// checksums. Thread-safe.
 template <class T = Value>
 [[nodiscard]] T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
-  static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
-  T value{};
-  detail::load_value(path, options, detail::schema_of<T>(), detail::decode_call(value));
-  return value;
+  if constexpr (detail::Loadable<T>::value) {
+    T value{};
+    detail::load_value(path, options, detail::schema_of<T>(), detail::decode_call(value));
+    return value;
+  } else {
+    std::abort();  // not compiled
+  }
 }
 
 /// Reads the next value from a stream, which need not be seekable.
@@ -170,10 +190,13 @@ template <class T = Value>
 /// NotFound at the end of the stream.
 template <class T = Value>
 [[nodiscard]] T load(std::istream& in, const LoadOptions& options = {}) {
-  static_assert(std::default_initializable<T>, "load() makes an empty T and fills it");
-  T value{};
-  detail::load_value(in, options, detail::schema_of<T>(), detail::decode_call(value));
-  return value;
+  if constexpr (detail::Loadable<T>::value) {
+    T value{};
+    detail::load_value(in, options, detail::schema_of<T>(), detail::decode_call(value));
+    return value;
+  } else {
+    std::abort();  // not compiled
+  }
 }
 
 }  // namespace hoist

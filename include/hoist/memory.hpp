@@ -106,16 +106,13 @@ class [[nodiscard]] Memory {
   /// process.
   template <class F>
   [[nodiscard]] auto cache(F f, const CacheOptions& options = {}) const {
-    static_assert(!std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
-                  "hoist caches const member functions only: what others change in their object "
-                  "would be lost on a hit; make it const, or cache a function that takes the "
-                  "object: pass it as an argument, and return what has changed");
-    static_assert(
-        std::is_member_function_pointer_v<F> || detail::HasSignature<F>,
-        "hoist can't tell this callable's parameter types: it needs one call operator, "
-        "const and no template; wrap overloads and generic lambdas in a lambda that names "
-        "its parameter types");
-    return CachedFunction<F>(core_, std::move(f), options);
+    // Before the condition: clang would compile both branches of one with an error.
+    static_assert(sizeof(detail::Cacheable<F>) > 0 && sizeof(detail::CacheableResult<F>) > 0);
+    if constexpr (detail::Cacheable<F>::ok && detail::CacheableResult<F>::ok) {
+      return CachedFunction<F>(core_, std::move(f), options);
+    } else {
+      return detail::RefusedFunction{};
+    }
   }
 
   /// The same for a function named at compile time: `memory.cache<train>()`.

@@ -47,7 +47,6 @@ class [[nodiscard]] Parallel {
   /// Makes the calls of a range of delayed calls. Returns a vector of their results, or nothing if
   /// they return void.
   template <std::ranges::input_range Range>
-    requires detail::DelayedRange<Range>
   auto operator()(Range&& tasks) const {
     return detail::run_loop<detail::DelayedResult<Range>, false>(options_, tasks,
                                                                  detail::DelayedCalls{});
@@ -55,17 +54,19 @@ class [[nodiscard]] Parallel {
 
   /// Makes a few calls of any types. Returns a tuple of their results (std::monostate for void).
   template <class... Calls>
-    requires(sizeof...(Calls) > 0 && (detail::is_delayed<std::remove_cvref_t<Calls>> && ...))
+    requires(sizeof...(Calls) > 0)
   auto operator()(Calls&&... calls) const {
-    detail::TupleTasks<std::remove_reference_t<Calls>...> tasks(
-        std::tuple<std::remove_reference_t<Calls>&...>(calls...));
-    detail::LoopDriver driver(options_, tasks, sizeof...(Calls), detail::Deliver::all);
-    driver.run();
-    if (auto failures = driver.failures(); !failures.empty()) {
-      throw LoopErrors(std::move(failures), sizeof...(Calls));
+    static_assert(
+        ((sizeof(detail::ResultCheck<
+                 typename detail::ResultOfDelayed<std::remove_cvref_t<Calls>>::type>) > 0) &&
+         ...));
+    if constexpr ((detail::ResultCheck<
+                       typename detail::ResultOfDelayed<std::remove_cvref_t<Calls>>::type>::ok &&
+                   ...)) {
+      return run_few(calls...);
+    } else {
+      return detail::Refused{};
     }
-    return std::apply([](auto&... results) { return std::tuple(std::move(*results)...); },
-                      tasks.results);
   }
 
   /// Calls `f` with every element of a range. Returns a vector of the results, or nothing if `f`
@@ -81,15 +82,17 @@ class [[nodiscard]] Parallel {
   /// Like `map`, but discards the results.
   template <std::ranges::input_range Range, class F>
   void for_each(Range&& range, F&& f) const {
-    static_assert(detail::check_result_is_made<detail::MappedResult<F, Range>>());
-    detail::run_loop<void, false>(options_, range,
-                                  detail::MappedCalls<detail::SharedCallable<F>>{f});
+    using Result = detail::MappedResult<F, Range>;
+    static_assert(sizeof(detail::ResultIsMade<Result>) > 0);
+    if constexpr (detail::ResultIsMade<Result>::ok && !std::is_same_v<Result, detail::Refused>) {
+      detail::run_loop<void, false>(options_, range,
+                                    detail::MappedCalls<detail::SharedCallable<F>>{f});
+    }
   }
 
   /// Returns the results as a Generator, in the order of the input, while the loop runs. The
   /// generator owns the range if it is a temporary; otherwise the range must outlive it.
   template <std::ranges::input_range Range>
-    requires detail::DelayedRange<Range>
   [[nodiscard]] auto generator(Range&& tasks) const {
     return make_generator<true, detail::DelayedResult<Range>>(std::forward<Range>(tasks),
                                                               detail::DelayedCalls{});
@@ -103,7 +106,6 @@ class [[nodiscard]] Parallel {
   }
   /// Returns the results in the order of completion, each with the index of its task (Indexed).
   template <std::ranges::input_range Range>
-    requires detail::DelayedRange<Range>
   [[nodiscard]] auto generator_unordered(Range&& tasks) const {
     return make_generator<false, detail::DelayedResult<Range>>(std::forward<Range>(tasks),
                                                                detail::DelayedCalls{});
@@ -116,7 +118,6 @@ class [[nodiscard]] Parallel {
   /// Like operator(), but runs all tasks and returns what each one threw as part of its Outcome.
   /// Still throws exceptions of the input, BadArgument and TimedOut.
   template <std::ranges::input_range Range>
-    requires detail::DelayedRange<Range>
   [[nodiscard]] auto outcomes(Range&& tasks) const {
     return detail::run_loop<detail::DelayedResult<Range>, true>(options_, tasks,
                                                                 detail::DelayedCalls{});
@@ -132,12 +133,27 @@ class [[nodiscard]] Parallel {
   [[nodiscard]] const ParallelOptions& options() const noexcept { return options_; }
 
  private:
+  template <class... Calls>
+  auto run_few(Calls&... calls) const {
+    detail::TupleTasks<Calls...> tasks(std::tuple<Calls&...>(calls...));
+    detail::LoopDriver driver(options_, tasks, sizeof...(Calls), detail::Deliver::all);
+    driver.run();
+    if (auto failures = driver.failures(); !failures.empty()) {
+      throw LoopErrors(std::move(failures), sizeof...(Calls));
+    }
+    return std::apply([](auto&... results) { return std::tuple(std::move(*results)...); },
+                      tasks.results);
+  }
   template <bool Ordered, class R, class Range, class Calls>
   auto make_generator(Range&& range, Calls calls) const {
-    static_assert(detail::check_result_is_made<R>());
-    using State = detail::GeneratorState<std::views::all_t<Range>, Calls, R, Ordered>;
-    return Generator<typename State::Yield>(std::make_unique<State>(
-        options_, std::views::all(std::forward<Range>(range)), std::move(calls)));
+    static_assert(sizeof(detail::ResultCheck<R>) > 0);
+    if constexpr (detail::ResultCheck<R>::ok) {
+      using State = detail::GeneratorState<std::views::all_t<Range>, Calls, R, Ordered>;
+      return Generator<typename State::Yield>(std::make_unique<State>(
+          options_, std::views::all(std::forward<Range>(range)), std::move(calls)));
+    } else {
+      return detail::Refused{};
+    }
   }
   template <bool Ordered, class Range, class F>
   auto generate_mapped(Range&& range, F&& f) const {

@@ -43,6 +43,7 @@ void hash_schema(Hasher& hasher) {
 
 template <class T>
 void hash_typed(Hasher& hasher, const T& value) {
+  static_assert(sizeof(StorableCheck<T>) > 0);
   hash_schema<T>(hasher);
   Form<T>::traverse(hasher, value);
 }

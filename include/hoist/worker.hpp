@@ -44,9 +44,13 @@ WorkerState& worker_state_here();
 template <class F, class... Args>
   requires(!std::same_as<std::decay_t<F>, WorkerInitializer>)
 WorkerInitializer::WorkerInitializer(F&& f, Args&&... args) {
-  detail::Encoder encoder;
-  detail::send_call<std::decay_t<F>, std::decay_t<Args>...>(encoder, f, args...);
-  keep(encoder.take(), &detail::initialize<std::decay_t<F>, std::decay_t<Args>...>);
+  constexpr bool callable = detail::takes_received<std::decay_t<F>, std::decay_t<Args>...>;
+  static_assert(callable, "initializer: the function can't be called with these arguments");
+  if constexpr (callable) {
+    detail::Encoder encoder;
+    detail::send_call<std::decay_t<F>, std::decay_t<Args>...>(encoder, f, args...);
+    keep(encoder.take(), &detail::initialize<std::decay_t<F>, std::decay_t<Args>...>);
+  }
 }
 
 /// The value that this worker's initializer returned. Throws BadArgument if it returned none, or

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
 // A result that can't be stored.
-// expect: can't store what this function returns
-// expect: hoist::Storable
+// first: hoist can't store, hash or send values of this type
+// expect: ResultOfCachedFunction
 
 #include <hoist/hoist.hpp>
 
@@ -12,4 +12,4 @@ std::function<int(int)> make(int n) {
   return [n](int x) { return x + n; };
 }
 
-int main() { hoist::Memory("cache").cache(make); }
+int main() { auto cached = hoist::Memory("cache").cache(make); }

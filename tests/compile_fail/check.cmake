@@ -2,12 +2,15 @@
 #
 # Compiles SOURCE with COMPILER and INCLUDE_DIRS. The file says in comments what must come of it:
 #   // expect: some text      compilation must fail, and its output must contain the text (any number)
+#   // first: some text       likewise, but the first error must contain the text, and the whole output
+#                            must be short: 15 lines of g++, 30 of clang, which quotes each place
 #   // expect-success         compilation must succeed (the control: the method itself works)
 #   // flags: -Werror         more options for the compiler
 
 file(STRINGS ${SOURCE} expected REGEX "^// expect: ")
 file(STRINGS ${SOURCE} success REGEX "^// expect-success")
-if(NOT expected AND NOT success)
+file(STRINGS ${SOURCE} first REGEX "^// first: ")
+if(NOT expected AND NOT first AND NOT success)
   message(FATAL_ERROR "${SOURCE} says neither '// expect: text' nor '// expect-success'")
 endif()
 
@@ -42,3 +45,20 @@ foreach(line IN LISTS expected)
     message(FATAL_ERROR "the compiler's output does not contain '${text}':\n${output}")
   endif()
 endforeach()
+if(first)
+  string(REGEX REPLACE "^// first: *" "" text "${first}")
+  string(REGEX MATCH "error: [^\n]*" error "${output}")
+  string(FIND "${error}" "${text}" position)
+  if(position EQUAL -1)
+    message(FATAL_ERROR "the compiler's first error does not contain '${text}':\n${output}")
+  endif()
+  string(REGEX MATCHALL "\n" lines "${output}")
+  list(LENGTH lines count)
+  set(limit 15)
+  if(COMPILER MATCHES "clang")
+    set(limit 30)
+  endif()
+  if(count GREATER limit)
+    message(FATAL_ERROR "the compiler's output has ${count} lines:\n${output}")
+  endif()
+endif()

@@ -6,6 +6,7 @@
 #include <hoist/detail/derived.hpp>
 #include <hoist/detail/encoder.hpp>
 #include <hoist/detail/hasher.hpp>
+#include <hoist/detail/not_storable.hpp>
 #include <hoist/detail/schema.hpp>
 #include <hoist/detail/traits.hpp>
 #include <hoist/error.hpp>
@@ -47,9 +48,6 @@ template <class T>
 struct ObjectForm;
 
 template <class T>
-inline constexpr bool dependent_false = false;
-
-template <class T>
 struct Form {
   template <class... Open>
   static constexpr bool supported() {
@@ -60,13 +58,7 @@ struct Form {
   static void traverse(Ar&, V&) {
     refuse();
   }
-  static void refuse() {
-    static_assert(dependent_false<T>,
-                  "hoist can't store, hash or send values of this type. Give the class a member "
-                  "`template <class Ar> void serialize(Ar& ar) { ar(first, second); }` or a free "
-                  "function `serialize(Ar&, T&)`. (Raw pointers, references, std::function, string "
-                  "views and C arrays have no such form: store what they refer to.)");
-  }
+  static void refuse() { static_assert(sizeof(StorableCheck<T>) > 0); }
 };
 
 // --- scalars ------------------------------------------------------------------------------------
@@ -128,9 +120,7 @@ struct Form<T> {
     return std::is_default_constructible_v<T>;
   }
   static void schema(SchemaWriter& writer) {
-    static_assert(std::is_default_constructible_v<T>,
-                  "hoist makes an empty object before it calls serialize() to fill it: the class "
-                  "needs a default constructor");
+    static_assert(sizeof(StorableCheck<T>) > 0);
     if (!writer.enter(&type_tag<T>)) return;
     writer.text("object(");
     T sample{};

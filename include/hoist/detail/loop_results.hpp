@@ -55,7 +55,7 @@ template <class R>
 class Results {
   static constexpr bool plain = std::is_trivially_copyable_v<Kept<R>> &&
                                 std::is_default_constructible_v<Kept<R>> &&
-                                !std::is_same_v<R, bool>;
+                                std::is_move_assignable_v<Kept<R>> && !std::is_same_v<R, bool>;
   using Slot = std::conditional_t<plain, Kept<R>, std::optional<Kept<R>>>;
 
  public:

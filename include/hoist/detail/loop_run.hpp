@@ -20,9 +20,33 @@ template <class Range>
 concept DelayedRange = std::ranges::input_range<Range> &&
                        is_delayed<std::remove_cvref_t<std::ranges::range_value_t<Range>>>;
 
+/// Takes the place of a result that has been refused, so that the compiler's first error is its
+/// last.
+struct Refused {
+  template <class T>
+  operator T() const;  // NOLINT(google-explicit-constructor)
+  const Refused* begin() const;
+  const Refused* end() const;
+};
+
+/// The result of a delayed call; an error of the compiler for anything else.
+template <class Call>
+struct ResultOfDelayed {
+  static_assert(!is_delay<Call>,
+                "Parallel()(...): delayed(f) still needs its arguments: delayed(f)(args...)");
+  static_assert(is_delay<Call> || is_delayed<Call>,
+                "Parallel()(...): this is no delayed call, but perhaps already its result: wrap it "
+                "in delayed, delayed(f)(args...) instead of f(args...)");
+  using type = Refused;
+};
+template <class Call>
+  requires is_delayed<Call>
+struct ResultOfDelayed<Call> {
+  using type = std::decay_t<std::invoke_result_t<Call&>>;
+};
 template <class Range>
 using DelayedResult =
-    std::decay_t<std::invoke_result_t<std::remove_cvref_t<std::ranges::range_value_t<Range>>&>>;
+    typename ResultOfDelayed<std::remove_cvref_t<std::ranges::range_value_t<Range>>>::type;
 
 /// The result type of f for an item as it is held: elements in memory in place, others by value.
 /// `InPlace`: the workers read the range.
@@ -35,8 +59,10 @@ constexpr auto mapped_result() {
       std::is_invocable_v<Shared, Reference> || std::is_invocable_v<Shared, Value>;
   constexpr bool changes =
       !callable && (std::is_invocable_v<F&, Reference> || std::is_invocable_v<F&, Value>);
-  static_assert(callable || changes,
-                "map(range, f): f can't be called with an element of the range");
+  static_assert(
+      callable || changes,
+      "map(range, f): f can't be called with an element of the range, and nothing else (a "
+      "function that is passed on has no default arguments)");
   static_assert(
       !changes,
       "map(range, f): f can only be called as non-const (a mutable lambda?), but many workers call "
@@ -44,7 +70,7 @@ constexpr auto mapped_result() {
       "reference, return the value instead, or keep state per task with delayed(f)(...), which "
       "copies f into each task");
   if constexpr (!callable) {
-    return std::type_identity<void>{};
+    return std::type_identity<Refused>{};
   } else if constexpr (std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range> &&
                        std::is_invocable_v<Shared, Reference>) {
     return std::type_identity<std::decay_t<std::invoke_result_t<Shared, Reference>>>{};
@@ -56,12 +82,21 @@ constexpr auto mapped_result() {
 }
 /// A result that is a delayed call would be a call that nobody makes.
 template <class R>
-constexpr bool check_result_is_made() {
-  static_assert(!is_delayed<R> && !is_delay<R>,
+struct ResultIsMade {
+  static constexpr bool ok = !is_delayed<R> && !is_delay<R>;
+  static_assert(ok,
                 "the result of a task is delayed(f), which nobody calls: call f(...) in the task, "
                 "or pass the delayed calls themselves to Parallel()(...)");
-  return true;
-}
+};
+/// Whether results of type R can be handed over.
+template <class R>
+struct ResultCheck : ResultIsMade<R> {
+  static constexpr bool moves = std::is_void_v<R> || std::is_move_constructible_v<R>;
+  static constexpr bool ok = ResultIsMade<R>::ok && moves && !std::is_same_v<R, Refused>;
+  static_assert(moves,
+                "the result of a task is handed over by moving it, but this type can't be moved: "
+                "return a std::unique_ptr to it");
+};
 template <class F, class Range, bool InPlace = ReadInPlace<Range>>
 using MappedResult = typename decltype(mapped_result<F, Range, InPlace>())::type;
 
@@ -109,9 +144,11 @@ auto deliver(LoopDriver& driver, Take&& take_result, auto&& take_all) {
 
 template <class R, bool Outcomes, class Range, class Calls>
 auto run_loop(const ParallelOptions& options, Range& range, Calls&& calls) {
-  static_assert(check_result_is_made<R>());
   constexpr Deliver how = Outcomes ? Deliver::outcomes : Deliver::all;
-  if constexpr (ReadInPlace<Range&>) {
+  static_assert(sizeof(ResultCheck<R>) > 0);  // before the condition: see Memory::cache
+  if constexpr (!ResultCheck<R>::ok) {
+    return Refused{};
+  } else if constexpr (ReadInPlace<Range&>) {
     const auto count = static_cast<std::size_t>(std::ranges::size(range));
     IndexedTasks<std::ranges::iterator_t<Range>, std::remove_cvref_t<Calls>, R> tasks(
         std::ranges::begin(range), count, std::forward<Calls>(calls));

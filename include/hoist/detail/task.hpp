@@ -125,6 +125,10 @@ decltype(auto) invoke_received(F& f, Received<Args>&... args) {
 }
 
 template <class F, class... Args>
+inline constexpr bool takes_received =
+    std::is_invocable_v<F&, Args...> || std::is_invocable_v<F&, Args&...>;
+
+template <class F, class... Args>
 constexpr auto call_result() {
   if constexpr (std::is_invocable_v<F&, Args...>) {
     return std::type_identity<std::decay_t<std::invoke_result_t<F&, Args...>>>{};

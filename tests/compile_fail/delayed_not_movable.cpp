@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// first: this type can't be moved
+
+#include <hoist/hoist.hpp>
+
+struct Fixed {
+  Fixed() = default;
+  Fixed(Fixed&&) = delete;
+};
+Fixed make(int) { return {}; }
+
+int main() { auto all = hoist::Parallel()(hoist::delayed(make)(1)); }
