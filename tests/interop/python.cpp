@@ -183,7 +183,7 @@ with open('masked.pkl', 'wb') as f:
       const std::string end = std::to_string(protocol) + extension;
       const Value records = load(dir / ("records" + end));
       REQUIRE(records.kind() == Value::Kind::array);
-      CHECK(records.elements().shape == Shape{2});
+      CHECK(records.elements().shape == hoist::Shape{2});
       CHECK(records.dtype().fields->size() == 2);
       CHECK(records.dtype().fields->at(1).name == "b");
       CHECK(load<std::vector<std::string>>(dir / ("texts" + end)) ==
