@@ -10,11 +10,19 @@
 #include <type_traits>
 #include <utility>
 
+// State that a worker makes once and its tasks use: a connection, a model, a table.
+//
+//     const WorkerOptions workers{.initializer = {load_model, "model.hoist"}};
+//     Parallel({.backend = "spawn", .workers = workers})
+//         .map(images, [](const Image& image) { return worker_state<Model>().classify(image); });
+
 namespace hoist {
 
 namespace detail {
 
-/// An `Initialize`.
+/// Runs in a new worker: decodes the initializer's function and arguments, calls it, and keeps what
+/// it returns as the worker's state. What it throws becomes the error of the task that the worker
+/// was started for.
 template <class F, class... Args>
 void initialize(Decoder& from, WorkerState& state) {
   Received<F> callable(from);
@@ -37,6 +45,7 @@ void initialize(Decoder& from, WorkerState& state) {
 /// The state of this worker process; in a process that runs tasks itself, that of the calling
 /// thread.
 WorkerState& worker_state_here();
+/// Throws BadArgument that names both types; `found` is null where there is no state.
 [[noreturn]] void throw_no_worker_state(const std::type_info& wanted, const std::type_info* found);
 
 }  // namespace detail
@@ -53,8 +62,10 @@ WorkerInitializer::WorkerInitializer(F&& f, Args&&... args) {
   }
 }
 
-/// The value that this worker's initializer returned. Throws BadArgument if it returned none, or
-/// one of another type. The reference is valid until the worker exits.
+/// The value that this worker's initializer returned. `T` is exactly the type that it returned,
+/// without reference and const. Throws BadArgument, with both types, if it returned none, or one of
+/// another type. The reference is valid until the worker exits; tasks of one worker run one after
+/// the other, so that no lock is needed. Cost: a comparison of types.
 template <class T>
 T& worker_state() {
   detail::WorkerState& state = detail::worker_state_here();
@@ -64,7 +75,8 @@ T& worker_state() {
   return *static_cast<T*>(state.object.get());
 }
 
-/// True if this process is a worker of the backend "spawn".
+/// True if this process is a worker of the backend "spawn"; forked children and threads are none.
+/// Callable at any time, from any thread.
 [[nodiscard]] bool in_worker() noexcept;
 
 /// Makes this process a worker if it was started as one, and then does not return; otherwise

@@ -14,7 +14,6 @@
 #include "backends/builtin.hpp"
 #include "backends/settle_frame.hpp"
 #include "backends/worker_end.hpp"
-#include "os/thread_settings.hpp"
 
 namespace hoist::detail::backends {
 
@@ -71,7 +70,7 @@ void SpawnWorker::send_context() {
 void SpawnWorker::send_place() {
   payload_.clear();
   payload_.put(static_cast<std::uint32_t>(place_.umask));
-  payload_.put(os::float_mode());
+  payload_.put(place_.floats);
   payload_.text(place_.directory);
   process_->send(ipc::Kind::place, payload_.bytes());
 }

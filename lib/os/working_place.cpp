@@ -12,11 +12,13 @@
 #include <system_error>
 
 #include "os/file.hpp"
+#include "os/thread_settings.hpp"
 
 namespace hoist::detail::os {
 
 WorkingPlace working_place() {
   WorkingPlace place;
+  place.floats = float_mode();
   std::error_code error;
   const std::filesystem::path directory = std::filesystem::current_path(error);
   // The system calls a directory that can't be reached from the root "(unreachable)".
@@ -31,6 +33,7 @@ WorkingPlace working_place() {
 }
 
 void enter(const WorkingPlace& place) {
+  std::fesetenv(&place.floats);
   ::umask(place.umask);
   if (!place.directory.empty() && ::chdir(place.directory.c_str()) != 0) {
     throw_system("make the working directory of a worker process", place.directory, errno);

@@ -3,20 +3,23 @@
 
 #include <sys/types.h>
 
+#include <cfenv>
 #include <string>
 
 namespace hoist::detail::os {
 
-/// What relative paths and new files depend on, of a whole process.
+/// What tasks in another process should find as the caller of their loop has it.
 struct WorkingPlace {
   std::string directory;  ///< the absolute path; empty if it has none any more
   mode_t umask = 022;
+  std::fenv_t floats = {};  ///< of the calling thread: see float_mode
 };
 
 /// This process's. Does not set the umask in order to read it, which other threads would see: takes
 /// about 10 us.
 WorkingPlace working_place();
-/// Makes it this process's. Throws SystemError naming the directory if that can't be entered.
+/// Makes it this process's and thread's. Throws SystemError naming the directory if that can't be
+/// entered.
 void enter(const WorkingPlace& place);
 
 }  // namespace hoist::detail::os

@@ -17,11 +17,11 @@ bool is_split_part(std::string_view symbol);
 /// which counts by name. Instantiations of its templates contain user code and count like it.
 bool is_hoist_entity(std::string_view symbol);
 
-/// Whether the symbol is a table of virtual functions.
 /// Whether a symbol belongs to the C or C++ run time or to the compiler: by its reserved name, in
 /// namespace std, or as guard of a local variable.
 bool is_run_time_entity(std::string_view symbol);
 
+/// Whether the symbol is a table of virtual functions.
 bool is_vtable(std::string_view symbol);
 
 /// The C++ name, or the symbol itself if it isn't a mangled one.

@@ -241,8 +241,7 @@ class WorkerLoop {
     try {
       const auto umask = fields.get<std::uint32_t>();
       const auto floats = fields.get<std::fenv_t>();
-      std::fesetenv(&floats);
-      os::enter({.directory = fields.text(), .umask = umask});
+      os::enter({.directory = fields.text(), .umask = umask, .floats = floats});
     } catch (...) {
       leave_with(std::current_exception());
     }

@@ -76,6 +76,19 @@ int runs_of(const std::function<void()>& work) {
   return runs - before;
 }
 
+/// A memory of the test's own; nobody holds the functions any more when it ends.
+struct Fresh {
+  Fresh() = default;
+  Fresh(const Fresh&) = delete;
+  Fresh& operator=(const Fresh&) = delete;
+  ~Fresh() {
+    inner = middle = nullptr;
+    make = nullptr;
+  }
+  TempDir dir;
+  Memory memory{dir.path()};
+};
+
 }  // namespace dependencies_test
 
 using namespace dependencies_test;
@@ -116,9 +129,7 @@ TEST_CASE("a new version is noticed, at every distance, in memories of their own
   inner = middle = nullptr;
 }
 
-TEST_CASE("results that came from the cache count like computed ones") {
-  const TempDir dir;
-  const Memory memory(dir.path());
+TEST_CASE_FIXTURE(Fresh, "results that came from the cache count like computed ones") {
   inner = edition(memory, twice);
   const auto middle_cached = memory.cache(outer);
   CHECK(middle_cached(5) == 11);  // stored before it is called by the other
@@ -127,12 +138,9 @@ TEST_CASE("results that came from the cache count like computed ones") {
   CHECK(cached(5) == 21);
   inner = edition(memory, thrice);
   CHECK(cached(5) == 26);
-  inner = middle = nullptr;
 }
 
-TEST_CASE("what a called function reads of variables counts") {
-  const TempDir dir;
-  const Memory memory(dir.path());
+TEST_CASE_FIXTURE(Fresh, "what a called function reads of variables counts") {
   offset = 1;
   inner = edition(memory, shifted);
   const auto cached = memory.cache(outer);
@@ -140,24 +148,18 @@ TEST_CASE("what a called function reads of variables counts") {
   offset = 2;
   CHECK(cached(1) == 4);
   CHECK(runs_of([&] { CHECK(cached(1) == 4); }) == 0);
-  inner = nullptr;
 }
 
-TEST_CASE("a call that failed counts") {
-  const TempDir dir;
-  const Memory memory(dir.path());
+TEST_CASE_FIXTURE(Fresh, "a call that failed counts") {
   inner = edition(memory, failing);
   const auto cached = memory.cache(catching);
   CHECK(cached(7) == -1);
   CHECK(runs_of([&] { CHECK(cached(7) == -1); }) == 0);
   inner = edition(memory, twice);
   CHECK(cached(7) == 14);
-  inner = nullptr;
 }
 
-TEST_CASE("calls in threads and in the tasks of loops count") {
-  const TempDir dir;
-  const Memory memory(dir.path());
+TEST_CASE_FIXTURE(Fresh, "calls in threads and in the tasks of loops count") {
   inner = edition(memory, twice);
   const auto threaded = memory.cache(in_a_thread);
   const auto looped = memory.cache(in_a_loop);
@@ -172,12 +174,9 @@ TEST_CASE("calls in threads and in the tasks of loops count") {
     CHECK(looped(backend) == 45);
     inner = edition(memory, thrice);
   }
-  inner = nullptr;
 }
 
-TEST_CASE("calls in spawned workers count") {
-  const TempDir dir;
-  const Memory memory(dir.path());
+TEST_CASE_FIXTURE(Fresh, "calls in spawned workers count") {
   make = [&] { return edition(memory, twice); };
   const auto cached = memory.cache(in_spawned_tasks);
   CHECK(cached(4) == 20);
@@ -187,12 +186,9 @@ TEST_CASE("calls in spawned workers count") {
   const auto changed = edition(memory, thrice);
   make = [&] { return changed; };
   CHECK(cached(4) == 30);
-  make = nullptr;
 }
 
-TEST_CASE("only calls of the computation itself count") {
-  const TempDir dir;
-  const Memory memory(dir.path());
+TEST_CASE_FIXTURE(Fresh, "only calls of the computation itself count") {
   inner = edition(memory, twice);
   const auto cached = memory.cache(outer);
   const auto other = memory.cache(shifted);
@@ -208,5 +204,4 @@ TEST_CASE("only calls of the computation itself count") {
   REQUIRE(metadata.dependencies.size() == 1);
   CHECK(metadata.dependencies[0].function.starts_with("inner-"));
   CHECK(metadata.dependencies[0].symbol.find("twice") != std::string::npos);
-  inner = nullptr;
 }
