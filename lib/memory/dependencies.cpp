@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "os/fork_hook.hpp"
-
 namespace hoist::detail {
 
 namespace memory {

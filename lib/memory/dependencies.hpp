@@ -10,6 +10,8 @@
 #include <mutex>
 #include <vector>
 
+#include "os/fork_hook.hpp"
+
 namespace hoist::detail::memory {
 
 /// The cached functions that a computation has called, or the tasks of a loop in a worker.
@@ -24,8 +26,9 @@ class DependencyLog : public std::enable_shared_from_this<DependencyLog> {
   /// Each function counts once, as long as its version and its variables stay the same.
   void add(const CacheDependency& dependency);
   std::vector<CacheDependency> all() const;
-  /// Whether something was added since the last `take_new`; that.
+  /// Whether `take_new` would return anything.
   bool has_new() const noexcept { return new_.load(std::memory_order_acquire); }
+  /// What was added since the last call.
   std::vector<CacheDependency> take_new();
 
   /// Different for each log of this process; greater for those made later.
@@ -37,6 +40,7 @@ class DependencyLog : public std::enable_shared_from_this<DependencyLog> {
   std::vector<CacheDependency> all_;
   std::size_t taken_ = 0;
   std::atomic<bool> new_{false};
+  os::ForkHook fork_hook_{mutex_};
 };
 
 /// Where a thread's cached calls are noted.
@@ -64,7 +68,7 @@ class Computation {
   Computation(const Computation&) = delete;
   Computation& operator=(const Computation&) = delete;
 
-  /// The thread goes on with what it did before. Returns what was called; nothing the second time.
+  /// The thread goes on with what it did before. Returns what was called. At most once.
   std::vector<CacheDependency> end();
   bool has_ended() const noexcept { return log_ == nullptr; }
 
