@@ -166,9 +166,9 @@ class CodeWalk {
 
   const program::ModuleMap& modules_;
   CodeCheck check_;
-  // Few nodes fit into the walk itself; for many there are huge pages.
+  // Few nodes fit into the walk itself; for many there is fresh memory.
   std::array<std::byte, 16384> first_memory_;
-  std::pmr::monotonic_buffer_resource more_memory_{os::huge_page, os::fresh_memory()};
+  std::pmr::monotonic_buffer_resource more_memory_{std::size_t{128} << 10, os::fresh_memory()};
   std::pmr::monotonic_buffer_resource memory_{first_memory_.data(), first_memory_.size(),
                                               &more_memory_};
   // A deque: nodes stay where they are while others are added.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <elf.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -39,13 +41,11 @@ struct ElfSection {
   std::uint64_t end() const { return address + size; }
 };
 
-/// A named range of addresses. `name` is an offset into the image's symbol names.
+/// A named range of addresses.
 struct ElfSymbol {
   std::uint64_t address = 0;
   std::uint32_t size = 0;
-  std::uint32_t name = 0;
-  std::uint8_t rank = 0;  ///< which of several names for one range is preferred; low is better
-  bool is_ifunc = false;  ///< the code is a resolver that returns the function's address
+  std::uint32_t number = 0;  ///< in the file
 
   std::uint64_t end() const { return address + size; }
 };
@@ -116,7 +116,7 @@ class ElfImage {
   const ElfSymbol* object_at(std::uint64_t address);
   /// The data symbol whose last byte is just before address.
   const ElfSymbol* object_ending_at(std::uint64_t address);
-  /// The first data or function symbol that starts after address.
+  /// A symbol at the first place after address where a data or function symbol starts.
   const ElfSymbol* object_after(std::uint64_t address);
   const ElfSymbol* function_after(std::uint64_t address);
   /// The thread-local symbol at this offset in the module's thread-local block.
@@ -132,7 +132,7 @@ class ElfImage {
   /// The addresses of the functions with this name, which compilers may have appended something to.
   /// Cost: a look at all symbols.
   std::vector<std::uint64_t> functions_named(std::string_view base) const;
-  std::string_view name_of(const ElfSymbol& symbol) const { return text_at(names_, symbol.name); }
+  std::string_view name_of(const ElfSymbol& symbol) const;
 
   /// All relocations, in order of offset.
   std::span<const ElfRelocation> relocations();
@@ -172,8 +172,9 @@ class ElfImage {
   /// The tables, with symbols.
   Tables& symbols();
   void read_symbols(Tables& tables);
-  std::pmr::vector<ElfSymbol>* table_of(std::uint32_t number, ElfSymbol& entry);
-  void keep_symbol(std::pmr::vector<ElfSymbol>& table, const ElfSymbol& symbol);
+  void add_symbol(Tables& tables, std::uint32_t number, const Elf64_Sym& symbol);
+  const ElfSymbol* covering(std::span<const ElfSymbol> symbols, std::uint64_t address) const;
+  bool is_preferred(const ElfSymbol& a, const ElfSymbol& b) const;
   void read_relocations(Tables& tables);
   /// Called before bytes of the file are read: has their pages entered into the page table, where
   /// page faults would cost more. Of large pieces hardly ever all is read.

@@ -19,16 +19,6 @@ namespace hoist::detail::program {
 
 namespace {
 
-/// The symbol that covers address; symbols are sorted and don't overlap.
-const ElfSymbol* covering(std::span<const ElfSymbol> symbols, std::uint64_t address) {
-  auto after = std::upper_bound(
-      symbols.begin(), symbols.end(), address,
-      [](std::uint64_t value, const ElfSymbol& symbol) { return value < symbol.address; });
-  if (after == symbols.begin()) return nullptr;
-  const ElfSymbol& symbol = *std::prev(after);
-  return address == symbol.address || address < symbol.end() ? &symbol : nullptr;
-}
-
 const ElfSymbol* following(std::span<const ElfSymbol> symbols, std::uint64_t address) {
   auto after = std::upper_bound(
       symbols.begin(), symbols.end(), address,
@@ -36,6 +26,7 @@ const ElfSymbol* following(std::span<const ElfSymbol> symbols, std::uint64_t add
   return after == symbols.end() ? nullptr : &*after;
 }
 
+/// Which of several names for one range is preferred; low is better.
 std::uint8_t rank_of(const Elf64_Sym& symbol) {
   if (ELF64_ST_TYPE(symbol.st_info) == STT_NOTYPE) return 3;
   switch (ELF64_ST_BIND(symbol.st_info)) {
@@ -51,61 +42,50 @@ std::uint32_t gnu_hash(std::string_view name) {
   return hash;
 }
 
-/// A symbol of the file, by its number there.
-struct Numbered {
-  std::uint64_t address = 0;
-  std::uint32_t number = 0;
-};
-
 /// Sorts by address, symbols of one address by number: a radix sort, since comparing takes ten
 /// times as long.
-void sort_by_address(std::pmr::vector<Numbered>& symbols) {
+void sort_by_address(std::pmr::vector<ElfSymbol>& symbols) {
   constexpr unsigned digit = 11;
-  std::pmr::vector<Numbered> sorted(symbols.size(), symbols.get_allocator());
+  std::pmr::vector<ElfSymbol> sorted(symbols.size(), symbols.get_allocator());
   std::uint64_t highest = 0;
-  for (const Numbered& symbol : symbols) highest = std::max(highest, symbol.address);
+  for (const ElfSymbol& symbol : symbols) highest = std::max(highest, symbol.address);
   for (unsigned shift = 0; shift < 64 && highest >> shift != 0; shift += digit) {
-    const auto digit_of = [shift](const Numbered& symbol) {
+    const auto digit_of = [shift](const ElfSymbol& symbol) {
       return (symbol.address >> shift) & ((1u << digit) - 1);
     };
     std::array<std::uint32_t, std::size_t{1} << digit> places{};
-    for (const Numbered& symbol : symbols) ++places[digit_of(symbol)];
+    for (const ElfSymbol& symbol : symbols) ++places[digit_of(symbol)];
     std::exclusive_scan(places.begin(), places.end(), places.begin(), std::uint32_t{0});
-    for (const Numbered& symbol : symbols) sorted[places[digit_of(symbol)]++] = symbol;
+    for (const ElfSymbol& symbol : symbols) sorted[places[digit_of(symbol)]++] = symbol;
     symbols.swap(sorted);
   }
 }
 
-}  // namespace
-
-/// The symbol as an entry of one of the three tables, or null for one of no interest.
-std::pmr::vector<ElfSymbol>* ElfImage::table_of(std::uint32_t number, ElfSymbol& entry) {
-  Elf64_Sym symbol;
-  if (!read(symbols_.offset + std::uint64_t{number} * sizeof symbol, symbol)) return nullptr;
-  if (symbol.st_shndx >= kinds_.size() || symbol.st_shndx == SHN_UNDEF) return nullptr;
-  const unsigned type = ELF64_ST_TYPE(symbol.st_info);
-  entry.address = symbol.st_value;
-  entry.size = static_cast<std::uint32_t>(
-      std::min<std::uint64_t>(symbol.st_size, std::numeric_limits<std::uint32_t>::max()));
-  entry.name = symbol.st_name;
-  entry.rank = rank_of(symbol);
-  entry.is_ifunc = type == STT_GNU_IFUNC;
-  if (symbol.st_value + entry.size < symbol.st_value) return nullptr;
-  if (type == STT_TLS) return &tables_->tls;
-  const std::optional<SectionKind> kind = kinds_[symbol.st_shndx];
-  if (!kind || (type != STT_NOTYPE && type != STT_OBJECT && type != STT_COMMON &&
-                type != STT_FUNC && type != STT_GNU_IFUNC)) {
-    return nullptr;
+/// Of the symbols of one address keeps the largest; of these there may be several. One inside
+/// another is a label.
+void remove_labels(std::pmr::vector<ElfSymbol>& symbols) {
+  std::size_t kept = 0;
+  for (const ElfSymbol& symbol : symbols) {
+    if (kept != 0) {
+      const ElfSymbol& last = symbols[kept - 1];
+      const bool same = symbol.address == last.address;
+      if (same ? symbol.size < last.size : symbol.address < last.end()) continue;
+      while (same && kept != 0 && symbols[kept - 1].address == symbol.address &&
+             symbols[kept - 1].size < symbol.size) {
+        --kept;
+      }
+    }
+    symbols[kept++] = symbol;
   }
-  if (*kind == SectionKind::code) return &tables_->functions;
-  return entry.size != 0 && *kind != SectionKind::metadata ? &tables_->objects : nullptr;
+  symbols.resize(kept);
 }
+
+}  // namespace
 
 ElfImage::Tables& ElfImage::tables() {
   if (tables_ == nullptr) {
-    // A symbol is in two tables while they are sorted.
-    std::uint64_t bytes =
-        symbols_.size / sizeof(Elf64_Sym) * (sizeof(ElfSymbol) + 2 * sizeof(Numbered));
+    // Any table may get nearly all symbols, and one is copied to be sorted.
+    std::uint64_t bytes = symbols_.size / sizeof(Elf64_Sym) * 3 * sizeof(ElfSymbol);
     for (const Range& table : rela_)
       bytes += table.size / sizeof(Elf64_Rela) * sizeof(ElfRelocation);
     tables_ = std::make_unique<Tables>(std::max<std::uint64_t>(bytes, 1));
@@ -122,40 +102,71 @@ ElfImage::Tables& ElfImage::symbols() {
 void ElfImage::read_symbols(Tables& all) {
   const auto count = static_cast<std::uint32_t>(std::min<std::uint64_t>(
       symbols_.size / sizeof(Elf64_Sym), std::numeric_limits<std::uint32_t>::max()));
-  std::pmr::vector<Numbered> numbered(&all.memory);
-  numbered.reserve(count);
-  std::size_t functions = 0;
-  std::size_t objects = 0;
-  ElfSymbol entry;
+  all.functions.reserve(count);
+  all.objects.reserve(count);
+  Elf64_Sym symbol;
   for (std::uint32_t i = 1; i < count; ++i) {
-    const auto* const table = table_of(i, entry);
-    if (table == nullptr) continue;
-    numbered.push_back({entry.address, i});
-    functions += table == &all.functions ? 1 : 0;
-    objects += table == &all.objects ? 1 : 0;
+    if (read(symbols_.offset + std::uint64_t{i} * sizeof symbol, symbol))
+      add_symbol(all, i, symbol);
   }
-  sort_by_address(numbered);
-  all.functions.reserve(functions);
-  all.objects.reserve(objects);
-  for (const Numbered& symbol : numbered) keep_symbol(*table_of(symbol.number, entry), entry);
+  for (auto* const table : {&all.functions, &all.objects, &all.tls}) {
+    sort_by_address(*table);
+    remove_labels(*table);
+  }
 }
 
-/// Adds a symbol, in order of address. Of several for one range one is kept: the largest, then the
-/// one of the best rank and name. One inside another is a label.
-void ElfImage::keep_symbol(std::pmr::vector<ElfSymbol>& table, const ElfSymbol& symbol) {
-  if (table.empty() ||
-      (symbol.address >= table.back().end() && symbol.address != table.back().address)) {
-    table.push_back(symbol);
+/// Adds the symbol to its table, if it is of interest.
+void ElfImage::add_symbol(Tables& all, std::uint32_t number, const Elf64_Sym& symbol) {
+  if (symbol.st_shndx >= kinds_.size() || symbol.st_shndx == SHN_UNDEF) return;
+  const unsigned type = ELF64_ST_TYPE(symbol.st_info);
+  const ElfSymbol entry = {.address = symbol.st_value,
+                           .size = static_cast<std::uint32_t>(std::min<std::uint64_t>(
+                               symbol.st_size, std::numeric_limits<std::uint32_t>::max())),
+                           .number = number};
+  if (entry.end() < entry.address) return;
+  const std::optional<SectionKind> kind = kinds_[symbol.st_shndx];
+  if (type == STT_TLS) {
+    all.tls.push_back(entry);
+  } else if (!kind || (type != STT_NOTYPE && type != STT_OBJECT && type != STT_COMMON &&
+                       type != STT_FUNC && type != STT_GNU_IFUNC)) {
     return;
+  } else if (*kind == SectionKind::code) {
+    all.functions.push_back(entry);
+  } else if (entry.size != 0 && *kind != SectionKind::metadata) {
+    all.objects.push_back(entry);
   }
-  ElfSymbol& last = table.back();
-  if (symbol.address != last.address) return;
-  const auto before = [this](const ElfSymbol& a, const ElfSymbol& b) {
-    if (a.size != b.size) return a.size > b.size;
-    if (a.rank != b.rank) return a.rank < b.rank;
-    return name_of(a) < name_of(b);
-  };
-  if (before(symbol, last)) last = symbol;
+}
+
+/// The symbol that covers address, of several the preferred one.
+const ElfSymbol* ElfImage::covering(std::span<const ElfSymbol> symbols,
+                                    std::uint64_t address) const {
+  const auto after = std::upper_bound(
+      symbols.begin(), symbols.end(), address,
+      [](std::uint64_t value, const ElfSymbol& symbol) { return value < symbol.address; });
+  if (after == symbols.begin()) return nullptr;
+  const ElfSymbol* found = &*std::prev(after);
+  if (address != found->address && address >= found->end()) return nullptr;
+  for (const ElfSymbol* other = found; other != symbols.data();) {
+    if ((--other)->address != found->address) break;
+    if (is_preferred(*other, *found)) found = other;
+  }
+  return found;
+}
+
+bool ElfImage::is_preferred(const ElfSymbol& a, const ElfSymbol& b) const {
+  Elf64_Sym of_a{};
+  Elf64_Sym of_b{};
+  read(symbols_.offset + std::uint64_t{a.number} * sizeof of_a, of_a);
+  read(symbols_.offset + std::uint64_t{b.number} * sizeof of_b, of_b);
+  const std::uint8_t rank = rank_of(of_a);
+  if (rank != rank_of(of_b)) return rank < rank_of(of_b);
+  return text_at(names_, of_a.st_name) < text_at(names_, of_b.st_name);
+}
+
+std::string_view ElfImage::name_of(const ElfSymbol& symbol) const {
+  Elf64_Sym entry{};
+  read(symbols_.offset + std::uint64_t{symbol.number} * sizeof entry, entry);
+  return text_at(names_, entry.st_name);
 }
 
 const ElfSymbol* ElfImage::function_at(std::uint64_t address) {

@@ -220,6 +220,9 @@ struct Table {
   /// Held to copy or exchange `latest`, and while nothing else is called.
   std::mutex mutex;
 
+  // What reading images allocates from; made before their mutex is held.
+  std::pmr::memory_resource* memory = os::fresh_memory();
+
   // Mutexes aren't fair: who waits for `images` holds `turn`, so that a thread that takes it again
   // and again can't keep a fork out.
   std::mutex turn;
