@@ -8,7 +8,6 @@
 
 #include "os/memory_file.hpp"
 
-
 using hoist::detail::allocate_storage;
 using hoist::detail::Fill;
 
