@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 #include <concepts>
 #include <cstdint>
 #include <string>

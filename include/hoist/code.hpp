@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 #include <hoist/detail/callable.hpp>
 #include <hoist/digest.hpp>
 

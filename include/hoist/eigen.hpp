@@ -2,6 +2,8 @@
 #pragma once
 
 // Opt-in: this header needs Eigen 3.3 or later, which hoist itself does not.
+#include <hoist/detail/requirements.hpp>
+
 #include <hoist/array.hpp>
 #include <hoist/detail/forms_eigen.hpp>
 #include <hoist/detail/forms_eigen_sparse.hpp>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 namespace hoist {
 
 /// How arrays come into memory: read, or mapped from the file without a copy.

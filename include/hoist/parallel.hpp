@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 #include <hoist/delayed.hpp>
 #include <hoist/detail/generator_state.hpp>
 #include <hoist/detail/loop_driver.hpp>

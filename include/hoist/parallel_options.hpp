@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 #include <hoist/byte_size.hpp>
 #include <hoist/mmap_mode.hpp>
 #include <hoist/worker_options.hpp>

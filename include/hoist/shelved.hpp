@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 #include <hoist/detail/call_frame.hpp>
 #include <hoist/detail/memo.hpp>
 #include <hoist/values.hpp>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 namespace hoist {
 
 /// Stops the loops that are running in this process: they start no further task, kill the tasks

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// flags: -fno-rtti
+// first: hoist needs the types of objects
+
+#include <hoist/hoist.hpp>
+
+int main() {}
