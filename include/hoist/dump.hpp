@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/requirements.hpp>
+
 #include <hoist/compression.hpp>
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
@@ -40,8 +42,21 @@ struct DumpOptions {
   Filter filter = Filter::automatic;
   /// Number of threads that compress; 0 means one per usable core.
   unsigned threads = 0;
-  /// Wait until the data are on disk before the file appears under its name.
+  /// Wait until the data and the name are on the disk. Without it, a power failure in the next
+  /// seconds may take a new file back, or leave it incomplete (which `load` notices); where a file
+  /// is replaced, the old one or the new one is left.
   bool fsync = false;
+};
+
+/// What `load` does where a file lacks a member that the type asked for has.
+enum class MissingMembers : unsigned char {
+  error,         ///< WrongType, which names the member
+  keep_default,  ///< leaves the member as the type's initializers make it
+};
+/// What `load` does with a member in the file that the type asked for doesn't have.
+enum class UnknownMembers : unsigned char {
+  error,  ///< WrongType, which names the member
+  skip,
 };
 
 /// Options of `load`. Every field has a default.
@@ -58,6 +73,12 @@ struct LoadOptions {
   /// can name any file in its own folder, though none outside of it: use this only if you trust all
   /// of them.
   bool companion_files = false;
+  /// For types that have changed since the file was written. With one of these set, the members of
+  /// aggregates are matched by name, wherever in the value the aggregates are, and values are
+  /// converted as docs/formats/schema.md says (an int32 is read as a double, for instance). A file
+  /// of exactly the type asked for takes no more time; others are decoded twice.
+  MissingMembers missing_members = MissingMembers::error;
+  UnknownMembers unknown_members = UnknownMembers::error;
 };
 
 namespace detail {
@@ -124,7 +145,9 @@ DecodeCall decode_call(T& value) {
 /// Writes a value to a file.
 ///
 /// The file appears completely or not at all: after an error, or the death of the process, the
-/// previous content is still there. The format is the hoist container (docs/formats/container.md),
+/// previous content is still there. A power failure leaves the previous content or the new one, too
+/// (on file systems other than ext4, btrfs and tmpfs, replacing a file waits for the disk for that
+/// reason). The format is the hoist container (docs/formats/container.md),
 /// or what the extension selects (.npy, .npz, .pkl, .joblib), compressed as `options` or the
 /// extension say. Arrays and large vectors are written from their own memory, without a copy.
 /// Throws BadArgument for options that can't be met and SystemError, which names the path (disk
@@ -165,11 +188,12 @@ void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
 /// Value (hoist/value.hpp), which takes whatever the file holds.
 ///
 /// `T` must have the type that the file holds, member names included; types with the same encoding
-/// (a vector and a list, a map and an unordered_map) are interchangeable. The format is recognised
-/// by content, never by name. Throws NotFound, SystemError, WrongType (which names the difference)
-/// or DamagedData. The file is untrusted input: no file makes `load` crash, or allocate more memory
-/// than its size and `options.limits` justify. Mapped arrays are not checked against their
-/// checksums. Thread-safe.
+/// (a vector and a list, a map and an unordered_map) are interchangeable. A struct that has got new
+/// members since is read with `missing_members = MissingMembers::keep_default`. The format is
+/// recognised by content, never by name. Throws NotFound, SystemError, WrongType (which names the
+/// difference) or DamagedData. The file is untrusted input: no file makes `load` crash, or allocate
+/// more memory than its size and `options.limits` justify. Mapped arrays are not checked against
+/// their checksums. Thread-safe.
 template <class T = Value>
 [[nodiscard]] T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
   if constexpr (detail::Loadable<T>::value) {

@@ -3,6 +3,7 @@
 
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
+#include <hoist/detail/schema.hpp>
 #include <hoist/value.hpp>
 
 #include <cstdint>
@@ -56,14 +57,20 @@ Value read_text(Decoder& decoder, Value::Kind kind);
 /// Encodes text, bytes or a big integer; the encoded value shares its memory.
 void encode_text_of(Encoder& encoder, const Value& value);
 
+/// How a value becomes one of a schema.
+struct Conversion {
+  bool mapped = false;               ///< an array that would have to be converted is an error
+  const Schema* defaults = nullptr;  ///< the schema itself, if missing members keep their defaults
+  bool skip_unknown = false;         ///< members that the schema doesn't have
+};
+
 /// Encodes a value as one of that schema; arrays and text are shared with it, and kept alive.
-/// Throws WrongType naming the place inside the value and what differs. `mapped`: an array that
-/// would have to be converted is an error.
-Encoded encode_as(const SchemaNode& schema, const Value& value, bool mapped);
+/// Throws WrongType naming the place inside the value and what differs.
+Encoded encode_as(const SchemaNode& schema, const Value& value, const Conversion& how);
 /// Likewise, piece by piece; the memory of parts without other owners is released on the way.
-void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to);
+void encode_as(const SchemaNode& schema, Value value, const Conversion& how, EncodeSink& to);
 /// Likewise, for a value that `give` passes piecewise. Where the type has items, entries or
-/// members, too, the whole is never in memory.
+/// members, too, the whole is never in memory. Members must be just those of the schema.
 void encode_parts_as(const SchemaNode& schema, bool mapped, EncodeSink& to,
                      const std::function<void(ValueSink&)>& give);
 

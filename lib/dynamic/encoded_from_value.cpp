@@ -189,7 +189,7 @@ void ValueWriter::list_items(const Node& node, const Value& value) {
   const auto layout = element_layout(part);
   if (layout && layout->block) {
     // The elements of a block stand side by side: in one piece from the threshold on.
-    ValueWriter inner(mapped_);
+    ValueWriter inner(how_);
     inner.path_ = path_;
     for (std::size_t i = 0; i < n; ++i) inner.write_item(node, value, i, part);
     const Encoded encoded = inner.encoder_.take();
@@ -243,21 +243,49 @@ void ValueWriter::structure(const Node& node, const Value& value) {
   for (const auto& [key, part] : value.entries()) {
     const bool known = key.kind() == Kind::text && std::find(node.names.begin(), node.names.end(),
                                                              key.as_text()) != node.names.end();
-    if (!known) mismatch("has " + key.to_string(60) + ", which " + cut(node.text) + " has not");
+    if (!known && !how_.skip_unknown) {
+      mismatch("has " + key.to_string(60) + ", which " + cut(node.text) +
+               " has not (LoadOptions::unknown_members can skip it)");
+    }
   }
   for (std::size_t i = 0; i < node.parts.size(); ++i) {
-    const Value* part = value.find(node.names[i]);
-    if (part == nullptr) {
-      mismatch("has no \"" + node.names[i] + "\", which " + cut(node.text) + " has");
-    }
+    const Value* const given = value.find(node.names[i]);
+    // A copy has another owner, so that it is not given up.
+    const Value part = given != nullptr ? Value() : default_of(node, i);
     const Step step(*this, "\"" + node.names[i] + "\"");
-    write_part(node.part(i), *part);
+    write_part(node.part(i), given != nullptr ? *given : part);
   }
+}
+
+Value ValueWriter::default_of(const Node& node, std::size_t member) {
+  const std::string& name = node.names[member];
+  if (how_.defaults == nullptr) {
+    mismatch("has no \"" + name + "\", which " + cut(node.text) +
+             " has (LoadOptions::missing_members can leave it at its default)");
+  }
+  const auto [place, is_new] = defaults_.try_emplace(&node);
+  if (is_new) {
+    const auto& all = how_.defaults->defaults;
+    const auto found = std::find_if(all.begin(), all.end(), [&](const MemberDefaults& aggregate) {
+      return aggregate.at == node.at;
+    });
+    if (found == all.end())
+      mismatch("has no \"" + name + "\", and " + cut(node.text) + " no default");
+    Encoder encoder;
+    // The value lives only while it is encoded, so nothing may be borrowed from it.
+    const Encoder::UserCode copying(encoder);
+    found->encode(encoder);
+    Encoded encoded = encoder.take();
+    SharingSource source(encoded, nullptr);
+    Decoder decoder(source);
+    place->second = read_value(node, decoder, ~std::uint64_t{0});
+  }
+  return *place->second.find(name);
 }
 
 void ValueWriter::variant(const Node& node, const Value& value) {
   for (std::size_t i = 0; i < node.parts.size(); ++i) {
-    ValueWriter attempt(mapped_);
+    ValueWriter attempt(how_);
     try {
       attempt.write(node.part(i), value);
     } catch (const WrongType&) {
@@ -313,13 +341,13 @@ void ValueWriter::array(const Node& node, const Value& value) {
   }
   const bool fits = same_layout(elements.dtype, base) &&
                     (inner.empty() || elements.order == Order::c || elements.shape.size() < 2);
-  if (!fits && mapped_) {
+  if (!fits && how_.mapped) {
     mismatch("is an array of " + elements.dtype.text() +
              (elements.order == Order::fortran ? " in Fortran order" : "") +
              ", which can't be used as " + base.text() + " where it lies: load it without mmap");
   }
   if (!fits) elements = convert(std::move(elements), base, !inner.empty());
-  if (!mapped_ && has_bad_bools(elements)) mismatch("holds a bool that is neither 0 nor 1");
+  if (!how_.mapped && has_bad_bools(elements)) mismatch("holds a bool that is neither 0 nor 1");
   Shape shape = elements.shape;
   shape.resize(shape.size() - inner.size());
   Order order = elements.order;
@@ -329,7 +357,14 @@ void ValueWriter::array(const Node& node, const Value& value) {
 
 Value::Elements ValueWriter::array_elements(const Node& node, const Value& value,
                                             const DType& base) {
-  if (value.kind() == Kind::array) return value.elements();
+  if (value.kind() == Kind::array) {
+    const bool by_name = how_.defaults != nullptr || how_.skip_unknown;
+    const auto& elements = value.elements();
+    if (!by_name || !base.fields || !elements.dtype.fields || repackable(elements.dtype, base)) {
+      return elements;
+    }
+    return by_members(node.part(0), elements, base);
+  }
   if (value.kind() == Kind::scalar) {
     auto storage = allocate_storage(value.as_bytes().size(), Fill::none);
     std::memcpy(storage->data(), value.as_bytes().data(), value.as_bytes().size());
@@ -337,7 +372,7 @@ Value::Elements ValueWriter::array_elements(const Node& node, const Value& value
     return {value.dtype(), {}, Order::c, std::move(storage), data};
   }
   if (value.kind() != Kind::list && value.kind() != Kind::tuple) mismatch(node, value);
-  ValueWriter inner(mapped_);
+  ValueWriter inner(how_);
   inner.path_ = path_;
   for (std::size_t i = 0; i < value.items().size(); ++i) {
     const Step step(inner, std::to_string(i));
@@ -351,12 +386,30 @@ Value::Elements ValueWriter::array_elements(const Node& node, const Value& value
   return {base, {value.items().size()}, Order::c, std::move(storage), data};
 }
 
-Encoded encode_as(const SchemaNode& schema, const Value& value, bool mapped) {
-  return ValueWriter(mapped).run(schema, value);
+Value::Elements ValueWriter::by_members(const Node& part, const Value::Elements& elements,
+                                        const DType& to) {
+  ValueWriter inner(how_);
+  inner.path_ = path_;
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    const Step step(inner, std::to_string(i));
+    inner.write(part, element_value(elements.dtype, elements.data + i * elements.dtype.itemsize));
+  }
+  const Encoded encoded = inner.encoder_.take();
+  if (encoded.meta.size() != elements.size() * to.itemsize) {
+    mismatch("is an array of structs with gaps, whose members can't be matched by name");
+  }
+  auto storage = allocate_storage(encoded.meta.size(), Fill::none);
+  std::copy(encoded.meta.begin(), encoded.meta.end(), storage->data());
+  const std::byte* data = storage->data();
+  return {to, elements.shape, elements.order, std::move(storage), data};
 }
 
-void encode_as(const SchemaNode& schema, Value value, bool mapped, EncodeSink& to) {
-  ValueWriter writer(mapped, &to);
+Encoded encode_as(const SchemaNode& schema, const Value& value, const Conversion& how) {
+  return ValueWriter(how).run(schema, value);
+}
+
+void encode_as(const SchemaNode& schema, Value value, const Conversion& how, EncodeSink& to) {
+  ValueWriter writer(how, &to);
   writer.add(schema, std::move(value));
   writer.finish();
 }
@@ -368,7 +421,7 @@ namespace hoist::detail {
 void decode_from_value(const Value& value, const std::string& schema, void* to,
                        void (*run)(void* to, DecodeSource& source)) {
   const dynamic::ParsedSchema parsed(schema);
-  Encoded encoded = dynamic::encode_as(parsed.root(), value, false);
+  Encoded encoded = dynamic::encode_as(parsed.root(), value, {});
   dynamic::SharingSource source(encoded, nullptr);
   run(to, source);
 }

@@ -42,7 +42,7 @@ class NumbersSink final : public EncodeSink {
 class PartsWriter final : public ValueSink, private ValueWriter {
  public:
   PartsWriter(const SchemaNode& root, bool mapped, EncodeSink& to)
-      : ValueWriter(mapped, &to), root_(root) {}
+      : ValueWriter({.mapped = mapped}, &to), root_(root) {}
 
   void part(Value value) override;
   bool begin(Kind kind, std::size_t n) override;
@@ -211,7 +211,7 @@ void PartsWriter::open(As as, const Node& node, std::size_t n) {
   if (as != As::members) encoder_.length(n);
   if (as == As::numbers) {
     at.block = std::make_unique<NumbersSink>(n * element_layout(node.part(0))->dtype.itemsize);
-    at.numbers = std::make_unique<ValueWriter>(mapped_, at.block.get());
+    at.numbers = std::make_unique<ValueWriter>(how_, at.block.get());
   }
 }
 

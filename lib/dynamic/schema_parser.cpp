@@ -53,6 +53,7 @@ class Parser {
     }
     auto node = std::make_unique<SchemaNode>();
     const std::size_t from = at_;
+    node->at = from;
     if (!composite(*node)) scalar(*node);
     node->text = text_.substr(from, at_ - from);
     --nesting_;

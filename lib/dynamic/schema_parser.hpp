@@ -47,6 +47,7 @@ struct SchemaNode {
   std::vector<std::string> names;  // of a structure's members
   const SchemaNode* target = nullptr;
   std::string_view text;  // the part of the schema that describes this type
+  std::size_t at = 0;     // where that begins in the schema
 
   /// The type itself, or what a back reference leads to.
   const SchemaNode& resolved() const { return target != nullptr ? *target : *this; }

@@ -21,7 +21,8 @@ namespace hoist::detail::dynamic {
 /// Encodes a Value as one of a given schema; what `encode_as` does.
 class ValueWriter {
  public:
-  explicit ValueWriter(bool mapped, EncodeSink* sink = nullptr) : mapped_(mapped), encoder_(sink) {}
+  explicit ValueWriter(const Conversion& how, EncodeSink* sink = nullptr)
+      : how_(how), encoder_(sink) {}
 
   Encoded run(const SchemaNode& node, const Value& value) {
     write(node, value);
@@ -64,7 +65,7 @@ class ValueWriter {
   /// Writes a part of the value at hand, which is then no more, if nobody else can come to it.
   void write_part(const Node& node, const Value& part);
 
-  bool mapped_;
+  Conversion how_;
   bool sole_ = false;  // whether the value at hand is to be given up, and is nobody else's
   Encoder encoder_;
   std::string path_;
@@ -114,6 +115,8 @@ class ValueWriter {
   // By name.
   void map(const Node& node, const Value& value);
   void structure(const Node& node, const Value& value);
+  /// What a member is that the value doesn't have. Throws WrongType unless that is allowed.
+  Value default_of(const Node& node, std::size_t member);
   /// The first alternative that takes the value.
   void variant(const Node& node, const Value& value);
   void shared(const Node& node, const Value& value);
@@ -124,6 +127,8 @@ class ValueWriter {
   Value::Elements convert(Value::Elements elements, const DType& to, bool c_order);
   /// An array, or a single element or a list of numbers taken for one.
   Value::Elements array_elements(const Node& node, const Value& value, const DType& base);
+  /// Structs whose members are matched by name, one after the other.
+  Value::Elements by_members(const Node& part, const Value::Elements& elements, const DType& to);
 
   struct Object {
     std::size_t number;
@@ -132,6 +137,7 @@ class ValueWriter {
 
   bool rows_sole_ = false;  // of the array at hand
   std::map<std::pair<const Value::Node*, std::string_view>, Object> objects_;
+  std::map<const Node*, Value> defaults_;  // of structures, as dicts
 };
 
 }  // namespace hoist::detail::dynamic

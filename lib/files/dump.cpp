@@ -117,18 +117,26 @@ namespace {
 
 void read_container(formats::ContainerReader& reader, const std::string& name,
                     const LoadOptions& options, const Schema& schema, const DecodeCall& call) {
-  const bool untyped = schema.text == files::untyped_schema && reader.schema() != schema.text;
-  if (!untyped && reader.schema() != schema.text) {
+  const bool differs = reader.schema() != schema.text;
+  const bool converts = schema.text == files::untyped_schema || files::matches_names(options);
+  if (differs && !converts) {
+    const bool has_members = schema.text.find("struct{") != std::string::npos;
     throw WrongType(
         name + " holds a value of type " + reader.schema() +
-        ", which differs from the one asked for: " + difference(reader.schema(), schema.text));
+        ", which differs from the one asked for: " + difference(reader.schema(), schema.text) +
+        (has_members ? " (LoadOptions::missing_members and unknown_members read files "
+                       "of earlier versions of a struct)"
+                     : ""));
   }
   try {
-    if (untyped) {
-      files::load_untyped(reader, options, call);
+    if (differs) {
+      files::load_converted(reader, options, schema, call);
     } else {
       call.run(call.value, reader);
     }
+  } catch (const WrongType& error) {
+    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
+    throw WrongType(name + ": " + error.what());
   } catch (const LimitExceeded& error) {
     if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
     throw LimitExceeded(name + ": " + error.what());

@@ -89,15 +89,21 @@ Value without_names(Value value, const dynamic::SchemaNode& schema) {
   return items.size() == 1 ? items[0] : value;
 }
 
+dynamic::Conversion conversion(const LoadOptions& options, const Schema& schema) {
+  return {.mapped = options.mmap != MmapMode::none,
+          .defaults = options.missing_members == MissingMembers::keep_default ? &schema : nullptr,
+          .skip_unknown = options.unknown_members == UnknownMembers::skip};
+}
+
 /// Decodes a value, which is given up. `little`: what takes less time, but two times the memory.
-void decode(const dynamic::SchemaNode& schema, Value value, bool mapped, bool little,
-            const DecodeCall& call) {
+void decode(const dynamic::SchemaNode& schema, Value value, const dynamic::Conversion& how,
+            bool little, const DecodeCall& call) {
   if (!little) {
     return dynamic::encode_while_reading(
-        [&](EncodeSink& to) { dynamic::encode_as(schema, std::move(value), mapped, to); },
+        [&](EncodeSink& to) { dynamic::encode_as(schema, std::move(value), how, to); },
         [&](DecodeSource& from) { call.run(call.value, from); });
   }
-  Encoded encoded = dynamic::encode_as(schema, value, mapped);
+  Encoded encoded = dynamic::encode_as(schema, value, how);
   value = {};  // so that what is copied next has no other owner
   dynamic::SharingSource source(encoded, nullptr);
   call.run(call.value, source);
@@ -117,7 +123,8 @@ void load_pickle(const ForeignSource& from, const dynamic::SchemaNode* schema,
   if (schema == nullptr || !outline || little) {
     Value value = pickle::read_pickle(input, outline ? &*outline : nullptr);
     check_end(input);
-    if (schema != nullptr) return decode(*schema, std::move(value), mapped, little, call);
+    if (schema != nullptr)
+      return decode(*schema, std::move(value), {.mapped = mapped}, little, call);
     *static_cast<Value*>(call.value) = std::move(value);
     return;
   }
@@ -188,7 +195,8 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
   try {
     const bool untyped = schema.text == untyped_schema;
     const bool little = from.in.left().value_or(little_bytes) < little_bytes;
-    const bool twice = format == Format::pickle && !little;
+    const dynamic::Conversion how = conversion(from.options, schema);
+    const bool twice = format == Format::pickle && !little && !matches_names(from.options);
     if (untyped) {
       if (twice) return load_pickle(from, nullptr, call);
       *static_cast<Value*>(call.value) = read_foreign(format, from, nullptr);
@@ -198,7 +206,7 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
     if (twice) return load_pickle(from, &parsed.root(), call);
     Value value = read_foreign(format, from, &parsed.root());
     if (format == Format::npz) value = without_names(std::move(value), parsed.root());
-    decode(parsed.root(), std::move(value), from.options.mmap != MmapMode::none, little, call);
+    decode(parsed.root(), std::move(value), how, little, call);
   } catch (const WrongType& error) {
     throw WrongType(named(error));
   } catch (const LimitExceeded& error) {
@@ -210,13 +218,23 @@ void load_foreign(Format format, const ForeignSource& from, const Schema& schema
   }
 }
 
-void load_untyped(formats::ContainerReader& reader, const LoadOptions& options,
-                  const DecodeCall& call) {
-  const dynamic::ParsedSchema parsed(reader.schema());
+bool matches_names(const LoadOptions& options) {
+  return options.missing_members == MissingMembers::keep_default ||
+         options.unknown_members == UnknownMembers::skip;
+}
+
+void load_converted(formats::ContainerReader& reader, const LoadOptions& options,
+                    const Schema& schema, const DecodeCall& call) {
+  const dynamic::ParsedSchema in_file(reader.schema());
   Decoder decoder(reader);
-  Value value = dynamic::read_value(parsed.root(), decoder, options.limits.max_nodes);
+  Value value = dynamic::read_value(in_file.root(), decoder, options.limits.max_nodes);
   decoder.finish();
-  *static_cast<Value*>(call.value) = std::move(value);
+  if (schema.text == untyped_schema) {
+    *static_cast<Value*>(call.value) = std::move(value);
+  } else {
+    const dynamic::ParsedSchema asked(schema.text);
+    decode(asked.root(), std::move(value), conversion(options, schema), true, call);
+  }
 }
 
 }  // namespace hoist::detail::files

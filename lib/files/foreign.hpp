@@ -45,9 +45,11 @@ struct ForeignSource {
 void load_foreign(Format format, const ForeignSource& from, const Schema& schema,
                   const DecodeCall& call);
 
-/// Reads whatever a container holds as a Value, for a caller who knows no type.
-void load_untyped(formats::ContainerReader& reader, const LoadOptions& options,
-                  const DecodeCall& call);
+/// Whether members are matched by name.
+bool matches_names(const LoadOptions& options);
+/// Reads whatever a container holds by way of a Value, as which a caller who knows no type gets it.
+void load_converted(formats::ContainerReader& reader, const LoadOptions& options,
+                    const Schema& schema, const DecodeCall& call);
 inline constexpr std::string_view untyped_schema = "value";
 
 }  // namespace hoist::detail::files

@@ -92,8 +92,8 @@ void take_over_rights(int fd, const struct stat& replaced) {
 AtomicFile::AtomicFile(std::filesystem::path path, FileLayer& files)
     : path_(std::move(path)), files_(files), file_(files) {
   struct stat status{};
-  const bool replaces = ::stat(path_.c_str(), &status) == 0;
-  if (replaces) {
+  replaces_ = ::stat(path_.c_str(), &status) == 0;
+  if (replaces_) {
     if (S_ISDIR(status.st_mode)) throw_system("write to", path_, EISDIR);
     if (!S_ISREG(status.st_mode)) {
       Fd fd(::open(path_.c_str(), O_WRONLY | O_CLOEXEC));
@@ -112,10 +112,10 @@ AtomicFile::AtomicFile(std::filesystem::path path, FileLayer& files)
   file_.set_name(path_);
   sweep_now_and_then(files, directory());
   // What is private must not be readable for a moment.
-  const mode_t mode = replaces ? 0600 : 0666;
+  const mode_t mode = replaces_ ? 0600 : 0666;
   const int error = file_.create(directory() + "/" + std::string(temporary_prefix), mode);
   if (error != 0) throw_system("create a file in", directory(), error);
-  if (replaces) take_over_rights(file_.fd(), status);
+  if (replaces_) take_over_rights(file_.fd(), status);
 }
 
 std::string AtomicFile::directory() const {
@@ -143,7 +143,9 @@ bool AtomicFile::commit_new() {
 
 void AtomicFile::commit(bool sync) {
   file_.flush();
-  if (sync) file_.sync();
+  const bool may_lose_both =
+      replaces_ && file_.is_temporary() && !files_.renames_after_data(file_.fd());
+  if (sync || may_lose_both) file_.sync();
   if (file_.is_temporary()) {
     int error = file_.rename(path_);
     if (error != 0) throw_system("rename a temporary file to", path_, error);

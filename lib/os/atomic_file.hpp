@@ -11,7 +11,9 @@ namespace hoist::detail::os {
 /// `commit` renames that over the target, destruction without commit removes it. Devices and pipes
 /// are written directly; links are followed, also one to a file that does not exist yet. A file
 /// that is replaced must be writable. Its successor has its mode, and its owner and group if this
-/// process may set them; other attributes are those of a new file. Throws NotFound or SystemError
+/// process may set them; other attributes are those of a new file. A power failure after `commit`
+/// leaves the old file or the new one, even without `sync`: where the file system could leave a new
+/// name without data, the data go to the disk first. Throws NotFound or SystemError
 /// naming the path.
 ///
 /// An AtomicFile also removes the temporaries that killed writers left in the same directory.
@@ -33,6 +35,7 @@ class AtomicFile final : public ByteSink {
   std::filesystem::path path_;
   FileLayer& files_;
   LockedTemporary file_;
+  bool replaces_ = false;
 };
 
 }  // namespace hoist::detail::os

@@ -4,12 +4,16 @@
 #include <hoist/error.hpp>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 
 namespace hoist::detail::os {
@@ -31,6 +35,15 @@ void FileLayer::sync(int fd, const std::string& path) {
 
 int FileLayer::rename(const std::string& from, const std::string& to) {
   return ::rename(from.c_str(), to.c_str()) == 0 ? 0 : errno;
+}
+
+bool FileLayer::renames_after_data(int fd) {
+  // ext4 as it is mounted by default (auto_da_alloc), and btrfs; a power failure leaves nothing of
+  // the other two.
+  constexpr std::uint32_t types[] = {EXT4_SUPER_MAGIC, BTRFS_SUPER_MAGIC, TMPFS_MAGIC, RAMFS_MAGIC};
+  struct statfs status{};
+  return ::fstatfs(fd, &status) == 0 &&
+         std::ranges::count(types, static_cast<std::uint32_t>(status.f_type)) != 0;
 }
 
 int FileLayer::link(const std::string& from, const std::string& to) {

@@ -23,6 +23,9 @@ class FileLayer {
   virtual void sync(int fd, const std::string& path);
   /// These return 0 or an errno.
   virtual int rename(const std::string& from, const std::string& to);
+  /// Whether the file system of an open file puts its data on the disk before a rename that gives
+  /// it the name of another file, so that a power failure leaves one of the two whole.
+  virtual bool renames_after_data(int fd);
   virtual int link(const std::string& from, const std::string& to);
   virtual int make_directory(const std::string& path);
   virtual int sync_directory(const std::string& path);

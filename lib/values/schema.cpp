@@ -17,7 +17,9 @@ bool SchemaWriter::enter(const void* tag) {
   return true;
 }
 
-Schema::Schema(std::string schema)
-    : text(std::move(schema)), digest(hash_bytes(text.data(), text.size())) {}
+Schema::Schema(std::string schema, std::vector<MemberDefaults> aggregates)
+    : text(std::move(schema)),
+      digest(hash_bytes(text.data(), text.size())),
+      defaults(std::move(aggregates)) {}
 
 }  // namespace hoist::detail

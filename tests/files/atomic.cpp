@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <hoist/array.hpp>
@@ -16,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "os/file_layer.hpp"
 #include "support/bytes.hpp"
 #include "support/temp_dir.hpp"
 
@@ -31,6 +33,33 @@ Array<double> filled(double value) {
   std::fill(array.begin(), array.end(), value);
   return array;
 }
+
+/// Records when data and names go to the disk.
+class RecordingFiles final : public hoist::detail::os::FileLayer {
+ public:
+  explicit RecordingFiles(bool orders) : orders_(orders) {
+    hoist::detail::os::replace_system_files(this);
+  }
+  ~RecordingFiles() override { hoist::detail::os::replace_system_files(nullptr); }
+  void sync(int fd, const std::string& path) override {
+    FileLayer::sync(fd, path);
+    done.emplace_back("data");
+  }
+  int rename(const std::string& from, const std::string& to) override {
+    done.emplace_back("rename");
+    return FileLayer::rename(from, to);
+  }
+  bool renames_after_data(int) override { return orders_; }
+  int sync_directory(const std::string& path) override {
+    done.emplace_back("name");
+    return FileLayer::sync_directory(path);
+  }
+
+  std::vector<std::string> done;
+
+ private:
+  bool orders_;
+};
 
 const std::vector<std::string> names{"a.hoist", "a.hoist.gz", "a.hoist.lz4", "a.hoist.zst"};
 
@@ -167,4 +196,34 @@ TEST_CASE("a file that may not be written is not replaced") {
   ::waitpid(child, &status, 0);
   CHECK(status == 0);
   CHECK(load<int>(file) == 1);
+}
+
+TEST_CASE("data are on the disk before they take the place of others") {
+  using Steps = std::vector<std::string>;
+  const TempDir dir;
+  const auto steps = [&](bool orders, const std::string& name, const hoist::DumpOptions& options) {
+    RecordingFiles files(orders);
+    dump(1, dir / name, options);
+    return files.done;
+  };
+  CHECK(steps(false, "a", {}) == Steps{"rename"});
+  CHECK(steps(false, "a", {}) == Steps{"data", "rename"});
+  CHECK(steps(true, "a", {}) == Steps{"rename"});
+  CHECK(steps(true, "a", {.fsync = true}) == Steps{"data", "rename", "name"});
+  CHECK(steps(false, "b", {.fsync = true}) == Steps{"data", "rename", "name"});
+  CHECK(steps(false, "b.gz", {}) == Steps{"rename"});
+  CHECK(load<int>(dir / "a") == 1);
+}
+
+TEST_CASE("the file systems that order data and names by themselves are known") {
+  const TempDir dir;
+  hoist::detail::os::FileLayer files;
+  const auto fd = files.create(dir / "f");
+  struct statfs status{};
+  REQUIRE(::fstatfs(fd.get(), &status) == 0);
+  // ext4, or what else TMPDIR is on.
+  CHECK(files.renames_after_data(fd.get()) ==
+        (status.f_type == 0xef53 || status.f_type == 0x9123683e || status.f_type == 0x01021994));
+  const auto proc = hoist::detail::os::open_for_reading("/proc/self/status");
+  CHECK_FALSE(files.renames_after_data(proc.get()));
 }

@@ -187,6 +187,12 @@ struct Form<T> {
 
   static void schema(SchemaWriter& writer) {
     if (!writer.enter(&type_tag<T>)) return;
+    if constexpr (std::is_default_constructible_v<T> && detail::supported<T>()) {
+      writer.note_defaults([](Encoder& encoder) {
+        const T value = T();
+        traverse(encoder, value);
+      });
+    }
     writer.text("struct{");
     [&]<std::size_t... I>(std::index_sequence<I...>) {
       (field<I>(writer), ...);
