@@ -7,12 +7,18 @@
 //   fields.hpp;
 // - files: dump.hpp (dump and load), open_array.hpp, codec.hpp, value.hpp and dtype.hpp (content
 //   whose type is known only at run time);
-// - cached functions: memory.hpp, code.hpp, store.hpp;
+// - cached functions: memory.hpp, cached_fn.hpp, file_content.hpp, code.hpp, store.hpp;
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
 //   cpu_count.hpp, register_error.hpp, backend.hpp.
+#include <hoist/detail/requirements.hpp>
+
+// First, so that errors about a user's types don't begin with a long list of includes.
+#include <hoist/values.hpp>
+
 #include <hoist/array.hpp>
 #include <hoist/backend.hpp>
 #include <hoist/byte_size.hpp>
+#include <hoist/cached_fn.hpp>
 #include <hoist/code.hpp>
 #include <hoist/codec.hpp>
 #include <hoist/cpu_count.hpp>
@@ -21,6 +27,7 @@
 #include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 #include <hoist/fields.hpp>
+#include <hoist/file_content.hpp>
 #include <hoist/hash.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/open_array.hpp>
@@ -32,5 +39,4 @@
 #include <hoist/stop.hpp>
 #include <hoist/store.hpp>
 #include <hoist/value.hpp>
-#include <hoist/values.hpp>
 #include <hoist/worker.hpp>

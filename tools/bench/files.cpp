@@ -261,6 +261,36 @@ void compressed_container() {
   remove_all();
 }
 
+/// A checkpoint: over the one before, which must not be lost to a power failure.
+void replaced() {
+  const auto array = random_walk(256 * mib / 8);
+  const std::string raw = in_scratch("walk.bin");
+  const std::string fresh = in_scratch("fresh.hoist");
+  const std::string old = in_scratch("old.hoist");
+  const std::string other = in_scratch("old.joblib");
+  write_raw(array, raw);
+  bench::Python plain(imports + "a = np.fromfile('" + raw + "')\nj = '" + other + "'\n" +
+                      "def dump():\n"
+                      "    with open(j + '.tmp', 'wb') as f:\n"
+                      "        joblib.dump(a, f)\n"
+                      "        f.flush()\n"
+                      "        os.fsync(f.fileno())\n"
+                      "    os.replace(j + '.tmp', j)\n");
+  const std::vector<std::function<void()>> dumps{
+      [&] { hoist::dump(array, fresh, {.compress = true}); },
+      [&] { hoist::dump(array, old, {.compress = true}); }, [&] { plain.run("dump()"); }};
+  for (const auto& each : dumps) each();
+  const auto t = bench::medians(7, dumps, [&] {
+    ::unlink(fresh.c_str());
+    ::sync();
+  });
+  bench::note("256 MiB random walk of float64, default compression, over an existing file");
+  bench::row("dump over a file", "s", t[1], "to a new name", t[0], Goal::at_most, 1.3);
+  bench::row("dump over a file", "s", t[1], "joblib, fsync", plain.works() ? t[2] : missing,
+             Goal::at_most, 1.0);
+  remove({"fresh.hoist", "old.hoist", "old.joblib", "walk.bin"})();
+}
+
 void streams() {
   const std::string raw = in_scratch("walk.bin");
   for (const auto& [codec, extension, size, goal] :
@@ -382,6 +412,7 @@ void files() {
   uncompressed();
   numpy_formats();
   compressed_container();
+  replaced();
   streams();
   records();
 }
@@ -391,6 +422,7 @@ const bench::Group group_small("files-small", small);
 const bench::Group group_plain("files-plain", uncompressed);
 const bench::Group group_numpy("files-numpy", numpy_formats);
 const bench::Group group_records("files-records", records);
+const bench::Group group_replaced("files-replaced", replaced);
 const bench::Group group_packed("files-packed", compressed_container);
 
 }  // namespace

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/requirements.hpp>
+
+#include <hoist/cached.hpp>
+
+#include <concepts>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace hoist {
+
+/// A cached function of any callable with this signature, as std::function is for functions: for
+/// members, containers and parameters whose type should not name the callable.
+///
+///     CachedFn<double(const std::string&)> load_mean = memory.cache(mean_of_file);
+///
+/// The members are those of CachedFunction, with the same errors, thread-safety and cost, and one
+/// virtual call each. Copies share the cache. It is not a value: to hash, dump or send a cached
+/// function, use the CachedFunction itself.
+template <class Signature>
+class CachedFn;
+
+template <class R, class... Ps>
+class [[nodiscard]] CachedFn<R(Ps...)> {
+ public:
+  using Result = std::remove_cvref_t<R>;
+
+  /// The parameters may differ where they convert; the result must be the same type.
+  template <class F, class Signature>
+    requires std::same_as<typename CachedFunction<F, Signature>::Result, Result> &&
+             std::is_invocable_v<const CachedFunction<F, Signature>&, Ps...>
+  CachedFn(CachedFunction<F, Signature> function)
+      : target_(std::make_shared<Target<CachedFunction<F, Signature>>>(std::move(function))) {}
+
+  Result operator()(Ps... args) const { return target_->compute(std::forward<Ps>(args)...); }
+  CallResult<Result> call(Ps... args) const { return target_->call(std::forward<Ps>(args)...); }
+  [[nodiscard]] bool check_call_in_cache(Ps... args) const {
+    return target_->check_call_in_cache(std::forward<Ps>(args)...);
+  }
+  Shelved<Result> call_and_shelve(Ps... args) const {
+    return target_->call_and_shelve(std::forward<Ps>(args)...);
+  }
+  [[nodiscard]] std::string explain_miss(Ps... args) const {
+    return target_->explain_miss(std::forward<Ps>(args)...);
+  }
+  void clear() const { target_->clear(); }
+  [[nodiscard]] const std::string& name() const { return target_->name(); }
+
+ private:
+  struct Interface {
+    virtual ~Interface() = default;
+    virtual Result compute(Ps... args) const = 0;
+    virtual CallResult<Result> call(Ps... args) const = 0;
+    virtual bool check_call_in_cache(Ps... args) const = 0;
+    virtual Shelved<Result> call_and_shelve(Ps... args) const = 0;
+    virtual std::string explain_miss(Ps... args) const = 0;
+    virtual void clear() const = 0;
+    virtual const std::string& name() const = 0;
+  };
+
+  template <class Function>
+  struct Target final : Interface {
+    explicit Target(Function f) : function(std::move(f)) {}
+    Result compute(Ps... args) const override { return function(std::forward<Ps>(args)...); }
+    CallResult<Result> call(Ps... args) const override {
+      return function.call(std::forward<Ps>(args)...);
+    }
+    bool check_call_in_cache(Ps... args) const override {
+      return function.check_call_in_cache(std::forward<Ps>(args)...);
+    }
+    Shelved<Result> call_and_shelve(Ps... args) const override {
+      return function.call_and_shelve(std::forward<Ps>(args)...);
+    }
+    std::string explain_miss(Ps... args) const override {
+      return function.explain_miss(std::forward<Ps>(args)...);
+    }
+    void clear() const override { function.clear(); }
+    const std::string& name() const override { return function.name(); }
+
+    Function function;
+  };
+
+  std::shared_ptr<const Interface> target_;
+};
+
+}  // namespace hoist
