@@ -52,13 +52,11 @@ struct RefusedCall {
   void operator()() const;
 };
 template <class F, class... Args>
-struct BoundCall {
-  static constexpr bool ok = std::is_invocable_v<F&, Args&...> || std::is_invocable_v<F&, Args...>;
-  static_assert(ok,
-                "delayed(f)(args...): f can't be called with these arguments (all are needed: a "
-                "function that is passed on has no default arguments)");
-  using type = std::conditional_t<ok, Delayed<F, Args...>, Delayed<RefusedCall>>;
-};
+inline constexpr bool can_bind =
+    std::is_invocable_v<F&, Args&...> || std::is_invocable_v<F&, Args...>;
+template <class F, class... Args>
+using BoundCall =
+    std::conditional_t<can_bind<F, Args...>, Delayed<F, Args...>, Delayed<RefusedCall>>;
 }  // namespace detail
 
 /// The result of `delayed(f)`: calling it binds the arguments.
@@ -71,12 +69,12 @@ class [[nodiscard]] Delay {
   /// called with them. Throws BadArgument for an object of a derived class known by its base, of
   /// which the copy would lack a part: pass it by pointer.
   template <class... Args>
-  typename detail::BoundCall<F, std::decay_t<Args>...>::type operator()(Args&&... args) const& {
+  detail::BoundCall<F, std::decay_t<Args>...> operator()(Args&&... args) const& {
     return bind(f_, std::forward<Args>(args)...);
   }
   /// Likewise for a temporary `delayed(f)`, from which the function is moved.
   template <class... Args>
-  typename detail::BoundCall<F, std::decay_t<Args>...>::type operator()(Args&&... args) && {
+  detail::BoundCall<F, std::decay_t<Args>...> operator()(Args&&... args) && {
     return bind(std::move(f_), std::forward<Args>(args)...);
   }
 
@@ -84,12 +82,16 @@ class [[nodiscard]] Delay {
   template <class Function, class... Args>
   static auto bind(Function&& f, Args&&... args) {
     using Bound = detail::BoundCall<F, std::decay_t<Args>...>;
-    if constexpr (Bound::ok) {
+    constexpr bool ok = detail::can_bind<F, std::decay_t<Args>...>;
+    static_assert(ok,
+                  "delayed(f)(args...): f can't be called with these arguments (all are needed: a "
+                  "function that is passed on has no default arguments)");
+    if constexpr (ok) {
       (detail::check_whole<std::decay_t<Args>>(args), ...);
-      return typename Bound::type(std::forward<Function>(f),
-                                  std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...));
+      return Bound(std::forward<Function>(f),
+                   std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...));
     } else {
-      return typename Bound::type({}, {});
+      return Bound({}, {});
     }
   }
 

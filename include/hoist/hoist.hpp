@@ -12,8 +12,10 @@
 //   cpu_count.hpp, register_error.hpp, backend.hpp.
 #include <hoist/detail/requirements.hpp>
 
-// First, so that errors about a user's types don't begin with a long list of includes.
-#include <hoist/values.hpp>
+// First, so that the errors in them don't begin with a long list of includes.
+#include <hoist/detail/not_storable.hpp>
+
+#include <hoist/detail/loop_run.hpp>
 
 #include <hoist/array.hpp>
 #include <hoist/backend.hpp>
@@ -39,4 +41,5 @@
 #include <hoist/stop.hpp>
 #include <hoist/store.hpp>
 #include <hoist/value.hpp>
+#include <hoist/values.hpp>
 #include <hoist/worker.hpp>

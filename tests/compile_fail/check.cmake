@@ -3,7 +3,7 @@
 # Compiles SOURCE with COMPILER and INCLUDE_DIRS. The file says in comments what must come of it:
 #   // expect: some text      compilation must fail, and its output must contain the text (any number)
 #   // first: some text       likewise, but the first error must contain the text, and the whole output
-#                            must be short: 15 lines of g++, 30 of clang, which quotes each place
+#                            must be short: 15 lines
 #   // expect-success         compilation must succeed (the control: the method itself works)
 #   // flags: -Werror         more options for the compiler
 
@@ -54,11 +54,7 @@ if(first)
   endif()
   string(REGEX MATCHALL "\n" lines "${output}")
   list(LENGTH lines count)
-  set(limit 15)
-  if(COMPILER MATCHES "clang")
-    set(limit 30)
-  endif()
-  if(count GREATER limit)
+  if(count GREATER 15)
     message(FATAL_ERROR "the compiler's output has ${count} lines:\n${output}")
   endif()
 endif()

@@ -288,3 +288,23 @@ TEST_CASE("a delayed call and a loop that reads its input copy no derived object
           (void)hoist::Parallel({.n_jobs = 2, .backend = "threads"}).map(bodies, area);
         }).find("Disc") != std::string::npos);
 }
+
+TEST_CASE("a task that returns a reference to a derived object returns no copy of its base") {
+  static const Disc disc(2);
+  static const Body body(3);
+  const auto pick = [](int i) -> const Body& {
+    return i == 0 ? static_cast<const Body&>(disc) : body;
+  };
+  for (const char* backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const hoist::Parallel parallel({.n_jobs = 2, .backend = backend});
+    CHECK(parallel.map(std::vector<int>{1, 1}, pick).at(1).id == 3);
+    CHECK(message_of([&] { (void)parallel.map(std::vector<int>{1, 0}, pick); }).find("Disc") !=
+          std::string::npos);
+    CHECK(message_of([&] { (void)parallel(std::vector{hoist::delayed(pick)(0)}); }).find("Disc") !=
+          std::string::npos);
+    CHECK(message_of([&] {
+            (void)parallel(hoist::delayed(pick)(1), hoist::delayed(pick)(0));
+          }).find("Disc") != std::string::npos);
+  }
+}

@@ -18,6 +18,21 @@
 
 namespace hoist::detail {
 
+/// What a call returns, as a value. Throws BadArgument for a reference to an object of a derived
+/// class, of which the value would be only the base.
+template <class Call>
+auto value_of(const Call& call) {
+  using Returned = std::invoke_result_t<const Call&>;
+  using Result = std::decay_t<Returned>;
+  if constexpr (std::is_reference_v<Returned>) {
+    Returned returned = call();
+    check_whole<Result>(returned);
+    return static_cast<Result>(std::forward<Returned>(returned));
+  } else {
+    return static_cast<Result>(call());
+  }
+}
+
 /// The items are delayed calls.
 struct DelayedCalls {
   template <class Call>
@@ -32,7 +47,7 @@ struct DelayedCalls {
       if constexpr (can_repeat<Item>()) {
         if (again) return call_unchanged(item);
       }
-      return item();
+      return value_of([&]() -> decltype(auto) { return item(); });
     }
   }
   /// True if the call can be made several times with the same arguments.
@@ -87,16 +102,17 @@ struct DelayedCalls {
   static ResultOf<Call> call_unchanged(const Call& item) {
     if constexpr (keeps<Call>(std::type_identity<Call>{}) || !copies(std::type_identity<Call>{})) {
       return std::apply(
-          [&](const auto&... args) -> decltype(auto) {
+          [&](const auto&... args) {
             static_assert(std::is_invocable_v<decltype(item.function()), decltype(args)...>,
                           "the delayed calls are const, and one can't be made without changing "
                           "arguments that can't be copied: pass them as non-const objects");
-            return std::invoke(item.function(), args...);
+            return value_of(
+                [&]() -> decltype(auto) { return std::invoke(item.function(), args...); });
           },
           item.arguments());
     } else {
       Call own(item);
-      return own();
+      return value_of([&]() -> decltype(auto) { return own(); });
     }
   }
 };
@@ -118,24 +134,27 @@ struct MappedCalls {
   template <bool Held, class Item>
   auto call(Item&& item, bool again) const {
     using Own = std::remove_cvref_t<Item>;
+    const auto call_with = [&](auto&& own) {
+      return value_of([&]() -> decltype(auto) {
+        return std::invoke(shared(), std::forward<decltype(own)>(own));
+      });
+    };
     if constexpr (std::is_invocable_v<Shared, Item>) {
-      using Result = std::decay_t<std::invoke_result_t<Shared, Item>>;
       if constexpr (Held && !leaves_arguments<Plain, Own>() && can_copy<Own>()) {
         if (again) {
           Own own(std::as_const(item));
-          return static_cast<Result>(std::invoke(shared(), own));
+          return call_with(own);
         }
       }
-      return static_cast<Result>(std::invoke(shared(), std::forward<Item>(item)));
+      return call_with(std::forward<Item>(item));
     } else {
       // A function that takes its argument by value gets the item itself, which nobody reads
       // afterwards.
       using Moved = std::remove_reference_t<Item>&&;
-      using Result = std::decay_t<std::invoke_result_t<Shared, Moved>>;
       if constexpr (can_copy<Own>()) {
-        if (again) return static_cast<Result>(std::invoke(shared(), Own(std::as_const(item))));
+        if (again) return call_with(Own(std::as_const(item)));
       }
-      return static_cast<Result>(std::invoke(shared(), static_cast<Moved>(item)));
+      return call_with(static_cast<Moved>(item));
     }
   }
   template <bool Held, class Item>

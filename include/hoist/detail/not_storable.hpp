@@ -131,7 +131,7 @@ inline constexpr bool has_other_cause = cause<T>() != other;
 /// An error of the compiler, which says why T is no value. Where T is a member of a struct, that
 /// and its name are told too.
 template <class T, class Struct, auto name>
-struct NotStorable : decltype(blame<T>())::type {
+struct NotStorable {
   static_assert(has_other_cause<T, Cause::expression>,
                 "hoist can't store, hash or send an Eigen expression: call .eval() on it, and "
                 "return a matrix instead of auto");
@@ -155,8 +155,28 @@ struct NotStorable : decltype(blame<T>())::type {
                 "views and C arrays have no such form: store what they refer to.)");
 };
 
+/// The innermost of the types that are to blame. (Functions would complete their arguments.)
+template <class Blamed>
+struct Innermost;
+template <class Blamed, class Inner>
+struct InnermostOf : Innermost<Inner> {};
+template <class Blamed>
+struct InnermostOf<Blamed, NobodyToBlame> {
+  using type = Blamed;
+};
+template <class T, class Struct, auto name>
+struct Innermost<NotStorable<T, Struct, name>>
+    : InnermostOf<NotStorable<T, Struct, name>, typename decltype(blame<T>())::type> {};
+
+template <class T, bool = supported<T>()>
+struct FindCulprit : Innermost<NotStorable<T>> {};
+template <class T>
+struct FindCulprit<T, true> {
+  using type = NobodyToBlame;
+};
+
 /// To be made complete before anything else is done with a T, so that its error is the first.
 template <class T>
-using StorableCheck = std::conditional_t<supported<T>(), NobodyToBlame, NotStorable<T>>;
+using StorableCheck = typename FindCulprit<T>::type;
 
 }  // namespace hoist::detail
