@@ -14,6 +14,7 @@
 #include "backends/builtin.hpp"
 #include "backends/settle_frame.hpp"
 #include "backends/worker_end.hpp"
+#include "base/quoted.hpp"
 
 namespace hoist::detail::backends {
 
@@ -241,11 +242,15 @@ std::exception_ptr SpawnWorker::death(std::size_t task, bool ran) const {
         ran ? "while it ran " + which
             : "before it began " + which + ", as did those before it: its initializer may end it");
   }
-  return worker_died(
-      pid, process_->end(),
-      "without answering, when it was started for " + which +
-          ": the program may not have become a worker (call hoist::worker_main first in main), or "
-          "something ended it before main");
+  const std::string& host = process_->host();
+  const std::string reason =
+      host.empty() ? "the program may not have become a worker (call hoist::worker_main first in "
+                     "main), or something ended it before main"
+                   : base::quoted(host) +
+                         " may not be hoist's program hoist-worker, or can't load the library "
+                         "without its program";
+  return worker_died(pid, process_->end(),
+                     "without answering, when it was started for " + which + ": " + reason);
 }
 
 bool SpawnWorker::handle_exit() {

@@ -3,6 +3,7 @@
 #include <hoist/error.hpp>
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <algorithm>
 #include <memory>
@@ -77,14 +78,19 @@ PeerModule load_peer(const ModuleName& name) {
   auto map = program::loaded_modules();
   const program::Module* module = find_loaded(*map, name.path);
   if (module == nullptr) {
-    // Stays loaded: code in it may be running for as long as the process lives.
-    if (::dlopen(name.path.c_str(), RTLD_NOW | RTLD_LOCAL) == nullptr) {
+    // Stays loaded: code in it may be running for as long as the process lives. Lazily: outside of
+    // tasks it may call functions of a program that isn't there.
+    void* const handle = ::dlopen(name.path.c_str(), RTLD_LAZY | RTLD_LOCAL);
+    if (handle == nullptr) {
       const char* reason = ::dlerror();
       return {0, "can't load \"" + name.path + "\" there: " + (reason != nullptr ? reason : "?")};
     }
+    // It may have been loaded by another name.
+    link_map* linked = nullptr;
+    ::dlinfo(handle, RTLD_DI_LINKMAP, &linked);
     map = program::loaded_modules();
-    module = find_loaded(*map, name.path);
-    if (module == nullptr) return {0, "\"" + name.path + "\" is loaded under another name there"};
+    module = map->locate(linked->l_ld).module;
+    if (module == nullptr) return {0, "\"" + name.path + "\" is not loaded there"};
   }
   if (name_of(*module).build_id != name.build_id) {
     return {0, (name.path.empty() ? std::string("the program") : "\"" + name.path + "\"") +
@@ -150,11 +156,18 @@ ModuleName module_name(std::size_t number) {
   return names().own.at(number);
 }
 
-void add_peer_module(const ModuleName& name) {
-  PeerModule loaded = load_peer(name);
+namespace {
+
+void add_peer(PeerModule module) {
   const std::lock_guard lock(names().mutex);
-  names().peer.push_back(std::move(loaded));
+  names().peer.push_back(std::move(module));
 }
+
+}  // namespace
+
+void add_peer_module(const ModuleName& name) { add_peer(load_peer(name)); }
+
+void add_missing_peer_module(std::string reason) { add_peer({0, std::move(reason)}); }
 
 std::size_t peer_module_count() {
   const std::lock_guard lock(names().mutex);

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cinttypes>
-#include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <utility>
@@ -14,6 +12,7 @@
 #include "base/digest_stream.hpp"
 #include "os/fork_hook.hpp"
 #include "os/fresh_memory.hpp"
+#include "os/mapped_file.hpp"
 
 namespace hoist::detail::program {
 
@@ -62,6 +61,12 @@ std::shared_ptr<Module> describe(const dl_phdr_info& info) {
     if (part.p_type == PT_LOAD) module->segments.push_back(segment);
     if (part.p_type == PT_GNU_RELRO) module->relro = segment;
   }
+  // A library that was loaded by a relative path: the working directory may be another by now.
+  if (module->path.find('/') != std::string::npos && module->path.front() != '/') {
+    if (auto file = os::mapped_file(module->first_byte()); !file.path.empty()) {
+      module->path = std::move(file.path);
+    }
+  }
   for (unsigned i = 0; i < info.dlpi_phnum; ++i) {
     const auto& part = info.dlpi_phdr[i];
     if (part.p_type != PT_NOTE || part.p_memsz == 0 || !module->contains(part.p_vaddr)) continue;
@@ -84,26 +89,6 @@ int add_module(dl_phdr_info* info, std::size_t /*size*/, void* context) {
   return 0;
 }
 
-/// The inode of the file mapped at a run-time address, or 0.
-std::uint64_t mapped_inode(std::uint64_t address) {
-  std::FILE* maps = std::fopen("/proc/self/maps", "re");
-  if (maps == nullptr) return 0;
-  std::uint64_t found = 0;
-  char line[4352];
-  while (found == 0 && std::fgets(line, sizeof line, maps) != nullptr) {
-    std::uint64_t begin = 0;
-    std::uint64_t end = 0;
-    std::uint64_t inode = 0;
-    if (std::sscanf(line, "%" SCNx64 "-%" SCNx64 " %*s %*s %*s %" SCNu64, &begin, &end, &inode) ==
-            3 &&
-        address >= begin && address < end) {
-      found = inode;
-    }
-  }
-  std::fclose(maps);
-  return found;
-}
-
 std::string hex(std::span<const std::byte> bytes) {
   constexpr char digits[] = "0123456789abcdef";
   std::string text;
@@ -119,6 +104,11 @@ std::string hex(std::span<const std::byte> bytes) {
 std::string_view Module::file_name() const {
   const std::string_view name = path;
   return name.substr(name.rfind('/') + 1);
+}
+
+const void* Module::first_byte() const {
+  if (segments.empty()) return nullptr;
+  return reinterpret_cast<const void*>(bias + segments.front().address);
 }
 
 bool Module::contains(std::uint64_t address) const {
@@ -150,7 +140,7 @@ bool Module::is_same_file(const ElfImage& image) const {
     return std::equal(build_id.begin(), build_id.end(), image.build_id().begin(),
                       image.build_id().end());
   }
-  return !segments.empty() && mapped_inode(bias + segments.front().address) == image.inode();
+  return !segments.empty() && os::mapped_file(first_byte()).inode == image.inode();
 }
 
 ModuleOrigin Module::origin() {

@@ -38,7 +38,7 @@ class Module {
     bool contains(std::uint64_t at) const { return at >= address && at - address < size; }
   };
 
-  std::string path;        ///< of the file; empty for the vDSO
+  std::string path;        ///< of the file, absolute
   std::uint64_t bias = 0;  ///< run-time address = link-time address + bias
   std::vector<Segment> segments;
   Segment relro;                    ///< written by relocation only
@@ -46,6 +46,8 @@ class Module {
   bool is_main = false;
 
   std::string_view file_name() const;
+  /// What is mapped from the beginning of the file; null for a module without segments.
+  const void* first_byte() const;
   /// Whether address (link-time) is inside one of the segments.
   bool contains(std::uint64_t address) const;
   /// Whether the program may write at address (link-time).

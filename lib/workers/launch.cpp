@@ -24,21 +24,15 @@ namespace boost_process = boost::process;
 #endif
 
 #include <fcntl.h>
-#include <link.h>
-#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cinttypes>
 #include <csignal>
-#include <cstdint>
-#include <cstdio>
-#include <sstream>
 #include <system_error>
 #include <utility>
 
+#include "base/quoted.hpp"
 #include "os/child_watch.hpp"
 #include "os/file.hpp"
 #include "os/own_thread.hpp"
@@ -51,55 +45,15 @@ namespace {
 
 namespace bp = boost_process;
 
-/// The file that this process has mapped at an address; empty if it can't be found out.
-std::string file_mapped_at(const void* address) {
-  const auto wanted = reinterpret_cast<std::uintptr_t>(address);
-  std::istringstream maps(os::read_text("/proc/self/maps").value_or(""));
-  for (std::string line; std::getline(maps, line);) {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;
-    int path_at = 0;
-    if (std::sscanf(line.c_str(), "%" SCNxPTR "-%" SCNxPTR " %*s %*s %*s %*s %n", &begin, &end,
-                    &path_at) == 2 &&
-        wanted >= begin && wanted < end) {
-      return line.substr(static_cast<std::size_t>(path_at));
-    }
-  }
-  return {};
-}
-
-/// What runs this program once more: the arguments of /proc/self/exe, which leads to the very file
-/// that runs, also where another was installed over it.
-std::vector<std::string> program_arguments() {
-  std::vector<std::string> words;
-  std::istringstream line(os::read_text("/proc/self/cmdline").value_or(""));
-  for (std::string word; std::getline(line, word, '\0');) words.push_back(word);
-  if (words.empty()) return {"hoist-worker"};
-  // Where the program was started by calling the dynamic linker, which says so by having no base of
-  // its own, the file that runs is the linker: it needs its options and the program again.
-  const auto program = std::find(words.begin() + 1, words.end(), program_invocation_name);
-  if (::getauxval(AT_BASE) == 0 && words[0] != program_invocation_name && program != words.end()) {
-    const void* headers = nullptr;
-    ::dl_iterate_phdr(
-        [](dl_phdr_info* info, std::size_t, void* found) {
-          *static_cast<const void**>(found) = info->dlpi_phdr;
-          return 1;
-        },
-        &headers);
-    if (std::string path = file_mapped_at(headers); !path.empty()) *program = std::move(path);
-    words.erase(program + 1, words.end());
-    return words;
-  }
-  words.resize(1);
-  return words;
-}
-
 /// What Boost.Process calls before and after its vfork. Between that and exec the child shares this
 /// process's memory: it only makes system calls.
 class Setup : public bp::extend::handler {
  public:
   Setup(const Launch& launch, int null, const sigset_t& signals)
-      : words_(program_arguments()), null_(null), signals_(signals) {
+      : program_(launch.program.path.c_str()),
+        words_(launch.program.arguments),
+        null_(null),
+        signals_(signals) {
     // Out of the way of 0 to 3, which they are about to become.
     channel_ = os::Fd(::fcntl(launch.channel, F_DUPFD_CLOEXEC, 16));
     output_ = os::Fd(::fcntl(launch.output, F_DUPFD_CLOEXEC, 16));
@@ -117,7 +71,7 @@ class Setup : public bp::extend::handler {
 
   template <class Executor>
   void on_setup(Executor& executor) {
-    executor.exe = "/proc/self/exe";
+    executor.exe = program_;
     executor.cmd_line = arguments_.data();
     executor.env = environment_.data();
   }
@@ -136,6 +90,7 @@ class Setup : public bp::extend::handler {
   }
 
  private:
+  const char* program_;
   std::vector<std::string> words_;
   int null_;
   sigset_t signals_;
@@ -167,6 +122,11 @@ pid_t launch_worker(const Launch& launch) {
     child.detach();
   }
   if (!error && pid > 0) return pid;
+  if (launch.program.is_hosted && error.value() != EAGAIN && error.value() != ENOMEM) {
+    throw SystemError(
+        "can't start " + base::quoted(launch.program.path) + " as the hoist-worker of this program",
+        error.value());
+  }
   if (::access("/proc/self/exe", F_OK) != 0) {
     throw SystemError("can't start a worker process: /proc is not mounted", ENOENT);
   }

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "workers/worker_program.hpp"
+
 namespace hoist::detail::workers {
 
 /// In a worker's environment: the number of the descriptor through which it is spoken to.
@@ -13,13 +15,14 @@ inline constexpr const char* worker_variable = "HOIST_WORKER_CHANNEL";
 inline constexpr int worker_channel_fd = 3;
 
 struct Launch {
+  WorkerProgram program;
   std::vector<std::string> environment;  ///< NAME=value, the worker's whole environment
   int channel = -1;
   int output = -1;  ///< becomes stdout
   int error = -1;   ///< becomes stderr
 };
 
-/// Starts this program once more, with nothing of this process but the three descriptors; stdin
+/// Starts the program, with nothing of this process but the three descriptors; stdin
 /// reads the null device. The new process leads a process group of its own. Takes the same time
 /// however much memory this process has. Throws SystemError.
 pid_t launch_worker(const Launch& launch);

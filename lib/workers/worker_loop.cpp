@@ -100,9 +100,9 @@ class TaskReply final : public Reply {
 /// The life of a worker: takes what the parent sends, frame by frame.
 class WorkerLoop {
  public:
-  explicit WorkerLoop(int socket) : socket_(socket) {
+  WorkerLoop(int socket, bool is_hosted) : socket_(socket) {
     allocate_large.store(&ipc::allocate_shared);
-    greet();
+    greet(is_hosted);
   }
 
   [[noreturn]] void run() {
@@ -127,7 +127,7 @@ class WorkerLoop {
 
   ipc::Bell& bell() { return memory_.state().worker_bell; }
 
-  void greet() {
+  void greet(bool is_hosted) {
     std::vector<std::byte> bytes;
     std::vector<os::Fd> fds;
     if (!os::receive_message(socket_, 4096, bytes, fds)) ::_exit(0);
@@ -145,7 +145,13 @@ class WorkerLoop {
     results_ = ResultFrames(link_, memory_.state());
     follow_bell();
     // The first module of a process is the program itself.
-    add_peer_module({"", build_id});
+    if (is_hosted) {
+      add_missing_peer_module(
+          "workers run the program hoist-worker, since hoist is in a library only: they have the "
+          "functions and constants of libraries, but not those of the program");
+    } else {
+      add_peer_module({"", build_id});
+    }
     ipc::FieldWriter ready;
     ready.put(static_cast<std::int64_t>(::getpid()));
     send(ipc::Kind::ready, ready.bytes());
@@ -252,10 +258,17 @@ class WorkerLoop {
     auto count = fields.get<std::uint32_t>();
     const auto times = static_cast<ipc::Times>(fields.get<std::uint32_t>());
     const auto shared_from = static_cast<std::size_t>(fields.get<std::uint64_t>());
-    const auto call =
-        reinterpret_cast<RunCall>(const_cast<void*>(cached_function(fields.get<std::uint32_t>())));
+    const auto code = fields.get<std::uint32_t>();
     const auto number = fields.get<std::uint32_t>();
-    const Callable* const callable = number != 0 ? &callables_.at(number) : nullptr;
+    const Callable* callable = number != 0 ? &callables_.at(number) : nullptr;
+    Callable missing;
+    RunCall call = nullptr;
+    try {
+      call = reinterpret_cast<RunCall>(const_cast<void*>(cached_function(code)));
+    } catch (...) {
+      missing.error = std::current_exception();
+      callable = &missing;
+    }
     results_.start(times != ipc::Times::none);
     FlushTimer timer(times == ipc::Times::each, results_.now());
     for (; count > 0; --count) {
@@ -336,7 +349,7 @@ class WorkerLoop {
 
 }  // namespace
 
-void run_worker(int channel) {
+void run_worker(int channel, bool is_hosted) {
   is_worker = true;
   ::unsetenv(worker_variable);
   // Ctrl-C is for the parent, who tells its workers what to do. Others as for any new program.
@@ -346,7 +359,7 @@ void run_worker(int channel) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   try {
     // Not on the stack of a function that could be left: the watching thread never ends.
-    auto* const worker = new WorkerLoop(channel);
+    auto* const worker = new WorkerLoop(channel, is_hosted);
     worker->run();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "hoist: worker: %s\n", error.what());

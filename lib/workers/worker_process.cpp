@@ -53,6 +53,8 @@ std::vector<std::string> worker_environment(const WorkerOptions& options, unsign
 
 std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options,
                                                     unsigned threads) {
+  Launch launch;
+  launch.program = worker_program();
   Supervisor& supervisor = Supervisor::here();
   OutputWriter& out = OutputWriter::of(STDOUT_FILENO);
   OutputWriter& err = OutputWriter::of(STDERR_FILENO);
@@ -77,7 +79,6 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   if (self) fds.push_back(self.get());
   os::send_message(worker->socket_.get(), hello.bytes(), fds);
 
-  Launch launch;
   launch.environment = worker_environment(options, threads);
   launch.channel = theirs.get();
   launch.output = output_end.get();
@@ -89,6 +90,7 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
     worker->dead_.store(true);
     throw;
   }
+  if (launch.program.is_hosted) worker->host_ = std::move(launch.program.path);
   worker->started = ipc::Clock::now();
   const std::string prefix =
       options.prefix_output ? "[" + std::to_string(worker->pid_) + "] " : std::string();

@@ -41,6 +41,8 @@ class WorkerProcess {
   ~WorkerProcess();
 
   int pid() const { return static_cast<int>(pid_); }
+  /// The path of the hoist-worker that it runs; empty if it runs this program.
+  const std::string& host() const { return host_; }
   int pidfd() const { return watch_.fd(); }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   /// Meaningful once dead().
@@ -94,6 +96,7 @@ class WorkerProcess {
   WorkerProcess() = default;
 
   pid_t pid_ = -1;
+  std::string host_;
   os::ChildWatch watch_;
   os::Fd socket_;
   ipc::ChannelMemory memory_;

@@ -16,7 +16,7 @@ configure_package_config_file(
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/hoistConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 
-install(TARGETS hoist EXPORT hoistTargets)
+install(TARGETS hoist hoist_worker EXPORT hoistTargets)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/hoist DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.hpp")
 install(EXPORT hoistTargets NAMESPACE hoist:: DESTINATION ${hoist_package_dir})

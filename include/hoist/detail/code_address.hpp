@@ -36,6 +36,8 @@ std::size_t module_count();
 ModuleName module_name(std::size_t number);
 /// The receiver's copy of that table, in the sender's order. Loads the module if necessary.
 void add_peer_module(const ModuleName& name);
+/// Adds one that this process can't load: its functions are errors with this reason.
+void add_missing_peer_module(std::string reason);
 std::size_t peer_module_count();
 
 /// `int (*)(double)` instead of PFidE.
