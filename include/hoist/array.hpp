@@ -3,13 +3,17 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/detail/array_rows.hpp>
 #include <hoist/detail/storage.hpp>
+#include <hoist/detail/write_array.hpp>
 #include <hoist/error.hpp>
 #include <hoist/shape.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <concepts>
 #include <cstddef>
+#include <iosfwd>
 #include <memory>
 #include <span>
 #include <type_traits>
@@ -24,6 +28,9 @@ namespace hoist {
 /// `copy()` copies the elements. `Array<const T>` is a read-only view of the same elements, and is
 /// what a read-only file mapping yields. The elements are in heap memory, a mapped file or a shared
 /// segment; no function depends on which.
+///
+/// A list in braces is always a shape, as in NumPy's zeros((2, 3)): `Array<int>({2, 3})` has two
+/// rows of zeros. `from_vector({2, 3})` has these elements.
 ///
 /// Thread-safety: different handles may be used from different threads, even if they share
 /// elements; the caller synchronises access to the elements. Cost: views (`row`, `slice`,
@@ -128,31 +135,32 @@ class Array {
   /// The owner of the memory. For serialization.
   const std::shared_ptr<detail::Storage>& storage() const noexcept { return storage_; }
 
-  /// Element at the given indices, one per axis. Neither their number nor their range is checked.
+  /// Element at the given indices, one per axis. Their number and range are asserted, so builds
+  /// with NDEBUG do not check them.
   template <std::convertible_to<std::size_t>... Indices>
   T& operator()(Indices... indices) const noexcept {
+    assert(sizeof...(indices) == ndim() && "hoist::Array: one index per axis");
     std::ptrdiff_t offset = 0;
     std::size_t axis = 0;
-    ((offset += static_cast<std::ptrdiff_t>(indices) * strides_[axis++]), ...);
+    [[maybe_unused]] const auto add = [&](std::size_t index) {
+      assert(index < shape_[axis] && "hoist::Array: the index is out of range");
+      offset += static_cast<std::ptrdiff_t>(index) * strides_[axis++];
+    };
+    (add(static_cast<std::size_t>(indices)), ...);
     return data_[offset];
   }
 
   /// Like `operator()`, but throws BadArgument for a wrong number of indices or an index out of
   /// range.
   template <std::convertible_to<std::size_t>... Indices>
-  T& at(Indices... indices) const {
-    if (sizeof...(indices) != ndim()) detail::throw_rank(sizeof...(indices), ndim());
-    std::size_t axis = 0;
-    auto check = [&](std::size_t index) {
-      if (index >= shape_[axis]) detail::throw_index(axis, index, shape_[axis]);
-      ++axis;
-    };
-    (check(static_cast<std::size_t>(indices)), ...);
-    return (*this)(indices...);
-  }
+  T& at(Indices... indices) const;
 
-  /// Element `i` in memory order. The array must be contiguous; this is not checked.
-  T& operator[](std::size_t i) const noexcept { return data_[i]; }
+  /// Element `i` in memory order. The array must be contiguous; this and the range are asserted.
+  T& operator[](std::size_t i) const noexcept {
+    assert(i < size_ && "hoist::Array: the index is out of range");
+    assert(is_contiguous() && "hoist::Array: a strided view has no order in memory; take copy()");
+    return data_[i];
+  }
 
   /// All elements in memory order. Throws BadArgument for a strided array; use `copy()` first.
   std::span<T> span() const {
@@ -168,6 +176,10 @@ class Array {
   /// range.
   Array row(std::size_t index) const;
 
+  /// All `row`s in order, as a random-access range of views, which the caller may write through:
+  /// `for (auto row : matrix.rows())`. Throws BadArgument if the array is 0-d.
+  detail::ArrayRows<T> rows() const { return detail::ArrayRows<T>(*this); }
+
   /// The elements `from`, `from + step`, ... below `to` along `axis`. Shares the elements. Throws
   /// BadArgument if there is no such axis, `to` exceeds its extent, or `step` is 0.
   Array slice(std::size_t axis, std::size_t from, std::size_t to, std::size_t step = 1) const;
@@ -180,7 +192,16 @@ class Array {
   Array reshaped(Shape shape) const;
 
   /// Copies the elements into new heap memory. Keeps C or Fortran order; a strided array becomes C.
-  Array<value_type> copy() const;
+  Array<value_type> copy() const { return astype<value_type>(); }
+
+  /// Likewise, each element converted by static_cast (which is undefined for a floating-point
+  /// number that an integer of type U can't hold).
+  template <class U>
+  Array<U> astype() const;
+
+  /// Sets every element to `value`, in a strided view, too.
+  void fill(value_type value) const
+    requires(!std::is_const_v<T>);
 
   /// Calls `f(element)` for every element in C order, whatever the strides.
   template <class F>
@@ -191,6 +212,15 @@ class Array {
     requires std::equality_comparable<T>
   {
     return a.equals(b);
+  }
+
+  /// Writes the elements as NumPy prints them, `[[1 2] [3 4]]` with a line for each row, and `...`
+  /// for the middle of each axis if there are more than 1000. The stream's settings format them.
+  friend std::ostream& operator<<(std::ostream& to, const Array& array)
+    requires detail::WritableElement<value_type>
+  {
+    return detail::write_array(to, array.shape_, array.strides_, array.data_,
+                               &detail::write_element<value_type>);
   }
 
  private:

@@ -4,7 +4,7 @@
 // All of hoist. Including only the headers you use compiles faster:
 //
 // - values: values.hpp (what can be hashed, stored and sent), polymorphic.hpp, hash.hpp, array.hpp,
-//   fields.hpp;
+//   concatenate.hpp, fields.hpp;
 // - files: dump.hpp (dump and load), open_array.hpp, codec.hpp, value.hpp and dtype.hpp (content
 //   whose type is known only at run time);
 // - cached functions: memory.hpp, cached_fn.hpp, file_content.hpp, code.hpp, store.hpp;
@@ -23,6 +23,7 @@
 #include <hoist/cached_fn.hpp>
 #include <hoist/code.hpp>
 #include <hoist/codec.hpp>
+#include <hoist/concatenate.hpp>
 #include <hoist/cpu_count.hpp>
 #include <hoist/delayed.hpp>
 #include <hoist/dtype.hpp>

@@ -31,6 +31,10 @@ Order order_of(const Shape& shape, const Strides& strides);
 /// Calls `visit(context, offset)` with the offset of each element, in C order.
 void for_each_offset(const Shape& shape, const Strides& strides, void* context,
                      void (*visit)(void* context, std::ptrdiff_t offset));
+/// The shape of arrays that are joined along `axis`, or along a new first axis. They throw
+/// BadArgument if the shapes do not fit together.
+Shape concatenated_shape(const std::vector<Shape>& shapes, std::size_t axis);
+Shape stacked_shape(const std::vector<Shape>& shapes);
 }  // namespace detail
 
 }  // namespace hoist

@@ -2,6 +2,8 @@
 #include <hoist/array.hpp>
 #include <hoist/error.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <limits>
 
 namespace hoist::detail {
@@ -43,9 +45,11 @@ Strides dense_strides(const Shape& shape, Order order) {
 Order order_of(const Shape& shape, const Strides& strides) {
   // Axes of extent 1 may have any stride, and an array without elements is dense either way.
   const auto fits = [&](Order order) {
-    const Strides dense = dense_strides(shape, order);
-    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-      if (shape[axis] != 1 && strides[axis] != dense[axis]) return false;
+    std::ptrdiff_t step = 1;
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      const std::size_t axis = order == Order::fortran ? i : shape.size() - 1 - i;
+      if (shape[axis] != 1 && strides[axis] != step) return false;
+      step *= static_cast<std::ptrdiff_t>(shape[axis]);
     }
     return true;
   };
@@ -92,6 +96,42 @@ void for_each_offset(const Shape& shape, const Strides& strides, void* context,
       index[axis] = 0;
     }
   }
+}
+
+Shape concatenated_shape(const std::vector<Shape>& shapes, std::size_t axis) {
+  if (shapes.empty()) throw BadArgument("concatenate: there is no array");
+  Shape joined = shapes[0];
+  if (axis >= joined.size()) {
+    throw BadArgument("concatenate: arrays of shape " + text_of(joined) + " have no axis " +
+                      std::to_string(axis));
+  }
+  for (std::size_t i = 1; i < shapes.size(); ++i) {
+    const Shape& shape = shapes[i];
+    bool fits = shape.size() == joined.size();
+    for (std::size_t k = 0; fits && k < shape.size(); ++k) {
+      fits = k == axis || shape[k] == joined[k];
+    }
+    if (!fits) {
+      throw BadArgument("concatenate: arrays of shapes " + text_of(shapes[0]) + " and " +
+                        text_of(shape) + " can't be joined along axis " + std::to_string(axis) +
+                        ": all other extents must be equal");
+    }
+    joined[axis] += std::min(shape[axis], SIZE_MAX - joined[axis]);
+  }
+  return joined;
+}
+
+Shape stacked_shape(const std::vector<Shape>& shapes) {
+  if (shapes.empty()) throw BadArgument("stack: there is no array");
+  for (const Shape& shape : shapes) {
+    if (shape != shapes[0]) {
+      throw BadArgument("stack: arrays of shapes " + text_of(shapes[0]) + " and " + text_of(shape) +
+                        " can't be stacked: all shapes must be equal");
+    }
+  }
+  Shape stacked = shapes[0];
+  stacked.insert(stacked.begin(), shapes.size());
+  return stacked;
 }
 
 }  // namespace hoist::detail

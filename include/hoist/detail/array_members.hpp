@@ -4,12 +4,26 @@
 #include <hoist/array.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace hoist {
+
+template <class T>
+template <std::convertible_to<std::size_t>... Indices>
+T& Array<T>::at(Indices... indices) const {
+  if (sizeof...(indices) != ndim()) detail::throw_rank(sizeof...(indices), ndim());
+  std::size_t axis = 0;
+  auto check = [&](std::size_t index) {
+    if (index >= shape_[axis]) detail::throw_index(axis, index, shape_[axis]);
+    ++axis;
+  };
+  (check(static_cast<std::size_t>(indices)), ...);
+  return (*this)(indices...);
+}
 
 template <class T>
 Array<T> Array<T>::row(std::size_t index) const {
@@ -57,16 +71,31 @@ Array<T> Array<T>::reshaped(Shape shape) const {
 }
 
 template <class T>
-Array<std::remove_const_t<T>> Array<T>::copy() const {
+template <class U>
+Array<U> Array<T>::astype() const {
   const Order from = order();
-  auto result = Array<value_type>::uninitialized(shape_, from == Order::fortran ? from : Order::c);
-  if (from != Order::strided) {
-    std::copy(data_, data_ + size_, result.data());
+  auto result = Array<U>::uninitialized(shape_, from == Order::fortran ? from : Order::c);
+  U* to = result.data();
+  const auto add = [&](const T& element) { *to++ = static_cast<U>(element); };
+  if (from == Order::strided) {
+    for_each(add);
+  } else if constexpr (std::is_same_v<U, value_type>) {
+    std::copy(data_, data_ + size_, to);
   } else {
-    value_type* to = result.data();
-    for_each([&](const T& element) { *to++ = element; });
+    std::for_each(data_, data_ + size_, add);
   }
   return result;
+}
+
+template <class T>
+void Array<T>::fill(value_type value) const
+  requires(!std::is_const_v<T>)
+{
+  if (is_contiguous()) {
+    std::fill(data_, data_ + size_, value);
+  } else {
+    for_each([&](T& element) { element = value; });
+  }
 }
 
 template <class T>
@@ -74,7 +103,7 @@ template <class F>
 void Array<T>::for_each(F&& f) const {
   struct Context {
     T* data;
-    F* f;
+    std::remove_reference_t<F>* f;
   } context{data_, &f};
   detail::for_each_offset(shape_, strides_, &context, [](void* raw, std::ptrdiff_t offset) {
     auto* c = static_cast<Context*>(raw);
@@ -96,5 +125,14 @@ bool Array<T>::equals(const Array& other) const {
   other.for_each([&](const value_type& element) { equal = equal && **next++ == element; });
   return equal;
 }
+
+namespace detail {
+template <class A>
+inline constexpr bool is_any_array = false;
+template <class T>
+inline constexpr bool is_any_array<Array<T>> = true;
+template <class A>
+concept AnyArray = is_any_array<A>;
+}  // namespace detail
 
 }  // namespace hoist

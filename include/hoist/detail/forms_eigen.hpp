@@ -27,13 +27,6 @@ inline constexpr bool is_eigen_dense<Eigen::Matrix<S, R, C, O, MR, MC>> = true;
 template <class S, int R, int C, int O, int MR, int MC>
 inline constexpr bool is_eigen_dense<Eigen::Array<S, R, C, O, MR, MC>> = true;
 
-template <class A>
-inline constexpr bool is_any_array = false;
-template <class T>
-inline constexpr bool is_any_array<Array<T>> = true;
-template <class A>
-concept AnyArray = is_any_array<A>;
-
 /// Eigen::Matrix and Eigen::Array, the dense types that own their elements.
 template <class M>
 concept EigenDense = is_eigen_dense<std::remove_const_t<M>>;
