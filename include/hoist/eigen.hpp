@@ -27,6 +27,10 @@ namespace hoist {
 //   array of another size than the type has is a WrongType.
 // - Vectors of fixed size are stored as std::array, in place: a std::vector<Eigen::Vector3d> is one
 //   block of memory.
+// - Eigen::Quaternion is stored as its four coefficients x, y, z, w, Eigen::Transform (Isometry3d,
+//   Affine3d, ...) as its matrix.
+// - Eigen::Ref<const M> is hashed, dumped and sent to tasks as the matrix that it shows, without a
+//   copy if that is dense. It can't be loaded or be a result: it owns nothing.
 // - Eigen::SparseMatrix is stored as SciPy's members format ("csc" or "csr"), shape, indptr,
 //   indices and data: `scipy.sparse.load_npz` reads one that was dumped to a .npz.
 

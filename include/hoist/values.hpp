@@ -18,9 +18,13 @@ namespace hoist {
 /// Types that hoist can hash, store and send to other processes:
 ///
 /// - arithmetic types and `__int128`, enums, std::complex, std::string (any character type),
-///   filesystem::path, chrono durations and time points;
-/// - pair, tuple, optional, variant, bitset, every standard container and container adaptor,
-///   unique_ptr, shared_ptr and weak_ptr (sharing and cycles are preserved), Array;
+///   filesystem::path, chrono durations, time points and dates (year_month_day, year, month, day,
+///   weekday);
+/// - error_code and error_condition of the standard library's categories (others throw
+///   CannotTravel), mt19937, mt19937_64 and linear congruential engines, which go on with the same
+///   sequence;
+/// - pair, tuple, optional, variant, expected, bitset, every standard container and container
+///   adaptor, unique_ptr, shared_ptr and weak_ptr (sharing and cycles are preserved), Array;
 /// - aggregates of these, without any code (member names are part of the schema);
 /// - any other default-constructible class with `template <class Ar> void serialize(Ar& ar) {
 ///   ar(first, second); }` (which may be private if hoist::Access is a friend), or a free function

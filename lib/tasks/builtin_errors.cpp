@@ -87,23 +87,15 @@ std::string without_suffix(std::string what, const std::string& suffix) {
   return what;
 }
 
+/// Codes of other categories than the standard library's throw: their error travels as a text.
 void write_code(Encoder& to, const std::error_code& code) {
-  const std::string category = code.category().name();
-  const std::int32_t value = code.value();
-  Form<std::string>::traverse(to, category);
-  Form<std::int32_t>::traverse(to, value);
+  Form<std::error_code>::traverse(to, code);
 }
 
 std::error_code read_code(Decoder& from) {
-  std::string category;
-  std::int32_t value = 0;
-  Form<std::string>::traverse(from, category);
-  Form<std::int32_t>::traverse(from, value);
-  for (const std::error_category* known : {&std::generic_category(), &std::system_category(),
-                                           &std::iostream_category(), &std::future_category()}) {
-    if (category == known->name()) return {value, *known};
-  }
-  throw WrongType("an error code of the category " + category + ", which isn't known here");
+  std::error_code code;
+  Form<std::error_code>::traverse(from, code);
+  return code;
 }
 
 template <class E>

@@ -187,6 +187,18 @@ TEST_CASE("others arrive as RemoteError with type and text") {
   }
 }
 
+TEST_CASE("an error with a code of another category arrives as RemoteError") {
+  // It arrived as a WrongType of hoist's, without what it said.
+  struct Category : std::error_category {
+    const char* name() const noexcept override { return "mine"; }
+    std::string message(int) const override { return "a message"; }
+  };
+  const Category category;
+  CHECK_THROWS_WITH_AS(
+      std::rethrow_exception(there_and_back(std::system_error(1, category, "the text"))),
+      doctest::Contains("the text: a message"), RemoteError);
+}
+
 TEST_CASE("causes come along") {
   std::exception_ptr sent;
   try {

@@ -4,6 +4,8 @@
 #include <hoist/eigen.hpp>
 #include <hoist/hoist.hpp>
 
+#include <Eigen/Geometry>
+
 #include "support/python.hpp"
 #include "support/temp_dir.hpp"
 
@@ -206,6 +208,61 @@ TEST_CASE("arrays and matrices refer to one another's elements") {
   CHECK(as_eigen(line).cols() == 1);
   const Array<double> cube({1, 2, 2});
   CHECK_THROWS_AS(as_eigen(cube), hoist::BadArgument);
+}
+
+TEST_CASE("a Ref hashes, is dumped and travels as the matrix that it shows") {
+  using Ref = Eigen::Ref<const Eigen::MatrixXd>;
+  const TempDir dir;
+  const Eigen::MatrixXd m = matrix();
+  const Ref whole(m);
+  const Ref part = m.topRows(2);
+  CHECK(hoist::hash(whole) == hoist::hash(m));
+  CHECK(hoist::hash(part) == hoist::hash(Eigen::MatrixXd(part)));
+  const Eigen::VectorXd v = m.col(1);
+  CHECK(hoist::hash(Eigen::Ref<const Eigen::VectorXd>(m.col(1))) == hoist::hash(v));
+  const Eigen::Ref<const Eigen::VectorXd, 0, Eigen::InnerStride<>> row(m.row(1).transpose());
+  CHECK(hoist::hash(row) == hoist::hash(Eigen::VectorXd(m.row(1))));
+  const Eigen::Vector3d point(1, 2, 3);
+  CHECK(hoist::hash(Eigen::Ref<const Eigen::Vector3d>(point)) == hoist::hash(point));
+  dump(part, dir / "m.hoist");
+  CHECK(load<Eigen::MatrixXd>(dir / "m.hoist") == part);
+  const Eigen::MatrixXd large = matrix(300, 200);
+  dump(Ref(large.topRows(299)), dir / "m.hoist");
+  CHECK(load<Eigen::MatrixXd>(dir / "m.hoist") == large.topRows(299));
+
+  const auto sum = [](const Ref& shown) { return shown.sum(); };
+  auto cached = hoist::Memory(dir / "cache").cache(+sum);
+  CHECK(cached(m) == m.sum());
+  CHECK(cached(part) == part.sum());
+  CHECK(cached.check_call_in_cache(m));
+  CHECK_FALSE(cached.check_call_in_cache(large));
+  for (const auto& backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    hoist::Parallel parallel({.n_jobs = 2, .backend = backend});
+    const auto sums = parallel(hoist::delayed(+sum)(whole), hoist::delayed(+sum)(part));
+    CHECK(std::get<0>(sums) == m.sum());
+    CHECK(std::get<1>(sums) == part.sum());
+  }
+}
+
+TEST_CASE("rotations and transforms") {
+  const TempDir dir;
+  const Eigen::Quaterniond q(Eigen::AngleAxisd(0.5, Eigen::Vector3d::UnitX()));
+  Eigen::Isometry3d pose = Eigen::Isometry3d::Identity();
+  pose.rotate(q);
+  pose.translation() = Eigen::Vector3d(1, 2, 3);
+  const std::vector<Eigen::Quaternionf> many(2000, q.cast<float>());
+  CHECK(hoist::hash(q) == hoist::hash(std::array<double, 4>{q.x(), q.y(), q.z(), q.w()}));
+  for (const char* name : {"q.hoist", "q.joblib"}) {
+    dump(q, dir / name);
+    CHECK(load<Eigen::Quaterniond>(dir / name).coeffs() == q.coeffs());
+    dump(many, dir / name);
+    CHECK(load<std::vector<Eigen::Quaternionf>>(dir / name).back().coeffs() == many[0].coeffs());
+    dump(std::pair(pose, Eigen::Affine2f(Eigen::Affine2f::Identity())), dir / name);
+    const auto back = load<std::pair<Eigen::Isometry3d, Eigen::Affine2f>>(dir / name);
+    CHECK(back.first.matrix() == pose.matrix());
+  }
+  CHECK(hoist::hash(pose) == hoist::hash(pose.matrix()));
 }
 
 TEST_CASE("sparse matrices") {

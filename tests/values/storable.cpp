@@ -5,7 +5,9 @@
 
 #include <any>
 #include <atomic>
+#include <chrono>
 #include <mutex>
+#include <random>
 #include <system_error>
 #include <thread>
 
@@ -190,6 +192,24 @@ TEST_CASE("numbers are values, those of 128 bits too") {
 #endif
   CHECK_FALSE(hoist::Storable<std::complex<int>>);
   CHECK_FALSE(hoist::Storable<hoist::Array<long double>>);
+}
+
+TEST_CASE("dates, error codes and random engines are values") {
+  using namespace std::chrono;
+  comes_back(year(-44));
+  comes_back(month(3));
+  comes_back(day(31));
+  comes_back(Saturday);
+  comes_back(year(2024) / February / 29);
+  comes_back(std::vector<year_month_day>(3000, year(1999) / 12 / 31));
+  comes_back(std::map<year, weekday>{{year(1), Monday}});
+  comes_back(std::make_error_code(std::errc::no_space_on_device));
+  comes_back(std::make_error_condition(std::errc::timed_out));
+  comes_back(std::mt19937(3));
+  comes_back(std::mt19937_64(4));
+  comes_back(std::minstd_rand(5));
+  CHECK_FALSE(hoist::Storable<std::ranlux24>);
+  CHECK_FALSE(hoist::Storable<std::random_device>);
 }
 
 TEST_CASE("structs with constant members are values") {

@@ -158,6 +158,51 @@ struct Form<Eigen::Matrix<S, R, C, O, MR, MC>> : EigenForm<Eigen::Matrix<S, R, C
 template <class S, int R, int C, int O, int MR, int MC>
 struct Form<Eigen::Array<S, R, C, O, MR, MC>> : EigenForm<Eigen::Array<S, R, C, O, MR, MC>> {};
 
+/// A view hashes and is written as the matrix that it shows.
+template <class M, int O, class Strides>
+struct ShownBy<Eigen::Ref<const M, O, Strides>> {
+  using type = M;
+};
+template <class M, int O, class Strides>
+struct Form<Eigen::Ref<const M, O, Strides>> : FormOf<M> {
+  static void schema(SchemaWriter& writer) { Form<M>::schema(writer); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    static_assert(!Ar::decoding,
+                  "an Eigen::Ref only refers to a matrix: load, return or hold the matrix itself");
+    if (value.innerStride() == 1 &&
+        (value.outerSize() <= 1 || value.outerStride() == value.innerSize())) {
+      EigenForm<M>::traverse(ar, value);
+    } else {
+      const M dense = value;
+      const typename Ar::UserCode temporary(ar);
+      EigenForm<M>::traverse(ar, dense);
+    }
+  }
+};
+
+// Eigen/Core declares the classes of Eigen/Geometry.
+template <class S, int O>
+struct Form<Eigen::Quaternion<S, O>> : FormOf<S> {
+  using Coefficients = EigenFixedForm<Eigen::Matrix<S, 4, 1>>;
+  static void schema(SchemaWriter& writer) { Coefficients::schema(writer); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    Coefficients::traverse(ar, value.coeffs());
+  }
+};
+template <class S, int O>
+struct BlockTraits<Eigen::Quaternion<S, O>> : BlockTraits<std::array<S, 4>> {};
+
+template <class S, int D, int Mode, int O>
+struct Form<Eigen::Transform<S, D, Mode, O>>
+    : EigenArrayForm<typename Eigen::Transform<S, D, Mode, O>::MatrixType> {
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    EigenArrayForm<typename V::MatrixType>::traverse(ar, value.matrix());
+  }
+};
+
 template <class M, class S = typename M::Scalar>
 struct EigenBlockTraits {
   static constexpr auto size =

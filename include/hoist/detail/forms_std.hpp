@@ -3,6 +3,7 @@
 
 #include <hoist/detail/forms.hpp>
 #include <hoist/detail/forms_associative.hpp>
+#include <hoist/detail/forms_converted.hpp>
 #include <hoist/detail/forms_polymorphic.hpp>
 #include <hoist/detail/forms_sequences.hpp>
 
@@ -143,6 +144,49 @@ struct Form<std::variant<Ts...>> : FormOf<Ts...> {
       ar.length(value.index());
       std::visit([&](auto& part) { Form<std::remove_cvref_t<decltype(part)>>::traverse(ar, part); },
                  value);
+    }
+  }
+};
+
+/// std::expected and classes like it, encoded as a variant of value and error.
+template <class T>
+concept LikeExpected = requires {
+  typename T::value_type;
+  typename T::error_type;
+  typename T::unexpected_type;
+};
+template <LikeExpected T>
+struct Form<T> {
+  using Value = std::conditional_t<std::is_void_v<typename T::value_type>, std::monostate,
+                                   typename T::value_type>;
+  using Error = typename T::error_type;
+  using Either = Form<std::variant<Value, Error>>;
+  template <class... Open>
+  static constexpr bool supported() {
+    return Either::template supported<Open...>();
+  }
+  static void schema(SchemaWriter& writer) { Either::schema(writer); }
+
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      std::variant<Value, Error> either;
+      Either::traverse(ar, either);
+      if (either.index() == 1) {
+        value = typename T::unexpected_type(std::get<1>(std::move(either)));
+      } else if constexpr (std::is_void_v<typename T::value_type>) {
+        value.emplace();
+      } else {
+        value = std::get<0>(std::move(either));
+      }
+    } else {
+      const typename Ar::Depth depth(ar);
+      ar.length(value.has_value() ? 0 : 1);
+      if (!value.has_value()) {
+        Form<Error>::traverse(ar, value.error());
+      } else if constexpr (!std::is_void_v<typename T::value_type>) {
+        Form<Value>::traverse(ar, *value);
+      }
     }
   }
 };

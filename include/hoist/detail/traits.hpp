@@ -48,6 +48,13 @@ concept FreeSerialize =
 template <class T>
 concept UserSerialize = MemberSerialize<T> || FreeSerialize<T>;
 
+/// The type of the value that a view of type T shows, as which it is hashed, dumped and sent; void
+/// for all types that are no such view. Views can't be loaded.
+template <class T>
+struct ShownBy {
+  using type = void;
+};
+
 /// The name of a number's type in schemas; null for types that have none (`__float128`).
 template <class T>
 constexpr const char* scalar_name() {

@@ -22,6 +22,7 @@ enum class TransferMethod {
   raw,       ///< its bytes, where no address of this process is among them
   text,      ///< char pointers and string views: as a string, which the worker keeps
   elements,  ///< a span: as an array or vector, which the worker keeps
+  shown,     ///< another view: as the value that it shows, which the worker keeps
   referred,  ///< std::reference_wrapper: what it refers to
 };
 
@@ -67,6 +68,8 @@ constexpr TransferMethod transfer_method_of() {
     return TransferMethod::text;
   } else if constexpr (SpanOf<T>::is) {
     return supported<typename SpanOf<T>::Kept>() ? TransferMethod::elements : TransferMethod::never;
+  } else if constexpr (!std::is_void_v<typename ShownBy<T>::type>) {
+    return supported<T>() ? TransferMethod::shown : TransferMethod::never;
   } else if constexpr (!std::is_void_v<typename ReferredBy<T>::type>) {
     using Referred = typename ReferredBy<T>::type;
     if constexpr (std::is_function_v<Referred>) {

@@ -21,7 +21,7 @@ namespace hoist::detail {
 template <class T>
 void send(Encoder& encoder, const T& value) {
   constexpr TransferMethod method = transfer_method_of<T>();
-  if constexpr (method == TransferMethod::storable) {
+  if constexpr (method == TransferMethod::storable || method == TransferMethod::shown) {
     Form<T>::traverse(encoder, value);
   } else if constexpr (method == TransferMethod::code) {
     encode_code(encoder, reinterpret_cast<const void*>(value));
@@ -151,6 +151,16 @@ class Received<T, TransferMethod::elements> {
 
  private:
   typename SpanOf<T>::Kept kept_;
+};
+
+template <class T>
+class Received<T, TransferMethod::shown> {
+ public:
+  explicit Received(Decoder& decoder) : value_(decoder) {}
+  T get() { return T(value_.get()); }
+
+ private:
+  Received<typename ShownBy<T>::type> value_;
 };
 
 /// An object of a class that may be derived from the one referred to.
