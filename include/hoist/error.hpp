@@ -3,10 +3,41 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <cstddef>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <typeinfo>
+#include <utility>
+#include <vector>
 
 namespace hoist {
+
+namespace detail {
+
+/// Results of a loop that its exception carries. Copies share them.
+class CarriedResults {
+ public:
+  template <class R>
+  const std::vector<std::optional<R>>& get(const char* carrier) const {
+    if (!results_ || *type_ != typeid(R)) throw_wrong_type(typeid(R), carrier);
+    return *static_cast<const std::vector<std::optional<R>>*>(results_.get());
+  }
+  template <class R>
+  void set(std::vector<std::optional<R>> results) {
+    results_ = std::make_shared<std::vector<std::optional<R>>>(std::move(results));
+    type_ = &typeid(R);
+  }
+
+ private:
+  [[noreturn]] void throw_wrong_type(const std::type_info& wanted, const char* carrier) const;
+
+  std::shared_ptr<const void> results_;
+  const std::type_info* type_ = nullptr;
+};
+
+}  // namespace detail
 
 /// Base of all errors that hoist throws. The subclasses differ in what the caller can do about the
 /// error. The message says what went wrong, with which file, index or type, and what the remedy is.
@@ -61,10 +92,40 @@ class NotFound : public Error {
   using Error::Error;
 };
 
-/// A time limit passed before the work was done.
+/// A time limit passed before the work was done. Where it was the `timeout` of a loop, the error
+/// tells how far the loop came, and has what was done. Copies share the results.
 class TimedOut : public Error {
  public:
   using Error::Error;
+  TimedOut(const std::string& what, std::size_t tasks_done, std::size_t tasks)
+      : Error(what), tasks_done_(tasks_done), tasks_(tasks) {}
+
+  /// How many tasks of the loop had succeeded by then. 0 if it was not a loop's time.
+  [[nodiscard]] std::size_t tasks_done() const noexcept { return tasks_done_; }
+  /// How many tasks the loop has, or had read from its input by then. 0 if it was not a loop's
+  /// time.
+  [[nodiscard]] std::size_t tasks() const noexcept { return tasks_; }
+
+  /// The results of the tasks that had succeeded by then, in the order of tasks, empty for all
+  /// others, also for those that ended later because they asked stop_requested(). `R` must be the
+  /// loop's result type, also for `outcomes`. Throws BadArgument for another type, and if there are
+  /// none: for a loop without results, calls of several types, a generator (which has handed them
+  /// over), an error from another process, and if it was not a loop's time.
+  template <class R>
+  const std::vector<std::optional<R>>& results() const {
+    return results_.get<R>("TimedOut");
+  }
+
+  /// For Parallel.
+  template <class R>
+  void set_results(std::vector<std::optional<R>> results) {
+    results_.set(std::move(results));
+  }
+
+ private:
+  std::size_t tasks_done_ = 0;
+  std::size_t tasks_ = 0;
+  detail::CarriedResults results_;
 };
 
 /// Ctrl-C or hoist::interrupt_loops() ended a loop before its work was done. Clean up and exit.

@@ -12,7 +12,6 @@
 #include <optional>
 #include <string>
 #include <type_traits>
-#include <typeinfo>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -163,23 +162,18 @@ class LoopErrors : public Error {
   /// type. Throws BadArgument for another type, and for a loop without results.
   template <class R>
   const std::vector<std::optional<R>>& results() const {
-    if (!results_ || *type_ != typeid(R)) throw_wrong_type(typeid(R));
-    return *static_cast<const std::vector<std::optional<R>>*>(results_.get());
+    return results_.get<R>("LoopErrors");
   }
 
   /// For Parallel.
   template <class R>
   void set_results(std::vector<std::optional<R>> results) {
-    results_ = std::make_shared<std::vector<std::optional<R>>>(std::move(results));
-    type_ = &typeid(R);
+    results_.set(std::move(results));
   }
 
  private:
-  [[noreturn]] void throw_wrong_type(const std::type_info& wanted) const;
-
   std::shared_ptr<const std::vector<TaskFailure>> failures_;
-  std::shared_ptr<const void> results_;
-  const std::type_info* type_ = nullptr;
+  detail::CarriedResults results_;
 };
 
 }  // namespace hoist

@@ -139,7 +139,7 @@ class [[nodiscard]] Parallel {
   auto run_few(Calls&... calls) const {
     detail::TupleTasks<Calls...> tasks(std::tuple<Calls&...>(calls...));
     detail::LoopDriver driver(options_, tasks, sizeof...(Calls), detail::Deliver::all);
-    driver.run();
+    if (auto timed_out = driver.run()) throw *std::move(timed_out);
     if (auto failures = driver.failures(); !failures.empty()) {
       throw LoopErrors(std::move(failures), sizeof...(Calls));
     }

@@ -191,7 +191,7 @@ struct ParallelOptions {
   /// By default batches follow the duration of tasks.
   BatchSize batch_size = automatic;
   /// For the whole loop. When it is over, running tasks are waited for (threads) or killed
-  /// (processes), and the call throws TimedOut.
+  /// (processes), and the call throws TimedOut, which has the results of the tasks that were done.
   TimeLimit timeout = {};
   /// For each task, from its start. The task fails with TimedOut, and its worker is killed
   /// (processes). A thread can't be killed: if failures end the loop, the loop fails at once but

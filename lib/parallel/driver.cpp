@@ -86,7 +86,7 @@ class LoopDriver::Impl {
     }
   }
 
-  void run() {
+  std::optional<TimedOut> run() {
     start();
     for (;;) {
       const unsigned seen = loop_.epoch();
@@ -96,8 +96,11 @@ class LoopDriver::Impl {
       work(seen);
     }
     finish();
-    if (const auto failure = loop_.failure(); failure.error) raise(failure);
+    const auto failure = loop_.failure();
+    if (failure.timed_out) return timed_out(failure);
+    if (failure.error) raise(failure);
     if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
+    return std::nullopt;
   }
 
   bool next(std::size_t& task) {
@@ -106,6 +109,7 @@ class LoopDriver::Impl {
       const unsigned seen = loop_.epoch();
       if (const auto failure = loop_.failure(); failure.error) {
         finish();
+        if (failure.timed_out) throw timed_out(failure);
         raise(failure);
       }
       top_up();
@@ -139,6 +143,13 @@ class LoopDriver::Impl {
   [[noreturn]] static void raise(const parallel::LoopFailure& failure) {
     if (failure.task) throw_task_error(failure.error, *failure.task);
     std::rethrow_exception(failure.error);
+  }
+  /// Says how far the loop came, which is known now that nothing of it runs any more.
+  TimedOut timed_out(const parallel::LoopFailure& failure) {
+    const std::size_t done = loop_.outcomes().completed_count();
+    return {error_text(failure.error) + " (tasks done: " + std::to_string(done) + " of " +
+                std::to_string(read_) + (input_ended_ ? ")" : " read so far)"),
+            done, read_};
   }
   bool generates() const {
     return deliver_ == Deliver::in_order || deliver_ == Deliver::as_completed;
@@ -286,7 +297,7 @@ LoopDriver::LoopDriver(const ParallelOptions& options, LoopTasks& tasks, std::si
 
 LoopDriver::~LoopDriver() = default;
 
-void LoopDriver::run() { impl_->run(); }
+std::optional<TimedOut> LoopDriver::run() { return impl_->run(); }
 void LoopDriver::start() { impl_->start(); }
 bool LoopDriver::next(std::size_t& task) { return impl_->next(task); }
 std::size_t LoopDriver::tasks() const { return impl_->tasks(); }
@@ -309,11 +320,12 @@ LoopErrors::LoopErrors(std::vector<TaskFailure> failures, std::size_t tasks)
       }()),
       failures_(std::make_shared<const std::vector<TaskFailure>>(std::move(failures))) {}
 
-void LoopErrors::throw_wrong_type(const std::type_info& wanted) const {
-  throw BadArgument("LoopErrors::results() was asked for " + detail::readable_type(wanted) +
-                    (results_ ? "; the loop's results are of type " + detail::readable_type(*type_)
+void detail::CarriedResults::throw_wrong_type(const std::type_info& wanted,
+                                              const char* carrier) const {
+  throw BadArgument(std::string(carrier) + "::results() was asked for " + readable_type(wanted) +
+                    (results_ ? "; the loop's results are of type " + readable_type(*type_)
                               : ", but has none: those of a loop without results, of calls of "
-                                "several types, or from another process"));
+                                "several types, of a generator, or from another process"));
 }
 
 }  // namespace hoist

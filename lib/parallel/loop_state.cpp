@@ -100,7 +100,7 @@ class LoopState::Run final : public TaskRun {
                      ", more than the task_timeout of " + base::seconds_text(limit.seconds()));
     }
     if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, false);
-    if (loop_.outcomes_.tracks_tasks()) loop_.outcomes_.complete(task, seconds);
+    loop_.complete(task, seconds);
   }
 
   bool failed(std::size_t task, std::exception_ptr error) override {
@@ -230,6 +230,7 @@ void LoopState::settle(std::size_t tasks, std::size_t done) {
 
 void LoopState::arrived(TaskRange tasks, Worker& worker, TaskResults& results,
                         Clock::time_point began, double seconds) {
+  if (stop_.has_deadline() && stop_.check_deadline()) signal();
   std::size_t done = 0;
   for (std::size_t task = tasks.first; task < tasks.last; ++task) {
     try {
@@ -240,10 +241,15 @@ void LoopState::arrived(TaskRange tasks, Worker& worker, TaskResults& results,
     }
     ++done;
     if (trace_ != nullptr) trace_->task(task, worker, began, seconds, false);
-    if (outcomes_.tracks_tasks()) outcomes_.complete(task, seconds);
+    complete(task, seconds);
   }
   sizer_.note(worker, done, seconds);
   settle(tasks.size(), done);
+}
+
+void LoopState::complete(std::size_t task, double seconds) {
+  // What ends when the loop is over doesn't count: it may have been cut short by stop_requested().
+  if (outcomes_.wants_completed() && !stopping()) outcomes_.complete(task, seconds);
 }
 
 void LoopState::failed(std::size_t task, Worker& worker, std::exception_ptr error,

@@ -103,6 +103,8 @@ class LoopState final : public Loop {
   void trace_taken(TaskRange tasks, const Worker& worker);
   /// Settles `tasks` of which `done` have succeeded.
   void settle(std::size_t tasks, std::size_t done);
+  /// Records a task that is done.
+  void complete(std::size_t task, double seconds);
   /// Records the failure of a task that ran elsewhere.
   void record_remote_failure(std::size_t task, Worker& worker, std::exception_ptr error,
                              Clock::time_point began, double seconds);

@@ -4,7 +4,13 @@
 namespace hoist::detail::parallel {
 
 void Outcomes::complete(std::size_t task, double seconds) {
+  recorded_.fetch_add(1);
   const std::lock_guard lock(mutex_);
+  if (marks_done_) {
+    if (marked_.size() <= task) marked_.resize(task + 1);
+    marked_[task] = true;
+    return;
+  }
   TaskAccount& account = accounts_[task];
   account.done = true;
   account.seconds = seconds;
@@ -48,8 +54,10 @@ std::vector<TaskFailure> Outcomes::failures() {
 
 TaskAccount Outcomes::account(std::size_t task) {
   const std::lock_guard lock(mutex_);
+  TaskAccount account;
+  account.done = task < marked_.size() && marked_[task];
   const auto found = accounts_.find(task);
-  return found != accounts_.end() ? found->second : TaskAccount{};
+  return found != accounts_.end() ? found->second : account;
 }
 
 }  // namespace hoist::detail::parallel

@@ -23,11 +23,15 @@ class Outcomes {
   Outcomes(const ParallelOptions& options, Deliver deliver)
       : deliver_(deliver),
         retries_(options.retries),
-        finishes_(options.on_error == OnError::finish) {}
+        finishes_(options.on_error == OnError::finish),
+        marks_done_(deliver == Deliver::all && options.timeout.is_set()) {}
 
   Deliver deliver() const noexcept { return deliver_; }
   /// Whether each task is recorded by itself, not only counted.
   bool tracks_tasks() const noexcept { return deliver_ != Deliver::all; }
+  /// Whether complete() wants to know of tasks: also where a loop that ends early is asked which
+  /// of them are done.
+  bool wants_completed() const noexcept { return tracks_tasks() || marks_done_; }
   /// Whether a task that fails for good ends the loop.
   bool failure_is_fatal() const noexcept { return deliver_ != Deliver::outcomes && !finishes_; }
 
@@ -39,7 +43,9 @@ class Outcomes {
   std::size_t count_done(std::size_t tasks) {
     return done_.fetch_add(tasks) + tasks + failed_.load();
   }
-  /// Records a task that is done, where tasks are tracked.
+  /// How many tasks complete() has recorded.
+  std::size_t completed_count() const noexcept { return recorded_.load(); }
+  /// Records a task that is done.
   void complete(std::size_t task, double seconds);
 
   enum class Verdict : unsigned char { retry, recorded, fatal };
@@ -50,6 +56,7 @@ class Outcomes {
 
   /// Failures that did not end the loop, in the order of tasks.
   std::vector<TaskFailure> failures();
+  /// Where tasks are not tracked, only whether it is done.
   TaskAccount account(std::size_t task);
   /// The next completed task, in the order that the deliverer wants; forgets it. Calls
   /// `discard(task)` for tasks that are left out because they failed.
@@ -60,13 +67,16 @@ class Outcomes {
   const Deliver deliver_;
   const unsigned retries_;
   const bool finishes_;
+  const bool marks_done_;
   std::atomic<std::size_t> done_{0};
   std::atomic<std::size_t> failed_{0};
+  std::atomic<std::size_t> recorded_{0};
 
   std::mutex mutex_;
   std::map<std::size_t, TaskFailure> failures_;
   std::unordered_map<std::size_t, unsigned> failed_attempts_;  // of tasks that may be tried again
   std::unordered_map<std::size_t, TaskAccount> accounts_;
+  std::vector<bool> marked_;  // tasks that are done, where no more is kept of them
   std::deque<std::size_t> completed_;
   std::size_t next_in_order_ = 0;
 };

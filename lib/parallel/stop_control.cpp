@@ -69,10 +69,10 @@ bool StopControl::check_deadline() {
   if (!deadline_ || Clock::now() < *deadline_) return false;
   const std::lock_guard lock(mutex_);
   if (stopping()) return false;
-  fail_locked({std::make_exception_ptr(
-      TimedOut("the loop was not done within its timeout of " +
-               base::seconds_text(settings_.options.timeout.seconds()) +
-               " (tasks done: " + std::to_string(outcomes_.finished_count()) + ")"))});
+  fail_locked({.error = std::make_exception_ptr(
+                   TimedOut("the loop was not done within its timeout of " +
+                            base::seconds_text(settings_.options.timeout.seconds()))),
+               .timed_out = true});
   return true;
 }
 

@@ -20,6 +20,7 @@ namespace hoist::detail::parallel {
 struct LoopFailure {
   std::exception_ptr error;                        ///< null if it did not
   std::optional<std::size_t> task = std::nullopt;  ///< whose error it is
+  bool timed_out = false;                          ///< the loop's time was over
 };
 
 /// Ends a loop early: after an error, when its time or that of a task is over, when the loop around

@@ -144,7 +144,7 @@ void builtin_error_forms(AddForm add) {
                        std::length_error, std::out_of_range, std::runtime_error, std::range_error,
                        std::overflow_error, std::underflow_error>{});
   add_texts(add, Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded,
-                       WrongType, NotFound, TimedOut, Interrupted>{});
+                       WrongType, NotFound, Interrupted>{});
   add_fixed(add,
             Types<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length,
                   std::bad_cast, std::bad_typeid, std::bad_any_cast, std::bad_optional_access,
@@ -182,6 +182,18 @@ void builtin_error_forms(AddForm add) {
         std::string type, text, stack;
         for (std::string* part : {&type, &text, &stack}) Form<std::string>::traverse(from, *part);
         raise_error<RemoteError>(RemoteError(type, text, stack), has_cause);
+      });
+  add_with<TimedOut>(
+      add,
+      [](Encoder& to, const TimedOut& e) {
+        for (const std::uint64_t part : {e.tasks_done(), e.tasks()}) {
+          Form<std::uint64_t>::traverse(to, part);
+        }
+      },
+      [](Decoder& from, const std::string& what, bool has_cause) {
+        std::uint64_t done = 0, tasks = 0;
+        for (std::uint64_t* part : {&done, &tasks}) Form<std::uint64_t>::traverse(from, *part);
+        raise_error<TimedOut>(TimedOut(what, done, tasks), has_cause);
       });
   add_with<WorkerDied>(
       add,

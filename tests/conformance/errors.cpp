@@ -108,6 +108,7 @@ const std::vector<Case>& cases() {
       text<WrongType>(),
       text<NotFound>(),
       text<TimedOut>(),
+      {[] { throw TimedOut("the text", 3, 10); }, &typeid(TimedOut)},
       text<Interrupted>(),
       {[] { throw SystemError("the text", ENOENT); }, &typeid(SystemError)},
       {[] { throw RemoteError("T", "the text", "  at main"); }, &typeid(RemoteError)},

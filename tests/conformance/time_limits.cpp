@@ -5,6 +5,7 @@
 #include <hoist/stop.hpp>
 
 #include <atomic>
+#include <string>
 #include <thread>
 
 #include "conformance/support.hpp"
@@ -109,6 +110,76 @@ TEST_CASE("the loop's limit holds where all its tasks have begun and none ends")
         TimedOut);
     CHECK(Clock::now() - began < 60s);
   }
+}
+
+// What was done was lost: the error told a number in its text only.
+TEST_CASE("the error of a loop whose time was over has the results of the tasks that were done") {
+  const auto named = [](int i) { return std::to_string(nap(i == 3 ? 0 : 1) + i); };
+  const auto plain = [](int i) { return nap(i == 3 ? 0 : 1) + i; };
+  for (const auto& backend : backends()) {
+    CAPTURE(backend);
+    const Parallel parallel({.n_jobs = 2, .backend = backend, .pre_dispatch = 4, .timeout = 500ms});
+    const auto check = [&](auto run, auto expected) {
+      using R = decltype(expected(0));
+      try {
+        static_cast<void>(run());
+        FAIL("no error");
+      } catch (const TimedOut& error) {
+        const auto& results = error.results<R>();
+        CHECK(error.tasks() == results.size());
+        CHECK(error.tasks_done() < error.tasks());
+        CHECK(error.tasks_done() >= 3);
+        std::size_t done = 0;
+        for (std::size_t i = 0; i < results.size(); ++i) {
+          if (!results[i]) continue;
+          ++done;
+          CHECK(*results[i] == expected(static_cast<int>(i)));
+        }
+        CHECK(done == error.tasks_done());
+        CHECK(!results[3]);
+        CHECK(std::string(error.what()).find("(tasks done: " + std::to_string(done) + " of ") !=
+              std::string::npos);
+        CHECK_THROWS_WITH_AS(error.results<double>(), doctest::Contains("of type"), BadArgument);
+      }
+    };
+    const auto number = [](int i) { return i + 1; };
+    const auto text = [](int i) { return std::to_string(i + 1); };
+    const auto items = std::views::iota(0, 6);
+    // Starts workers, which may take longer than the limit.
+    CHECK(Parallel({.n_jobs = 2, .backend = backend}).map(items, number).size() == 6);
+    check([&] { return parallel.map(items, plain); }, number);
+    check([&] { return parallel.map_outcomes(items, named); }, text);
+    auto lazily = items | std::views::transform([&](int i) { return delayed(named)(i); });
+    check([&] { return parallel(lazily); }, text);
+  }
+}
+
+TEST_CASE("errors without results of a loop say so, and tell how far it came") {
+  for (const auto& backend : backends()) {
+    CAPTURE(backend);
+    const Parallel parallel({.n_jobs = 2, .backend = backend, .timeout = 200ms});
+    const auto check = [&](auto run, std::size_t least = 2) {
+      try {
+        run();
+        FAIL("no error");
+      } catch (const TimedOut& error) {
+        CHECK(error.tasks() >= least);
+        CHECK(error.tasks() <= 2);
+        CHECK(error.tasks_done() < 2);
+        CHECK_THROWS_WITH_AS(error.results<int>(), doctest::Contains("has none"), BadArgument);
+      }
+    };
+    check([&] { parallel.for_each(std::vector{1, 0}, nap); });
+    check([&] { parallel(delayed(nap)(0), delayed(nap)(1)); });
+    auto calls =
+        std::views::iota(0, 2) | std::views::transform([](int i) { return delayed(nap)(i); });
+    check(
+        [&] {
+          for (const int value : parallel.generator(calls)) CHECK(value > 0);
+        },
+        1);  // as many as were read
+  }
+  CHECK(TimedOut("a text").tasks() == 0);
 }
 
 TEST_CASE("a limit is looked at between the tasks of a batch, too") {

@@ -92,6 +92,18 @@ std::string arrives(const E& error) {
 
 }  // namespace
 
+TEST_CASE("how far a loop came within its time travels with the error") {
+  const auto packed = pack_error(std::make_exception_ptr(TimedOut("too slow", 3, 10)));
+  try {
+    std::rethrow_exception(unpack_error(packed));
+  } catch (const TimedOut& error) {
+    CHECK(std::string(error.what()) == "too slow");
+    CHECK(error.tasks_done() == 3);
+    CHECK(error.tasks() == 10);
+    CHECK_THROWS_WITH_AS(error.results<int>(), doctest::Contains("another process"), BadArgument);
+  }
+}
+
 TEST_CASE("exceptions of known types arrive as themselves") {
   CHECK(arrives(std::runtime_error("a")) == "a");
   CHECK(arrives(std::out_of_range("b")) == "b");

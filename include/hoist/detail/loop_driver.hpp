@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/backend.hpp>
+#include <hoist/error.hpp>
 #include <hoist/outcome.hpp>
 #include <hoist/parallel_options.hpp>
 
@@ -9,6 +10,7 @@
 #include <exception>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace hoist::detail {
@@ -43,15 +45,17 @@ class LoopDriver {
   LoopDriver& operator=(const LoopDriver&) = delete;
 
   /// Runs the loop to its end. Throws the first failed task's exception (OnError::raise and
-  /// Deliver::all), an exception of the input, or TimedOut.
-  void run();
+  /// Deliver::all), or an exception of the input. Returns the error if the loop's time was over:
+  /// the caller throws it, with the results of the tasks that are done.
+  [[nodiscard]] std::optional<TimedOut> run();
   /// Reads the first part of the input and starts its tasks; for generators.
   void start();
   /// Waits for the next result and sets `task` to its index. Returns false at the end. Throws as
-  /// run() does.
+  /// run() does, and TimedOut.
   bool next(std::size_t& task);
 
   std::size_t tasks() const;
+  /// With Deliver::all only whether it is done, and only for a loop whose time was over.
   TaskAccount account(std::size_t task) const;
   /// The failures in the order of tasks.
   std::vector<TaskFailure> failures() const;

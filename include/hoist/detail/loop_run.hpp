@@ -59,16 +59,16 @@ constexpr auto mapped_result() {
       std::is_invocable_v<Shared, Reference> || std::is_invocable_v<Shared, Value>;
   constexpr bool changes =
       !callable && (std::is_invocable_v<F&, Reference> || std::is_invocable_v<F&, Value>);
-  static_assert(
-      callable || changes,
-      "map(range, f): f can't be called with an element of the range, and nothing else (a "
-      "function that is passed on has no default arguments)");
+  static_assert(callable || changes,
+                "map, for_each or generator(range, f): f can't be called with an element of the "
+                "range, and nothing else (a function that is passed on has no default arguments)");
   static_assert(
       !changes,
-      "map(range, f): f can only be called as non-const (a mutable lambda?), but many workers call "
-      "it at once, so what it changes would be changed by all of them: capture a std::atomic by "
-      "reference, return the value instead, or keep state per task with delayed(f)(...), which "
-      "copies f into each task");
+      "map, for_each or generator(range, f): f can only be called as non-const (a mutable "
+      "lambda?), "
+      "but many workers call it at once, so what it changes would be changed by all of them: "
+      "capture a std::atomic by reference, return the value instead, or keep state per task with "
+      "delayed(f)(...), which copies f into each task");
   if constexpr (!callable) {
     return std::type_identity<Refused>{};
   } else if constexpr (std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range> &&
@@ -100,9 +100,24 @@ struct ResultCheck : ResultIsMade<R> {
 template <class F, class Range, bool InPlace = ReadInPlace<Range>>
 using MappedResult = typename decltype(mapped_result<F, Range, InPlace>())::type;
 
-/// Returns what a call of Parallel returns when its loop is over.
+/// Throws the error of a loop whose time was over, with the results of its tasks.
+template <class R>
+[[noreturn]] void throw_timed_out(TimedOut& error, [[maybe_unused]] const LoopDriver& driver,
+                                  [[maybe_unused]] auto&& take_result) {
+  if constexpr (!std::is_void_v<R>) {
+    std::vector<std::optional<R>> results(driver.tasks());
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (driver.account(i).done) results[i].emplace(take_result(i));
+    }
+    error.set_results(std::move(results));
+  }
+  throw std::move(error);
+}
+
+/// Runs a loop, and returns what a call of Parallel returns when the loop is over.
 template <class R, bool Outcomes, class Take>
 auto deliver(LoopDriver& driver, Take&& take_result, auto&& take_all) {
+  if (auto timed_out = driver.run()) throw_timed_out<R>(*timed_out, driver, take_result);
   if constexpr (Outcomes) {
     std::vector<Outcome<R>> outcomes;
     outcomes.reserve(driver.tasks());
@@ -153,14 +168,12 @@ auto run_loop(const ParallelOptions& options, Range& range, Calls&& calls) {
     IndexedTasks<std::ranges::iterator_t<Range>, std::remove_cvref_t<Calls>, R> tasks(
         std::ranges::begin(range), count, std::forward<Calls>(calls));
     LoopDriver driver(options, tasks, count, how);
-    driver.run();
     return deliver<R, Outcomes>(
         driver, [&](std::size_t i) { return tasks.results.take(i); },
         [&] { return tasks.results.take_all(); });
   } else {
     ReadTasks<Range&, std::remove_cvref_t<Calls>, R> tasks(range, std::forward<Calls>(calls));
     LoopDriver driver(options, tasks, unread, how);
-    driver.run();
     return deliver<R, Outcomes>(
         driver, [&](std::size_t i) { return tasks.take(i); },
         [&] {
