@@ -22,6 +22,16 @@ void ValueWriter::mismatch(const Node& node, const Value& value) const {
   mismatch("is " + value.kind_name() + " where " + cut(node.text) + " is asked for");
 }
 
+void ValueWriter::mismatch_missing(const Node& node, const std::string& member) const {
+  mismatch("has no \"" + member + "\", which " + cut(node.text) +
+           " has (LoadOptions::missing_members can leave it at its default)");
+}
+
+void ValueWriter::mismatch_unknown(const Node& node, const Value& member) const {
+  mismatch("has " + member.to_string(60) + ", which " + cut(node.text) +
+           " has not (LoadOptions::unknown_members can skip it)");
+}
+
 void ValueWriter::write_part(const Node& node, const Value& part) {
   const bool sole = sole_;
   sole_ = sole && !part.is_shared();
@@ -243,10 +253,7 @@ void ValueWriter::structure(const Node& node, const Value& value) {
   for (const auto& [key, part] : value.entries()) {
     const bool known = key.kind() == Kind::text && std::find(node.names.begin(), node.names.end(),
                                                              key.as_text()) != node.names.end();
-    if (!known && !how_.skip_unknown) {
-      mismatch("has " + key.to_string(60) + ", which " + cut(node.text) +
-               " has not (LoadOptions::unknown_members can skip it)");
-    }
+    if (!known && !how_.skip_unknown) mismatch_unknown(node, key);
   }
   for (std::size_t i = 0; i < node.parts.size(); ++i) {
     const Value* const given = value.find(node.names[i]);
@@ -259,10 +266,7 @@ void ValueWriter::structure(const Node& node, const Value& value) {
 
 Value ValueWriter::default_of(const Node& node, std::size_t member) {
   const std::string& name = node.names[member];
-  if (how_.defaults == nullptr) {
-    mismatch("has no \"" + name + "\", which " + cut(node.text) +
-             " has (LoadOptions::missing_members can leave it at its default)");
-  }
+  if (how_.defaults == nullptr) mismatch_missing(node, name);
   const auto [place, is_new] = defaults_.try_emplace(&node);
   if (is_new) {
     const auto& all = how_.defaults->defaults;

@@ -145,7 +145,7 @@ void PartsWriter::take_name(Open& at, const Value& key) {
   const auto found =
       key.kind() == Kind::text ? std::find(names.begin(), names.end(), key.as_text()) : names.end();
   if (found == names.end()) {
-    mismatch("has " + key.to_string(60) + ", which " + cut(at.node->text) + " has not");
+    mismatch_unknown(*at.node, key);
   }
   at.member = static_cast<std::size_t>(found - names.begin());
   const bool is_early = at.member < at.early.size() && at.early[at.member];
@@ -228,7 +228,7 @@ void PartsWriter::end() {
     }
   }
   if (at.as == As::members && at.next < at.node->parts.size()) {
-    mismatch("has no \"" + at.node->names[at.next] + "\", which " + cut(at.node->text) + " has");
+    mismatch_missing(*at.node, at.node->names[at.next]);
   }
   open_.pop_back();
   written();

@@ -61,6 +61,8 @@ class ValueWriter {
   static std::string cut(std::string_view schema);
   [[noreturn]] void mismatch(const std::string& what) const;
   [[noreturn]] void mismatch(const Node& node, const Value& value) const;
+  [[noreturn]] void mismatch_missing(const Node& node, const std::string& member) const;
+  [[noreturn]] void mismatch_unknown(const Node& node, const Value& member) const;
   void write(const Node& node, const Value& value);
   /// Writes a part of the value at hand, which is then no more, if nobody else can come to it.
   void write_part(const Node& node, const Value& part);

@@ -87,6 +87,8 @@ struct Square : Shape {
   std::shared_ptr<Shape> next;
 };
 
+const Disc a_disc(2);
+const Body a_body(3);
 const bool known =
     hoist::register_derived<Body, Disc, Group, Left>() && hoist::register_derived<Shape, Square>();
 
@@ -290,10 +292,8 @@ TEST_CASE("a delayed call and a loop that reads its input copy no derived object
 }
 
 TEST_CASE("a task that returns a reference to a derived object returns no copy of its base") {
-  static const Disc disc(2);
-  static const Body body(3);
   const auto pick = [](int i) -> const Body& {
-    return i == 0 ? static_cast<const Body&>(disc) : body;
+    return i == 0 ? static_cast<const Body&>(a_disc) : a_body;
   };
   for (const char* backend : {"threads", "fork", "spawn"}) {
     CAPTURE(backend);
