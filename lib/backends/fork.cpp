@@ -55,10 +55,15 @@ class ForkSession final : public Session {
   }
 
   void stop() override {
-    if (loop_.stopping() && !loop_.idle()) {
+    const bool cut_short = loop_.stopping() && !loop_.idle();
+    if (cut_short) {
       for (auto& worker : workers_) worker->kill();
     }
     retire();
+    // What tasks have printed comes before what the caller prints next.
+    workers::OutputWriter::flush_all(cut_short
+                                         ? ipc::Clock::now() + workers::stopped_output_patience
+                                         : ipc::Clock::time_point::max());
   }
 
  private:
@@ -122,6 +127,9 @@ class ForkSession final : public Session {
       watched.push_back({worker->death_fd(), POLLIN, 0});
       watched.push_back({worker->stderr_fd(), POLLIN, 0});
       deadline = std::min(deadline, worker->task_deadline());
+      if (worker->waits_for_reader()) {
+        deadline = std::min(deadline, ipc::Clock::now() + reader_recheck);
+      }
     }
     timespec left{};
     timespec* timeout = nullptr;
@@ -140,7 +148,7 @@ class ForkSession final : public Session {
     }
     for (std::size_t i = 0; i < workers_.size(); ++i) {
       ForkWorker& worker = *workers_[i];
-      if (watched[2 + 2 * i].revents != 0) worker.pass_stderr_on();
+      if (watched[2 + 2 * i].revents != 0) worker.take_stderr();
       worker.end_overdue_task();
       if ((watched[1 + 2 * i].revents & POLLIN) != 0) replace(workers_[i]);
     }

@@ -27,12 +27,6 @@
 
 namespace hoist::detail::backends {
 
-namespace {
-
-constexpr std::size_t kept_stderr = 2000;
-
-}  // namespace
-
 ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor)
     : loop_(loop), in_flight_(loop, worker_) {
   worker_.number = number;
@@ -42,7 +36,7 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
   if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
     throw SystemError("backend fork: pipe", errno);
   }
-  stderr_ = os::Fd(ends[0]);
+  errors_ = std::make_shared<workers::OutputLines>(os::Fd(ends[0]), STDERR_FILENO, std::string());
   os::Fd child_end(ends[1]);
   os::Fd child_socket;
   std::tie(socket_, child_socket) = os::socket_pair();
@@ -72,7 +66,6 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
 ForkWorker::~ForkWorker() {
   if (!leaving_) kill();
   reap();
-  pass_stderr_on();
 }
 
 /// With the processes its tasks have started.
@@ -90,14 +83,11 @@ void ForkWorker::ask_to_leave() {
 void ForkWorker::reap() {
   while (!reaped_) {
     // A child that is leaving may still have something to print.
-    pollfd watched[] = {{watch_.fd(), POLLIN, 0}, {stderr_.get(), POLLIN, 0}};
-    if (::poll(watched, 2, -1) < 0 && errno != EINTR) break;
-    pass_stderr_on();
-    if (watched[0].revents == 0) {
-      // Closed by a child that still lives: nothing more comes from there.
-      if ((watched[1].revents & (POLLHUP | POLLERR)) != 0) stderr_.reset();
-      continue;
-    }
+    pollfd watched[] = {{watch_.fd(), POLLIN, 0}, {stderr_fd(), POLLIN, 0}};
+    const auto limit = waits_for_reader() ? static_cast<int>(reader_recheck.count()) : -1;
+    if (::poll(watched, 2, limit) < 0 && errno != EINTR) break;
+    take_stderr();
+    if (watched[0].revents == 0) continue;
     const auto end = watch_.end();
     if (!end) continue;
     // What a task has started ends with it, unless the child left in order.
@@ -105,6 +95,7 @@ void ForkWorker::reap() {
     watch_.collect();
     end_ = *end;
     reaped_ = true;
+    take_stderr();
   }
 }
 
@@ -174,22 +165,15 @@ void ForkWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) 
   }
 }
 
-void ForkWorker::pass_stderr_on() {
-  char buffer[4096];
-  for (;;) {
-    const ssize_t n = ::read(stderr_.get(), buffer, sizeof buffer);
-    if (n <= 0) return;
-    const auto got = static_cast<std::size_t>(n);
-    std::size_t passed = 0;
-    while (passed < got) {
-      const ssize_t w = ::write(STDERR_FILENO, buffer + passed, got - passed);
-      if (w <= 0) break;
-      passed += static_cast<std::size_t>(w);
+void ForkWorker::take_stderr() noexcept {
+  try {
+    if (reaped_) {
+      errors_->take_rest();
+    } else {
+      errors_->take();
     }
-    stderr_tail_.append(buffer, got);
-    if (stderr_tail_.size() > 2 * kept_stderr) {
-      stderr_tail_.erase(0, stderr_tail_.size() - kept_stderr);
-    }
+  } catch (const std::exception&) {
+    // There is no memory, or no thread, to write it.
   }
 }
 
@@ -215,7 +199,6 @@ void ForkWorker::end_overdue_task() {
 
 bool ForkWorker::handle_exit() {
   reap();
-  pass_stderr_on();
   receive();
   const std::uint64_t running = area_->running.load();
   const bool ran = running != 0 && !in_flight_.empty() && in_flight_.oldest().first == running - 1;
@@ -228,15 +211,8 @@ bool ForkWorker::handle_exit() {
   });
 }
 
-std::string ForkWorker::last_stderr_lines() const {
-  const std::size_t from = stderr_tail_.size() - std::min(stderr_tail_.size(), kept_stderr);
-  std::string tail = stderr_tail_.substr(from);
-  while (!tail.empty() && tail.back() == '\n') tail.pop_back();
-  return tail;
-}
-
 std::exception_ptr ForkWorker::death(const std::string& when) const {
-  return worker_died(worker_.pid, {.how = end_, .last_lines = last_stderr_lines()}, when);
+  return worker_died(worker_.pid, {.how = end_, .last_lines = errors_->last_lines()}, when);
 }
 
 }  // namespace hoist::detail::backends

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "ipc/link.hpp"
 #include "os/child_watch.hpp"
 #include "os/file.hpp"
+#include "workers/output_lines.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist::detail::backends {
@@ -21,6 +23,9 @@ namespace hoist::detail::backends {
 /// Throws BadArgument, with the reason, where a fork would be unsafe: other threads of the program
 /// run.
 void check_fork_is_safe(bool force);
+
+/// How long a look at output that waits for a reader may be put off.
+constexpr auto reader_recheck = std::chrono::milliseconds(10);
 
 /// Holds hoist's own threads still for forks in its scope.
 class ForkHold {
@@ -44,7 +49,10 @@ class ForkWorker {
 
   unsigned number() const { return worker_.number; }
   int death_fd() const { return watch_.fd(); }
-  int stderr_fd() const { return stderr_.get(); }
+  /// For poll(2); -1 while there is nothing to take.
+  int stderr_fd() const { return errors_->watched_fd(); }
+  /// What it prints waits for whoever reads this process's stderr: to be looked at again.
+  bool waits_for_reader() const { return errors_->at_limit(); }
 
   /// Gives it batches as far as it has room for them.
   void feed();
@@ -56,7 +64,8 @@ class ForkWorker {
   bool has_news(bool sleeping);
   /// Takes the results that came; true if there were any.
   bool receive();
-  void pass_stderr_on();
+  /// Passes on what it has printed to stderr. Does not block.
+  void take_stderr() noexcept;
   ipc::Clock::time_point task_deadline() const;
   void end_overdue_task();
   void kill();
@@ -70,16 +79,14 @@ class ForkWorker {
  private:
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
   void reap();
-  std::string last_stderr_lines() const;
 
   Loop& loop_;
   Worker worker_;
   ForkArea* area_ = nullptr;
   ipc::ChannelMemory channel_;
   os::ChildWatch watch_;
-  os::Fd stderr_;
+  std::shared_ptr<workers::OutputLines> errors_;
   os::Fd socket_;
-  std::string stderr_tail_;
   bool reaped_ = false;
   bool leaving_ = false;
   os::ChildEnd end_;

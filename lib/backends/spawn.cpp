@@ -16,8 +16,6 @@ namespace hoist::detail::backends {
 
 namespace {
 
-constexpr auto stopped_output_patience = std::chrono::milliseconds(100);
-
 std::size_t next_bell() {
   static std::atomic<std::size_t> next{0};
   return next.fetch_add(1) % ipc::BellBoard::count;
@@ -83,10 +81,11 @@ class SpawnSession final : public Session {
       worker->drop_unsent();
       if (worker->has_process() && worker->busy()) worker->process()->kill();
     }
-    // What tasks have printed comes before what the caller prints next. A loop that was stopped
-    // does not wait for somebody to read it.
-    const auto output_deadline = loop_.stopping() ? ipc::Clock::now() + stopped_output_patience
-                                                  : ipc::Clock::time_point::max();
+    // What tasks have printed comes before what the caller prints next. A loop that was cut
+    // short does not wait for somebody to read it.
+    const bool cut_short = loop_.stopping() && !loop_.idle();
+    const auto output_deadline = cut_short ? ipc::Clock::now() + workers::stopped_output_patience
+                                           : ipc::Clock::time_point::max();
     for (const auto& worker : workers_) {
       if (!worker->has_process()) continue;
       if (worker->busy()) {

@@ -33,9 +33,10 @@ void OutputLines::line(std::string_view text) {
 
 void OutputLines::put_lines() {
   if (lines_.empty()) return;
+  OutputWriter& to = OutputWriter::of(to_);
   const std::size_t bytes = lines_.size();
   unwritten_ += bytes;
-  to_.put(std::exchange(lines_, {}), [self = shared_from_this(), bytes] { self->written(bytes); });
+  to.put(std::exchange(lines_, {}), [self = shared_from_this(), bytes] { self->written(bytes); });
 }
 
 void OutputLines::written(std::size_t bytes) {
@@ -123,6 +124,11 @@ void OutputLines::take_rest() {
   if (!rest_.empty()) line(rest_);
   rest_.clear();
   put_lines();
+}
+
+int OutputLines::watched_fd() const {
+  const std::lock_guard lock(mutex_);
+  return at_limit_ || ended_ ? -1 : from_.get();
 }
 
 bool OutputLines::at_limit() const {

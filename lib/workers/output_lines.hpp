@@ -15,19 +15,22 @@
 
 namespace hoist::detail::workers {
 
-/// The stdout or stderr of one worker: reads the pipe, passes whole lines on to an OutputWriter,
-/// and keeps the last ones. Thread-safe.
+/// The stdout or stderr of one worker: reads the pipe, passes whole lines on to the OutputWriter of
+/// this process's stdout or stderr, and keeps the last ones. Thread-safe.
 ///
 /// What is read and not written yet is limited. At the limit the pipe is left alone, so that a
 /// worker that prints faster than its parent's output is read waits as it would for any reader; the
 /// writer's thread reads on as it gets rid of the lines. Nothing is dropped.
 class OutputLines : public std::enable_shared_from_this<OutputLines> {
  public:
-  /// `from` is a non-blocking pipe.
-  OutputLines(os::Fd from, OutputWriter& to, std::string prefix)
+  /// `from` is a non-blocking pipe, `to` STDOUT_FILENO or STDERR_FILENO, whose writer is made when
+  /// there is something to write.
+  OutputLines(os::Fd from, int to, std::string prefix)
       : from_(std::move(from)), to_(to), prefix_(std::move(prefix)) {}
 
   int fd() const { return from_.get(); }
+  /// For poll(2): -1 while there is nothing for take() to do, at the limit and at the end.
+  int watched_fd() const;
   /// Reads what is there, or as much as the limit admits; the writer's thread sees to the rest.
   /// Does not block, and returns soon also where the worker prints without end.
   void take();
@@ -49,7 +52,7 @@ class OutputLines : public std::enable_shared_from_this<OutputLines> {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   os::Fd from_;
-  OutputWriter& to_;
+  const int to_;
   std::string prefix_;
   std::string rest_;   // the beginning of a line
   std::string lines_;  // to be given to the writer

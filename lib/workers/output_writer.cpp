@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <string_view>
 #include <utility>
 
@@ -53,6 +54,9 @@ OutputWriter& OutputWriter::of(int fd) {
 }
 
 OutputWriter::OutputWriter(int fd) : fd_(fd) {
+  // A forked child has the registration, too, but only writers of its own.
+  static const int registered = std::atexit([] { flush_all(ipc::Clock::time_point::max()); });
+  static_cast<void>(registered);
   os::start_own_thread("hoist-output", [this] { run(); });
   os::ThreadPool::count_own_thread(1);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -11,6 +12,9 @@
 #include "ipc/ring.hpp"
 
 namespace hoist::detail::workers {
+
+/// A loop that was cut short waits no longer for somebody to read what its tasks have printed.
+inline constexpr auto stopped_output_patience = std::chrono::milliseconds(100);
 
 /// Writes what workers print to stdout or stderr of this process, in a thread of its own: whoever
 /// reads there may pause for as long as it likes, and no other thread of hoist waits for that.

@@ -56,8 +56,9 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   Launch launch;
   launch.program = worker_program();
   Supervisor& supervisor = Supervisor::here();
-  OutputWriter& out = OutputWriter::of(STDOUT_FILENO);
-  OutputWriter& err = OutputWriter::of(STDERR_FILENO);
+  // Made here, where it is an error of the loop if there can be no more threads.
+  OutputWriter::of(STDOUT_FILENO);
+  OutputWriter::of(STDERR_FILENO);
   std::shared_ptr<WorkerProcess> worker(new WorkerProcess);
   auto [ours, theirs] = os::socket_pair();
   auto [output, output_end] = pipe_pair();
@@ -94,8 +95,8 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   worker->started = ipc::Clock::now();
   const std::string prefix =
       options.prefix_output ? "[" + std::to_string(worker->pid_) + "] " : std::string();
-  worker->output_ = std::make_shared<OutputLines>(std::move(output), out, prefix);
-  worker->errors_ = std::make_shared<OutputLines>(std::move(errors), err, prefix);
+  worker->output_ = std::make_shared<OutputLines>(std::move(output), STDOUT_FILENO, prefix);
+  worker->errors_ = std::make_shared<OutputLines>(std::move(errors), STDERR_FILENO, prefix);
   supervisor.add(worker);
   if (options.initializer) {
     ipc::FieldWriter frame;

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <ranges>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -26,15 +27,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Leads this process's stdout into a pipe, whose reader pauses at first.
+/// Leads this process's stdout or stderr into a pipe, whose reader pauses at first.
 class SlowReader {
  public:
-  explicit SlowReader(std::chrono::milliseconds pause) {
+  explicit SlowReader(std::chrono::milliseconds pause, int fd = STDOUT_FILENO) : fd_(fd) {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     std::fflush(stdout);
-    before_ = ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    ::dup2(ends[1], STDOUT_FILENO);
+    before_ = ::fcntl(fd_, F_DUPFD_CLOEXEC, 3);
+    ::dup2(ends[1], fd_);
     ::close(ends[1]);
     reader_ = std::thread([this, pause, from = ends[0]] {
       const auto end = Clock::now() + pause;
@@ -52,11 +53,11 @@ class SlowReader {
 
   /// Ends the pause.
   void hurry() { hurry_ = true; }
-  /// Puts stdout back, and returns what was written to it.
+  /// Puts things back, and returns what was written to it.
   const std::string& finish() {
     if (reader_.joinable()) {
       std::fflush(stdout);
-      ::dup2(before_, STDOUT_FILENO);
+      ::dup2(before_, fd_);
       ::close(before_);
       hurry();
       reader_.join();
@@ -65,18 +66,32 @@ class SlowReader {
   }
 
  private:
+  const int fd_;
   int before_ = -1;
   std::atomic<bool> hurry_{false};
   std::string text_;
   std::thread reader_;
 };
 
-[[noreturn]] void print_without_end() {
-  for (;;) std::puts("a line of a task that prints and prints");
+/// A backend, and the output of its tasks that passes through this process.
+struct Way {
+  const char* backend;
+  int fd;
+  std::FILE* file() const { return fd == STDOUT_FILENO ? stdout : stderr; }
+  Parallel parallel() const {
+    return Parallel({.n_jobs = 2, .backend = backend, .force_fork = true});
+  }
+};
+const Way ways[] = {{"spawn", STDOUT_FILENO}, {"spawn", STDERR_FILENO}, {"fork", STDERR_FILENO}};
+
+[[noreturn]] void print_without_end(int fd) {
+  for (;;) std::fputs("a line of a task that prints and prints\n", fd == 1 ? stdout : stderr);
 }
 
-void print_lines(int n) {
-  for (int i = 0; i < n; ++i) std::printf("%d: a line that somebody will read\n", i);
+void print_lines_to(int fd, int n) {
+  for (int i = 0; i < n; ++i) {
+    std::fprintf(fd == 1 ? stdout : stderr, "%d: a line that somebody will read\n", i);
+  }
 }
 
 /// How many of print_lines' lines are there, up to the first that isn't.
@@ -90,13 +105,13 @@ int lines_in_order(const std::string& text) {
 }
 
 /// A loop of which one task prints without end while the worker of the other is killed.
-std::chrono::duration<double> time_of_a_death(std::chrono::milliseconds pause) {
-  SlowReader reader(pause);
-  const Parallel parallel({.n_jobs = 2, .backend = "spawn", .batch_size = 1});
+std::chrono::duration<double> time_of_a_death(const Way& way, std::chrono::milliseconds pause) {
+  SlowReader reader(pause, way.fd);
+  const Parallel parallel = way.parallel();
   const auto began = Clock::now();
   CHECK_THROWS_AS(parallel.for_each(std::vector{0, 1},
-                                    [](int i) {
-                                      if (i == 0) print_without_end();
+                                    [fd = way.fd](int i) {
+                                      if (i == 0) print_without_end(fd);
                                       std::this_thread::sleep_for(500ms);
                                       std::raise(SIGKILL);
                                     }),
@@ -110,35 +125,66 @@ std::chrono::duration<double> time_of_a_death(std::chrono::milliseconds pause) {
 
 }  // namespace
 
-// The thread that watches workers wrote their output itself, and waited for who should read it.
+// The thread that watches workers wrote their output itself, and waited for who should read it; for
+// forked children the thread of the loop did.
 TEST_CASE("a death ends the loop though nobody reads what another task prints") {
-  CHECK(time_of_a_death(30s) < 15s);
+  for (const Way& way : ways) CHECK(time_of_a_death(way, 30s) < 15s);
 }
 
 // The thread read on as long as one worker had something to read.
 TEST_CASE("a death ends the loop though another task prints without end") {
-  CHECK(time_of_a_death(0s) < 15s);
+  for (const Way& way : ways) CHECK(time_of_a_death(way, 0s) < 15s);
 }
 
 TEST_CASE("a task that prints faster than somebody reads waits, and nothing is lost") {
-  SlowReader reader(1s);
-  constexpr int n = 60000;  // some 2 MB
-  Parallel({.n_jobs = 2, .backend = "spawn"}).for_each(std::vector{n}, print_lines);
-  std::puts("behind the loop");
-  const std::string& text = reader.finish();
-  CHECK(lines_in_order(text) == n);
-  CHECK(text.ends_with("behind the loop\n"));
+  for (const Way& way : ways) {
+    // Some 2 MB, which workers have to wait for; and what fits into the queue.
+    for (const int n : {60000, 4000}) {
+      CAPTURE(way.backend);
+      CAPTURE(n);
+      SlowReader reader(1s, way.fd);
+      way.parallel().for_each(std::vector{n},
+                              [fd = way.fd](int lines) { print_lines_to(fd, lines); });
+      std::fputs("behind the loop\n", way.file());
+      const std::string& text = reader.finish();
+      CHECK(lines_in_order(text) == n);
+      CHECK(text.ends_with("behind the loop\n"));
+    }
+  }
+}
+
+TEST_CASE("other tasks go on though nobody reads what one prints") {
+  for (const Way& way : ways) {
+    CAPTURE(way.backend);
+    SlowReader reader(60s, way.fd);
+    ParallelOptions options = way.parallel().options();
+    options.timeout = 4s;
+    const auto began = Clock::now();
+    try {
+      static_cast<void>(Parallel(options).map(std::views::iota(0, 40), [fd = way.fd](int i) {
+        if (i == 0) print_without_end(fd);
+        return i;
+      }));
+    } catch (const TimedOut& error) {
+      CHECK(error.tasks_done() == 39);
+    }
+    CHECK(Clock::now() - began < 20s);
+    // This loop ends when all is written.
+    reader.hurry();
+    way.parallel().for_each(std::vector{0}, [](int) {});
+  }
 }
 
 // Run by the case below in a program of its own.
 TEST_CASE("program that ends before its output is read" * doctest::skip()) {
   const std::filesystem::path printed = std::filesystem::path(std::getenv("TEST_DIRECTORY")) / "p";
-  const Parallel parallel({.n_jobs = 2, .backend = "spawn", .batch_size = 1});
+  const Way& way = ways[std::getenv("TEST_FORK") != nullptr ? 2 : 0];
+  const Parallel parallel = way.parallel();
   // The loop is stopped, so it doesn't wait for a reader.
-  CHECK_THROWS_AS(parallel(delayed([](const std::string& to) {
-                             print_lines(4000);  // more than the pipe takes
+  CHECK_THROWS_AS(parallel(delayed([](const std::string& to, int fd) {
+                             print_lines_to(fd, 4000);  // more than the pipe takes
                              std::ofstream(to).put('p');
-                           })(printed.string()),
+                           })(printed.string(), way.fd),
                            delayed([](const std::string& from) {
                              while (!std::filesystem::exists(from)) {
                                std::this_thread::sleep_for(1ms);
@@ -149,19 +195,22 @@ TEST_CASE("program that ends before its output is read" * doctest::skip()) {
 }
 
 TEST_CASE("the end of a program waits until what tasks have printed is read") {
-  const support::TempDir dir;
-  const std::string command = "TEST_DIRECTORY='" + dir.path().string() + "' '" +
-                              std::filesystem::read_symlink("/proc/self/exe").string() +
-                              "' '-tc=program that ends before its output is read' -ns -nv";
-  std::FILE* const out = ::popen(command.c_str(), "r");
-  REQUIRE(out != nullptr);
-  CHECK(support::within(60s, [&] { return std::filesystem::exists(dir / "p"); }));
-  std::this_thread::sleep_for(1s);
-  std::string text;
-  char buffer[4096];
-  for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, out)) > 0;) {
-    text.append(buffer, n);
+  for (const char* fork : {"", "TEST_FORK=1 "}) {
+    CAPTURE(fork);
+    const support::TempDir dir;
+    const std::string command = fork + ("TEST_DIRECTORY='" + dir.path().string() + "' '") +
+                                std::filesystem::read_symlink("/proc/self/exe").string() +
+                                "' '-tc=program that ends before its output is read' -ns -nv 2>&1";
+    std::FILE* const out = ::popen(command.c_str(), "r");
+    REQUIRE(out != nullptr);
+    CHECK(support::within(60s, [&] { return std::filesystem::exists(dir / "p"); }));
+    std::this_thread::sleep_for(1s);
+    std::string text;
+    char buffer[4096];
+    for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, out)) > 0;) {
+      text.append(buffer, n);
+    }
+    CHECK(::pclose(out) == 0);
+    CHECK(lines_in_order(text) == 4000);
   }
-  CHECK(::pclose(out) == 0);
-  CHECK(lines_in_order(text) == 4000);
 }
