@@ -142,7 +142,7 @@ TEST_CASE("a task that prints faster than somebody reads waits, and nothing is l
     for (const int n : {60000, 4000}) {
       CAPTURE(way.backend);
       CAPTURE(n);
-      SlowReader reader(1s, way.fd);
+      SlowReader reader(500ms, way.fd);
       way.parallel().for_each(std::vector{n},
                               [fd = way.fd](int lines) { print_lines_to(fd, lines); });
       std::fputs("behind the loop\n", way.file());
@@ -158,7 +158,7 @@ TEST_CASE("other tasks go on though nobody reads what one prints") {
     CAPTURE(way.backend);
     SlowReader reader(60s, way.fd);
     ParallelOptions options = way.parallel().options();
-    options.timeout = 4s;
+    options.timeout = 2s;
     const auto began = Clock::now();
     try {
       static_cast<void>(Parallel(options).map(std::views::iota(0, 40), [fd = way.fd](int i) {
