@@ -33,9 +33,11 @@ std::string assertion(Body body) {
     ::_exit(0);
   }
   ::close(ends[1]);
-  std::string text(4096, '\0');
-  text.resize(
-      static_cast<std::size_t>(std::max<ssize_t>(0, ::read(ends[0], text.data(), text.size()))));
+  std::string text;
+  std::array<char, 4096> buffer{};
+  for (ssize_t n = 0; (n = ::read(ends[0], buffer.data(), buffer.size())) > 0;) {
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+  }
   ::close(ends[0]);
   int status = -1;
   ::waitpid(child, &status, 0);
