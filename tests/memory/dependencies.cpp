@@ -193,11 +193,16 @@ TEST_CASE_FIXTURE(Fresh, "only calls of the computation itself count") {
   const auto cached = memory.cache(outer);
   const auto other = memory.cache(shifted);
   CHECK(other(1) == 1 + offset);
+  // A thread whose first cached call comes later might belong to the computation.
+  std::atomic<bool> called = false;
   std::atomic<bool> done = false;
   std::thread beside([&] {
-    do other(2);
-    while (!done);
+    do {
+      other(2);
+      called = true;
+    } while (!done);
   });
+  while (!called) std::this_thread::yield();
   const auto metadata = cached.call(4).metadata;
   done = true;
   beside.join();
