@@ -4,99 +4,47 @@
 #include <hoist/detail/requirements.hpp>
 
 #include <hoist/array.hpp>
+#include <hoist/detail/join_arrays.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <initializer_list>
-#include <ranges>
 #include <span>
-#include <type_traits>
-#include <utility>
-#include <vector>
 
 namespace hoist {
 
-namespace detail {
-
-/// Copies the elements in C order to blocks of `block` elements, which begin at `to` and lie
-/// `distance` apart.
-template <class T, class U>
-void copy_to_blocks(const Array<T>& from, U* to, std::size_t block, std::size_t distance) {
-  if (from.order() == Order::c) {
-    for (std::size_t at = 0; at < from.size(); at += block, to += distance) {
-      std::copy(from.data() + at, from.data() + at + block, to);
-    }
-  } else {
-    std::size_t at = 0;
-    from.for_each([&](const T& element) {
-      to[at++] = element;
-      if (at == block) {
-        at = 0;
-        to += distance;
-      }
-    });
-  }
-}
-
-/// `shape` is that of the result, and what lies within `axis` of an array is one block of it.
-template <class T>
-auto join(const std::vector<Array<T>>& arrays, Shape shape, std::size_t axis) {
-  auto result = Array<std::remove_const_t<T>>::uninitialized(std::move(shape));
-  if (result.empty()) return result;
-  std::size_t blocks = 1;
-  for (std::size_t i = 0; i < axis; ++i) blocks *= result.shape(i);
-  auto* to = result.data();
-  for (const Array<T>& array : arrays) {
-    if (array.empty()) continue;
-    copy_to_blocks(array, to, array.size() / blocks, result.size() / blocks);
-    to += array.size() / blocks;
-  }
-  return result;
-}
-
-/// The shapes of arrays.
-template <class T>
-std::vector<Shape> shapes_of(const std::vector<Array<T>>& arrays) {
-  std::vector<Shape> shapes;
-  for (const Array<T>& array : arrays) shapes.push_back(array.shape());
-  return shapes;
-}
-
-/// The arrays of a range; their elements stay where they are.
-template <class Range>
-auto handles(Range&& range) {
-  std::vector<std::ranges::range_value_t<Range>> arrays;
-  for (auto&& array : range) arrays.push_back(array);
-  return arrays;
-}
-
-template <class Range>
-concept ArrayRange = std::ranges::input_range<Range> && AnyArray<std::ranges::range_value_t<Range>>;
-
-}  // namespace detail
-
-/// A new array, in C order, of arrays joined along an axis that they have: `concatenate(parts)` has
-/// the rows of all matrices, `concatenate(parts, 1)` their columns. `arrays` is any range of
-/// arrays, such as the results of a loop; they may lie in any order. Throws BadArgument if there
-/// are none, if they have no such axis, or if their extents differ on another one.
+/// A new array of arrays joined along an axis that they have, as numpy.concatenate makes it:
+/// `concatenate(parts)` has the rows of all matrices, `concatenate(parts, 1)` their columns.
+///
+/// `arrays` is any range of arrays of one element type, such as the results of a loop: views,
+/// strided and Fortran ones among them, also arrays without elements. `axis` counts from 0. The
+/// result is in C order and in heap memory of its own; its extent along `axis` is the sum of
+/// theirs. Throws BadArgument, which names the shapes, if there are no arrays, if they have no such
+/// axis (a 0-d array has none), or if their extents differ on another one. Thread-safe as far as
+/// nobody writes to the arrays meanwhile. Cost: each element is copied once, in blocks where the
+/// arrays are in C order; handles on the arrays are kept meanwhile.
 template <detail::ArrayRange Range>
 [[nodiscard]] auto concatenate(Range&& arrays, std::size_t axis = 0) {
   const auto all = detail::handles(arrays);
   return detail::join(all, detail::concatenated_shape(detail::shapes_of(all), axis), axis);
 }
-/// Likewise of a few: `concatenate({a, b})`.
+/// The same of a few: `concatenate({a, b})`. They must be of one type.
 template <class T>
 [[nodiscard]] auto concatenate(std::initializer_list<Array<T>> arrays, std::size_t axis = 0) {
   return concatenate(std::span(arrays.begin(), arrays.size()), axis);
 }
 
-/// A new array, in C order, whose rows are arrays of one shape; so it has one axis more than they.
-/// Throws BadArgument if there are none or if their shapes differ.
+/// A new array whose rows are the arrays, as numpy.stack makes it: `stack(vectors)` is a matrix of
+/// as many rows as there are vectors, and stacked 0-d arrays are a vector.
+///
+/// All arrays must have one shape; the result has one axis more, the first, whose extent is their
+/// number. Throws BadArgument, which names the shapes, if there are none or their shapes differ. In
+/// all else as `concatenate`.
 template <detail::ArrayRange Range>
 [[nodiscard]] auto stack(Range&& arrays) {
   const auto all = detail::handles(arrays);
   return detail::join(all, detail::stacked_shape(detail::shapes_of(all)), 0);
 }
+/// The same of a few: `stack({a, b})`.
 template <class T>
 [[nodiscard]] auto stack(std::initializer_list<Array<T>> arrays) {
   return stack(std::span(arrays.begin(), arrays.size()));

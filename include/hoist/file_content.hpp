@@ -21,7 +21,7 @@ namespace hoist {
 /// It hashes as the bytes of the file; dumped or sent to a worker, it is the path. Hashing throws
 /// NotFound or SystemError for a file that can't be read, and BadArgument for what is no regular
 /// file (a directory, a pipe). Cost: the file is read once per process and remembered by device,
-/// inode, size and times of change, as ccache does it; from then on it is looked up by a stat.
+/// inode, size and times of change, as ccache does it; from then on it is only opened.
 /// Files younger than two seconds are read each time, because a clock's tick may hide a second
 /// change.
 struct FileContent {

@@ -10,6 +10,19 @@
 
 namespace hoist::detail::dynamic {
 
+namespace {
+
+/// An array of these bytes, in memory of its own.
+Value::Elements copied(std::span<const std::byte> bytes, const DType& dtype, Shape shape = {},
+                       Order order = Order::c) {
+  auto storage = allocate_storage(bytes.size(), Fill::none);
+  std::copy(bytes.begin(), bytes.end(), storage->data());
+  const std::byte* data = storage->data();
+  return {dtype, std::move(shape), order, std::move(storage), data};
+}
+
+}  // namespace
+
 std::string ValueWriter::cut(std::string_view schema) {
   return schema.size() <= 60 ? std::string(schema) : std::string(schema.substr(0, 57)) + "...";
 }
@@ -370,10 +383,7 @@ Value::Elements ValueWriter::array_elements(const Node& node, const Value& value
     return by_members(node.part(0), elements, base);
   }
   if (value.kind() == Kind::scalar) {
-    auto storage = allocate_storage(value.as_bytes().size(), Fill::none);
-    std::memcpy(storage->data(), value.as_bytes().data(), value.as_bytes().size());
-    const std::byte* data = storage->data();
-    return {value.dtype(), {}, Order::c, std::move(storage), data};
+    return copied(std::as_bytes(std::span(value.as_bytes())), value.dtype());
   }
   if (value.kind() != Kind::list && value.kind() != Kind::tuple) mismatch(node, value);
   ValueWriter inner(how_);
@@ -384,10 +394,7 @@ Value::Elements ValueWriter::array_elements(const Node& node, const Value& value
   }
   const Encoded encoded = inner.encoder_.take();
   if (encoded.meta.size() != value.items().size() * base.itemsize) mismatch(node, value);
-  auto storage = allocate_storage(encoded.meta.size(), Fill::none);
-  std::copy(encoded.meta.begin(), encoded.meta.end(), storage->data());
-  const std::byte* data = storage->data();
-  return {base, {value.items().size()}, Order::c, std::move(storage), data};
+  return copied(encoded.meta, base, {value.items().size()});
 }
 
 Value::Elements ValueWriter::by_members(const Node& part, const Value::Elements& elements,
@@ -402,10 +409,7 @@ Value::Elements ValueWriter::by_members(const Node& part, const Value::Elements&
   if (encoded.meta.size() != elements.size() * to.itemsize) {
     mismatch("is an array of structs with gaps, whose members can't be matched by name");
   }
-  auto storage = allocate_storage(encoded.meta.size(), Fill::none);
-  std::copy(encoded.meta.begin(), encoded.meta.end(), storage->data());
-  const std::byte* data = storage->data();
-  return {to, elements.shape, elements.order, std::move(storage), data};
+  return copied(encoded.meta, to, elements.shape, elements.order);
 }
 
 Encoded encode_as(const SchemaNode& schema, const Value& value, const Conversion& how) {

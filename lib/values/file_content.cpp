@@ -2,6 +2,7 @@
 #include <hoist/error.hpp>
 #include <hoist/file_content.hpp>
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -90,13 +91,13 @@ Digest read_digest(const os::Fd& file, const std::filesystem::path& path) {
 
 Digest FileContent::digest() const {
   using namespace detail;
+  // A pipe must not make the caller wait for somebody who writes to it.
+  const os::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) os::throw_system("open", path, errno);
   struct stat before{};
-  if (::stat(path.c_str(), &before) != 0) os::throw_system("read", path, errno);
-  values::check_regular(before, path);
-  if (const auto known = values::known_contents().find(values::stamp_of(before))) return *known;
-  const os::Fd file = os::open_for_reading(path);
   if (::fstat(file.get(), &before) != 0) os::throw_system("read", path, errno);
   values::check_regular(before, path);
+  if (const auto known = values::known_contents().find(values::stamp_of(before))) return *known;
   const Digest digest = values::read_digest(file, path);
   struct stat after{};
   if (::fstat(file.get(), &after) != 0) os::throw_system("read", path, errno);

@@ -8,6 +8,7 @@
 #include <hoist/value.hpp>
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -175,6 +176,28 @@ TEST_CASE("recursive types, members behind pointers and other formats change as 
     CHECK(read.layers.at(99'999) == second::Layer{0.8, "relu", 8});
     CHECK(read.weights(599, 1) == 0.25);
   }
+}
+
+TEST_CASE("members may change their types as far as the values stay exact") {
+  struct Before {
+    int count = 0;
+    double rate = 0;
+  };
+  struct After {
+    double count = 0;
+    float rate = 0;
+    std::string note = "none";
+  };
+  struct Narrow {
+    std::int8_t count = 0;
+  };
+  const TempDir dir;
+  dump(Before{300, 0.5}, dir / "f");
+  const auto after = load<After>(dir / "f", keep_default);
+  CHECK(after.count == 300);
+  CHECK(after.rate == 0.5F);
+  CHECK(after.note == "none");
+  CHECK_THROWS_AS(std::ignore = load<Narrow>(dir / "f", skip), hoist::WrongType);
 }
 
 TEST_CASE("a file of exactly the type is read as without the options") {

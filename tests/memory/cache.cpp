@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "support/count_runs.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Array;
@@ -50,11 +51,7 @@ struct Scale {
   }
 };
 
-int runs(const auto& work) {
-  const int before = calls;
-  work();
-  return calls - before;
-}
+int runs(const auto& work) { return support::growth(calls, work); }
 
 }  // namespace
 

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/count_runs.hpp"
 #include "support/noinline.hpp"
 #include "support/temp_dir.hpp"
 
@@ -70,11 +71,7 @@ NOINLINE int in_spawned_tasks(int n) {
 /// In place of an edit: another function that is cached under the same name.
 Cached edition(const Memory& memory, int (*f)(int)) { return memory.cache(f, {.name = "inner"}); }
 
-int runs_of(const std::function<void()>& work) {
-  const int before = runs;
-  work();
-  return runs - before;
-}
+int runs_of(const auto& work) { return support::growth(runs, work); }
 
 /// A memory of the test's own; nobody holds the functions any more when it ends.
 struct Fresh {

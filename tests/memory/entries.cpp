@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/bytes.hpp"
+#include "support/count_runs.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Array;
@@ -56,11 +57,7 @@ std::vector<std::filesystem::path> entries(const std::filesystem::path& director
   return found;
 }
 
-int runs(const auto& work) {
-  const int before = calls;
-  work();
-  return calls - before;
-}
+int runs(const auto& work) { return support::growth(calls, work); }
 
 }  // namespace
 

@@ -23,6 +23,7 @@
 #include <tuple>
 #include <vector>
 
+#include "support/count_runs.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::CachedFn;
@@ -55,11 +56,7 @@ double half(int x) {
   return x / 2.0;
 }
 
-int runs(const auto& work) {
-  const int before = calls;
-  work();
-  return calls - before;
-}
+int runs(const auto& work) { return support::growth(calls, work); }
 
 }  // namespace
 

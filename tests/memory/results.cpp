@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/count_runs.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Array;
@@ -62,11 +63,7 @@ T object(int a) {
   return {a};
 }
 
-int runs(const auto& work) {
-  const int before = calls;
-  work();
-  return calls - before;
-}
+int runs(const auto& work) { return support::growth(calls, work); }
 
 }  // namespace
 

@@ -59,11 +59,6 @@ constexpr bool can_copy() {
 }
 
 template <class T>
-inline constexpr bool is_array_handle = false;
-template <class T>
-inline constexpr bool is_array_handle<Array<T>> = true;
-
-template <class T>
 inline constexpr bool refers_to_mutable = false;
 template <class T>
 inline constexpr bool refers_to_mutable<std::reference_wrapper<T>> =
@@ -87,7 +82,7 @@ constexpr bool writes_to() {
     return true;
   } else if constexpr (is_mutable_span<std::remove_cv_t<Arg>>) {
     return discards;
-  } else if constexpr (std::is_const_v<Arg> || is_array_handle<Arg> ||
+  } else if constexpr (std::is_const_v<Arg> || AnyArray<Arg> ||
                        !(has_one_signature<F> || discards) || std::is_invocable_v<F&, Args...> ||
                        !std::is_invocable_v<F&, Args&...>) {
     // An Array is a handle: whether writes reach its elements depends on what they lie in.

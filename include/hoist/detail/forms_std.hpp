@@ -137,7 +137,10 @@ struct Form<std::variant<Ts...>> : FormOf<Ts...> {
       const std::size_t index = ar.length();
       if (index >= sizeof...(Ts)) Decoder::throw_damaged();
       [&]<std::size_t... I>(std::index_sequence<I...>) {
-        ((I == index && (Form<Ts>::traverse(ar, value.template emplace<I>()), true)) || ...);
+        const auto decode = [&](auto& part) {
+          Form<std::remove_reference_t<decltype(part)>>::traverse(ar, part);
+        };
+        ((I == index ? decode(value.template emplace<I>()) : void()), ...);
       }(std::index_sequence_for<Ts...>());
     } else {
       if (value.valueless_by_exception()) throw CannotTravel("a variant has lost its value");
