@@ -3,38 +3,18 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/detail/shared_parts.hpp>
 #include <hoist/values.hpp>
 
 #include <memory>
 #include <utility>
-#include <vector>
 
 namespace hoist {
 
 namespace detail {
 
-/// An encoded value in shared memory. `packed` begins with the meta stream, small segments follow;
-/// other processes map it however small it is, so that they recognise a value that they have.
-struct SharedParts {
-  std::shared_ptr<Storage> packed;
-  std::size_t meta_bytes = 0;
-  std::vector<Segment> segments;     ///< in the order of decoding; all have owners
-  std::vector<std::size_t> offsets;  ///< where a segment begins in `packed`; 0: it isn't there
-};
-
 /// Copies an encoded value into shared memory, except for arrays that are there already.
 std::shared_ptr<const SharedParts> make_shared_parts(const Encoded& encoded);
-/// The part of `packed` that holds a segment. Throws DamagedData if it isn't inside.
-Segment packed_segment(const SharedParts& parts, std::size_t offset, std::size_t bytes);
-
-/// In a worker: the value that an earlier task decoded from parts that begin in `storage`, or null.
-std::shared_ptr<const void> find_shared_value(const std::shared_ptr<Storage>& storage,
-                                              const void* tag);
-/// Keeps a decoded value for the following tasks, as long as the worker has `storage`.
-void keep_shared_value(const std::shared_ptr<Storage>& storage, const void* tag,
-                       std::shared_ptr<const void> value);
-/// In a worker that no longer has the storage.
-void forget_shared_value(const std::shared_ptr<Storage>& storage);
 
 }  // namespace detail
 

@@ -30,7 +30,7 @@ void initialize(Decoder& from, WorkerState& state) {
   Received<F> callable(from);
   ReceivedAll<Args...> args(from);
   from.finish();
-  args.call([&](Received<Args>&... received) {
+  args.call([&](ReceivedArgument<Args>&... received) {
     using Callable = std::remove_reference_t<decltype(callable.get())>;
     Callable& f = callable.get();
     if constexpr (std::is_void_v<TaskResult<F, Args...>>) {

@@ -369,7 +369,8 @@ namespace hoist::detail {
 std::shared_ptr<Storage> check_elements(const Value::Elements& elements, const DType& dtype,
                                         bool writable) {
   if (!dynamic::same_layout(elements.dtype, dtype)) {
-    throw WrongType("the array's elements are " + elements.dtype.text() + ", not " + dtype.text());
+    throw WrongType("the array's elements are " + elements.dtype.text() + ", not " + dtype.text() +
+                    ": load it with its own element type, then Array::astype converts");
   }
   if (elements.storage == nullptr) return nullptr;
   if (writable && !elements.storage->writable()) {

@@ -354,7 +354,8 @@ void ValueWriter::array(const Node& node, const Value& value) {
              " are asked for: its last axes do not fit");
   }
   if (!repackable(elements.dtype, base)) {
-    mismatch("is an array of " + elements.dtype.text() + " where " + base.text() + " is asked for");
+    mismatch("is an array of " + elements.dtype.text() + " where " + base.text() +
+             " is asked for: load it with its own element type, then Array::astype converts");
   }
   const bool fits = same_layout(elements.dtype, base) &&
                     (inner.empty() || elements.order == Order::c || elements.shape.size() < 2);

@@ -31,38 +31,43 @@ namespace {
 template <class... Es>
 struct Types {};
 
-template <class E>
-void add_with(AddForm add, std::function<void(Encoder&, const E&)> write,
-              std::function<void(Decoder&, const std::string&, bool)> raise) {
-  ErrorForm form;
-  form.name = readable_type(typeid(E));
-  form.write = [write = std::move(write)](Encoder& to, const std::exception_ptr& error) {
+using WriteError = void (*)(Encoder&, const std::exception_ptr&);
+using RaiseError = void (*)(Decoder&, const std::string& what, bool has_cause);
+
+void add_form(AddForm add, const std::type_info& type, WriteError write, RaiseError raise) {
+  add(type, {readable_type(type), write, raise});
+}
+
+/// Both without captures: what is compiled for each type is little.
+template <class E, class Write>
+void add_with(AddForm add, Write, RaiseError raise) {
+  const auto write = [](Encoder& to, const std::exception_ptr& error) {
     try {
       std::rethrow_exception(error);
     } catch (const E& e) {
-      if (write) write(to, e);
+      Write()(to, e);
     }
   };
-  form.raise = std::move(raise);
-  add(typeid(E), std::move(form));
+  add_form(add, typeid(E), write, raise);
 }
+
+void write_nothing(Encoder&, const std::exception_ptr&) {}
 
 /// Types whose only state is their text.
 template <class... Es>
 void add_texts(AddForm add, Types<Es...>) {
-  (add_with<Es>(add, nullptr,
-                [](Decoder&, const std::string& what, bool has_cause) {
-                  raise_error<Es>(Es(what), has_cause);
-                }),
+  (add_form(add, typeid(Es), write_nothing,
+            [](Decoder&, const std::string& what, bool has_cause) {
+              raise_error<Es>(Es(what), has_cause);
+            }),
    ...);
 }
 
 /// Types without state, whose text is fixed.
 template <class... Es>
 void add_fixed(AddForm add, Types<Es...>) {
-  (add_with<Es>(
-       add, nullptr,
-       [](Decoder&, const std::string&, bool has_cause) { raise_error<Es>(Es(), has_cause); }),
+  (add_form(add, typeid(Es), write_nothing,
+            [](Decoder&, const std::string&, bool has_cause) { raise_error<Es>(Es(), has_cause); }),
    ...);
 }
 

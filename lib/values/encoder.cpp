@@ -49,12 +49,55 @@ void Encoder::segment(Segment segment) {
   if (sink_ != nullptr && owned_bytes_ >= flush_bytes) meta_.resize(meta_bytes_);
 }
 
+Encoder::Part Encoder::begin_part() {
+  scalar(std::uint8_t{0});  // end_part may change it
+  return {meta_bytes_, segments_.size(), ties_};
+}
+
+void Encoder::end_part(const Part& part) {
+  const std::size_t meta = meta_bytes_ - part.meta;
+  const auto blocks = std::span(segments_).subspan(part.segments);
+  std::size_t bytes = std::max<std::size_t>(1, meta);
+  std::size_t composed = meta;  // bytes that are not as they lie in the value's memory
+  for (const Segment& block : blocks) {
+    bytes += block.bytes;
+    if (block.owner != nullptr) composed += block.bytes;
+  }
+  if (composed < large_storage || ties_ != part.ties || sink_ != nullptr) return;
+
+  if (packed_ == packs_.size()) packs_.emplace_back();
+  // It never shrinks: what is resized again would be filled with zeros again.
+  std::vector<std::byte>& packed = packs_[packed_++];
+  if (packed.size() < bytes) packed.resize(bytes);
+  std::memcpy(packed.data(), meta_.data() + part.meta, meta);
+  std::vector<std::pair<std::size_t, std::size_t>> places;
+  std::size_t at = std::max<std::size_t>(1, meta);
+  for (const Segment& block : blocks) {
+    std::memcpy(packed.data() + at, block.data, block.bytes);
+    places.emplace_back(block.bytes, at);
+    at += block.bytes;
+  }
+  meta_bytes_ = part.meta;
+  segments_.resize(part.segments);
+  meta_[part.meta - 1] = std::byte{1};
+  length(places.size());
+  length(meta);
+  length(bytes);
+  array_block(packed.data(), bytes, nullptr);
+  for (const auto& [size, offset] : places) {
+    length(size);
+    length(offset);
+  }
+}
+
 std::pair<std::size_t, bool> Encoder::shared(const void* object, const void* tag) {
+  ++ties_;
   const auto [at, is_new] = shared_.emplace(std::pair(object, tag), shared_.size());
   return {at->second, is_new};
 }
 
 std::pair<std::size_t, bool> Encoder::class_number(const ClassForm* form) {
+  ++ties_;
   const auto found = std::find(classes_.begin(), classes_.end(), form);
   const auto number = static_cast<std::size_t>(found - classes_.begin());
   const bool is_new = found == classes_.end();

@@ -3,29 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
-#include <list>
-#include <mutex>
 
 #include "ipc/shared_bytes.hpp"
-#include "os/fork_hook.hpp"
 #include "workers/pool.hpp"
 
 namespace hoist::detail {
 
 namespace {
-
-struct KeptValue {
-  std::weak_ptr<Storage> storage;
-  const void* tag = nullptr;
-  std::shared_ptr<const void> value;
-};
-
-struct KeptValues {
-  std::mutex mutex;
-  std::list<KeptValue> values;
-  os::ForkHook fork_hook{mutex};
-};
 
 constexpr std::size_t alignment = 64;
 
@@ -39,11 +23,6 @@ void move_to_shared(Segment& segment) {
   std::memcpy(storage->data(), segment.data, segment.bytes);
   segment.data = storage->data();
   segment.owner = std::move(storage);
-}
-
-KeptValues& kept_values() {
-  static auto* const kept = new KeptValues;
-  return *kept;
 }
 
 }  // namespace
@@ -75,43 +54,6 @@ std::shared_ptr<const SharedParts> make_shared_parts(const Encoded& encoded) {
     parts->segments[i] = packed_segment(*parts, offset, encoded.segments[i].bytes);
   }
   return parts;
-}
-
-Segment packed_segment(const SharedParts& parts, std::size_t offset, std::size_t bytes) {
-  const auto& packed = parts.packed;
-  if (offset > packed->bytes() || packed->bytes() - offset < bytes) Decoder::throw_damaged();
-  std::byte* const data = packed->data() + offset;
-  return {data, bytes, 1, wrap_storage(data, bytes, false, packed)};
-}
-
-std::shared_ptr<const void> find_shared_value(const std::shared_ptr<Storage>& storage,
-                                              const void* tag) {
-  KeptValues& kept = kept_values();
-  const std::lock_guard lock(kept.mutex);
-  for (const KeptValue& one : kept.values) {
-    if (one.tag == tag && one.storage.lock() == storage) return one.value;
-  }
-  return nullptr;
-}
-
-void keep_shared_value(const std::shared_ptr<Storage>& storage, const void* tag,
-                       std::shared_ptr<const void> value) {
-  // Other storage is not what the next task will have.
-  if (storage->passing() != Storage::Passing::mapped) return;
-  KeptValues& kept = kept_values();
-  const std::lock_guard lock(kept.mutex);
-  kept.values.push_back({storage, tag, std::move(value)});
-}
-
-void forget_shared_value(const std::shared_ptr<Storage>& storage) {
-  std::list<KeptValue> dropped;  // destroyed after the lock is released
-  KeptValues& kept = kept_values();
-  const std::lock_guard lock(kept.mutex);
-  for (auto at = kept.values.begin(); at != kept.values.end();) {
-    const auto next = std::next(at);
-    if (at->storage.lock() == storage) dropped.splice(dropped.end(), kept.values, at);
-    at = next;
-  }
 }
 
 }  // namespace hoist::detail

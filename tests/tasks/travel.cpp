@@ -140,7 +140,7 @@ TEST_CASE("a callable common to many calls is sent once") {
   const auto f = [offset = 10](int x) { return x + offset; };
   using F = std::decay_t<decltype(f)>;
   Encoder common;
-  send_argument<F>(common, f, callable_index);
+  send_callable<F>(common, f);
   const Encoded sent = common.take();
   EncodedSource source(sent);
   Decoder decoder(source);

@@ -342,6 +342,43 @@ def loop(): p(delayed(f)(a, i * 1000) for i in range(8))
              there * bench::median(times[4]) * 1e3, bench::Goal::at_most, 0.1);
 }
 
+struct Named {
+  std::string name;
+  double value = 0;
+};
+double last_value(const std::vector<Named>& all) { return all.back().value; }
+double last_element(const Array<double>& array) { return array[array.size() - 1]; }
+
+/// 200 tasks that read one argument.
+template <class F, class T>
+void read_by_all(const Parallel& parallel, F f, const T& argument) {
+  parallel(std::views::iota(0, 200) |
+           std::views::transform([&](int) { return delayed(f)(std::cref(argument)); }));
+}
+
+void structured() {
+  std::vector<Named> named;
+  for (int i = 0; i < 60000; ++i) named.push_back({"name of item " + std::to_string(i), 1.0 * i});
+  const auto array = counted(330000);
+  const Parallel parallel({.n_jobs = 2, .backend = "spawn"});
+  bench::Python joblib(R"(
+from joblib import Parallel, delayed
+def f(a): return a[-1][1]
+named = [("name of item %d" % i, 1.0 * i) for i in range(60000)]
+p = Parallel(n_jobs=2)
+p.__enter__()
+p(delayed(abs)(i) for i in range(4))
+)");
+  const auto times =
+      bench::medians(5, {[&] { read_by_all(parallel, last_value, named); },
+                         [&] { read_by_all(parallel, last_element, array); },
+                         [&] { joblib.run("p(delayed(f)(named) for i in range(200))"); }});
+  bench::row("spawn: 60,000 strings to 200 tasks", "ms", times[0] * 1e3, "an Array of their size",
+             times[1] * 1e3, bench::Goal::at_most, 1.3);
+  bench::row("spawn: 60,000 strings to 200 tasks", "ms", times[0] * 1e3, "joblib loky",
+             joblib.works() ? times[2] * 1e3 : nan, bench::Goal::at_most, 0.1);
+}
+
 Array<double> filled(std::size_t n) {
   auto array = Array<double>::uninitialized({n});
   std::fill(array.data(), array.data() + n, 1.5);
@@ -388,6 +425,7 @@ void run() {
   single_tasks();
   start();
   arrays();
+  structured();
   results();
 }
 

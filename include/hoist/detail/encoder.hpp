@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -80,8 +81,21 @@ class Encoder : public ArchiveBase<Encoder> {
   /// Elements of an array: always a segment, so that they can be mapped, unless there are none.
   template <class T>
   void array_block(const T* data, std::size_t n, const std::shared_ptr<Storage>& owner) {
+    ++ties_;
     if (n > 0) segment({reinterpret_cast<const std::byte*>(data), n * sizeof(T), sizeof(T), owner});
   }
+
+  /// Where a part of the value begins, which may become one block.
+  struct Part {
+    std::size_t meta = 0;
+    std::size_t segments = 0;
+    std::uint64_t ties = 0;
+  };
+  Part begin_part();
+  /// A part becomes one block, laid out as SharedParts and recognised by its bytes, if a MiB of it
+  /// has to be decoded piece by piece and it needs nothing of the rest. In front of it the decoder
+  /// finds whether it did. The block is valid until clear().
+  void end_part(const Part& part);
 
   /// Numbers the objects behind shared pointers. An object and its first member have one address,
   /// but their types' tags differ. Returns the number, and true if it is new.
@@ -117,6 +131,7 @@ class Encoder : public ArchiveBase<Encoder> {
     owned_bytes_ = 0;
     if (!shared_.empty()) shared_.clear();
     classes_.clear();
+    packed_ = 0;
   }
 
  private:
@@ -137,6 +152,9 @@ class Encoder : public ArchiveBase<Encoder> {
   int user_code_ = 0;
   std::map<std::pair<const void*, const void*>, std::size_t> shared_;
   std::vector<const ClassForm*> classes_;
+  std::uint64_t ties_ = 0;  // so many arrays and numbered objects tie parts to the rest
+  std::deque<std::vector<std::byte>> packs_;  // the first packed_ of them are parts in one block
+  std::size_t packed_ = 0;
 };
 
 }  // namespace hoist::detail

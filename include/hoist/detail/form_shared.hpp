@@ -5,9 +5,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <span>
-#include <utility>
-#include <vector>
 
 namespace hoist::detail {
 
@@ -26,17 +23,8 @@ struct Form<Shared<T>> : FormOf<T> {
         value = {};
         return;
       }
-      const auto parts = decode_parts(ar, count - 1);
-      value.value_ =
-          std::static_pointer_cast<const T>(find_shared_value(parts->packed, &type_tag<T>));
-      if (value.value_ == nullptr) {
-        auto made = std::make_shared<T>();
-        const std::span meta(parts->packed->data(), parts->meta_bytes);
-        EncodedSource source(meta, parts->segments);
-        decode(source, *made);
-        value.value_ = std::move(made);
-        keep_shared_value(parts->packed, &type_tag<T>, value.value_);
-      }
+      const auto parts = decode_shared_parts(ar, count - 1);
+      value.value_ = decode_shared<T>(*parts);
       value.parts_ = parts;
     } else {
       if (!value) {
@@ -55,28 +43,6 @@ struct Form<Shared<T>> : FormOf<T> {
         if (parts.offsets[i] == 0) ar.array_block(segment.data, segment.bytes, segment.owner);
       }
     }
-  }
-
- private:
-  template <class Ar>
-  static std::shared_ptr<SharedParts> decode_parts(Ar& ar, std::size_t segments) {
-    auto parts = std::make_shared<SharedParts>();
-    parts->meta_bytes = ar.length();
-    const std::size_t packed = ar.length();
-    if (packed == 0 || parts->meta_bytes > packed) Decoder::throw_damaged();
-    parts->packed = ar.array_block(packed, false);
-    for (std::size_t i = 0; i < segments; ++i) {
-      const std::size_t bytes = ar.length();
-      const std::size_t offset = ar.length();
-      if (offset != 0) {
-        parts->segments.push_back(packed_segment(*parts, offset, bytes));
-      } else {
-        auto storage = ar.array_block(bytes, false);
-        parts->segments.push_back({storage->data(), bytes, 1, storage});
-      }
-      parts->offsets.push_back(offset);
-    }
-    return parts;
   }
 };
 

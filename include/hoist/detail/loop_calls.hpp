@@ -184,9 +184,9 @@ struct MappedCalls {
   void encode_callable(Encoder& to) const {
     if constexpr (std::is_function_v<std::remove_reference_t<F>>) {
       const Plain pointer = f;
-      send_argument<Plain>(to, pointer, callable_index);
+      send_callable<Plain>(to, pointer);
     } else {
-      send_argument<Plain>(to, f, callable_index);
+      send_callable<Plain>(to, f);
     }
   }
   template <class Item>

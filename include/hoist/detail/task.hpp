@@ -2,7 +2,7 @@
 #pragma once
 
 #include <hoist/array.hpp>
-#include <hoist/detail/travel.hpp>
+#include <hoist/detail/received_argument.hpp>
 #include <hoist/error.hpp>
 
 #include <cstddef>
@@ -64,14 +64,15 @@ void check_writes_arrive(const Array<T>& array) {
   }
 }
 
-template <class T>
-void send_argument(Encoder& encoder, const T& value, std::size_t index) {
+/// Calls `send`; an error of it then names the argument, or the callable, and its type.
+template <class T, class Send>
+void send_named(const T& value, std::size_t index, const Send& send) {
   if constexpr (transfer_method_of<T>() == TransferMethod::never) {
     throw_argument_cannot_travel(index, typeid(T), nullptr);
   } else {
     try {
       check_writes_arrive(value);
-      send<T>(encoder, value);
+      send();
     } catch (const CannotTravel& error) {
       throw_argument_cannot_travel(index, typeid(T), error.what());
     } catch (const BadArgument& error) {
@@ -80,16 +81,21 @@ void send_argument(Encoder& encoder, const T& value, std::size_t index) {
   }
 }
 
+template <class F>
+void send_callable(Encoder& encoder, const F& callable) {
+  send_named(callable, callable_index, [&] { send<F>(encoder, callable); });
+}
+
 /// Writes arguments; `F` and `Args` decayed types.
 template <class... Args>
 void send_arguments(Encoder& encoder, const Args&... args) {
   [[maybe_unused]] std::size_t index = 0;
-  (send_argument<Args>(encoder, args, index++), ...);
+  (send_named(args, index++, [&] { send_as_argument<Args>(encoder, args); }), ...);
 }
 
 template <class F, class... Args>
 void send_call(Encoder& encoder, const F& callable, const Args&... args) {
-  send_argument<F>(encoder, callable, callable_index);
+  send_callable<F>(encoder, callable);
   send_arguments<Args...>(encoder, args...);
 }
 
@@ -109,16 +115,18 @@ struct ReceivedAll<T, Rest...> {
   decltype(auto) call(F&& f, Before&... before) {
     return rest.call(std::forward<F>(f), before..., first);
   }
-  Received<T> first;
+  ReceivedArgument<T> first;
   ReceivedAll<Rest...> rest;
 };
 
 /// Calls f in the worker. Nobody needs the arguments afterwards: they are rvalues where f takes
 /// those.
 template <class F, class... Args>
-decltype(auto) invoke_received(F& f, Received<Args>&... args) {
+decltype(auto) invoke_received(F& f, ReceivedArgument<Args>&... args) {
   if constexpr (std::is_invocable_v<F&, Args...>) {
-    return std::invoke(f, std::forward<Args>(args.get())...);
+    return [&]<std::size_t... I>(std::index_sequence<I...>) -> decltype(auto) {
+      return std::invoke(f, pass<F, I, Args>(args)...);
+    }(std::index_sequence_for<Args...>{});
   } else {
     return std::invoke(f, static_cast<Args&>(args.get())...);
   }
@@ -165,7 +173,7 @@ void run_with(F& callable, Decoder& from, Reply& reply) {
   using R = TaskResult<F, Args...>;
   ReceivedAll<Args...> args(from);
   from.finish();
-  args.call([&](Received<Args>&... received) {
+  args.call([&](ReceivedArgument<Args>&... received) {
     if constexpr (std::is_void_v<R>) {
       invoke_received<F, Args...>(callable, received...);
       reply.finish();
