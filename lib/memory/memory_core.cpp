@@ -53,7 +53,7 @@ const Codec* entry_codec(const Compression& compress, MmapMode mmap) {
   return &find_codec(compress.codec().empty() ? "zstd" : compress.codec());
 }
 
-MemoryCore::MemoryCore(std::filesystem::path location, MemoryOptions options)
+MemoryCore::MemoryCore(const std::filesystem::path& location, MemoryOptions options)
     : location_(resolved(location, options.backend)), options_(std::move(options)) {
   entry_codec(options_.compress, options_.mmap_mode);
   const SizeLimits limits{options_.bytes_limit, options_.items_limit, options_.age_limit};

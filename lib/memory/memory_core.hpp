@@ -33,7 +33,7 @@ struct Counters {
 class MemoryCore final {
  public:
   /// A relative location of a built-in store is resolved here, once and for all.
-  MemoryCore(std::filesystem::path location, MemoryOptions options);
+  MemoryCore(const std::filesystem::path& location, MemoryOptions options);
 
   const std::filesystem::path& location() const noexcept { return location_; }
   const MemoryOptions& options() const noexcept { return options_; }

@@ -87,7 +87,7 @@ PeerModule load_peer(const ModuleName& name) {
     }
     // It may have been loaded by another name.
     link_map* linked = nullptr;
-    ::dlinfo(handle, RTLD_DI_LINKMAP, &linked);
+    ::dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&linked));
     map = program::loaded_modules();
     module = map->locate(linked->l_ld).module;
     if (module == nullptr) return {0, "\"" + name.path + "\" is not loaded there"};

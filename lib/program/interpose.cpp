@@ -7,11 +7,9 @@
 #include <cstdlib>
 
 namespace hoist::detail::program {
+
 extern "C" __attribute__((weak)) ProgramMain hoist_choose_main(ProgramMain, char**);
 extern "C" __attribute__((weak)) void hoist_note_throw(const void*, const std::type_info*) noexcept;
-}  // namespace hoist::detail::program
-
-using namespace hoist::detail::program;
 
 // Both functions come before the run time's own in the order in which symbols are looked up, and
 // both are weak: a program with a run time linked in statically keeps the run time's.
@@ -57,3 +55,5 @@ void hoist_throw(void* object, std::type_info* type, void (*destroy)(void*)) {
 }
 
 #endif
+
+}  // namespace hoist::detail::program

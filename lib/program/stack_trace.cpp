@@ -72,7 +72,7 @@ std::string stack_of(const std::exception_ptr& error) {
   // All that an exception_ptr holds.
   const void* object = nullptr;
   static_assert(sizeof error == sizeof object);
-  std::memcpy(&object, &error, sizeof object);
+  std::memcpy(static_cast<void*>(&object), static_cast<const void*>(&error), sizeof object);
   // Latest first: where one was freed, the next may lie.
   for (unsigned back = 1; back <= kept_throws; ++back) {
     const Throw& noted = throws[(next_throw - back) % kept_throws];

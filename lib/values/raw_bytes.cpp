@@ -68,7 +68,8 @@ void decode_raw(Decoder& decoder, void* object, std::size_t bytes) {
   decoder.block(static_cast<std::byte*>(object), bytes);
   for (const Fixup& fixup : fixups) {
     const void* const here = resolve_code(fixup.where);
-    std::memcpy(static_cast<std::byte*>(object) + fixup.at, &here, sizeof here);
+    std::memcpy(static_cast<std::byte*>(object) + fixup.at, static_cast<const void*>(&here),
+                sizeof here);
   }
 }
 
