@@ -54,6 +54,7 @@ struct TaskRange {
 struct PortableCode {
   detail::RunCall run = nullptr;
   detail::OpenCallable open = nullptr;
+  const void* called = nullptr;  ///< the call operator that `run` calls, where the type tells
 };
 
 /// Receives the events of tasks that run in this process; made by the dispatcher.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <vector>
 
 #include "backends/builtin.hpp"
@@ -15,6 +16,9 @@
 namespace hoist::detail::backends {
 
 namespace {
+
+/// A worker answers at once when it has nothing else to do.
+constexpr auto variables_patience = std::chrono::milliseconds(100);
 
 std::size_t next_bell() {
   static std::atomic<std::size_t> next{0};
@@ -41,7 +45,8 @@ class SpawnSession final : public Session {
     }
     workers_.reserve(loop.n_jobs());
     for (unsigned i = 0; i < loop.n_jobs(); ++i) {
-      workers_.push_back(std::make_unique<SpawnWorker>(loop, segments_, place_, i, bell_));
+      workers_.push_back(
+          std::make_unique<SpawnWorker>(loop, segments_, variables_, place_, i, bell_));
     }
   }
 
@@ -55,6 +60,7 @@ class SpawnSession final : public Session {
 
   void work(unsigned seen, ipc::Clock::time_point deadline) override {
     if (move()) return;
+    check_variables();
     bool soon = false;
     for (const auto& worker : workers_) {
       deadline = std::min(deadline, worker->deadline());
@@ -84,6 +90,7 @@ class SpawnSession final : public Session {
     // What tasks have printed comes before what the caller prints next. A loop that was cut
     // short does not wait for somebody to read it.
     const bool cut_short = loop_.stopping() && !loop_.idle();
+    if (!cut_short) await_variables();
     const auto output_deadline = cut_short ? ipc::Clock::now() + workers::stopped_output_patience
                                            : ipc::Clock::time_point::max();
     for (const auto& worker : workers_) {
@@ -149,6 +156,30 @@ class SpawnSession final : public Session {
     wanted_ = 0;
   }
 
+  /// While there is nothing else to do.
+  void check_variables() {
+    if (!variables_.is_due() || variables_.asked() != nullptr) return;
+    for (const auto& worker : workers_) {
+      if (!worker->has_process() || !worker->process()->has_room(2 * ipc::max_frame)) continue;
+      return variables_.ask(*worker->process());
+    }
+  }
+
+  /// A loop may be over before its workers have had time for it.
+  void await_variables() {
+    check_variables();
+    const auto deadline = ipc::Clock::now() + variables_patience;
+    for (const auto& worker : workers_) {
+      if (!worker->has_process()) continue;
+      const auto news = [&] { return worker->has_news(); };
+      while (variables_.asked() == worker->process().get() && ipc::Clock::now() < deadline) {
+        if (worker->receive()) continue;
+        if (worker->process()->dead()) break;
+        ipc::BellBoard::here().bell(bell_).wait(deadline, news);
+      }
+    }
+  }
+
   void sweep() {
     if (segments_.empty()) return;
     std::vector<std::shared_ptr<workers::WorkerProcess>> processes;
@@ -159,6 +190,7 @@ class SpawnSession final : public Session {
   Loop& loop_;
   std::size_t bell_;
   workers::LoopSegments segments_;
+  VariableCheck variables_;
   os::WorkingPlace place_;
   WorkerOptions options_;
   unsigned threads_;

@@ -32,10 +32,11 @@ constexpr double wake_seconds = 100e-6;
 
 }  // namespace
 
-SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, const os::WorkingPlace& place,
-                         unsigned number, std::size_t bell)
+SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, VariableCheck& variables,
+                         const os::WorkingPlace& place, unsigned number, std::size_t bell)
     : loop_(loop),
       segments_(segments),
+      variables_(variables),
       place_(place),
       bell_(bell),
       share_results_from_(shared_from(loop.options())),
@@ -148,6 +149,7 @@ bool SpawnWorker::send_frame() {
       } else if (its.run != code.run || its.open != code.open) {
         break;
       }
+      variables_.note(its.called);
       append_task(task);
       ++unsent_.first;
       ++count;
@@ -175,6 +177,7 @@ bool SpawnWorker::send_frame() {
 void SpawnWorker::append_task(std::size_t task) {
   encoder_.clear();
   loop_.tasks().encode_task(task, encoder_);
+  variables_.note(encoder_.code());
   const std::size_t at = frame_.size();
   frame_.put(std::uint32_t{0});  // patched below: bytes of the payload
   try {
@@ -196,6 +199,7 @@ std::uint32_t SpawnWorker::open_callable(OpenCallable open) {
   const std::uint32_t number = process_->next_callable++;
   encoder_.clear();
   loop_.tasks().encode_callable(encoder_);
+  variables_.note(encoder_.code());
   payload_.clear();
   payload_.put(number);
   payload_.put(process_->function_number(reinterpret_cast<const void*>(open)));
@@ -218,6 +222,7 @@ bool SpawnWorker::receive() {
 
 void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
   if (kind == ipc::Kind::left) return take_left(content);
+  if (kind == ipc::Kind::variables) return variables_.take_answer(content);
   const std::size_t settled =
       settle_frame(in_flight_, kind, content, process_->segments()).value_or(0);
   process_->received += settled;

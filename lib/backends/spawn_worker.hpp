@@ -9,6 +9,7 @@
 #include <span>
 
 #include "backends/in_flight.hpp"
+#include "backends/variable_check.hpp"
 #include "os/working_place.hpp"
 #include "workers/loop_segments.hpp"
 #include "workers/worker_process.hpp"
@@ -19,8 +20,8 @@ namespace hoist::detail::backends {
 /// it can go on with another.
 class SpawnWorker {
  public:
-  SpawnWorker(Loop& loop, workers::LoopSegments& segments, const os::WorkingPlace& place,
-              unsigned number, std::size_t bell);
+  SpawnWorker(Loop& loop, workers::LoopSegments& segments, VariableCheck& variables,
+              const os::WorkingPlace& place, unsigned number, std::size_t bell);
 
   bool has_process() const { return process_ != nullptr; }
   const std::shared_ptr<workers::WorkerProcess>& process() const { return process_; }
@@ -65,6 +66,7 @@ class SpawnWorker {
 
   Loop& loop_;
   workers::LoopSegments& segments_;
+  VariableCheck& variables_;
   const os::WorkingPlace& place_;
   Worker info_;
   std::size_t bell_;

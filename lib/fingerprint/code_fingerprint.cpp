@@ -29,7 +29,19 @@ struct Fingerprints {
 
   unsigned long long unloaded = 0;
   std::unordered_map<Key, CodeFingerprint, KeyHash> known;
+  std::unordered_map<const void*, std::vector<ReadVariable>> read;
 };
+
+/// Never destroyed: functions are cached from destructors of static objects too. To be called while
+/// images are locked.
+Fingerprints& fingerprints(const program::ModuleMap& modules) {
+  static auto* const all = new Fingerprints;
+  // An address may mean something else once a module was unloaded.
+  if (all->unloaded != modules.counts().unloaded) {
+    *all = {.unloaded = modules.counts().unloaded, .known = {}, .read = {}};
+  }
+  return *all;
+}
 
 }  // namespace
 
@@ -37,13 +49,7 @@ CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
   const auto modules = program::loaded_modules();
   const auto lock = program::lock_images();
-  // Never destroyed: functions are cached from destructors of static objects too.
-  static auto* const all = new Fingerprints;
-  // An address may mean something else once a module was unloaded.
-  if (all->unloaded != modules->counts().unloaded) {
-    *all = {.unloaded = modules->counts().unloaded, .known = {}};
-  }
-  const auto [place, is_new] = all->known.try_emplace({function, check});
+  const auto [place, is_new] = fingerprints(*modules).known.try_emplace({function, check});
   if (is_new) {
     CodeWalk walk(*modules, check);
     walk.run(function);
@@ -53,6 +59,18 @@ CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
                      .variables = walk.values(),
                      .caller_by_pointer = walk.caller_by_pointer(),
                      .note = std::move(report.note)};
+  }
+  return place->second;
+}
+
+std::vector<ReadVariable> variables_read_by(const void* function) {
+  const auto modules = program::loaded_modules();
+  const auto lock = program::lock_images();
+  const auto [place, is_new] = fingerprints(*modules).read.try_emplace(function);
+  if (is_new) {
+    CodeWalk walk(*modules, CodeCheck::callees);
+    walk.run(function);
+    place->second = walk.read_variables();
   }
   return place->second;
 }

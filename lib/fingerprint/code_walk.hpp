@@ -19,6 +19,7 @@
 
 #include "base/digest_stream.hpp"
 #include "fingerprint/code_decode.hpp"
+#include "fingerprint/read_variables.hpp"
 #include "fingerprint/variable_values.hpp"
 #include "os/fresh_memory.hpp"
 #include "program/module_map.hpp"
@@ -42,6 +43,8 @@ class CodeWalk {
   CodeReport report(bool with_nodes) const;
   /// The variables that count with their present value.
   std::vector<VariableBytes> values() const;
+  /// The same with names, without thread-local variables.
+  std::vector<ReadVariable> read_variables() const;
   /// The name of a function that calls others through pointers; empty if none does.
   std::string caller_by_pointer() const;
 

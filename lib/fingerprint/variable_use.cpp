@@ -115,6 +115,17 @@ std::vector<VariableBytes> CodeWalk::values() const {
   return all;
 }
 
+std::vector<ReadVariable> CodeWalk::read_variables() const {
+  std::vector<ReadVariable> all;
+  if (!exact_) return all;
+  for (const auto& [index, use] : uses_) {
+    for (const VariableBytes& bytes : value_of(index)) {
+      if (!bytes.is_thread_local) all.push_back({program::demangled(nodes_[index].name), bytes});
+    }
+  }
+  return all;
+}
+
 std::string CodeWalk::remark_on(std::uint32_t index) const {
   if (nodes_[index].calls_by_pointer) {
     return "calls through pointers: what they lead to counts only where the code mentions it";

@@ -21,7 +21,7 @@
 
 namespace hoist::detail::ipc {
 
-inline constexpr std::uint32_t channel_version = 6;
+inline constexpr std::uint32_t channel_version = 7;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
 /// Longer frames travel in a memory file of their own, so that a few always fit into a ring.
 inline constexpr std::size_t max_frame = ring_bytes / 4;
@@ -66,7 +66,8 @@ enum class Kind : std::uint32_t {
   unbegun = 24,       // the rest of a batch, from here on: somebody was idle
   dependencies = 25,  // cached functions that the tasks of the results to come have called
   // both ways
-  large = 30,  // the frame comes in a memory file by the socket
+  variables = 29,  // to the worker: name, module, offset, size, digest of each; back: who differ
+  large = 30,      // the frame comes in a memory file by the socket
 };
 
 /// What the sender of a frame of tasks wants to know of the time they take.

@@ -74,6 +74,7 @@ void decode_raw(Decoder& decoder, void* object, std::size_t bytes) {
 }
 
 void encode_code(Encoder& encoder, const void* address) {
+  encoder.note_code(address);
   const CodeAddress where = code_address_of(address);
   encoder.length(where.module);
   encoder.length(where.offset);

@@ -19,6 +19,7 @@
 #include <map>
 #include <optional>
 
+#include "fingerprint/variable_values.hpp"
 #include "ipc/link.hpp"
 #include "ipc/shared_bytes.hpp"
 #include "os/own_thread.hpp"
@@ -197,6 +198,7 @@ class WorkerLoop {
       case ipc::Kind::context: enter_loop(fields); break;
       case ipc::Kind::place: enter_place(fields); break;
       case ipc::Kind::tasks: run_tasks(fields); break;
+      case ipc::Kind::variables: compare_variables(fields); break;
       case ipc::Kind::leave: leave();
       default: throw DamagedData("a worker got a frame of a kind it doesn't know");
     }
@@ -241,6 +243,26 @@ class WorkerLoop {
     } catch (...) {
       leave_with(std::current_exception());
     }
+  }
+
+  void compare_variables(ipc::FieldReader& fields) {
+    ipc::FieldWriter differing;
+    for (auto count = fields.get<std::uint32_t>(); count > 0; --count) {
+      CodeAddress where;
+      where.module = fields.get<std::uint64_t>();
+      where.offset = fields.get<std::uint64_t>();
+      fingerprint::VariableBytes bytes{.size = fields.get<std::uint64_t>()};
+      const auto digest = fields.get<Digest>();
+      const std::string name = fields.text();
+      try {
+        bytes.begin = reinterpret_cast<std::uint64_t>(resolve_code(where));
+        if (fingerprint::digest_values({&bytes, 1}) != digest) differing.text(name);
+      } catch (const CannotTravel&) {
+        // A variable of the program, and this process runs another (hoist-worker).
+      }
+    }
+    send(ipc::Kind::variables, differing.bytes());
+    link_.ring();
   }
 
   void enter_place(ipc::FieldReader& fields) {

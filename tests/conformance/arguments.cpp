@@ -111,7 +111,7 @@ TEST_CASE("each attempt gets the arguments as they were given") {
     check(
         [&](const std::string& path) {
           return delayed([](const auto& to, auto&& values) {
-            return take_rvalue(to, std::vector<int>(std::move(values)));
+            return take_rvalue(to, std::vector<int>(std::forward<decltype(values)>(values)));
           })(path, five);
         },
         5);

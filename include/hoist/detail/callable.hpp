@@ -98,6 +98,16 @@ const void* code_of(const FixedFunction<f>&) {
   return code_of(f);
 }
 
+/// The code of a function object's only call operator; null for all else.
+template <class F>
+const void* call_operator_of() {
+  if constexpr (requires { member_code(&F::operator()); }) {
+    return member_code(&F::operator());
+  } else {
+    return nullptr;
+  }
+}
+
 template <class F, class... Args>
 decltype(auto) call(const F& f, Args&&... args) {
   return std::invoke(f, std::forward<Args>(args)...);

@@ -103,6 +103,12 @@ class Encoder : public ArchiveBase<Encoder> {
   /// Numbers the classes of objects whose static type is a base, likewise.
   std::pair<std::size_t, bool> class_number(const ClassForm* form);
 
+  /// The first function whose address has been encoded since clear(), or null.
+  const void* code() const noexcept { return code_; }
+  void note_code(const void* address) noexcept {
+    if (code_ == nullptr) code_ = address;
+  }
+
   /// Active inside a user's serialize(), where members may be temporaries: nothing is borrowed from
   /// them.
   class UserCode {
@@ -132,6 +138,7 @@ class Encoder : public ArchiveBase<Encoder> {
     if (!shared_.empty()) shared_.clear();
     classes_.clear();
     packed_ = 0;
+    code_ = nullptr;
   }
 
  private:
@@ -155,6 +162,7 @@ class Encoder : public ArchiveBase<Encoder> {
   std::uint64_t ties_ = 0;  // so many arrays and numbered objects tie parts to the rest
   std::deque<std::vector<std::byte>> packs_;  // the first packed_ of them are parts in one block
   std::size_t packed_ = 0;
+  const void* code_ = nullptr;
 };
 
 }  // namespace hoist::detail

@@ -72,7 +72,7 @@ struct DelayedCalls {
     if constexpr (!std::is_void_v<R> && !std::is_same_v<R, TaskResult<F, Args...>>) {
       throw_result_cannot_travel(typeid(R));
     } else {
-      return {run_call<F, Args...>, nullptr};
+      return {run_call<F, Args...>, nullptr, call_operator_of<F>()};
     }
   }
   static void encode_callable(Encoder&) {}
@@ -178,7 +178,7 @@ struct MappedCalls {
     if constexpr (!std::is_void_v<R> && !std::is_same_v<R, TaskResult<const Plain, Item>>) {
       throw_result_cannot_travel(typeid(R));
     } else {
-      return {run_item<Plain, Item>, open_callable<Plain>};
+      return {run_item<Plain, Item>, open_callable<Plain>, call_operator_of<Plain>()};
     }
   }
   void encode_callable(Encoder& to) const {
