@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <deque>
 #include <map>
 #include <memory>
 #include <span>
@@ -160,7 +159,7 @@ class Encoder : public ArchiveBase<Encoder> {
   std::map<std::pair<const void*, const void*>, std::size_t> shared_;
   std::vector<const ClassForm*> classes_;
   std::uint64_t ties_ = 0;  // so many arrays and numbered objects tie parts to the rest
-  std::deque<std::vector<std::byte>> packs_;  // the first packed_ of them are parts in one block
+  std::vector<std::vector<std::byte>> packs_;  // the first packed_ of them are parts in one block
   std::size_t packed_ = 0;
   const void* code_ = nullptr;
 };
