@@ -180,8 +180,9 @@ class Array {
   /// `for (auto row : matrix.rows())`. Throws BadArgument if the array is 0-d.
   detail::ArrayRows<T> rows() const { return detail::ArrayRows<T>(*this); }
 
-  /// The elements `from`, `from + step`, ... below `to` along `axis`. Shares the elements. Throws
-  /// BadArgument if there is no such axis, `to` exceeds its extent, or `step` is 0.
+  /// The elements `from`, `from + step`, ... below `to` along `axis`; none if `from` is not below
+  /// `to`. Shares the elements. Throws BadArgument if there is no such axis, `to` exceeds its
+  /// extent, or `step` is 0.
   Array slice(std::size_t axis, std::size_t from, std::size_t to, std::size_t step = 1) const;
 
   /// The same elements with the axes reversed, so that C order becomes Fortran order.

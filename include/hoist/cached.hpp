@@ -59,7 +59,8 @@ struct CallResult<void> {
 /// A function with a cache in front of it: `memory.cache(f)` makes one.
 ///
 /// All members that take arguments convert them to the function's declared parameter types and hash
-/// them; the digest, the function's name and the fingerprint of its code are the key.
+/// them; the digest, the function's name, the fingerprint of its code and the values of the
+/// variables it reads are the key.
 ///
 /// - Errors: exceptions of the function pass through and are not cached. Trouble with the cache
 ///   (damaged entries, a full disk, a store that fails) never keeps a call from its result, unless
@@ -89,9 +90,11 @@ class [[nodiscard]] CachedFunction<F, R(Ps...)> {
   /// Returns the stored result, or else computes and stores it.
   ///
   /// Throws what the function throws; WrongType if `mmap_mode` is `read` and the result has arrays
-  /// that can be written to. Cost of a hit: hashing the arguments, opening an entry, reading or
-  /// mapping it, and decoding the result. A miss adds encoding the result once and writing a file;
-  /// large arrays are written from where they are.
+  /// that can be written to; what hashing an argument throws (for a FileContent NotFound and
+  /// SystemError, for an object of an unregistered derived class BadArgument); with
+  /// OnStoreError::fail the store's error. Cost of a hit: hashing the arguments, opening an entry,
+  /// reading or mapping it, and decoding the result. A miss adds encoding the result once and
+  /// writing a file; large arrays are written from where they are.
   Result operator()(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
     if (const auto missing = ask(frame, &detail::CallCache::find)) {
@@ -116,7 +119,8 @@ class [[nodiscard]] CachedFunction<F, R(Ps...)> {
   }
 
   /// Whether a call would be answered from the cache. Reads the entry's metadata, not its value, so
-  /// that damage in the value isn't seen. Never computes and never throws because of the cache.
+  /// that damage in the value isn't seen. Never computes; throws only what hashing an argument
+  /// throws.
   [[nodiscard]] bool check_call_in_cache(Ps... args) const {
     Frame frame(function_, std::forward<Ps>(args)...);
     return ask(frame, &detail::CallCache::is_cached);

@@ -147,12 +147,13 @@ DecodeCall decode_call(T& value) {
 /// The file appears completely or not at all: after an error, or the death of the process, the
 /// previous content is still there. A power failure leaves the previous content or the new one, too
 /// (on file systems other than ext4, btrfs and tmpfs, replacing a file waits for the disk for that
-/// reason). The format is the hoist container (docs/formats/container.md),
-/// or what the extension selects (.npy, .npz, .pkl, .joblib), compressed as `options` or the
-/// extension say. Arrays and large vectors are written from their own memory, without a copy.
-/// Throws BadArgument for options that can't be met and SystemError, which names the path (disk
-/// full, no permission, no such directory). Thread-safe; if several writers write to one path, the
-/// last to finish wins.
+/// reason). The format is the hoist container (docs/formats/container.md), or what the extension
+/// selects (.npy, .npz, .pkl, .pickle, .joblib), compressed as `options` or the extension say.
+/// Arrays and large vectors are written from their own memory, without a copy. Throws BadArgument
+/// for options that can't be met, a value that the format can't hold and an object of an
+/// unregistered derived class; LimitExceeded for one nested more than 1000 deep; SystemError, which
+/// names the path (disk full, no permission, no such directory). Thread-safe; if several writers
+/// write to one path, the last to finish wins.
 template <class T>
 void dump(const T& value, const std::filesystem::path& path, const DumpOptions& options = {}) {
   static_assert(sizeof(detail::StorableCheck<T>) > 0);
@@ -191,9 +192,9 @@ void dump(const T& value, std::ostream& out, const DumpOptions& options = {}) {
 /// (a vector and a list, a map and an unordered_map) are interchangeable. A struct that has got new
 /// members since is read with `missing_members = MissingMembers::keep_default`. The format is
 /// recognised by content, never by name. Throws NotFound, SystemError, WrongType (which names the
-/// difference) or DamagedData. The file is untrusted input: no file makes `load` crash, or allocate
-/// more memory than its size and `options.limits` justify. Mapped arrays are not checked against
-/// their checksums. Thread-safe.
+/// difference), BadArgument (a mapping that the file doesn't allow) or DamagedData. The file is
+/// untrusted input: no file makes `load` crash, or allocate more memory than its size and
+/// `options.limits` justify. Mapped arrays are not checked against their checksums. Thread-safe.
 template <class T = Value>
 [[nodiscard]] T load(const std::filesystem::path& path, const LoadOptions& options = {}) {
   if constexpr (detail::Loadable<T>::value) {

@@ -100,17 +100,17 @@ class TimedOut : public Error {
   TimedOut(const std::string& what, std::size_t tasks_done, std::size_t tasks)
       : Error(what), tasks_done_(tasks_done), tasks_(tasks) {}
 
-  /// How many tasks of the loop had succeeded by then. 0 if it was not a loop's time.
+  /// How many tasks of the loop had succeeded by then. 0 if the limit was not a loop's `timeout`.
   [[nodiscard]] std::size_t tasks_done() const noexcept { return tasks_done_; }
-  /// How many tasks the loop has, or had read from its input by then. 0 if it was not a loop's
-  /// time.
+  /// How many tasks the loop has, or had read from its input by then. 0 if the limit was not
+  /// a loop's `timeout`.
   [[nodiscard]] std::size_t tasks() const noexcept { return tasks_; }
 
   /// The results of the tasks that had succeeded by then, in the order of tasks, empty for all
   /// others, also for those that ended later because they asked stop_requested(). `R` must be the
   /// loop's result type, also for `outcomes`. Throws BadArgument for another type, and if there are
   /// none: for a loop without results, calls of several types, a generator (which has handed them
-  /// over), an error from another process, and if it was not a loop's time.
+  /// over), an error from another process, and if the limit was not a loop's `timeout`.
   template <class R>
   const std::vector<std::optional<R>>& results() const {
     return results_.get<R>("TimedOut");

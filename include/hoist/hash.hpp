@@ -14,9 +14,10 @@ namespace hoist {
 /// Values of one type are the same exactly if their digests are (up to collisions of probability
 /// 2^-128): floats count by their bits, so `-0.0` is not `0.0` and each NaN equals itself;
 /// unordered containers hash independently of their order, shared pointers hash what they point to,
-/// and arrays hash shape, order and elements wherever these are (heap, file mapping, shared
-/// segment, strided view). Padding never counts. Values of different types have different digests:
-/// `hash(1) != hash(1.0)`. The digest is the same in every process and run and with every compiler.
+/// and arrays hash shape, order (which `==` ignores) and elements wherever these are (heap, file
+/// mapping, shared segment, strided view). Padding never counts. Values of different types have
+/// different digests: `hash(1) != hash(1.0)`. The digest is the same in every process and run and
+/// with every compiler.
 ///
 /// An object of a derived class that is known by its base hashes in full if hoist knows the class
 /// (hoist/polymorphic.hpp); otherwise it throws BadArgument.

@@ -25,7 +25,7 @@ enum class OnStoreError : unsigned char {
   ignore,  ///< nothing; it is counted in `stats().errors`
 };
 
-/// Limits of a store. Those left unset don't hold.
+/// Limits of a store. Unset ones do not apply.
 struct SizeLimits {
   /// Of all entries together, as stored, and their number.
   std::optional<ByteSize> bytes_limit = {};
@@ -41,10 +41,11 @@ struct MemoryOptions {
   /// How array results come back: read, or mapped from their entry, also on the computing call;
   /// `read` or `copy_on_write`. Mapping doesn't read the elements, so it doesn't check them either.
   MmapMode mmap_mode = MmapMode::none;
-  /// Lines on stderr: 0 none, 1 calls and their times, 2 also hits, 10 also stores and removals.
+  /// Lines on stderr: 0 only results that can't be stored, 1 also computed calls and their times,
+  /// unusable entries and notes, 2 also hits, 10 also stored entries.
   int verbose = 0;
-  /// Keep the store within these limits: the least recently used entries go. By amortised cleaning
-  /// after stores, with at most 10 % overshoot; see `reduce_size` for the meaning of each.
+  /// Keep the store within these limits. After a store that exceeds one, the least recently used
+  /// entries are removed until it is 10 % below; ages are checked once in a tenth of `age_limit`.
   std::optional<ByteSize> bytes_limit = {};
   std::optional<std::uint64_t> items_limit = {};
   std::optional<std::chrono::nanoseconds> age_limit = {};
@@ -82,12 +83,13 @@ struct MemoryStats : CacheStats {
 
 /// Remembers the results of functions on disk.
 ///
-/// A result belongs to the function's name, the fingerprint of its code (or `.version`) and the
-/// content of its arguments; it is found again by every process that uses the location, and never
-/// when one of the three has changed. An empty location makes every call compute: the same
-/// interface with no cache behind it. Copies are cheap and share everything; all members may be
-/// called from many threads at once. A Memory is itself a value that can be hashed, dumped and sent
-/// to workers.
+/// A result belongs to the function's name, the fingerprint of its code (or `.version`), the
+/// content of its arguments, and the values of the variables that its code reads and does not write
+/// (see CodeCheck::callees). Every process that uses the location finds it again until one of these
+/// changes. What a fingerprint can't see is listed in docs/guide/memory.md. An empty location makes
+/// every call compute: the same interface with no cache behind it. Copies are cheap and share
+/// everything; all members may be called from many threads at once. A Memory is itself a value that
+/// can be hashed, dumped and sent to workers.
 class [[nodiscard]] Memory {
  public:
   /// Without a cache: every call computes.
@@ -101,11 +103,11 @@ class [[nodiscard]] Memory {
   /// The function with this cache in front. See `CachedFunction` for what it does.
   ///
   /// Takes free functions, static and const member functions (the object becomes the first
-  /// argument), lambdas and function objects with one call operator. The fields of a function
-  /// object, and a lambda's captures, count as arguments do; captures must be trivially copyable
-  /// and hold no pointers or references, or BadArgument is thrown. Throws BadArgument also for
-  /// parameters that can't be hashed and aren't ignored. Cost: a code walk once per function and
-  /// process.
+  /// argument; a virtual one needs `.name` and `.version`, or BadArgument is thrown), lambdas and
+  /// function objects with one call operator. The fields of a function object, and a lambda's
+  /// captures, count as arguments do; captures must be trivially copyable and hold no pointers or
+  /// references, or BadArgument is thrown. Throws BadArgument also for parameters that can't be
+  /// hashed and aren't ignored. Cost: a code walk once per function and process.
   template <class F>
   [[nodiscard]] auto cache(F f, const CacheOptions& options = {}) const {
     // Before the condition: clang would compile both branches of one with an error.
@@ -135,7 +137,7 @@ class [[nodiscard]] Memory {
   void clear() const;
 
   /// Removes entries, least recently used first, until all given limits hold. Throws BadArgument
-  /// for a negative age. Cost: a look at every entry.
+  /// for a negative age, and what the store throws. Cost: a look at every entry.
   void reduce_size(const SizeLimits& limits) const;
 
   /// What this Memory and its copies have done so far in this process.

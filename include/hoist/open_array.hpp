@@ -36,7 +36,9 @@ void create_array_file(const std::filesystem::path& path, const DType& dtype, co
 /// extent per axis.
 ///
 /// Stores by other processes are visible at once; the callers must agree who writes which elements.
-/// Throws NotFound, WrongType (other elements or another shape) or SystemError.
+/// Throws NotFound, WrongType (other elements or another shape), BadArgument (Order::strided, a
+/// compressed or .npz file), DamagedData, LimitExceeded or SystemError. Thread-safe. Cost: making
+/// and mapping a file; no element is read.
 template <class T>
 Array<T> open_array(const std::filesystem::path& path, const Shape& shape,
                     MmapMode mode = MmapMode::read_write, Order order = Order::c) {

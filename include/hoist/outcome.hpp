@@ -26,8 +26,8 @@ std::string error_text(const std::exception_ptr& error);
 [[noreturn]] void throw_task_error(const std::exception_ptr& error, std::size_t task);
 }  // namespace detail
 
-/// The index of the task that threw `error`, if that is the exception of a task which a loop, or
-/// Outcome::value(), was the last to throw in the calling thread. Nothing otherwise, for instance
+/// The index of the task that threw `error`, provided that `error` is the task exception that a
+/// loop or Outcome::value() has thrown last in the calling thread. Nothing otherwise, for instance
 /// for what a loop throws by itself.
 ///
 ///     try {
@@ -67,7 +67,7 @@ class [[nodiscard]] Outcome {
         attempts_(attempts),
         seconds_(seconds) {}
 
-  /// True if the task returned; false if it threw, timed out, or was never started.
+  /// True if the task returned; false if it threw, timed out, or its worker died.
   [[nodiscard]] bool has_value() const noexcept { return value_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 
@@ -111,8 +111,7 @@ class [[nodiscard]] Outcome {
   [[nodiscard]] std::string message() const { return detail::error_text(error_); }
   /// The task's index in the loop.
   std::size_t index() const noexcept { return index_; }
-  /// How often the task was started: 0 if the loop ended before its first attempt, more than 1
-  /// after `ParallelOptions::retries`.
+  /// How often the task was started: once, or more often with `ParallelOptions::retries`.
   unsigned attempts() const noexcept { return attempts_; }
   /// How long the last attempt took, in seconds.
   double seconds() const noexcept { return seconds_; }

@@ -30,15 +30,17 @@ namespace hoist {
 ///     auto [a, b] = Parallel()(delayed(f)(1), delayed(g)("x"));
 ///
 /// Results come in the order of the input. The first failure stops the loop and is thrown with its
-/// own type; once a call has returned or thrown, nothing of its loop is running. An input that is
-/// in memory (or is std::views::iota) is read in place by the workers. Any other input, which may
-/// be infinite or single-pass, is read lazily by the calling thread, `pre_dispatch` ahead of the
-/// workers; exceptions from reading it are thrown by the call.
+/// own type, or as RemoteError where another process threw a type that is not known here
+/// (hoist/register_error.hpp); once a call has returned or thrown, nothing of its loop is running.
+/// An input that is in memory (or is std::views::iota) is read in place by the workers. Any other
+/// input, which may be infinite or single-pass, is read lazily by the calling thread,
+/// `pre_dispatch` ahead of the workers; exceptions from reading it are thrown by the call.
 ///
 /// Thread-safe: one object may be used from many threads. Objects are cheap to make, because the
 /// backends own and share the workers. Every call may throw BadArgument (options that can't be
 /// met), CannotTravel (arguments or results that can't be sent to another process), TimedOut,
-/// WorkerDied, Interrupted, and whatever a task throws.
+/// WorkerDied, Interrupted, SystemError (a process can't be started, or shared memory reserved),
+/// LoopErrors (with OnError::finish), and whatever a task throws.
 class [[nodiscard]] Parallel {
  public:
   /// Checks the options. Throws BadArgument for values that can't be met.
@@ -118,7 +120,8 @@ class [[nodiscard]] Parallel {
   }
 
   /// Like operator(), but runs all tasks and returns what each one threw as part of its Outcome.
-  /// Still throws exceptions of the input, BadArgument and TimedOut.
+  /// Still throws what ends the whole loop: exceptions of the input, BadArgument, CannotTravel,
+  /// TimedOut (`timeout`), Interrupted, SystemError.
   template <std::ranges::input_range Range>
   [[nodiscard]] auto outcomes(Range&& tasks) const {
     return detail::run_loop<detail::DelayedResult<Range>, true>(options_, tasks,

@@ -32,7 +32,7 @@ class [[nodiscard]] ParallelConfig {
 };
 
 /// The number of workers that a loop with this `n_jobs`, or without one, would get here. Throws
-/// BadArgument for 0.
+/// BadArgument for 0, and for a HOIST_N_JOBS that is no number. Thread-safe; cost: as cpu_count().
 [[nodiscard]] int effective_n_jobs(std::optional<int> n_jobs = {});
 
 }  // namespace hoist

@@ -101,7 +101,8 @@ class TimeLimit {
 };
 
 /// How many tasks are read from the input before the first ones are done: a number of tasks, "all",
-/// or an expression in n_jobs (+ - * / // % ** and parentheses) that counts batches.
+/// or an expression in n_jobs (+ - * / // % ** and parentheses) that counts batches (in a generator
+/// tasks, unless `batch_size` is set).
 class PreDispatch {
  public:
   /// "2*n_jobs", or what suits the backend better.
@@ -165,7 +166,8 @@ enum class OnError : unsigned char {
   raise,   ///< the first failure stops the loop and is thrown
   finish,  ///< all tasks are run; failures are then thrown together, as LoopErrors
 };
-/// A preference, which applies if no backend is named.
+/// A preference, which applies to outermost loops for which neither the options, a ParallelConfig
+/// nor HOIST_BACKEND names a backend; `processes` means "spawn".
 enum class Prefer : unsigned char { none, threads, processes };
 /// A requirement; naming a backend that does not meet it is a BadArgument.
 enum class Require : unsigned char { none, shared_memory };
@@ -195,8 +197,8 @@ struct ParallelOptions {
   TimeLimit timeout = {};
   /// For each task, from its start. The task fails with TimedOut, and its worker is killed
   /// (processes). A thread can't be killed: if failures end the loop, the loop fails at once but
-  /// returns only when the task has ended, which may ask stop_requested(); otherwise the task fails
-  /// when it ends.
+  /// returns only when the task has ended (long ones should poll stop_requested()); otherwise the
+  /// task fails when it ends.
   TimeLimit task_timeout = {};
   /// Verbosity as in joblib: 1 few messages, 10 many, above 10 one for every task; to stdout from
   /// 50 on.
@@ -231,7 +233,7 @@ struct ParallelOptions {
   /// Fork even if the program has other running threads. Tasks may then do only what is safe after
   /// fork(2) in a multithreaded program.
   bool force_fork = false;
-  /// Properties of spawned worker processes.
+  /// Properties of workers: the initializer of all, the others of spawned processes.
   WorkerOptions workers = {};
 };
 

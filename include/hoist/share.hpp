@@ -23,8 +23,8 @@ std::shared_ptr<const SharedParts> make_shared_parts(const Encoded& encoded);
 ///
 /// Pass it to tasks like any argument: `delayed(f)(handle)` with `f(const Shared<T>&)`. Copies are
 /// handles to the same value; the last one frees the memory. Handles may be copied and read from
-/// many threads. Cost: large arrays in the value (a MiB and more) are not copied at all; the rest
-/// is decoded once per worker.
+/// many threads. Cost: workers map large arrays in the value (a MiB and more) without a copy, and
+/// decode the rest once each.
 template <class T>
 class [[nodiscard]] Shared {
  public:
@@ -46,8 +46,11 @@ class [[nodiscard]] Shared {
   std::shared_ptr<const detail::SharedParts> parts_;
 };
 
-/// Puts a value into shared memory. Throws CannotTravel if the value can't be encoded, SystemError
-/// if there is not enough memory. Cost: one encoding and one copy of the value's bytes.
+/// Puts a value into shared memory, and keeps it here, too. Throws CannotTravel if the value can't
+/// be encoded, BadArgument for an object of an unregistered derived class, LimitExceeded for one
+/// nested more than 1000 deep, std::bad_alloc. Cost: one encoding and one copy of the value's bytes
+/// (none of arrays that are in shared memory or mapped from a file); where shared memory is short,
+/// one more for each worker.
 template <Storable U>
 [[nodiscard]] Shared<U> share(U value) {
   Shared<U> shared;

@@ -113,11 +113,12 @@ class Value {
   static Value tuple(std::vector<Value> items);
   static Value set(std::vector<Value> items);
   static Value dict(std::vector<Entry> entries);
-  /// Any kind that has items: list, tuple, set, frozen_set, slice, range.
+  /// Of a kind that has items: list, tuple, set, frozen_set, slice, range; which is not checked.
   static Value sequence(Kind kind, std::vector<Value> items);
-  /// An array of values of any kind. `items_in_c_order` has one item per element of `shape`.
+  /// An array of values of any kind. `items_in_c_order` has one item per element of `shape`;
+  /// BadArgument otherwise.
   static Value objects(Shape shape, Order order, std::vector<Value> items_in_c_order);
-  /// One element of an array: its type and its `dtype.itemsize` bytes.
+  /// One element of an array: its type and its `dtype.itemsize` bytes; BadArgument otherwise.
   static Value scalar(DType dtype, std::string bytes);
   /// A date, time or datetime.
   static Value moment(Kind kind, DateTime when);
@@ -144,7 +145,7 @@ class Value {
   /// The bytes of a bytes value, of a scalar, or (two's complement, least significant first) of a
   /// big integer.
   std::string_view as_bytes() const;
-  /// The items of a list, tuple, set, slice, range, timedelta or array of objects.
+  /// The items of a list, tuple, set, frozen_set, slice, range, timedelta or array of objects.
   const std::vector<Value>& items() const;
   /// The entries of a dict, in order of insertion.
   const std::vector<Entry>& entries() const;
@@ -162,7 +163,7 @@ class Value {
   /// `T`, or if `T` is not const and the storage is read-only.
   template <class T>
   Array<T> as_array() const;
-  /// The value converted to `T`, as `load<T>` would do.
+  /// The value converted to `T`, as `load<T>` would do. Throws WrongType or DamagedData.
   template <Storable T>
   T to() const;
 

@@ -15,7 +15,7 @@
 // State that a worker makes once and its tasks use: a connection, a model, a table.
 //
 //     const WorkerOptions workers{.initializer = {load_model, "model.hoist"}};
-//     Parallel({.backend = "spawn", .workers = workers})
+//     Parallel({.workers = workers})
 //         .map(images, [](const Image& image) { return worker_state<Model>().classify(image); });
 
 namespace hoist {
@@ -23,8 +23,7 @@ namespace hoist {
 namespace detail {
 
 /// Runs in a new worker: decodes the initializer's function and arguments, calls it, and keeps what
-/// it returns as the worker's state. What it throws becomes the error of the task that the worker
-/// was started for.
+/// it returns as the worker's state.
 template <class F, class... Args>
 void initialize(Decoder& from, WorkerState& state) {
   Received<F> callable(from);
@@ -44,8 +43,7 @@ void initialize(Decoder& from, WorkerState& state) {
   });
 }
 
-/// The state of this worker process; in a process that runs tasks itself, that of the calling
-/// thread.
+/// The state of the worker whose tasks the calling thread runs.
 WorkerState& worker_state_here();
 /// Throws BadArgument that names both types; `found` is null where there is no state.
 [[noreturn]] void throw_no_worker_state(const std::type_info& wanted, const std::type_info* found);
@@ -66,8 +64,10 @@ WorkerInitializer::WorkerInitializer(F&& f, Args&&... args) {
 
 /// The value that this worker's initializer returned. `T` is exactly the type that it returned,
 /// without reference and const. Throws BadArgument, with both types, if it returned none, or one of
-/// another type. The reference is valid until the worker exits; tasks of one worker run one after
-/// the other, so that no lock is needed. Cost: a comparison of types.
+/// another type, and outside of tasks. Tasks of one worker run one after the other, so that no lock
+/// is needed; threads that a task starts don't see the state. The reference is valid until the
+/// worker ends: a spawned process later than its loop, all others with it. Cost: a comparison of
+/// types.
 template <class T>
 T& worker_state() {
   detail::WorkerState& state = detail::worker_state_here();

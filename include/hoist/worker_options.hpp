@@ -31,9 +31,11 @@ using Initialize = void (*)(Decoder& from, WorkerState& state);
 
 }  // namespace detail
 
-/// A call that each worker makes once, before its first task. The return value is the worker's
-/// state: tasks get it by `worker_state<T>()`, and it is destroyed when the worker exits. Usually
-/// made implicitly: `.initializer = load_model` or `.initializer = {load_table, 10}`.
+/// A call that each worker makes once, before its first task, on every backend: threads make it
+/// once a thread and loop. The return value is the worker's state: tasks get it by
+/// `worker_state<T>()`, and it is destroyed when the worker ends. What the call throws is the error
+/// of the task that the worker was to run; the next task tries again. Usually made implicitly:
+/// `.initializer = load_model` or `.initializer = {load_table, 10}`.
 class WorkerInitializer {
  public:
   WorkerInitializer() = default;

@@ -158,7 +158,7 @@ class SpawnSession final : public Session {
 
   /// While there is nothing else to do.
   void check_variables() {
-    if (!variables_.is_due() || variables_.asked() != nullptr) return;
+    if (!variables_.is_due()) return;
     for (const auto& worker : workers_) {
       if (!worker->has_process() || !worker->process()->has_room(2 * ipc::max_frame)) continue;
       return variables_.ask(*worker->process());
@@ -167,17 +167,19 @@ class SpawnSession final : public Session {
 
   /// A loop may be over before its workers have had time for it.
   void await_variables() {
-    check_variables();
     const auto deadline = ipc::Clock::now() + variables_patience;
-    for (const auto& worker : workers_) {
-      if (!worker->has_process()) continue;
-      const auto news = [&] { return worker->has_news(); };
-      while (variables_.asked() == worker->process().get() && ipc::Clock::now() < deadline) {
-        if (worker->receive()) continue;
-        if (worker->process()->dead()) break;
-        ipc::BellBoard::here().bell(bell_).wait(deadline, news);
+    do {
+      check_variables();
+      for (const auto& worker : workers_) {
+        if (!worker->has_process()) continue;
+        const auto news = [&] { return worker->has_news(); };
+        while (variables_.awaited() == worker->process().get() && ipc::Clock::now() < deadline) {
+          if (worker->receive()) continue;
+          if (worker->process()->dead()) break;
+          ipc::BellBoard::here().bell(bell_).wait(deadline, news);
+        }
       }
-    }
+    } while (variables_.is_due() && ipc::Clock::now() < deadline);
   }
 
   void sweep() {

@@ -271,6 +271,7 @@ bool SpawnWorker::handle_exit() {
     const auto error = [&](std::size_t task) { return death(task, ran); };
     if (in_flight_.end(ran || (hopeless && !leaving_), error)) idle_deaths_ = 0;
   }
+  variables_.forget(*process_);
   process_.reset();
   callable_ = 0;
   in_flight_.take_back_all();

@@ -5,12 +5,10 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
-#include <cstdint>
+#include <atomic>
 #include <cstdio>
-#include <map>
 #include <mutex>
 #include <set>
-#include <string>
 #include <utility>
 
 #include "fingerprint/read_variables.hpp"
@@ -20,34 +18,30 @@ namespace hoist::detail::backends {
 
 namespace {
 
-/// A loop that calls more functions, or functions that read more variables, is not looked into any
-/// further: a frame has room for them.
+/// Functions and variables beyond these are not compared: a question fits into one frame, and a
+/// loop over many functions is not held up for long.
 constexpr std::size_t max_functions = 16;
 constexpr std::size_t max_variables = 64;
 constexpr std::size_t max_name = 200;
 
-/// What this process has asked its workers, and told its user.
-struct Known {
+/// Variables that the user was told of, by address.
+struct Reported {
   std::mutex mutex;
-  std::map<std::uint64_t, Digest> values;  ///< by address: as of the last question
-  std::set<std::string> differing;
+  std::set<std::uint64_t> addresses;
   os::ForkHook fork_hook{mutex};
 
-  /// Whether a question is worth it: the answer is known while the value stays as it was.
-  bool is_new(const std::string& name, std::uint64_t address, const Digest& value) {
+  bool has(std::uint64_t address) {
     const std::lock_guard lock(mutex);
-    if (differing.contains(name)) return false;
-    const auto [at, added] = values.try_emplace(address, value);
-    return added || std::exchange(at->second, value) != value;
+    return addresses.contains(address);
   }
-  bool add_differing(const std::string& name) {
+  bool add(std::uint64_t address) {
     const std::lock_guard lock(mutex);
-    return differing.insert(name).second;
+    return addresses.insert(address).second;
   }
 };
 
-Known& known() {
-  static auto* const all = new Known;
+Reported& reported() {
+  static auto* const all = new Reported;
   return *all;
 }
 
@@ -73,41 +67,52 @@ void VariableCheck::add(const void* function) {
 
 void VariableCheck::ask(workers::WorkerProcess& worker) {
   ipc::FieldWriter frame;
-  std::uint32_t count = 0;
-  frame.put(count);  // patched below
-  for (; asked_ < functions_.size(); ++asked_) {
-    for (auto& [name, bytes] : fingerprint::variables_read_by(functions_[asked_])) {
-      if (count == max_variables) break;
-      name.resize(std::min(name.size(), max_name));
-      const Digest value = fingerprint::digest_values({&bytes, 1});
-      if (!known().is_new(name, bytes.begin, value) || !put_place(frame, bytes)) continue;
-      frame.put(bytes.size);
-      frame.put(value);
-      frame.text(name);
-      ++count;
-    }
+  static std::atomic<std::uint32_t> last_question{0};
+  question_ = ++last_question;
+  frame.put(question_);
+  frame.put(std::uint32_t{0});  // patched below: how many
+  variables_.clear();
+  for (auto& [name, bytes] : fingerprint::variables_read_by(functions_[asked_++])) {
+    if (variables_.size() == max_variables) break;
+    if (reported().has(bytes.begin)) continue;
+    // The answer is known as long as neither the value nor the worker is another one.
+    const Digest value = fingerprint::digest_values({&bytes, 1});
+    const auto [known, is_new] = worker.compared_variables.try_emplace(bytes.begin, value);
+    if (!is_new && std::exchange(known->second, value) == value) continue;
+    if (!put_place(frame, bytes)) continue;
+    frame.put(bytes.size);
+    frame.put(value);
+    name.resize(std::min(name.size(), max_name));
+    variables_.push_back({bytes.begin, std::move(name)});
   }
-  if (count == 0) return;
-  frame.patch(0, count);
+  if (variables_.empty()) return;
+  frame.patch(sizeof question_, static_cast<std::uint32_t>(variables_.size()));
   worker.announce_modules();
   if (!worker.send(ipc::Kind::variables, frame.bytes())) return;
   worker.ring();
-  worker_ = &worker;
+  awaited_ = &worker;
 }
 
 void VariableCheck::take_answer(std::span<const std::byte> content) {
-  worker_ = nullptr;
-  ipc::FieldReader names(content);
-  while (!names.left().empty()) {
-    const std::string name = names.text();
-    if (!known().add_differing(name)) continue;
+  ipc::FieldReader numbers(content);
+  if (numbers.get<std::uint32_t>() != question_) return;
+  awaited_ = nullptr;
+  while (!numbers.left().empty()) {
+    const Variable& variable = variables_.at(numbers.get<std::uint32_t>());
+    if (!reported().add(variable.address)) continue;
     std::fprintf(stderr,
-                 "hoist: tasks on \"spawn\" read the variable \"%s\", which differs between this "
-                 "process and its workers: a worker is a new process and has the value it had when "
-                 "main began. Pass it to the tasks as an argument, or set it in the workers' "
-                 "initializer\n",
-                 name.c_str());
+                 "hoist: tasks on \"spawn\" read the variable \"%s\", whose value differs between "
+                 "this process and its workers: a worker is a new process, in which it has the "
+                 "value from before main. Pass it to the tasks as an argument, or set it in the "
+                 "workers' initializer\n",
+                 variable.name.c_str());
   }
+}
+
+void VariableCheck::forget(const workers::WorkerProcess& worker) {
+  if (awaited_ != &worker) return;
+  awaited_ = nullptr;
+  --asked_;
 }
 
 }  // namespace hoist::detail::backends

@@ -115,6 +115,13 @@ void dump_value(std::ostream& out, const DumpOptions& options, const Schema& sch
 
 namespace {
 
+/// Decoders don't know the file's name.
+template <class E>
+[[noreturn]] void rethrow_named(const E& error, const std::string& name) {
+  if (std::string_view(error.what()).find(name) != std::string_view::npos) throw error;
+  throw E(name + ": " + error.what());
+}
+
 void read_container(formats::ContainerReader& reader, const std::string& name,
                     const LoadOptions& options, const Schema& schema, const DecodeCall& call) {
   const bool differs = reader.schema() != schema.text;
@@ -135,15 +142,11 @@ void read_container(formats::ContainerReader& reader, const std::string& name,
       call.run(call.value, reader);
     }
   } catch (const WrongType& error) {
-    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
-    throw WrongType(name + ": " + error.what());
+    rethrow_named(error, name);
   } catch (const LimitExceeded& error) {
-    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
-    throw LimitExceeded(name + ": " + error.what());
+    rethrow_named(error, name);
   } catch (const DamagedData& error) {
-    // Decoders don't know the file's name.
-    if (std::string_view(error.what()).find(name) != std::string_view::npos) throw;
-    throw DamagedData(name + ": " + error.what());
+    rethrow_named(error, name);
   }
   reader.finish();
 }

@@ -263,7 +263,7 @@ void ContainerReader::finish() {
 
 void ContainerReader::expect_end() {
   std::byte beyond;
-  if (in_.read(&beyond, 1) != 0) damaged("there are bytes behind its end");
+  if (in_.read(&beyond, 1) != 0) damaged("there are bytes after its end");
 }
 
 }  // namespace hoist::detail::formats

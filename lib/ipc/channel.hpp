@@ -66,7 +66,8 @@ enum class Kind : std::uint32_t {
   unbegun = 24,       // the rest of a batch, from here on: somebody was idle
   dependencies = 25,  // cached functions that the tasks of the results to come have called
   // both ways
-  variables = 29,  // to the worker: name, module, offset, size, digest of each; back: who differ
+  variables = 29,  // question; count; module, offset, size, digest of each
+                   // back: question; numbers of those that differ
   large = 30,      // the frame comes in a memory file by the socket
 };
 

@@ -57,7 +57,8 @@ class FlightTable {
     flights.clear();
   }
 
-  /// Waiters stand in their condition variables that don't exist here: left alone for good.
+  /// Never destroyed: their condition variables count waiters that don't exist in this process, and
+  /// to destroy one would wait for them.
   std::vector<std::shared_ptr<Flight>> abandoned_;
   os::ForkHook fork_hook_{mutex, [this] { abandon_all(); }};
 };

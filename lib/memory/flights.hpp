@@ -26,8 +26,8 @@ struct HeldLock {
 class FlightLease {
  public:
   enum class Role {
-    leader,    ///< compute, unless the entry has come meanwhile
-    follower,  ///< somebody else has just stored the result: look it up
+    leader,  ///< compute, unless the entry has come meanwhile
+    follower,  ///< another's computation has ended: look the result up, or ask again
     alone,     ///< compute without a lock: waiting would be for oneself, or for nothing
   };
 

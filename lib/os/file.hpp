@@ -62,8 +62,8 @@ void write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
 /// Opens the file behind `fd` for reading and writing, even if its name belongs to another by now.
 Fd reopen_for_writing(int fd, const std::filesystem::path& path);
 
-/// A file as a source, from its current position; small reads are buffered, large ones go straight
-/// to their destination.
+/// A file as a source, from its beginning; small reads are buffered, large ones go straight to
+/// their destination.
 class FileSource final : public base::PeekableSource {
  public:
   explicit FileSource(const std::filesystem::path& path);

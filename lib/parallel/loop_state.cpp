@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/seconds_text.hpp"
+#include "workers/worker_state.hpp"
 
 namespace hoist {
 
@@ -42,7 +43,7 @@ double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-/// Tasks between two looks for attention, where tasks are very short: any of them may turn out
+/// How many very short tasks run between two checks of `attention`: few, since any may turn out
 /// long.
 constexpr double most_unattended = 64;
 
@@ -129,7 +130,8 @@ LoopState::LoopState(const Settings& settings, LoopTasks& tasks, Deliver deliver
       trace_(trace),
       sizer_(settings),
       outcomes_(settings.options, deliver),
-      stop_(settings, outcomes_) {}
+      stop_(settings, outcomes_),
+      worker_states_(settings.options.workers.initializer) {}
 
 void LoopState::enter_tasks() {
   LoopContext context = settings_.inner;
@@ -197,6 +199,15 @@ void LoopState::request_split() {
 void LoopState::run(TaskRange tasks, Worker& worker) {
   const ContextScope scope(settings_.inner);
   const os::InnerThreads inner(settings_.inner_threads);
+  WorkerState* state = nullptr;
+  try {
+    state = worker_states_.of(worker);
+  } catch (...) {
+    // As in a worker process: it is the error of the task that the worker came for.
+    give_back({tasks.first + 1, tasks.last});
+    return failed(tasks.first, worker, std::current_exception(), Clock::now(), 0);
+  }
+  const workers::WorkerStateScope state_scope(state);
   Run run(*this, worker);
   if (settings_.options.task_timeout.is_set()) loop_context().clock = &run.clock;
   const bool divisible = tasks.size() > 1;
@@ -210,7 +221,7 @@ void LoopState::run(TaskRange tasks, Worker& worker) {
   if (trace_ != nullptr) trace_->batch(tasks, worker, began, seconds);
   if (end < tasks.last) {
     if (!stopping()) {
-      // A worker has nothing to do: both begin again with small batches.
+      // It was cut short because another worker is idle: both start again with small batches.
       stop_.resume_batches();
       worker.batch = 1;
       give_back({end, tasks.last});

@@ -17,6 +17,7 @@
 #include "parallel/stop_control.hpp"
 #include "parallel/task_queue.hpp"
 #include "parallel/trace.hpp"
+#include "parallel/worker_states.hpp"
 
 namespace hoist::detail::parallel {
 
@@ -121,6 +122,7 @@ class LoopState final : public Loop {
   BatchSizer sizer_;
   Outcomes outcomes_;
   StopControl stop_;
+  WorkerStates worker_states_;
   OwnerEvents events_;
   std::atomic<std::size_t> call_owner_at_{unread};  // a number of finished tasks
   std::atomic<unsigned> divisible_{0};              // batches of several tasks that run here

@@ -38,7 +38,7 @@ void add_form(AddForm add, const std::type_info& type, WriteError write, RaiseEr
   add(type, {readable_type(type), write, raise});
 }
 
-/// Both without captures: what is compiled for each type is little.
+/// `Write` and `raise` have no captures, so that little code is compiled for each type.
 template <class E, class Write>
 void add_with(AddForm add, Write, RaiseError raise) {
   const auto write = [](Encoder& to, const std::exception_ptr& error) {
@@ -88,11 +88,12 @@ void add_values(AddForm add, Types<Es...>) {
 std::string without_suffix(std::string what, const std::string& suffix) {
   if (what == suffix) return {};
   const std::string tail = ": " + suffix;
-  if (what.size() >= tail.size() && what.ends_with(tail)) what.resize(what.size() - tail.size());
+  if (what.ends_with(tail)) what.resize(what.size() - tail.size());
   return what;
 }
 
-/// Codes of other categories than the standard library's throw: their error travels as a text.
+/// Throws for a code of a category that isn't the standard library's; that error then travels as
+/// text.
 void write_code(Encoder& to, const std::error_code& code) {
   Form<std::error_code>::traverse(to, code);
 }
@@ -133,12 +134,17 @@ void add_filesystem_error(AddForm add) {
         std::filesystem::path first, second;
         Form<std::filesystem::path>::traverse(from, first);
         Form<std::filesystem::path>::traverse(from, second);
+        const auto made = [&](const std::string& text) {
+          if (second.empty() && first.empty()) return E(text, code);
+          return second.empty() ? E(text, first, code) : E(text, first, second, code);
+        };
+        // The constructor puts this before the text, and appends the code's text and the paths.
         const std::string prefix = "filesystem error: ";
         std::string given = what.starts_with(prefix) ? what.substr(prefix.size()) : what;
-        given = given.substr(0, given.rfind(": " + code.message()));
-        if (second.empty() && first.empty()) raise_error<E>(E(given, code), has_cause);
-        if (second.empty()) raise_error<E>(E(given, first, code), has_cause);
-        raise_error<E>(E(given, first, second, code), has_cause);
+        std::string tail = made("").what();
+        if (tail.starts_with(prefix)) tail.erase(0, prefix.size());
+        if (given.ends_with(tail)) given.resize(given.size() - tail.size());
+        raise_error<E>(made(given), has_cause);
       });
 }
 

@@ -55,6 +55,7 @@ Encoder::Part Encoder::begin_part() {
 }
 
 void Encoder::end_part(const Part& part) {
+  if (sink_ != nullptr || ties_ != part.ties) return;
   const std::size_t meta = meta_bytes_ - part.meta;
   const auto blocks = std::span(segments_).subspan(part.segments);
   std::size_t bytes = std::max<std::size_t>(1, meta);
@@ -63,11 +64,11 @@ void Encoder::end_part(const Part& part) {
     bytes += block.bytes;
     if (block.owner != nullptr) composed += block.bytes;
   }
-  if (composed < large_storage || ties_ != part.ties || sink_ != nullptr) return;
+  if (composed < large_storage) return;
 
-  if (packed_ == packs_.size()) packs_.emplace_back();
+  if (packs_used_ == packs_.size()) packs_.emplace_back();
   // It never shrinks: what is resized again would be filled with zeros again.
-  std::vector<std::byte>& packed = packs_[packed_++];
+  std::vector<std::byte>& packed = packs_[packs_used_++];
   if (packed.size() < bytes) packed.resize(bytes);
   std::memcpy(packed.data(), meta_.data() + part.meta, meta);
   std::vector<std::pair<std::size_t, std::size_t>> places;

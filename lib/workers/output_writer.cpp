@@ -30,7 +30,7 @@ void write_out(int fd, std::string_view text) {
       pollfd writable{fd, POLLOUT, 0};
       ::poll(&writable, 1, -1);
     } else if (errno != EINTR) {
-      return;  // nobody will ever read it
+      return;  // it can't be written (a closed pipe, a full disk): dropped
     }
   }
 }

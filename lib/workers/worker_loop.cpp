@@ -247,16 +247,17 @@ class WorkerLoop {
 
   void compare_variables(ipc::FieldReader& fields) {
     ipc::FieldWriter differing;
-    for (auto count = fields.get<std::uint32_t>(); count > 0; --count) {
+    differing.put(fields.get<std::uint32_t>());
+    const auto count = fields.get<std::uint32_t>();
+    for (std::uint32_t number = 0; number < count; ++number) {
       CodeAddress where;
       where.module = fields.get<std::uint64_t>();
       where.offset = fields.get<std::uint64_t>();
       fingerprint::VariableBytes bytes{.size = fields.get<std::uint64_t>()};
       const auto digest = fields.get<Digest>();
-      const std::string name = fields.text();
       try {
         bytes.begin = reinterpret_cast<std::uint64_t>(resolve_code(where));
-        if (fingerprint::digest_values({&bytes, 1}) != digest) differing.text(name);
+        if (fingerprint::digest_values({&bytes, 1}) != digest) differing.put(number);
       } catch (const CannotTravel&) {
         // A variable of the program, and this process runs another (hoist-worker).
       }

@@ -87,6 +87,8 @@ class WorkerProcess {
   std::uint32_t next_callable = 1;
   std::map<std::uint64_t, KnownSegment> known_segments;  ///< by identity
   std::uint32_t next_segment = 1;
+  /// Variables that were compared with the worker's, by address: what they held here.
+  std::map<std::uint64_t, Digest> compared_variables;
   std::vector<std::byte> context;  ///< content of the last such frame
   bool ready = false;
   ipc::Clock::time_point started{};

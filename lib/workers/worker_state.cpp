@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <hoist/worker.hpp>
+#include "workers/worker_state.hpp"
 
 #include <hoist/detail/encoder.hpp>
 
 #include <string>
+#include <utility>
 
 #include "workers/payload.hpp"
 
@@ -11,17 +12,38 @@ namespace hoist {
 
 namespace detail {
 
+namespace {
+
+thread_local WorkerState* state_of_thread = nullptr;
+
+}  // namespace
+
 WorkerState& worker_state_here() {
   static auto* const state = new WorkerState;
-  return *state;
+  return state_of_thread != nullptr ? *state_of_thread : *state;
 }
+
+namespace workers {
+
+void initialize_state(const WorkerInitializer& initializer, WorkerState& state) {
+  SegmentTable segments;
+  PayloadSource source(initializer.value(), segments, false);
+  Decoder decoder(source);
+  initializer.run()(decoder, state);
+}
+
+WorkerStateScope::WorkerStateScope(WorkerState* state) noexcept
+    : before_(std::exchange(state_of_thread, state)) {}
+
+WorkerStateScope::~WorkerStateScope() { state_of_thread = before_; }
+
+}  // namespace workers
 
 void throw_no_worker_state(const std::type_info& wanted, const std::type_info* found) {
   throw BadArgument(
       "worker_state: there is no " + readable_type(wanted) + " here: " +
       (found == nullptr
-           ? std::string("no WorkerOptions::initializer has run, which those of backend "
-                         "\"spawn\" do")
+           ? std::string("the loop has no WorkerOptions::initializer, or this is no task of it")
            : "the initializer returned " + readable_type(*found)));
 }
 

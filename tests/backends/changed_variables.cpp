@@ -3,6 +3,7 @@
 #include <hoist/code.hpp>
 #include <hoist/parallel.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <numeric>
 #include <string>
@@ -15,7 +16,7 @@ using namespace hoist;
 namespace {
 
 int limit = 3;
-double scale;  // what main sets of it is not the workers' either
+double scale;  // zero-initialised: workers don't see what main assigns to it either
 const std::string greeting = std::string("made before main in ") + "every process";
 int counted = 0;
 int threshold = 7;

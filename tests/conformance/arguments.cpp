@@ -282,3 +282,24 @@ TEST_CASE("writes to read_write arrays that would be lost are refused") {
   const Array<const double> view = array;
   CHECK(std::get<0>(parallel(delayed(read_only)(view))) == 16);
 }
+
+TEST_CASE("a task may write to one argument and read another by reference or as a view") {
+  std::vector<int> scratch{1, 2};
+  const std::string text = "text";
+  const auto task = [](std::vector<int>& to, const std::string& read, std::string_view view) {
+    to.assign(read.size() + view.size(), 1);
+    return to.size();
+  };
+  for (const std::string& backend : backends()) {
+    CAPTURE(backend);
+    const Parallel parallel({.n_jobs = 2, .backend = backend});
+    const auto run = [&] {
+      return std::get<0>(parallel(delayed(task)(scratch, std::cref(text), std::string_view(text))));
+    };
+    if (shares_memory(backend)) {
+      CHECK(run() == 8);
+    } else {
+      CHECK_THROWS_AS(run(), CannotTravel);
+    }
+  }
+}

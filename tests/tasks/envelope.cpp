@@ -118,6 +118,9 @@ TEST_CASE("exceptions of known types arrive as themselves") {
   const std::filesystem::filesystem_error file("can't", "one", "two",
                                                std::make_error_code(std::errc::file_exists));
   CHECK(arrives(file) == std::string(file.what()));
+  const auto missing = std::make_error_code(std::errc::no_such_file_or_directory);
+  const std::filesystem::filesystem_error odd("can't", "/a: No such file or directory", missing);
+  CHECK(arrives(odd) == std::string(odd.what()));
   const std::future_error future(std::future_errc::no_state);
   CHECK(arrives(future) == std::string(future.what()));
   Registered mine;

@@ -91,9 +91,9 @@ class Encoder : public ArchiveBase<Encoder> {
     std::uint64_t ties = 0;
   };
   Part begin_part();
-  /// A part becomes one block, laid out as SharedParts and recognised by its bytes, if a MiB of it
-  /// has to be decoded piece by piece and it needs nothing of the rest. In front of it the decoder
-  /// finds whether it did. The block is valid until clear().
+  /// A part becomes one block, laid out as SharedParts, if at least a MiB of it isn't borrowed from
+  /// the value and it refers to nothing outside itself. Equal blocks are sent once. A byte before
+  /// the part tells the decoder which it is. The block is valid until clear().
   void end_part(const Part& part);
 
   /// Numbers the objects behind shared pointers. An object and its first member have one address,
@@ -136,7 +136,7 @@ class Encoder : public ArchiveBase<Encoder> {
     owned_bytes_ = 0;
     if (!shared_.empty()) shared_.clear();
     classes_.clear();
-    packed_ = 0;
+    packs_used_ = 0;
     code_ = nullptr;
   }
 
@@ -158,9 +158,9 @@ class Encoder : public ArchiveBase<Encoder> {
   int user_code_ = 0;
   std::map<std::pair<const void*, const void*>, std::size_t> shared_;
   std::vector<const ClassForm*> classes_;
-  std::uint64_t ties_ = 0;  // so many arrays and numbered objects tie parts to the rest
-  std::vector<std::vector<std::byte>> packs_;  // the first packed_ of them are parts in one block
-  std::size_t packed_ = 0;
+  std::uint64_t ties_ = 0;  // arrays and numbered objects so far: a part with one is no block
+  std::vector<std::vector<std::byte>> packs_;  // parts that became blocks
+  std::size_t packs_used_ = 0;
   const void* code_ = nullptr;
 };
 

@@ -80,21 +80,29 @@ class ReceivedArgument<T> {
     std::uint8_t packed = 0;
     decoder.scalar(packed);
     if (packed != 0) {
-      kept_ = decode_shared<T>(*decode_shared_parts(decoder, decoder.length()));
+      parts_ = decode_shared_parts(decoder, decoder.length());
     } else {
       Form<T>::traverse(decoder, own_.emplace());
     }
   }
 
   /// The value, which other tasks may get as well.
-  const T& read() const { return kept_ != nullptr ? *kept_ : *own_; }
-  /// The task's own value.
+  const T& read() {
+    if (own_) return *own_;
+    if (kept_ == nullptr) kept_ = decode_shared<T>(*parts_);
+    return *kept_;
+  }
+  /// The task's own value. No copy of a kept one, with which it might share memory.
   T& get() {
-    if (!own_) own_.emplace(*kept_);
+    if (!own_) {
+      EncodedSource source = parts_->source();
+      decode(source, own_.emplace());
+    }
     return *own_;
   }
 
  private:
+  std::shared_ptr<const SharedParts> parts_;
   std::shared_ptr<const T> kept_;
   std::optional<T> own_;
 };
@@ -103,19 +111,32 @@ template <ReferenceToKept T>
 class ReceivedArgument<T> {
  public:
   explicit ReceivedArgument(Decoder& decoder) : referred_(decoder) {}
-  T get() { return T(referred_.read()); }
+  T read() { return T(referred_.read()); }
+  T get() { return T(referred_.get()); }
 
  private:
   ReceivedArgument<typename ReferredBy<T>::type> referred_;
 };
 
+/// Whether a callable F may get its `I`-th argument, a T, as other tasks get it.
+template <class F, std::size_t I, class T>
+constexpr bool reads_kept() {
+  if constexpr (is_kept<T>()) {
+    return only_reads<F, I, T>();
+  } else if constexpr (ReferenceToKept<T>) {
+    return only_reads<F, I, typename ReferredBy<T>::type>();
+  } else {
+    return false;
+  }
+}
+
 /// The `I`-th argument for a callable F that takes an rvalue T, or const T&.
 template <class F, std::size_t I, class T>
 decltype(auto) pass(ReceivedArgument<T>& argument) {
-  if constexpr (is_kept<T>() && only_reads<F, I, T>()) {
+  if constexpr (reads_kept<F, I, T>()) {
     return argument.read();
   } else {
-    // By value where get() makes it.
+    // get() of a view returns a temporary, which is passed on by value.
     return static_cast<std::conditional_t<std::is_reference_v<decltype(argument.get())>, T&&, T>>(
         argument.get());
   }

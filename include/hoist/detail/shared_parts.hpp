@@ -19,6 +19,8 @@ struct SharedParts {
   std::size_t meta_bytes = 0;
   std::vector<Segment> segments;     ///< in the order of decoding; all have owners
   std::vector<std::size_t> offsets;  ///< where a segment begins in `packed`; 0: it isn't there
+
+  EncodedSource source() const { return {{packed->data(), meta_bytes}, segments}; }
 };
 
 /// The part of `packed` that holds a segment. Throws DamagedData if it isn't inside.
@@ -30,7 +32,7 @@ std::shared_ptr<const void> find_shared_value(const std::shared_ptr<Storage>& st
 /// Keeps a decoded value for the following tasks, as long as the worker has `storage`.
 void keep_shared_value(const std::shared_ptr<Storage>& storage, const void* tag,
                        std::shared_ptr<const void> value);
-/// In a worker that no longer has the storage.
+/// Drops what was kept for `storage`, which this worker has no longer.
 void forget_shared_value(const std::shared_ptr<Storage>& storage);
 
 /// Reads a part that Encoder::end_part or a Shared wrote; it has so many segments.
@@ -43,7 +45,7 @@ std::shared_ptr<const T> decode_shared(const SharedParts& parts) {
     return std::static_pointer_cast<const T>(std::move(known));
   }
   auto made = std::make_shared<T>();
-  EncodedSource source({parts.packed->data(), parts.meta_bytes}, parts.segments);
+  EncodedSource source = parts.source();
   decode(source, *made);
   keep_shared_value(parts.packed, &type_tag<T>, made);
   return made;

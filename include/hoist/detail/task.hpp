@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -128,7 +129,10 @@ decltype(auto) invoke_received(F& f, ReceivedArgument<Args>&... args) {
       return std::invoke(f, pass<F, I, Args>(args)...);
     }(std::index_sequence_for<Args...>{});
   } else {
-    return std::invoke(f, static_cast<Args&>(args.get())...);
+    // Views, which get() makes, are lvalues here as well.
+    std::tuple<decltype(args.get())...> values(args.get()...);
+    return std::apply(
+        [&](auto&... lvalues) -> decltype(auto) { return std::invoke(f, lvalues...); }, values);
   }
 }
 
