@@ -26,7 +26,7 @@ struct HeldLock {
 class FlightLease {
  public:
   enum class Role {
-    leader,  ///< compute, unless the entry has come meanwhile
+    leader,    ///< compute, unless the entry has come meanwhile
     follower,  ///< another's computation has ended: look the result up, or ask again
     alone,     ///< compute without a lock: waiting would be for oneself, or for nothing
   };
