@@ -10,7 +10,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
-#include <utility>
 
 #include "backends/builtin.hpp"
 #include "backends/fork_area.hpp"
@@ -89,11 +88,19 @@ class Child final : public TaskRun {
     TaskRange tasks{command.first, command.last};
     results_.start(true);
     timer_ = workers::FlushTimer(loop_.needs_task_times(), results_.now());
-    while (tasks.size() > 0 && !is_initialized()) {
-      begin(tasks.first);
-      failed(tasks.first, std::exchange(initializer_error_, nullptr));
-      ++tasks.first;
+    WorkerState* own = nullptr;
+    while (tasks.size() > 0) {
+      try {
+        own = state_.get(loop_.options().workers.initializer);
+        break;
+      } catch (...) {
+        // It is the error of the task that the child came for.
+        begin(tasks.first);
+        failed(tasks.first, std::current_exception());
+        ++tasks.first;
+      }
     }
+    const workers::WorkerStateScope scope(own);
     const std::size_t end = loop_.tasks().run(tasks, *this);
     results_.close();
     if (end == tasks.last) return;
@@ -131,19 +138,6 @@ class Child final : public TaskRun {
   }
 
  private:
-  /// False if the loop's initializer throws, which then is the error of the task at hand.
-  bool is_initialized() {
-    const WorkerInitializer& initializer = loop_.options().workers.initializer;
-    if (!initializer || initialized_) return true;
-    try {
-      workers::initialize_state(initializer, state_);
-      initialized_ = true;
-    } catch (...) {
-      initializer_error_ = std::current_exception();
-    }
-    return initialized_;
-  }
-
   void wake_parent() {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!area_.parent_sleeps.load(std::memory_order_relaxed)) return;
@@ -161,11 +155,7 @@ class Child final : public TaskRun {
   workers::ResultFrames results_;
   workers::FlushTimer timer_{false, {}};
   Encoder encoder_;
-  WorkerState state_;
-  bool initialized_ = false;
-  std::exception_ptr initializer_error_;
-  const workers::WorkerStateScope state_scope_{loop_.options().workers.initializer ? &state_
-                                                                                   : nullptr};
+  workers::OwnState state_;
 };
 
 }  // namespace

@@ -156,20 +156,21 @@ class SpawnSession final : public Session {
     wanted_ = 0;
   }
 
-  /// While there is nothing else to do.
-  void check_variables() {
-    if (!variables_.is_due()) return;
+  /// While there is nothing else to do. False if there is no question, or no worker to ask.
+  bool check_variables() {
+    if (!variables_.is_due()) return false;
     for (const auto& worker : workers_) {
       if (!worker->has_process() || !worker->process()->has_room(2 * ipc::max_frame)) continue;
-      return variables_.ask(*worker->process());
+      variables_.ask(*worker->process());
+      return true;
     }
+    return false;
   }
 
   /// A loop may be over before its workers have had time for it.
   void await_variables() {
     const auto deadline = ipc::Clock::now() + variables_patience;
     do {
-      check_variables();
       for (const auto& worker : workers_) {
         if (!worker->has_process()) continue;
         const auto news = [&] { return worker->has_news(); };
@@ -179,7 +180,7 @@ class SpawnSession final : public Session {
           ipc::BellBoard::here().bell(bell_).wait(deadline, news);
         }
       }
-    } while (variables_.is_due() && ipc::Clock::now() < deadline);
+    } while (ipc::Clock::now() < deadline && check_variables());
   }
 
   void sweep() {

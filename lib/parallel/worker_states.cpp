@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "parallel/worker_states.hpp"
 
-#include "workers/worker_state.hpp"
-
 namespace hoist::detail::parallel {
 
 WorkerState* WorkerStates::of(const Worker& worker) {
   if (!initializer_) return nullptr;
   std::unique_lock lock(mutex_);
-  Made& made = made_[worker.number];
+  workers::OwnState& state = states_[worker.number];
   lock.unlock();
-  // Only the thread that runs this worker's tasks is here now.
-  if (!made.done) {
-    workers::initialize_state(initializer_, made.state);
-    made.done = true;
-  }
-  return &made.state;
+  return state.get(initializer_);
 }
 
 }  // namespace hoist::detail::parallel

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <hoist/backend.hpp>
-#include <hoist/worker.hpp>
 
 #include <map>
 #include <mutex>
+
+#include "workers/worker_state.hpp"
 
 namespace hoist::detail::parallel {
 
@@ -13,19 +14,13 @@ namespace hoist::detail::parallel {
 class WorkerStates {
  public:
   explicit WorkerStates(const WorkerInitializer& initializer) : initializer_(initializer) {}
-  /// The state of a worker, which is made when it is first asked for; null if the loop has no
-  /// initializer. Throws what the initializer throws, and tries again the next time.
+  /// The state of a worker; see OwnState::get. Called by the thread that runs the worker's tasks.
   WorkerState* of(const Worker& worker);
 
  private:
-  struct Made {
-    WorkerState state;
-    bool done = false;  ///< an initializer may return nothing
-  };
-
   const WorkerInitializer& initializer_;
   std::mutex mutex_;
-  std::map<unsigned, Made> made_;
+  std::map<unsigned, workers::OwnState> states_;
 };
 
 }  // namespace hoist::detail::parallel

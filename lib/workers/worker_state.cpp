@@ -25,11 +25,16 @@ WorkerState& worker_state_here() {
 
 namespace workers {
 
-void initialize_state(const WorkerInitializer& initializer, WorkerState& state) {
-  SegmentTable segments;
-  PayloadSource source(initializer.value(), segments, false);
-  Decoder decoder(source);
-  initializer.run()(decoder, state);
+WorkerState* OwnState::get(const WorkerInitializer& initializer) {
+  if (!initializer) return nullptr;
+  if (!made_) {
+    SegmentTable segments;
+    PayloadSource source(initializer.value(), segments, false);
+    Decoder decoder(source);
+    initializer.run()(decoder, state_);
+    made_ = true;
+  }
+  return &state_;
 }
 
 WorkerStateScope::WorkerStateScope(WorkerState* state) noexcept

@@ -5,8 +5,17 @@
 
 namespace hoist::detail::workers {
 
-/// Runs an initializer here, whose result becomes `state`. Throws what it throws.
-void initialize_state(const WorkerInitializer& initializer, WorkerState& state);
+/// What an initializer makes for one worker that runs in this process.
+class OwnState {
+ public:
+  /// Made by the first call; null if there is no initializer. Throws what the initializer throws,
+  /// and tries again the next time.
+  WorkerState* get(const WorkerInitializer& initializer);
+
+ private:
+  WorkerState state_;
+  bool made_ = false;  // an initializer may return nothing
+};
 
 /// Makes `state` that of the calling thread's tasks, until the end of the scope. Null: that of the
 /// process.
