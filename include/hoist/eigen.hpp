@@ -47,7 +47,7 @@ template <detail::EigenDense M>
 template <detail::EigenDense M>
   requires(!std::is_reference_v<M> && !std::is_const_v<M>)
 [[nodiscard]] auto as_array(M&& matrix) {
-  auto keep = std::make_shared<M>(std::move(matrix));
+  auto keep = std::make_shared<M>(std::forward<M>(matrix));
   auto* data = keep->data();
   Shape shape = detail::shape_of(*keep);
   return Array<typename M::Scalar>::wrap(data, std::move(shape), detail::eigen_order<M>,

@@ -208,7 +208,7 @@ TEST_CASE("what a worker had done before its end is neither lost nor done twice"
     } catch (const LoopErrors& errors) {
       REQUIRE(errors.failures().size() == 1);
       CHECK(errors.failures().front().index == 60);
-      const auto results = errors.results<int>();
+      const auto& results = errors.results<int>();
       for (std::size_t i = 0; i < 200; ++i) {
         CHECK(results[i].has_value() == (i != 60));
         if (i != 60) CHECK(results[i].value() == static_cast<int>(i));

@@ -155,7 +155,7 @@ TEST_CASE("a Value is a value: dumped, loaded, hashed, compared") {
   CHECK(value["big"].to_string() == "4722366482869645213696");
   CHECK(value["dates"].to_string() == "2024-02-29T01:02:03.000004+3600000000us");
 
-  const auto entries = value.entries();
+  const auto& entries = value.entries();
   const Value turned = Value::dict({entries.rbegin(), entries.rend()});
   CHECK(turned == value);
   CHECK(hoist::hash(turned) == hoist::hash(value));

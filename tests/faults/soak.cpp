@@ -314,7 +314,7 @@ TEST_CASE("program that ends with idle workers" * doctest::skip()) {
                            .backend = "spawn",
                            .workers = {.initializer = {make_farewell, directory + "/farewell"}}});
   support::note_pids(directory + "/worker", parallel.map(std::vector{1}, [](int) {
-    return static_cast<int>(worker_state<Farewell>().path.size() > 0 ? ::getpid() : 0);
+    return static_cast<int>(worker_state<Farewell>().path.empty() ? 0 : ::getpid());
   }));
   std::exit(0);  // NOLINT: workers leave at exit
 }

@@ -63,7 +63,7 @@ void check_damage(const std::string& name, const T& value, bool checked,
     }
     CHECK((outcome_of(good + "!", value) == Outcome::refused));
     // Adler-32 is weak for short texts: every reader misses a change now and then.
-    const bool sums = checked || (extension != "" && extension != ".lzma");
+    const bool sums = checked || (!extension.empty() && extension != ".lzma");
     std::size_t missed = 0;
     std::string bad = good;
     for (std::size_t i = 0; i < good.size(); ++i) {

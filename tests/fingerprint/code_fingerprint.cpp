@@ -51,32 +51,32 @@ struct Cat : Animal {
   int legs(int x) const override { return x + opaque(4); }
 };
 
-NOINLINE int innermost(int x) { return opaque(x) * 3; }
-NOINLINE int inner(int x) { return innermost(x) + opaque(1); }
-NOINLINE int shouted(const char* text) { return std::puts(text); }
+HOIST_TEST_NOINLINE int innermost(int x) { return opaque(x) * 3; }
+HOIST_TEST_NOINLINE int inner(int x) { return innermost(x) + opaque(1); }
+HOIST_TEST_NOINLINE int shouted(const char* text) { return std::puts(text); }
 
-NOINLINE int outer(int x) {
+HOIST_TEST_NOINLINE int outer(int x) {
   Cat cat;
   const Animal* animal = &cat;
   asm volatile("" : "+r"(animal));
   return inner(x) + animal->legs(x) + shouted("a literal of the test");
 }
 
-NOINLINE int twin_a(int x) { return inner(x) * 7 + opaque(2); }
-NOINLINE int twin_b(int x) { return inner(x) * 7 + opaque(2); }
-NOINLINE int other_twin(int x) { return inner(x) * 7 + opaque(3); }
+HOIST_TEST_NOINLINE int twin_a(int x) { return inner(x) * 7 + opaque(2); }
+HOIST_TEST_NOINLINE int twin_b(int x) { return inner(x) * 7 + opaque(2); }
+HOIST_TEST_NOINLINE int other_twin(int x) { return inner(x) * 7 + opaque(3); }
 
 struct Counter {
   int start = 0;
-  NOINLINE int add(int x) { return start += inner(x); }
-  NOINLINE int get(int x) const { return start + innermost(x); }
-  static NOINLINE int fixed(int x) { return inner(x) - 9; }
+  HOIST_TEST_NOINLINE int add(int x) { return start += inner(x); }
+  HOIST_TEST_NOINLINE int get(int x) const { return start + innermost(x); }
+  static HOIST_TEST_NOINLINE int fixed(int x) { return inner(x) - 9; }
 };
 
 /// One of a thousand functions that reach each other.
 template <int N>
 struct Link {
-  static NOINLINE int call(int x) {
+  static HOIST_TEST_NOINLINE int call(int x) {
     if (opaque(x) == N) return x * (N + 3);
     int sum = Link<N - 1>::call(x + N);
     for (int i = 0; i < opaque(N); ++i) sum = sum * 31 + opaque(i ^ N);
@@ -85,7 +85,7 @@ struct Link {
 };
 template <>
 struct Link<0> {
-  static NOINLINE int call(int x) { return x; }
+  static HOIST_TEST_NOINLINE int call(int x) { return x; }
 };
 
 const CodeNode* find(const CodeReport& report, CodeNode::Kind kind, const std::string& part) {

@@ -44,9 +44,10 @@ const void* code_address(Member Class::* function, const Class* object = nullptr
   if (!is_virtual) return reinterpret_cast<const void*>(parts.entry);
   if (object == nullptr) return nullptr;
   const char* table = nullptr;
-  std::memcpy(&table, reinterpret_cast<const char*>(object) + adjustment, sizeof table);
+  std::memcpy(static_cast<void*>(&table), reinterpret_cast<const char*>(object) + adjustment,
+              sizeof table);
   const void* address = nullptr;
-  std::memcpy(&address, table + slot, sizeof address);
+  std::memcpy(static_cast<void*>(&address), table + slot, sizeof address);
   return address;
 }
 

@@ -29,24 +29,24 @@ std::array<short, 10> filled = {3, 4};
 int passed = 5;
 int* kept = nullptr;
 
-NOINLINE int read_number(int x) { return x + number; }
-NOINLINE int read_second_write_first(int x) {
+HOIST_TEST_NOINLINE int read_number(int x) { return x + number; }
+HOIST_TEST_NOINLINE int read_second_write_first(int x) {
   pair.first = x;
   return pair.second;
 }
-NOINLINE int read_series(int x) { return series[static_cast<std::size_t>(x)]; }
-NOINLINE int fill(int x) {
+HOIST_TEST_NOINLINE int read_series(int x) { return series[static_cast<std::size_t>(x)]; }
+HOIST_TEST_NOINLINE int fill(int x) {
   filled[static_cast<std::size_t>(x)] = 1;
   return filled[static_cast<std::size_t>(x / 2)];
 }
-NOINLINE void keep(int* pointer) { kept = pointer; }
-NOINLINE int pass(int x) {
+HOIST_TEST_NOINLINE void keep(int* pointer) { kept = pointer; }
+HOIST_TEST_NOINLINE int pass(int x) {
   keep(&passed);
   return x + passed;
 }
-NOINLINE int increase(int& value) { return ++value; }
-NOINLINE int pass_by_reference(int x) { return x + increase(number); }
-NOINLINE int static_local(int x) {
+HOIST_TEST_NOINLINE int increase(int& value) { return ++value; }
+HOIST_TEST_NOINLINE int pass_by_reference(int x) { return x + increase(number); }
+HOIST_TEST_NOINLINE int static_local(int x) {
   static int count = 0;
   return x + ++count;
 }

@@ -52,7 +52,8 @@ void check_filters() {
           const std::string text =
               packed(array, {.compress = codec, .filter = filter, .threads = threads});
           const auto back = unpacked<Array<T>>(text, threads);
-          CHECK(std::memcmp(back.data(), array.data(), n * sizeof(T)) == 0);
+          const bool same = std::memcmp(back.data(), array.data(), n * sizeof(T)) == 0;
+          CHECK(same);
         }
       }
     }

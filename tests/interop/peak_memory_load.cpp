@@ -31,7 +31,6 @@
 
 using hoist::dump;
 using hoist::load;
-using hoist::Value;
 using support::TempDir;
 using namespace interop;
 

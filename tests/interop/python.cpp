@@ -123,7 +123,8 @@ TEST_CASE("joblib loads what hoist dumps, by every codec and mapped") {
   for (const auto& [codec, extension] : codecs) {
     dump(model(), dir / ("by_name.joblib" + extension));
     dump(model(), dir / ("asked_" + codec + ".pkl"), {.compress = {codec, 5}});
-    names += ", 'by_name.joblib" + extension + "', 'asked_" + codec + ".pkl'";
+    names.append(", 'by_name.joblib").append(extension);
+    names.append("', 'asked_").append(codec).append(".pkl'");
   }
   CHECK(python(dir.path(), model_in_python + R"(
 import joblib

@@ -15,7 +15,6 @@
 #include "support/temp_dir.hpp"
 
 using hoist::Array;
-using hoist::CacheOptions;
 using hoist::Memory;
 using support::TempDir;
 

@@ -23,23 +23,23 @@ using support::TempDir;
 
 namespace dependencies_test {
 
-NOINLINE int twice(int x) { return 2 * x; }
-NOINLINE int thrice(int x) { return 3 * x; }
-NOINLINE int failing(int x) { throw std::out_of_range(std::to_string(x)); }
+HOIST_TEST_NOINLINE int twice(int x) { return 2 * x; }
+HOIST_TEST_NOINLINE int thrice(int x) { return 3 * x; }
+HOIST_TEST_NOINLINE int failing(int x) { throw std::out_of_range(std::to_string(x)); }
 
 int offset = 0;
-NOINLINE int shifted(int x) { return x + offset; }
+HOIST_TEST_NOINLINE int shifted(int x) { return x + offset; }
 
 std::function<int(int)> inner;
 std::function<int(int)> middle;
 std::atomic<int> runs = 0;
 
-NOINLINE int outer(int x) {
+HOIST_TEST_NOINLINE int outer(int x) {
   ++runs;
   return inner(x) + 1;
 }
-NOINLINE int through_middle(int x) { return middle(x) + 10; }
-NOINLINE int catching(int x) {
+HOIST_TEST_NOINLINE int through_middle(int x) { return middle(x) + 10; }
+HOIST_TEST_NOINLINE int catching(int x) {
   ++runs;
   try {
     return inner(x);
@@ -47,13 +47,13 @@ NOINLINE int catching(int x) {
     return -1;
   }
 }
-NOINLINE int in_a_thread(int x) {
+HOIST_TEST_NOINLINE int in_a_thread(int x) {
   int result = 0;
   std::thread([&] { result = inner(x); }).join();
   return result;
 }
 int call_inner(int x) { return inner(x); }
-NOINLINE int in_a_loop(const std::string& backend) {
+HOIST_TEST_NOINLINE int in_a_loop(const std::string& backend) {
   const std::vector<int> numbers{1, 2, 3, 4, 5};
   const auto all = Parallel({.n_jobs = 2, .backend = backend}).map(numbers, call_inner);
   return std::accumulate(all.begin(), all.end(), 0);
@@ -61,7 +61,7 @@ NOINLINE int in_a_loop(const std::string& backend) {
 using Cached = decltype(Memory().cache(twice));
 int call(const Cached& cached, int x) { return cached(x); }
 std::function<Cached()> make;
-NOINLINE int in_spawned_tasks(int n) {
+HOIST_TEST_NOINLINE int in_spawned_tasks(int n) {
   std::vector<hoist::Delayed<int (*)(const Cached&, int), Cached, int>> calls;
   for (int x = 1; x <= n; ++x) calls.push_back(hoist::delayed(call)(make(), x));
   const auto all = Parallel({.n_jobs = 2, .backend = "spawn"})(calls);
@@ -180,7 +180,7 @@ TEST_CASE_FIXTURE(Fresh, "calls in spawned workers count") {
   // Nobody else holds the function now: it is known by its symbol.
   make = nullptr;
   CHECK(cached(4) == 20);
-  const auto changed = edition(memory, thrice);
+  auto changed = edition(memory, thrice);
   make = [&] { return changed; };
   CHECK(cached(4) == 30);
 }

@@ -46,6 +46,7 @@ std::unique_ptr<int> moved(int x) {
   ++calls;
   return std::make_unique<int>(x);
 }
+// NOLINTNEXTLINE(bugprone-return-const-ref-from-parameter)
 const std::string& reference(const std::string& text) { return text; }
 
 struct Old {

@@ -38,24 +38,24 @@ int* pointer = &behind;
 int calls = 0;
 const int limit = 40;
 
-NOINLINE int with_threshold(int x) { return x > threshold ? x - threshold : 0; }
-NOINLINE int with_bool(int x) { return negated ? -x : x; }
-NOINLINE double with_double(int x) { return x * factor; }
-NOINLINE int with_enum(int x) { return mode == Mode::doubled ? 2 * x : x; }
-NOINLINE int with_array(int x) {
+HOIST_TEST_NOINLINE int with_threshold(int x) { return x > threshold ? x - threshold : 0; }
+HOIST_TEST_NOINLINE int with_bool(int x) { return negated ? -x : x; }
+HOIST_TEST_NOINLINE double with_double(int x) { return x * factor; }
+HOIST_TEST_NOINLINE int with_enum(int x) { return mode == Mode::doubled ? 2 * x : x; }
+HOIST_TEST_NOINLINE int with_array(int x) {
   int sum = 0;
   for (const int value : table) sum += value * x;
   return sum;
 }
-NOINLINE int weighted(const Config& c, int x) {
+HOIST_TEST_NOINLINE int weighted(const Config& c, int x) {
   return static_cast<int>(c.rate * x * c.weights[1]);
 }
-NOINLINE double with_struct(int x) { return weighted(config, x) + config.depth; }
-NOINLINE int with_atomic(int x) { return x + level.load(); }
-NOINLINE int with_thread_local(int x) { return x + per_thread; }
-NOINLINE int counting(int x) { return x + ++calls * 0; }
-NOINLINE int with_constant(int x) { return x + limit; }
-NOINLINE int through_pointer(int x) { return x + *pointer; }
+HOIST_TEST_NOINLINE double with_struct(int x) { return weighted(config, x) + config.depth; }
+HOIST_TEST_NOINLINE int with_atomic(int x) { return x + level.load(); }
+HOIST_TEST_NOINLINE int with_thread_local(int x) { return x + per_thread; }
+HOIST_TEST_NOINLINE int counting(int x) { return x + ++calls * 0; }
+HOIST_TEST_NOINLINE int with_constant(int x) { return x + limit; }
+HOIST_TEST_NOINLINE int through_pointer(int x) { return x + *pointer; }
 
 /// Whether a call with 5 is a miss and gives `right`.
 template <class Cached, class R>

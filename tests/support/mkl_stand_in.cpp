@@ -9,6 +9,8 @@ namespace {
 
 extern "C" {
 
+// NOLINTBEGIN(readability-identifier-naming)
+
 int MKL_Get_Max_Threads() { return own_number != 0 ? own_number : 6; }
 
 /// Sets the calling thread's limit; 0: the process's limit applies. Returns the previous limit.
@@ -17,5 +19,7 @@ int MKL_Set_Num_Threads_Local(int number) {
   own_number = number;
   return before;
 }
+
+// NOLINTEND(readability-identifier-naming)
 
 }  // extern "C"

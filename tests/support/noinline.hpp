@@ -3,7 +3,7 @@
 
 // A function that is neither inlined nor cloned for constant arguments or for what variables hold.
 #if defined(__clang__)
-#define NOINLINE __attribute__((noinline))
+#define HOIST_TEST_NOINLINE __attribute__((noinline))
 #else
-#define NOINLINE __attribute__((noipa))
+#define HOIST_TEST_NOINLINE __attribute__((noipa))
 #endif

@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
     return 125;
   }
   link_map* linked = nullptr;
-  ::dlinfo(library, RTLD_DI_LINKMAP, &linked);
+  ::dlinfo(library, RTLD_DI_LINKMAP, static_cast<void*>(&linked));
   const auto* const entry =
       reinterpret_cast<const HostedEntry*>(linked->l_addr + std::strtoull(argv[2], nullptr, 10));
   const HostedEntry expected;
