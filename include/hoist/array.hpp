@@ -60,6 +60,15 @@ class Array {
     return Array(std::move(shape), order, detail::Fill::none);
   }
 
+  /// Zeros in memory that tasks of every backend share. Also throws SystemError without memory.
+  static Array shared(Shape shape, Order order = Order::c)
+    requires(!std::is_const_v<T>)
+  {
+    const std::size_t bytes = detail::checked_elements(shape, sizeof(T)) * sizeof(T);
+    auto storage = detail::allocate_for_processes("hoist-array", bytes);
+    return Array(storage, reinterpret_cast<T*>(storage->data()), std::move(shape), order);
+  }
+
   /// Takes over a vector's elements without copying them. An empty `shape` means one dimension.
   /// Throws BadArgument if the number of elements is not that of `shape`.
   static Array from_vector(std::vector<value_type> values, Shape shape = {}, Order order = Order::c)

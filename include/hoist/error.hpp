@@ -3,6 +3,7 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -183,6 +184,28 @@ class WorkerDied : public Error {
   int pid_;
   int signal_;
   int exit_code_;
+};
+
+/// The process that held a lock ended without releasing it, so what the lock protects may be half
+/// written. Put that in order under Lock::recover(), or make everything anew.
+class OwnerDied : public Error {
+ public:
+  OwnerDied(int pid, std::chrono::system_clock::time_point when);
+  /// The process id of the holder.
+  int pid() const noexcept { return pid_; }
+  /// When the next process found the lock so.
+  std::chrono::system_clock::time_point when() const noexcept { return when_; }
+
+ private:
+  int pid_;
+  std::chrono::system_clock::time_point when_;
+};
+
+/// A barrier that will not be passed: one of its parties died, gave up at a time limit, or called
+/// abort(). Barrier::reset() makes it usable again.
+class BrokenBarrier : public Error {
+ public:
+  using Error::Error;
 };
 
 }  // namespace hoist

@@ -9,7 +9,9 @@
 //   whose type is known only at run time);
 // - cached functions: memory.hpp, cached_fn.hpp, file_content.hpp, code.hpp, store.hpp;
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
-//   cpu_count.hpp, register_error.hpp, backend.hpp.
+//   cpu_count.hpp, register_error.hpp, backend.hpp;
+// - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
+//   shared.hpp (values and arrays), shared_memory.hpp.
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -32,6 +34,7 @@
 #include <hoist/fields.hpp>
 #include <hoist/file_content.hpp>
 #include <hoist/hash.hpp>
+#include <hoist/lock.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/open_array.hpp>
 #include <hoist/parallel.hpp>
@@ -39,8 +42,11 @@
 #include <hoist/polymorphic.hpp>
 #include <hoist/register_error.hpp>
 #include <hoist/share.hpp>
+#include <hoist/shared.hpp>
+#include <hoist/shared_memory.hpp>
 #include <hoist/stop.hpp>
 #include <hoist/store.hpp>
+#include <hoist/sync.hpp>
 #include <hoist/value.hpp>
 #include <hoist/values.hpp>
 #include <hoist/worker.hpp>

@@ -212,8 +212,8 @@ struct ParallelOptions {
   /// How processes see such arguments: copy_on_write (the default) gives each its own version once
   /// it writes, read forbids writing (tasks take Array<const T>), read_write shares one copy or
   /// file among all tasks, none makes a copy for each task. Arrays of any size that are mapped
-  /// read_write from a file (open_array, load) stay so with copy_on_write, too: what tasks write
-  /// reaches the file.
+  /// read_write from a file (open_array, load) or made by Array::shared stay so with each mode:
+  /// what tasks write reaches the file and the other tasks.
   Setting<MmapMode> mmap_mode = Setting<MmapMode>::by_default(MmapMode::copy_on_write);
   /// Folder for such arguments if shared memory is short. If empty: HOIST_TEMP_FOLDER, TMPDIR,
   /// /tmp.

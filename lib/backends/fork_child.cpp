@@ -14,6 +14,7 @@
 #include "backends/builtin.hpp"
 #include "backends/fork_area.hpp"
 #include "ipc/shared_bytes.hpp"
+#include "os/process_end.hpp"
 #include "os/temp_file.hpp"
 #include "program/stack_trace.hpp"
 #include "workers/flush_timer.hpp"
@@ -26,6 +27,7 @@ namespace {
 
 void leave_at_once(int status, void*) {
   // Handlers and static objects are the parent's, which will see to them itself.
+  os::run_process_end();
   std::fflush(stdout);
   std::fflush(stderr);
   ::_exit(status);

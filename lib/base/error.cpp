@@ -22,6 +22,14 @@ std::string in_two_lines(const std::string& type_name, const std::string& text,
 SystemError::SystemError(const std::string& what, int code)
     : Error(what + ": " + std::generic_category().message(code)), code_(code) {}
 
+OwnerDied::OwnerDied(int pid, std::chrono::system_clock::time_point when)
+    : Error("process " + std::to_string(pid) +
+            ", or a thread of it, ended while it held the lock: what the lock protects may be half "
+            "written; put it in "
+            "order under recover()"),
+      pid_(pid),
+      when_(when) {}
+
 RemoteError::RemoteError(std::string type_name, std::string text, std::string stack)
     : Error(in_two_lines(type_name, text, stack)),
       type_name_(std::move(type_name)),

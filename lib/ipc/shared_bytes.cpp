@@ -3,43 +3,69 @@
 
 #include <hoist/error.hpp>
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "os/kept_fd.hpp"
-#include "os/mapping.hpp"
 #include "os/memory_file.hpp"
 
-namespace hoist::detail::ipc {
+namespace hoist::detail {
+
+namespace ipc {
 
 namespace {
 
-class BornShared final : public Storage {
+class MappedSegment : public Storage {
  public:
-  BornShared(os::KeptFd fd, os::Mapping mapping)
-      : Storage(mapping.data(), mapping.bytes(), true),
+  /// `fd`: keeps the file at hand, where it has these bytes for good.
+  MappedSegment(os::KeptFd fd, std::uint64_t offset, os::Mapping mapping, std::size_t before,
+                std::size_t bytes, bool writable)
+      : Storage(mapping.data() + before, bytes, writable),
         fd_(std::move(fd)),
+        offset_(offset),
         mapping_(std::move(mapping)) {}
-  Backing backing() const override { return {fd_.get(), 0}; }
-  void give_up(std::size_t bytes) override {
-    constexpr std::size_t huge_page = std::size_t{2} << 20;
-    ::madvise(data(), bytes / huge_page * huge_page, MADV_REMOVE);
+  ~MappedSegment() override {
+    if (pins_ != 0) new os::Mapping(std::move(mapping_));  // never to be unmapped
   }
+  Backing backing() const override { return {fd_.get(), offset_}; }
 
  private:
   os::KeptFd fd_;
+  std::uint64_t offset_;
   os::Mapping mapping_;
 };
+
+class BornShared final : public MappedSegment {
+ public:
+  BornShared(os::KeptFd fd, os::Mapping mapping, std::size_t bytes)
+      : MappedSegment(std::move(fd), 0, std::move(mapping), 0, bytes, true) {}
+  void give_up(std::size_t bytes) override {
+    if (passing() == Passing::written) return;  // others read it
+    ::madvise(data(), bytes / os::huge_page * os::huge_page, MADV_REMOVE);
+  }
+};
+
+/// Throws SystemError where there is no memory or descriptor left.
+std::shared_ptr<BornShared> make_shared_storage(const char* name, std::size_t bytes) {
+  os::KeptFd fd(os::memory_file(name, bytes));
+  if (!fd) {
+    throw SystemError(
+        "too many shared arrays, locks and the like are in use for all to be kept open", EMFILE);
+  }
+  os::Mapping mapping = os::map_memory(fd.get(), bytes, os::MapAs::shared);
+  return std::make_shared<BornShared>(std::move(fd), std::move(mapping), bytes);
+}
 
 }  // namespace
 
 std::shared_ptr<Storage> allocate_shared(std::size_t bytes) {
   try {
-    os::KeptFd fd(os::memory_file("hoist-array", bytes));
-    if (!fd) return nullptr;
-    os::Mapping mapping = os::map_memory(fd.get(), bytes, os::MapAs::shared);
-    return std::make_shared<BornShared>(std::move(fd), std::move(mapping));
+    return make_shared_storage("hoist-array", bytes);
   } catch (const SystemError&) {
     return nullptr;
   }
@@ -49,4 +75,25 @@ bool is_born_shared(const Storage& storage) {
   return dynamic_cast<const BornShared*>(&storage) != nullptr;
 }
 
-}  // namespace hoist::detail::ipc
+std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes,
+                                     os::MapAs as) {
+  static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const std::uint64_t start = offset / page * page;
+  const auto before = static_cast<std::size_t>(offset - start);
+  os::Mapping mapping = os::map_memory(fd, bytes + before, as, start);
+  // The bytes of a private copy may differ from the file's.
+  os::KeptFd kept;
+  if (as != os::MapAs::private_copy) kept = os::KeptFd(os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+  return std::make_shared<MappedSegment>(std::move(kept), offset, std::move(mapping), before, bytes,
+                                         as != os::MapAs::read_only);
+}
+
+}  // namespace ipc
+
+std::shared_ptr<Storage> allocate_for_processes(const char* name, std::size_t bytes) {
+  auto storage = ipc::make_shared_storage(name, std::max<std::size_t>(bytes, 1));
+  storage->set_passing(Storage::Passing::written);
+  return storage;
+}
+
+}  // namespace hoist::detail

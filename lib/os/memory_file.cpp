@@ -25,15 +25,6 @@ namespace hoist::detail::os {
 
 namespace {
 
-int reserve_space(int fd, std::size_t bytes) {
-  const SizeLimitAsError limited;
-  int error = 0;
-  do {
-    error = bytes == 0 ? 0 : ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-  } while (error == EINTR);
-  return error;
-}
-
 /// Makes a file without a name in a folder and reserves its space. Returns 0 or an errno.
 int file_in_folder(const std::filesystem::path& folder, std::size_t bytes, Fd& file) {
   Fd fd = unnamed_file(folder);
@@ -122,6 +113,15 @@ Fd memory_file(const char* name, std::size_t bytes, std::span<const std::byte> c
 }
 
 }  // namespace
+
+int reserve_space(int fd, std::size_t bytes) {
+  const SizeLimitAsError limited;
+  int error = 0;
+  do {
+    error = bytes == 0 ? 0 : ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  } while (error == EINTR);
+  return error;
+}
 
 Fd memory_file(const char* name, std::size_t bytes) { return memory_file(name, bytes, {}, {}, {}); }
 

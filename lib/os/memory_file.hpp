@@ -10,6 +10,10 @@
 
 namespace hoist::detail::os {
 
+/// Makes a file that long and sets its space aside, so that later accesses can't fail. Returns 0 or
+/// an errno.
+int reserve_space(int fd, std::size_t bytes);
+
 /// An anonymous file in memory of exactly `bytes`. Its space is reserved (in huge pages, where the
 /// system has them), so later accesses can't fail. Where memory is short, or `bytes` is more than
 /// HOIST_MAX_SHARED_BYTES, the file is on a disk: in the first of `temp_folders()` that has the

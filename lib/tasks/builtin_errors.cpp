@@ -4,6 +4,8 @@
 #include <hoist/outcome.hpp>
 
 #include <any>
+#include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -155,7 +157,7 @@ void builtin_error_forms(AddForm add) {
                        std::length_error, std::out_of_range, std::runtime_error, std::range_error,
                        std::overflow_error, std::underflow_error>{});
   add_texts(add, Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded,
-                       WrongType, NotFound, Interrupted>{});
+                       WrongType, NotFound, Interrupted, BrokenBarrier>{});
   add_fixed(add,
             Types<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length,
                   std::bad_cast, std::bad_typeid, std::bad_any_cast, std::bad_optional_access,
@@ -193,6 +195,23 @@ void builtin_error_forms(AddForm add) {
         std::string type, text, stack;
         for (std::string* part : {&type, &text, &stack}) Form<std::string>::traverse(from, *part);
         raise_error<RemoteError>(RemoteError(type, text, stack), has_cause);
+      });
+  add_with<OwnerDied>(
+      add,
+      [](Encoder& to, const OwnerDied& e) {
+        const std::int32_t pid = e.pid();
+        const std::int64_t since = e.when().time_since_epoch().count();
+        Form<std::int32_t>::traverse(to, pid);
+        Form<std::int64_t>::traverse(to, since);
+      },
+      [](Decoder& from, const std::string&, bool has_cause) {
+        std::int32_t pid = 0;
+        std::int64_t since = 0;
+        Form<std::int32_t>::traverse(from, pid);
+        Form<std::int64_t>::traverse(from, since);
+        using When = std::chrono::system_clock;
+        const When::time_point when{When::duration(since)};
+        raise_error<OwnerDied>(OwnerDied(pid, when), has_cause);
       });
   add_with<TimedOut>(
       add,

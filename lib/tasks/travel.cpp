@@ -39,11 +39,13 @@ void throw_argument_cannot_travel(std::size_t index, const std::type_info& type,
 }
 
 void throw_writes_to_copy(std::size_t index, const std::type_info& type) {
-  throw CannotTravel("argument " + std::to_string(index + 1) + " (" + readable_type(type) +
-                     ") can't be sent to another process: the task takes it by reference and may "
-                     "write to it, but there it would write to a copy. To write, return the new "
-                     "value, use the backend \"threads\", or pass an Array that open_array has "
-                     "mapped read_write; to read, take it by value or const reference (std::cref)");
+  throw CannotTravel(
+      "argument " + std::to_string(index + 1) + " (" + readable_type(type) +
+      ") can't be sent to another process: the task takes it by reference and may "
+      "write to it, but there it would write to a copy. To write, return the new "
+      "value, use the backend \"threads\", or pass an Array from Array::shared or one "
+      "that open_array has mapped read_write; to read, take it by value or const reference "
+      "(std::cref)");
 }
 
 void throw_cannot_repeat(const std::type_info& type) {

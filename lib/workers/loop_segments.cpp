@@ -56,12 +56,6 @@ std::uint64_t identity_of(const Segment& segment) {
   return known.identities.emplace_back(segment.owner, new_identity()).second;
 }
 
-[[noreturn]] void throw_writes_lost() {
-  throw CannotTravel(
-      "there are too many arrays mapped read_write for all of their files to be kept open, and "
-      "what a task writes to a copy would be lost: pass fewer of them, or open them in the task");
-}
-
 }  // namespace
 
 LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
@@ -94,7 +88,7 @@ LoopSegments::Shared LoopSegments::share_array(const Segment& segment) {
   shared.fd = os::memory_copy("hoist-array", {segment.data, segment.bytes}, temp_folder_, moved);
   if (moves) owner->move_to_copy(shared.fd.get());
   if (owner == nullptr) {
-    shared.copy = map_segment(shared.fd.get(), 0, segment.bytes, os::MapAs::read_only);
+    shared.copy = ipc::map_segment(shared.fd.get(), 0, segment.bytes, os::MapAs::read_only);
   }
   return shared;
 }

@@ -3,38 +3,20 @@
 
 #include <hoist/error.hpp>
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <functional>
 #include <string>
 #include <utility>
 
-#include "os/kept_fd.hpp"
+#include "ipc/shared_bytes.hpp"
 
 namespace hoist::detail::workers {
 
-namespace {
-
-class MappedSegment final : public Storage {
- public:
-  /// `fd`: keeps the file at hand, where it has these bytes for good.
-  MappedSegment(os::KeptFd fd, std::uint64_t offset, os::Mapping mapping, std::size_t before,
-                std::size_t bytes, bool writable)
-      : Storage(mapping.data() + before, bytes, writable),
-        fd_(std::move(fd)),
-        offset_(offset),
-        mapping_(std::move(mapping)) {}
-  Backing backing() const override { return {fd_.get(), offset_}; }
-
- private:
-  os::KeptFd fd_;
-  std::uint64_t offset_;
-  os::Mapping mapping_;
-};
-
-}  // namespace
+void throw_writes_lost() {
+  throw CannotTravel(
+      "there are too many locks, shared values and arrays mapped read_write for all of their files "
+      "to be kept open, and what a task writes to a copy would be lost: pass fewer of them");
+}
 
 SegmentSender::~SegmentSender() = default;
 
@@ -51,17 +33,12 @@ void write_payload(ipc::FieldWriter& to, std::span<const std::byte> meta,
   to.append(meta.data(), meta.size());
 }
 
-std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes,
-                                     os::MapAs as) {
-  static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  const std::uint64_t start = offset / page * page;
-  const auto before = static_cast<std::size_t>(offset - start);
-  os::Mapping mapping = os::map_memory(fd, bytes + before, as, start);
-  // The bytes of a private copy may differ from the file's.
-  os::KeptFd kept;
-  if (as != os::MapAs::private_copy) kept = os::KeptFd(os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
-  return std::make_shared<MappedSegment>(std::move(kept), offset, std::move(mapping), before, bytes,
-                                         as != os::MapAs::read_only);
+std::shared_ptr<Storage> SegmentTable::Entry::map_written(std::uint64_t offset, std::size_t size) {
+  if (shared == nullptr || shared->backing().offset != offset || shared->bytes() != size) {
+    shared = ipc::map_segment(fd.get(), offset, size, os::MapAs::shared);
+    shared->set_passing(Storage::Passing::written);
+  }
+  return shared;
 }
 
 void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, bool written) {
@@ -71,7 +48,7 @@ void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, boo
   }
   const std::lock_guard lock(mutex_);
   empty_.store(false, std::memory_order_release);
-  entries_[number] = {std::move(fd), *size, written, {}};
+  entries_[number] = {std::move(fd), *size, written, {}, {}};
 }
 
 std::shared_ptr<Storage> SegmentTable::forget(std::uint32_t number) {
@@ -96,12 +73,13 @@ std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes
     Decoder::throw_damaged();
   }
   Entry& entry = at->second;
-  if (adopt) return map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::shared);
+  if (entry.written && writable) return entry.map_written(place.offset, bytes);
+  if (adopt) return ipc::map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::shared);
   if (writable) return map_writable(entry, place.offset, bytes);
   // Readers share one mapping: its page tables are filled once, not once a task.
   const auto& known = entry.read_only;
   if (known == nullptr || known->backing().offset != place.offset || known->bytes() != bytes) {
-    entry.read_only = map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
+    entry.read_only = ipc::map_segment(entry.fd.get(), place.offset, bytes, os::MapAs::read_only);
     entry.read_only->set_passing(Storage::Passing::mapped);
   }
   return entry.read_only;
@@ -112,7 +90,7 @@ std::shared_ptr<Storage> SegmentTable::map_writable(const Entry& entry, std::uin
   const MmapMode mode = argument_mode_.load(std::memory_order_relaxed);
   const int fd = entry.fd.get();
   if (mode == MmapMode::none) {
-    const auto mapped = map_segment(fd, offset, bytes, os::MapAs::read_only);
+    const auto mapped = ipc::map_segment(fd, offset, bytes, os::MapAs::read_only);
     auto own = allocate_storage(bytes, Fill::none);
     std::memcpy(own->data(), mapped->data(), bytes);
     return own;
@@ -122,12 +100,10 @@ std::shared_ptr<Storage> SegmentTable::map_writable(const Entry& entry, std::uin
         "an array argument that a task could write to can't be mapped read-only (mmap_mode is "
         "read): let the task take Array<const T>, or use copy_on_write");
   }
-  if (mode == MmapMode::copy_on_write && !entry.written) {
-    return map_segment(fd, offset, bytes, os::MapAs::private_copy);
+  if (mode == MmapMode::copy_on_write) {
+    return ipc::map_segment(fd, offset, bytes, os::MapAs::private_copy);
   }
-  auto storage = map_segment(fd, offset, bytes, os::MapAs::shared);
-  if (entry.written) storage->set_passing(Storage::Passing::written);
-  return storage;
+  return ipc::map_segment(fd, offset, bytes, os::MapAs::shared);
 }
 
 std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::FrameHandler& handle,

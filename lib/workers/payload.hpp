@@ -28,6 +28,9 @@ struct SegmentPlace {
   std::uint64_t offset = 0;
 };
 
+/// CannotTravel: what is written by tasks can't go by its file.
+[[noreturn]] void throw_writes_lost();
+
 /// Decides where each large block of a value goes, and sees to it that the other end has it.
 class SegmentSender {
  public:
@@ -53,8 +56,8 @@ class SegmentTable {
   /// is set: as private copies, made page by page where a task writes.
   void set_argument_mode(MmapMode mode) { argument_mode_.store(mode); }
 
-  /// Storage for the bytes. Where it is to be `writable` it is made as the argument mode says, or
-  /// maps the file if that is to be written; else it is read-only. With `adopt`, writes go to the
+  /// Storage for the bytes. Where it is to be `writable` it maps the file if that is to be written,
+  /// or is made as the argument mode says; else it is read-only. With `adopt`, writes go to the
   /// memory file, whose sole owner the storage becomes.
   std::shared_ptr<Storage> map(SegmentPlace place, std::size_t bytes, bool writable, bool adopt);
 
@@ -68,6 +71,10 @@ class SegmentTable {
     std::uint64_t bytes = 0;
     bool written = false;
     std::shared_ptr<Storage> read_only;
+    std::shared_ptr<Storage> shared;  // where tasks write
+
+    /// One mapping for all tasks, whatever the argument mode.
+    std::shared_ptr<Storage> map_written(std::uint64_t offset, std::size_t size);
   };
   std::mutex mutex_;
   std::map<std::uint32_t, Entry> entries_;
@@ -82,9 +89,6 @@ std::size_t receive_frames(ipc::Link& link, SegmentTable& segments, const ipc::F
 /// The content of a frame that announces a memory file, whose first `bytes` bytes may be used.
 /// `written`: what tasks write is to reach it.
 ipc::FieldWriter announcement(std::uint32_t number, std::uint64_t bytes, bool written = false);
-
-/// Storage that maps a part of a memory file.
-std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes, os::MapAs as);
 
 /// Reads what write_payload wrote. The bytes must outlive it.
 class PayloadSource final : public DecodeSource {

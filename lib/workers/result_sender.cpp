@@ -7,15 +7,18 @@
 namespace hoist::detail::workers {
 
 SegmentPlace ResultSender::place(const Segment& segment) {
-  if (segment.bytes < shared_from_ || next_ > max_segments) return {};
-  const std::uint32_t number = next_++;
-  // Held by the result and by the segment: nobody else has it.
   const auto& owner = segment.owner;
-  if (owner != nullptr && owner.use_count() <= 2 && owner->backing().fd >= 0 && owner->writable() &&
-      ipc::is_born_shared(*owner)) {
-    const Storage::Backing backing = owner->backing();
+  const bool written = owner != nullptr && owner->passing() == Storage::Passing::written;
+  if (written && (next_ > max_segments || owner->backing().fd < 0)) throw_writes_lost();
+  if ((segment.bytes < shared_from_ && !written) || next_ > max_segments) return {};
+  const std::uint32_t number = next_++;
+  const Storage::Backing backing = owner != nullptr ? owner->backing() : Storage::Backing{};
+  // Held by the result and by the segment: nobody else has it.
+  const bool unshared = owner != nullptr && owner.use_count() <= 2 && owner->writable() &&
+                        ipc::is_born_shared(*owner);
+  if (backing.fd >= 0 && (written || unshared)) {
     const auto offset = backing.offset + static_cast<std::uint64_t>(segment.data - owner->data());
-    tell_(announcement(number, offset + segment.bytes).bytes(), backing.fd);
+    tell_(announcement(number, offset + segment.bytes, written).bytes(), backing.fd);
     return {number, offset};
   }
   const os::Fd copy = os::memory_copy("hoist-array", {segment.data, segment.bytes});

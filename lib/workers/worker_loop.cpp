@@ -23,6 +23,7 @@
 #include "ipc/link.hpp"
 #include "ipc/shared_bytes.hpp"
 #include "os/own_thread.hpp"
+#include "os/process_end.hpp"
 #include "os/socket.hpp"
 #include "os/thread_pool.hpp"
 #include "os/working_place.hpp"
@@ -346,6 +347,7 @@ class WorkerLoop {
     link_.ring();
     callables_.clear();
     worker_state_here() = {};
+    os::run_process_end();
     flush_output();
     std::fflush(nullptr);
     std::cerr.flush();

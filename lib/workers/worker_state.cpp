@@ -58,8 +58,9 @@ void WorkerInitializer::keep(const detail::Encoded& encoded, detail::Initialize 
   for (const detail::Segment& segment : encoded.segments) {
     if (segment.owner != nullptr && segment.owner->passing() == detail::Storage::Passing::written) {
       throw CannotTravel(
-          "an initializer gets copies of its arguments, so what it writes to an array mapped "
-          "read_write would be lost: let it open the file itself");
+          "an initializer gets copies of its arguments, so it can't be given locks, shared values "
+          "or "
+          "arrays that are shared or mapped read_write: pass these to the tasks");
     }
   }
   detail::ipc::FieldWriter payload;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/array.hpp>
+#include <hoist/detail/shared_handle.hpp>
 #include <hoist/fields.hpp>
 #include <hoist/values.hpp>
 
@@ -62,7 +63,7 @@ template <class T>
 inline constexpr bool refers_to_mutable = false;
 template <class T>
 inline constexpr bool refers_to_mutable<std::reference_wrapper<T>> =
-    !std::is_const_v<T> && std::is_object_v<T>;
+    !std::is_const_v<T> && std::is_object_v<T> && !std::derived_from<T, SharedHandle>;
 template <class T>
 inline constexpr bool is_mutable_span = false;
 template <class T, std::size_t N>
@@ -83,9 +84,11 @@ constexpr bool writes_to() {
   } else if constexpr (is_mutable_span<std::remove_cv_t<Arg>>) {
     return discards;
   } else if constexpr (std::is_const_v<Arg> || AnyArray<Arg> ||
+                       std::derived_from<Arg, SharedHandle> ||
                        !(has_one_signature<F> || discards) || std::is_invocable_v<F&, Args...> ||
                        !std::is_invocable_v<F&, Args&...>) {
-    // An Array is a handle: whether writes reach its elements depends on what they lie in.
+    // An Array is a handle: whether writes reach its elements depends on what they lie in. Those of
+    // other handles do.
     return false;
   } else {
     return []<std::size_t... J>(std::index_sequence<J...>) {

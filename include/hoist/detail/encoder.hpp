@@ -102,6 +102,9 @@ class Encoder : public ArchiveBase<Encoder> {
   /// Numbers the classes of objects whose static type is a base, likewise.
   std::pair<std::size_t, bool> class_number(const ClassForm* form);
 
+  /// What is encoded is for another process, and can refer to memory that this one shares.
+  void set_for_process() noexcept { for_process_ = true; }
+  bool is_for_process() const noexcept { return for_process_; }
   /// The first function whose address has been encoded since clear(), or null.
   const void* code() const noexcept { return code_; }
   void note_code(const void* address) noexcept {
@@ -162,6 +165,7 @@ class Encoder : public ArchiveBase<Encoder> {
   std::vector<std::vector<std::byte>> packs_;  // parts that became blocks
   std::size_t packs_used_ = 0;
   const void* code_ = nullptr;
+  bool for_process_ = false;
 };
 
 }  // namespace hoist::detail

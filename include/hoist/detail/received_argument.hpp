@@ -38,6 +38,7 @@ concept ReferenceToKept =
 
 template <class T>
 void send_as_argument(Encoder& encoder, const T& value) {
+  encoder.set_for_process();
   if constexpr (is_kept<T>()) {
     const Encoder::Part part = encoder.begin_part();
     Form<T>::traverse(encoder, value);

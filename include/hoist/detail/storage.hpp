@@ -37,6 +37,10 @@ class Storage {
   };
   Passing passing() const noexcept { return passing_; }
   void set_passing(Passing passing) noexcept { passing_ = passing; }
+  /// While it is pinned its memory stays mapped even without the storage: a lock in there that a
+  /// thread holds is in a list that the kernel walks when the thread ends. Under that lock.
+  void pin() noexcept { ++pins_; }
+  void unpin() noexcept { --pins_; }
   /// Shrinks `bytes()` before the storage is shared, if less than the allocated memory was needed.
   void shrink(std::size_t bytes) noexcept { bytes_ = bytes; }
   /// A descriptor of a file that holds exactly these bytes now; none otherwise.
@@ -58,6 +62,9 @@ class Storage {
   std::size_t bytes_;
   bool writable_;
   Passing passing_ = Passing::by_size;
+
+ protected:
+  int pins_ = 0;
 };
 
 enum class Fill { zero, none };
@@ -71,6 +78,11 @@ std::shared_ptr<Storage> allocate_storage(std::size_t bytes, Fill fill);
 using AllocateLarge = std::shared_ptr<Storage> (*)(std::size_t bytes);
 extern std::atomic<AllocateLarge> allocate_large;
 inline constexpr std::size_t large_storage = std::size_t{1} << 20;
+
+/// Zeros in a memory file of their own, which other processes get as they are (Passing::written).
+/// `name` is what /proc shows. At least one byte. Throws SystemError where there is no memory or
+/// descriptor left.
+std::shared_ptr<Storage> allocate_for_processes(const char* name, std::size_t bytes);
 
 /// Storage of memory that `keep_alive` owns. If that is null, the memory must outlive the array.
 std::shared_ptr<Storage> wrap_storage(void* data, std::size_t bytes, bool writable,

@@ -160,6 +160,7 @@ template <class R>
 inline constexpr bool result_travels =
     std::is_void_v<R> || transfer_method_of<R>() == TransferMethod::nothing ||
     transfer_method_of<R>() == TransferMethod::storable ||
+    transfer_method_of<R>() == TransferMethod::handle ||
     transfer_method_of<R>() == TransferMethod::code ||
     transfer_method_of<R>() == TransferMethod::raw;
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/shared_handle.hpp>
 #include <hoist/values.hpp>
 
+#include <concepts>
 #include <functional>
 #include <span>
 #include <string_view>
@@ -18,6 +20,7 @@ enum class TransferMethod {
   never,
   nothing,   ///< nothing is sent, since the type says all: a lambda without captures
   storable,  ///< encoded, as in a file
+  handle,    ///< the memory that it leads to
   code,      ///< a pointer to a function
   raw,       ///< its bytes, where no address of this process is among them
   text,      ///< char pointers and string views: as a string, which the worker keeps
@@ -82,6 +85,8 @@ constexpr TransferMethod transfer_method_of() {
     }
   } else if constexpr (std::is_empty_v<T> && std::is_trivially_copyable_v<T>) {
     return TransferMethod::nothing;
+  } else if constexpr (std::derived_from<T, SharedHandle>) {
+    return TransferMethod::handle;
   } else if constexpr (Storable<T> && std::is_default_constructible_v<T> &&
                        std::is_move_constructible_v<T>) {
     return TransferMethod::storable;

@@ -20,8 +20,10 @@ namespace hoist::detail {
 
 template <class T>
 void send(Encoder& encoder, const T& value) {
+  encoder.set_for_process();
   constexpr TransferMethod method = transfer_method_of<T>();
-  if constexpr (method == TransferMethod::storable || method == TransferMethod::shown) {
+  if constexpr (method == TransferMethod::storable || method == TransferMethod::handle ||
+                method == TransferMethod::shown) {
     Form<T>::traverse(encoder, value);
   } else if constexpr (method == TransferMethod::code) {
     encode_code(encoder, reinterpret_cast<const void*>(value));
@@ -85,6 +87,16 @@ class Received<T, TransferMethod::storable> {
 
  private:
   T value_{};
+};
+
+template <class T>
+class Received<T, TransferMethod::handle> {
+ public:
+  explicit Received(Decoder& decoder) : value_(receive_handle<T>(decoder)) {}
+  T& get() { return value_; }
+
+ private:
+  T value_;
 };
 
 template <class T>

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/forms.hpp>
+#include <hoist/detail/storage.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace hoist::detail {
+
+/// Nothing in braces is one, so that no list of values can be taken for a block.
+struct BlockTag {
+  explicit BlockTag() = default;
+};
+
+/// Memory that processes share, zero-filled and aligned to a page. Copies are the same memory, here
+/// and in every process that gets one; it is freed with the last of them, killed processes
+/// included.
+class SharedBlock {
+ public:
+  SharedBlock(BlockTag, std::shared_ptr<Storage> storage) : storage_(std::move(storage)) {}
+  /// `name` is what /proc shows. Throws SystemError where there is no memory.
+  static SharedBlock make(const char* name, std::size_t bytes) {
+    return {BlockTag(), allocate_for_processes(name, bytes)};
+  }
+
+  std::byte* data() const noexcept { return storage_->data(); }
+  std::size_t bytes() const noexcept { return storage_->bytes(); }
+  const std::shared_ptr<Storage>& storage() const noexcept { return storage_; }
+  /// What lies at the start.
+  template <class T>
+  T& as() const noexcept {
+    return *reinterpret_cast<T*>(data());
+  }
+
+  /// Reads, writes or refuses it, as the archive is one.
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& block) {
+    if constexpr (Ar::hashing) {
+      throw_not_a_value();
+    } else if constexpr (Ar::decoding) {
+      block = received(ar.array_block(ar.length(true), true));
+    } else {
+      if (!ar.is_for_process()) throw_not_a_value();
+      ar.length(block.bytes());
+      ar.array_block(block.data(), block.bytes(), block.storage());
+    }
+  }
+
+ private:
+  /// Throws CannotTravel: memory has no digest and can't be in a file.
+  [[noreturn]] static void throw_not_a_value();
+  /// Throws CannotTravel if that is a copy of shared memory and not the memory itself.
+  static SharedBlock received(std::shared_ptr<Storage> storage);
+
+  std::shared_ptr<Storage> storage_;
+};
+
+/// Base of the classes whose objects are handles to shared memory. Each can be made of a block that
+/// another one has.
+class SharedHandle {
+ public:
+  const SharedBlock& block() const noexcept { return block_; }
+
+ protected:
+  explicit SharedHandle(SharedBlock block) noexcept : block_(std::move(block)) {}
+
+ private:
+  SharedBlock block_;
+};
+
+template <std::derived_from<SharedHandle> T>
+T receive_handle(Decoder& decoder) {
+  SharedBlock block(BlockTag(), nullptr);
+  SharedBlock::traverse(decoder, block);
+  return T(std::move(block));
+}
+
+template <std::derived_from<SharedHandle> T>
+struct Form<T> {
+  template <class...>
+  static constexpr bool supported() {
+    return true;
+  }
+  static void schema(SchemaWriter& writer) { writer.text("memory"); }
+
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    if constexpr (Ar::decoding) {
+      value = receive_handle<T>(ar);
+    } else {
+      SharedBlock::traverse(ar, value.block());
+    }
+  }
+};
+
+}  // namespace hoist::detail

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/sync.hpp>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <new>
+
+#include "multiprocess/robust_mutex.hpp"
+#include "multiprocess/shared_store.hpp"
+
+namespace hoist {
+
+namespace {
+
+using namespace detail::multiprocess;
+
+/// What a process has acquired and not released. The counter is what is left of `total` without
+/// that: so there is no second number that could be wrong after a death between two stores.
+struct Holder {
+  std::atomic<detail::os::ProcessId> process{0};
+  std::atomic<std::int64_t> count{0};
+};
+
+constexpr std::size_t max_holders = 500;
+
+struct SemaphoreState {
+  SemaphoreState(std::int64_t value, bool robust_, bool bounded_)
+      : robust(robust_), bounded(bounded_), first(value), total(value) {}
+
+  const bool robust;
+  const bool bounded;
+  const std::int64_t first;
+  std::atomic<std::int64_t> total;
+  std::atomic<std::size_t> used{0};  ///< all holders are among the first so many
+  RobustMutex mutex{false, OwnerDeath::recover};
+  detail::os::Bell bell;
+  std::array<Holder, max_holders> holders;
+
+  std::int64_t value() const {
+    std::int64_t left = total.load();
+    for (std::size_t i = 0; i < used.load(); ++i) left -= holders[i].count.load();
+    return left;
+  }
+
+  // With the mutex held.
+
+  Holder* find(detail::os::ProcessId process) {
+    for (std::size_t i = 0; i < used.load(); ++i) {
+      if (holders[i].process.load() == process) return &holders[i];
+    }
+    return nullptr;
+  }
+
+  /// Takes back what dead processes hold. Without the mutex.
+  void sweep() {
+    for (std::size_t i = 0; i < used.load(); ++i) {
+      Holder& holder = holders[i];
+      const auto process = holder.process.load();
+      if (process == 0 || detail::os::is_running(process)) continue;
+      const Guard guard(mutex);
+      if (holder.process.load() != process) continue;
+      store(holder.count, std::int64_t{0});
+      store(holder.process, detail::os::ProcessId{0});
+    }
+  }
+
+  /// Null where there is no room for another.
+  Holder* own_holder() {
+    const auto process = detail::os::own_process();
+    if (Holder* const known = find(process)) return known;
+    Holder* free = find(0);
+    if (free == nullptr) {
+      if (used.load() == max_holders) return nullptr;
+      free = &holders[used.load()];
+      store(used, used.load() + 1);
+    }
+    store(free->process, process);
+    return free;
+  }
+
+  enum class Taken { yes, no, no_room };
+  Taken take() {
+    const Guard guard(mutex);
+    if (value() <= 0) return Taken::no;
+    if (!robust) {
+      store(total, total.load() - 1);
+      return Taken::yes;
+    }
+    Holder* const own = own_holder();
+    if (own == nullptr) return Taken::no_room;
+    store(own->count, own->count.load() + 1);
+    return Taken::yes;
+  }
+
+  /// Less of what this process holds, then of what others do. Returns what is left of `n`.
+  std::int64_t lower_counts(std::int64_t n, bool others) {
+    const auto own = detail::os::own_process();
+    for (const bool of_own : {true, false}) {
+      for (std::size_t i = 0; i < used.load() && n > 0; ++i) {
+        Holder& holder = holders[i];
+        if ((holder.process.load() == own) != of_own || (!of_own && !others)) continue;
+        const std::int64_t less = std::min(holder.count.load(), n);
+        if (less > 0) store(holder.count, holder.count.load() - less);
+        n -= less;
+        // A place without anything may become another process's.
+        if (of_own && holder.count.load() == 0) store(holder.process, detail::os::ProcessId{0});
+      }
+    }
+    return n;
+  }
+};
+
+SemaphoreState& state_of(const Semaphore& semaphore) {
+  return semaphore.block().as<SemaphoreState>();
+}
+
+}  // namespace
+
+Semaphore::Semaphore(std::ptrdiff_t value, const SemaphoreOptions& options, bool bounded)
+    : SharedHandle(detail::SharedBlock::make("hoist-semaphore", sizeof(SemaphoreState))) {
+  if (value < 0) {
+    throw BadArgument("a semaphore can't begin with " + std::to_string(value) +
+                      ": its counter is never negative");
+  }
+  new (block().data()) SemaphoreState(value, options.robust, bounded);
+}
+
+bool Semaphore::take(std::chrono::steady_clock::time_point deadline) const {
+  SemaphoreState& state = state_of(*this);
+  const auto look = [&] { state.sweep(); };
+  const auto ready = [&] { return state.value() > 0; };
+  for (bool swept = false;;) {
+    const SemaphoreState::Taken taken = state.take();
+    if (taken == SemaphoreState::Taken::yes) return true;
+    if (taken == SemaphoreState::Taken::no && Clock::now() < deadline) {
+      if (!wait_and_look(state.bell, deadline, ready, look)) return false;
+    } else if (!swept) {
+      state.sweep();
+      swept = true;
+    } else if (taken == SemaphoreState::Taken::no) {
+      return false;
+    } else {
+      throw BadArgument("more than " + std::to_string(max_holders) +
+                        " processes hold a part of one semaphore");
+    }
+  }
+}
+
+void Semaphore::acquire() const { take(std::chrono::steady_clock::time_point::max()); }
+
+bool Semaphore::try_acquire() const { return take(std::chrono::steady_clock::time_point::min()); }
+
+void Semaphore::release(std::ptrdiff_t n) const {
+  if (n < 1) throw BadArgument("a semaphore is released at least once, not " + std::to_string(n));
+  SemaphoreState& state = state_of(*this);
+  {
+    const Guard guard(state.mutex);
+    if (state.bounded && n > state.first - state.value()) {
+      throw BadArgument("the semaphore was released more often than it was acquired");
+    }
+    const Holder* const own = state.robust ? state.find(detail::os::own_process()) : nullptr;
+    const std::int64_t held = own != nullptr ? own->count.load() : 0;
+    if (n > held && n - held > std::numeric_limits<std::int64_t>::max() - state.total.load()) {
+      throw BadArgument("the counter of the semaphore would overflow");
+    }
+    const std::int64_t more = state.robust ? state.lower_counts(n, state.bounded) : n;
+    if (more > 0) store(state.total, state.total.load() + more);
+  }
+  about_to_store();
+  state.bell.ring();
+}
+
+std::ptrdiff_t Semaphore::value() const {
+  SemaphoreState& state = state_of(*this);
+  const Guard guard(state.mutex);
+  return state.value();
+}
+
+}  // namespace hoist

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/parallel.hpp>
+#include <hoist/shared.hpp>
+#include <hoist/sync.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/child.hpp"
+
+using namespace hoist;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// The places of one party in many rounds.
+std::vector<std::ptrdiff_t> pass(const Barrier& barrier, int rounds) {
+  std::vector<std::ptrdiff_t> places;
+  for (int i = 0; i < rounds; ++i) places.push_back(barrier.wait(20s));
+  return places;
+}
+
+}  // namespace
+
+TEST_CASE("in each round every party of a barrier gets another place") {
+  for (const std::string backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const Barrier barrier(3);
+    const auto places =
+        Parallel({.n_jobs = 3, .backend = backend})(std::vector(3, delayed(pass)(barrier, 300)));
+    bool distinct = true;
+    for (std::size_t i = 0; i < 300; ++i) {
+      std::vector<std::ptrdiff_t> round{places[0][i], places[1][i], places[2][i]};
+      std::ranges::sort(round);
+      distinct = distinct && round == std::vector<std::ptrdiff_t>{0, 1, 2};
+    }
+    CHECK(distinct);
+    CHECK(barrier.n_waiting() == 0);
+    CHECK_FALSE(barrier.broken());
+  }
+}
+
+TEST_CASE("a barrier breaks at a time limit and by abort, and is as new after reset") {
+  const Barrier barrier(2);
+  CHECK(barrier.parties() == 2);
+  const auto is_broken_for_other = [&](auto&& action) {
+    bool broken = false;
+    std::jthread other([&] {
+      try {
+        barrier.wait();
+      } catch (const BrokenBarrier&) {
+        broken = true;
+      }
+    });
+    while (barrier.n_waiting() == 0) std::this_thread::yield();
+    action();
+    other.join();
+    return broken;
+  };
+  CHECK_THROWS_AS(barrier.wait(20ms), BrokenBarrier);
+  CHECK(barrier.broken());
+  CHECK_THROWS_AS(barrier.wait(), BrokenBarrier);
+  barrier.reset();
+  CHECK_FALSE(barrier.broken());
+  CHECK(is_broken_for_other([&] { barrier.abort(); }));
+  barrier.reset();
+  CHECK(is_broken_for_other([&] { barrier.reset(); }));
+  CHECK_FALSE(barrier.broken());
+  std::jthread other([&] { barrier.wait(10s); });
+  CHECK_NOTHROW(barrier.wait(10s));
+  other.join();
+  CHECK(Barrier(1).wait() == 0);
+  CHECK_THROWS_AS(Barrier(0), BadArgument);
+}
+
+TEST_CASE("a party that dies while it waits, or before it comes again, breaks the barrier") {
+  for (const bool waits : {true, false}) {
+    CAPTURE(waits);
+    const Barrier barrier(waits ? 3 : 2);
+    const SharedValue<int> passed(0);
+    support::Child party([&] {
+      barrier.wait();
+      passed.set(1);
+      ::pause();
+    });
+    if (waits) {
+      while (barrier.n_waiting() == 0) std::this_thread::yield();
+    } else {
+      barrier.wait(10s);
+      while (passed.get() == 0) std::this_thread::yield();
+    }
+    std::jthread killer([&] {
+      std::this_thread::sleep_for(20ms);
+      party.kill();
+    });
+    CHECK_THROWS_AS(barrier.wait(20s), BrokenBarrier);
+    killer.join();
+    barrier.reset();
+    std::vector<std::jthread> others;
+    for (int i = 1; i < barrier.parties(); ++i) others.emplace_back([&] { barrier.wait(10s); });
+    CHECK_NOTHROW(barrier.wait(10s));
+    for (std::jthread& other : others) other.join();
+  }
+}
+
+TEST_CASE("processes that end in order, and tasks that are done, break nothing") {
+  const Barrier barrier(2);
+  const auto once = [](const Barrier& it) { return static_cast<int>(it.wait(10s)); };
+  for (const std::string backend : {"fork", "spawn", "threads"}) {
+    CAPTURE(backend);
+    for (int i = 0; i < 3; ++i) {
+      const auto places = Parallel({.n_jobs = 2, .backend = backend, .workers = {.max_tasks = 1}})(
+          std::vector(2, delayed(once)(barrier)));
+      CHECK(places[0] + places[1] == 1);
+      // Longer than others look for the dead.
+      support::Child late([&] {
+        std::this_thread::sleep_for(120ms);
+        barrier.wait(10s);
+        std::exit(0);  // NOLINT: in order
+      });
+      CHECK_NOTHROW(barrier.wait(10s));
+      CHECK(late.wait_for(10s) == 0);
+    }
+  }
+  CHECK_FALSE(barrier.broken());
+}
+
+TEST_CASE("a worker that got a barrier is missed even before its first wait") {
+  const Barrier barrier(2);
+  const auto die = [](const Barrier& it) {
+    if (it.parties() == 2) ::raise(SIGKILL);
+  };
+  support::Child partner([&] {
+    try {
+      barrier.wait(20s);
+    } catch (const BrokenBarrier&) {
+      ::_exit(7);
+    }
+  });
+  CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = "spawn"})(delayed(die)(barrier)), WorkerDied);
+  CHECK(partner.wait_for(10s) == 7);
+}
+
+TEST_CASE("BrokenBarrier arrives from tasks as itself") {
+  const Barrier barrier(2);
+  barrier.abort();
+  for (const std::string backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const auto wait = [](const Barrier& it) { it.wait(); };
+    CHECK_THROWS_AS(Parallel({.n_jobs = 2, .backend = backend})(delayed(wait)(barrier)),
+                    BrokenBarrier);
+  }
+}
+
+TEST_CASE("a party may die before any store of a pass") {
+  const Barrier barrier(2);
+  const auto wait_for_partner = [&] {
+    while (barrier.n_waiting() == 0) std::this_thread::yield();
+  };
+  for (const bool comes_last : {false, true}) {
+    CAPTURE(comes_last);
+    int died = 0;
+    for (bool dies = true; dies;) {
+      CAPTURE(died);
+      barrier.reset();
+      support::Child doomed([&] {
+        if (comes_last) wait_for_partner();
+        support::die_before_store(died);
+        barrier.wait(10s);
+      });
+      // It passes with the doomed one or finds that it has died, before or behind it.
+      support::Child partner([&] {
+        for (int i = 0; !comes_last && i < 200 && barrier.n_waiting() == 0; ++i) {
+          std::this_thread::sleep_for(1ms);
+        }
+        try {
+          barrier.wait(500ms);
+        } catch (const BrokenBarrier&) {
+        }
+      });
+      CHECK(partner.wait_for(10s) == 0);
+      dies = doomed.wait_for(10s) == -SIGKILL;
+      died += dies ? 1 : 0;
+    }
+    CHECK(died >= (comes_last ? 6 : 4));
+  }
+}
