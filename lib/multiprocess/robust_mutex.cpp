@@ -57,7 +57,13 @@ void RobustMutex::note_death() {
 
 RobustMutex::Taken RobustMutex::take(Clock::time_point deadline) {
   const std::uint64_t self = os::own_thread();  // may allocate, so not with the mutex held
-  int error = ::pthread_mutex_trylock(&mutex_);
+  const int error = ::pthread_mutex_trylock(&mutex_);
+  if (error != 0 && !take_slowly(error, deadline)) return Taken::no;
+  if (depth_++ == 0) store(holder_, self, std::memory_order_relaxed);
+  return poison_.load(std::memory_order_relaxed) == 0 ? Taken::yes : Taken::poisoned;
+}
+
+bool RobustMutex::take_slowly(int error, Clock::time_point deadline) {
   if (error == EBUSY && deadline > Clock::now()) {
     // Most are held for less time than it takes to sleep and be woken.
     base::spin_until([&] {
@@ -73,25 +79,19 @@ RobustMutex::Taken RobustMutex::take(Clock::time_point deadline) {
       error = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &until);
     }
   }
-  if (error == EOWNERDEAD) {
-    note_death();
-    error = 0;
-  }
   switch (error) {
-    case 0: break;
+    case 0: return true;
+    case EOWNERDEAD: note_death(); return true;
     case EBUSY:
-    case ETIMEDOUT: return Taken::no;
+    case ETIMEDOUT: return false;
     case EDEADLK:
-      if (deadline <= Clock::now()) return Taken::no;
+      if (deadline <= Clock::now()) return false;
       throw BadArgument("this thread holds the lock already, and would wait for itself: use RLock");
     default: throw SystemError("can't take a lock", error);
   }
-  if (depth_++ == 0) store(holder_, self, std::memory_order_relaxed);
-  return poison_.load(std::memory_order_relaxed) == 0 ? Taken::yes : Taken::poisoned;
 }
 
 void RobustMutex::release() {
-  if (!is_held()) throw BadArgument("release of a lock that this thread does not hold");
   if (--depth_ == 0) store(holder_, std::uint64_t{0}, std::memory_order_relaxed);
   about_to_store();
   ::pthread_mutex_unlock(&mutex_);

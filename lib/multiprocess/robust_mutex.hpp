@@ -34,7 +34,7 @@ class RobustMutex {
   /// Waits until the deadline; spins first. With `poisoned` the caller holds the mutex, too. Throws
   /// BadArgument if this thread holds it already and it isn't recursive.
   Taken take(Clock::time_point deadline = Clock::time_point::max());
-  /// Throws BadArgument if this thread does not hold it.
+  /// For the holder.
   void release();
   /// For the holder of a poisoned mutex.
   void heal();
@@ -51,13 +51,15 @@ class RobustMutex {
   std::uint32_t depth() const { return depth_; }
 
  private:
+  /// After an attempt that has failed with this error; whether the mutex is taken now.
+  bool take_slowly(int error, Clock::time_point deadline);
   void note_death();
 
   pthread_mutex_t mutex_{};
   OwnerDeath death_;
   bool is_made_ = true;
-  std::atomic<std::uint64_t> holder_{
-      0};  // pid and thread; 0 where the mutex is about to change hands
+  /// The thread, as os::own_thread() has it; 0 while the mutex is about to change hands.
+  std::atomic<std::uint64_t> holder_{0};
   std::uint32_t depth_ = 0;
   std::atomic<std::uint32_t> poison_{0};  // the pid of the holder that died, until it is recovered
   std::atomic<std::int64_t> died_at_{0};  // nanoseconds of the system clock

@@ -69,14 +69,17 @@ struct SemaphoreState {
   Holder* own_holder() {
     const auto process = detail::os::own_process();
     if (Holder* const known = find(process)) return known;
-    Holder* free = find(0);
-    if (free == nullptr) {
+    Holder* place = nullptr;
+    for (std::size_t i = 0; place == nullptr && i < used.load(); ++i) {
+      if (holders[i].count.load() == 0) place = &holders[i];  // of one that holds nothing any more
+    }
+    if (place == nullptr) {
       if (used.load() == max_holders) return nullptr;
-      free = &holders[used.load()];
+      place = &holders[used.load()];
       store(used, used.load() + 1);
     }
-    store(free->process, process);
-    return free;
+    store(place->process, process);
+    return place;
   }
 
   enum class Taken { yes, no, no_room };
@@ -93,21 +96,13 @@ struct SemaphoreState {
     return Taken::yes;
   }
 
-  /// Less of what this process holds, then of what others do. Returns what is left of `n`.
-  std::int64_t lower_counts(std::int64_t n, bool others) {
-    const auto own = detail::os::own_process();
-    for (const bool of_own : {true, false}) {
-      for (std::size_t i = 0; i < used.load() && n > 0; ++i) {
-        Holder& holder = holders[i];
-        if ((holder.process.load() == own) != of_own || (!of_own && !others)) continue;
-        const std::int64_t less = std::min(holder.count.load(), n);
-        if (less > 0) store(holder.count, holder.count.load() - less);
-        n -= less;
-        // A place without anything may become another process's.
-        if (of_own && holder.count.load() == 0) store(holder.process, detail::os::ProcessId{0});
-      }
+  /// For a process that releases what others have acquired, within the bound.
+  void lower_others(std::int64_t n) {
+    for (std::size_t i = 0; n > 0 && i < used.load(); ++i) {
+      const std::int64_t less = std::min(holders[i].count.load(), n);
+      if (less > 0) store(holders[i].count, holders[i].count.load() - less);
+      n -= less;
     }
-    return n;
   }
 };
 
@@ -159,13 +154,18 @@ void Semaphore::release(std::ptrdiff_t n) const {
     if (state.bounded && n > state.first - state.value()) {
       throw BadArgument("the semaphore was released more often than it was acquired");
     }
-    const Holder* const own = state.robust ? state.find(detail::os::own_process()) : nullptr;
-    const std::int64_t held = own != nullptr ? own->count.load() : 0;
-    if (n > held && n - held > std::numeric_limits<std::int64_t>::max() - state.total.load()) {
+    Holder* const own = state.robust ? state.find(detail::os::own_process()) : nullptr;
+    const std::int64_t held = own != nullptr ? std::min<std::int64_t>(own->count.load(), n) : 0;
+    const std::int64_t more = n - held;
+    if (more > std::numeric_limits<std::int64_t>::max() - state.total.load()) {
       throw BadArgument("the counter of the semaphore would overflow");
     }
-    const std::int64_t more = state.robust ? state.lower_counts(n, state.bounded) : n;
-    if (more > 0) store(state.total, state.total.load() + more);
+    if (held > 0) store(own->count, own->count.load() - held);
+    if (more > 0 && state.robust && state.bounded) {
+      state.lower_others(more);
+    } else if (more > 0) {
+      store(state.total, state.total.load() + more);
+    }
   }
   about_to_store();
   state.bell.ring();
