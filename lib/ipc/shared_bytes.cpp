@@ -30,7 +30,7 @@ class MappedSegment : public Storage {
         offset_(offset),
         mapping_(std::move(mapping)) {}
   ~MappedSegment() override {
-    if (pins_ != 0) new os::Mapping(std::move(mapping_));  // never to be unmapped
+    if (pins_ != 0) mapping_.release();
   }
   Backing backing() const override { return {fd_.get(), offset_}; }
 

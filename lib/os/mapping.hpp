@@ -25,6 +25,8 @@ class Mapping {
 
   std::byte* data() const { return static_cast<std::byte*>(data_); }
   std::size_t bytes() const { return bytes_; }
+  /// Leaves the memory mapped for good.
+  void release() { data_ = nullptr; }
 
  private:
   void* data_ = nullptr;
