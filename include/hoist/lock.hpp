@@ -72,11 +72,11 @@ class LockHandle : public detail::SharedHandle {
   /// Whether this thread holds it.
   [[nodiscard]] bool held() const;
 
-  // By the names of Python.
-  void acquire() const { lock(); }
+  // By the names of Python. True if the lock was taken.
+  bool acquire() const { return lock(), true; }
   template <std::same_as<bool> Bool>  // a number would be a time
   bool acquire(Bool blocking) const {
-    return blocking ? (lock(), true) : try_lock();
+    return blocking ? acquire() : try_lock();
   }
   template <class Rep, class Period>
   [[nodiscard]] bool acquire(std::chrono::duration<Rep, Period> timeout) const {

@@ -6,6 +6,7 @@
 #include <hoist/array.hpp>
 #include <hoist/detail/shared_handle.hpp>
 #include <hoist/lock.hpp>
+#include <hoist/shared_memory.hpp>
 
 #include <atomic>
 #include <concepts>
@@ -19,7 +20,7 @@
 
 // State that threads and processes share. Like locks (hoist/lock.hpp) these are handles: copies,
 // and what tasks get of them, are the same memory. For blocks of bytes, with names or without, see
-// hoist/shared_memory.hpp.
+// hoist/shared_memory.hpp, which is included here.
 
 namespace hoist {
 

@@ -40,8 +40,9 @@ class Semaphore : public detail::SharedHandle {
       : Semaphore(value, options, false) {}
   explicit Semaphore(detail::SharedBlock block) : SharedHandle(std::move(block)) {}
 
-  /// Throws BadArgument if 500 other processes hold some of it; so do the other forms.
-  void acquire() const;
+  /// Returns true. Throws BadArgument if 500 other processes hold some of it; so do the other
+  /// forms.
+  bool acquire() const { return take(std::chrono::steady_clock::time_point::max()); }
   [[nodiscard]] bool try_acquire() const;
   template <class Rep, class Period>
   [[nodiscard]] bool try_acquire_for(std::chrono::duration<Rep, Period> time) const {
@@ -60,7 +61,7 @@ class Semaphore : public detail::SharedHandle {
   // By the names of Python, and for std::unique_lock and the like.
   template <std::same_as<bool> Bool>  // a number would be a time
   bool acquire(Bool blocking) const {
-    return blocking ? (acquire(), true) : try_acquire();
+    return blocking ? acquire() : try_acquire();
   }
   template <class Rep, class Period>
   [[nodiscard]] bool acquire(std::chrono::duration<Rep, Period> timeout) const {
@@ -168,7 +169,7 @@ class Condition : public detail::SharedHandle {
     return lock_.try_lock_for(time);
   }
   void unlock() const { lock_.unlock(); }
-  void acquire() const { lock_.lock(); }
+  bool acquire() const { return lock_.acquire(); }
   void release() const { lock_.unlock(); }
   /// The lock itself.
   const LockHandle& mutex() const noexcept { return lock_; }

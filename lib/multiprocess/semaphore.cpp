@@ -142,8 +142,6 @@ bool Semaphore::take(std::chrono::steady_clock::time_point deadline) const {
   }
 }
 
-void Semaphore::acquire() const { take(std::chrono::steady_clock::time_point::max()); }
-
 bool Semaphore::try_acquire() const { return take(std::chrono::steady_clock::time_point::min()); }
 
 void Semaphore::release(std::ptrdiff_t n) const {

@@ -127,7 +127,7 @@ TEST_CASE("locks are Lockable and TimedLockable, and have Python's names") {
     CHECK_FALSE(lock.try_lock());
     CHECK_THROWS_WITH_AS(lock.lock(), doctest::Contains("RLock"), BadArgument);
   }
-  lock.acquire();
+  CHECK(lock.acquire());
   lock.release();
   CHECK(lock.try_lock_for(std::chrono::hours::max()));
   lock.unlock();

@@ -52,7 +52,7 @@ TEST_CASE("a semaphore lets in as many as it counts") {
 
 TEST_CASE("acquire waits, try_acquire does not, and time limits are kept") {
   const Semaphore semaphore(2);
-  semaphore.acquire();
+  CHECK(semaphore.acquire());
   CHECK(semaphore.try_acquire());
   CHECK_FALSE(semaphore.try_acquire());
   CHECK_FALSE(semaphore.try_acquire_for(20ms));
