@@ -33,7 +33,7 @@ constexpr std::uint64_t remembered_rounds = 4096;
 }  // namespace
 
 struct BarrierState {
-  explicit BarrierState(std::int64_t parties_) : parties(parties_) {}
+  explicit BarrierState(std::int64_t count) : parties(count) {}
 
   const std::int64_t parties;
   RobustMutex mutex{false, OwnerDeath::recover};

@@ -25,8 +25,8 @@ struct Holder {
 constexpr std::size_t max_holders = 500;
 
 struct SemaphoreState {
-  SemaphoreState(std::int64_t value, bool robust_, bool bounded_)
-      : robust(robust_), bounded(bounded_), first(value), total(value) {}
+  SemaphoreState(std::int64_t value, bool is_robust, bool is_bounded)
+      : robust(is_robust), bounded(is_bounded), first(value), total(value) {}
 
   const bool robust;
   const bool bounded;

@@ -6,8 +6,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <thread>
-#include <utility>
 
 #include "multiprocess/shared_store.hpp"
 
@@ -17,12 +17,11 @@ namespace support {
 /// collected at the latest with this.
 class Child {
  public:
-  template <class Work>
-  explicit Child(Work&& work) : pid_(::fork()) {
+  explicit Child(const std::function<void()>& work) : pid_(::fork()) {
     if (pid_ != 0) return;
     int status = 0;
     try {
-      std::forward<Work>(work)();
+      work();
     } catch (...) {
       status = 1;
     }
