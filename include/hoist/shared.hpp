@@ -4,12 +4,11 @@
 #include <hoist/detail/requirements.hpp>
 
 #include <hoist/array.hpp>
-#include <hoist/detail/shared_handle.hpp>
+#include <hoist/detail/locked_block.hpp>
 #include <hoist/lock.hpp>
 #include <hoist/shared_memory.hpp>
 
 #include <atomic>
-#include <concepts>
 #include <cstddef>
 #include <initializer_list>
 #include <memory>
@@ -18,12 +17,18 @@
 #include <type_traits>
 #include <utility>
 
-// State that threads and processes share. Like locks (hoist/lock.hpp) these are handles: copies,
-// and what tasks get of them, are the same memory. For blocks of bytes, with names or without, see
+// State that threads and processes share, after Python's multiprocessing.Value and Array. Like
+// locks (hoist/lock.hpp) these are handles: copies, and what tasks get of them, are the same
+// memory, also through const handles. For blocks of bytes, with names or without, see
 // hoist/shared_memory.hpp, which is included here.
+//
+// Elements are trivially copyable. Pointers in them mean nothing in another process, unless what
+// they lead to was there before it was forked. Each object takes whole pages of memory and a
+// descriptor.
 
 namespace hoist {
 
+/// What a SharedValue or SharedArray has besides its content.
 struct SharedOptions {
   /// With a lock of its own. Without one, lock() is a BadArgument.
   bool lock = true;
@@ -31,64 +36,8 @@ struct SharedOptions {
   OwnerDeath on_owner_death = OwnerDeath::poison;
 };
 
-namespace detail {
-
-/// A block that begins with a lock, if it has one, and goes on with objects of the program.
-class LockedBlock : public SharedHandle {
- public:
-  explicit LockedBlock(SharedBlock block) : SharedHandle(std::move(block)) {}
-  LockedBlock(std::size_t bytes, const SharedOptions& options);
-
-  std::byte* content() const noexcept { return block().data() + header; }
-  std::size_t content_bytes() const noexcept { return block().bytes() - header; }
-  bool has_lock() const;
-  /// Throws BadArgument where there is none.
-  RLock lock() const;
-
- private:
-  static constexpr std::size_t header = 128;
-};
-
-/// What shared memory can hold: no pointer of one process means anything in another, which the
-/// compiler can't tell beyond this.
-template <class T>
-concept Shareable = std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T> &&
-                    !std::is_const_v<T> && !std::is_pointer_v<T> && alignof(T) <= 128;
-
-/// Whether the processor reads and writes a T at once.
-template <class T>
-constexpr bool is_whole() {
-  if constexpr (sizeof(T) == 1 || sizeof(T) == 2 || sizeof(T) == 4 || sizeof(T) == 8) {
-    return std::atomic_ref<T>::is_always_lock_free;
-  } else {
-    return false;
-  }
-}
-
-template <class T>
-concept AtomicNumber = std::is_arithmetic_v<T> && is_whole<T>();
-template <class T>
-concept AtomicCounter = AtomicNumber<T> && !std::same_as<T, bool>;
-template <class T>
-concept AtomicBits = AtomicCounter<T> && std::integral<T>;
-
-/// Holds a lock as long as it lives; a forked child's copy releases nothing.
-class LockHeld {
- public:
-  explicit LockHeld(RLock lock) : lock_(std::move(lock)) { lock_.lock(); }
-  LockHeld(const LockHeld&) = delete;
-  LockHeld& operator=(const LockHeld&) = delete;
-  ~LockHeld() {
-    if (lock_.held()) lock_.unlock();
-  }
-
- private:
-  RLock lock_;
-};
-
-}  // namespace detail
-
-/// The value of a SharedValue, whose lock is held as long as this lives.
+/// The value of a SharedValue, whose lock is held as long as this lives. For the thread that made
+/// it; references to the value must not outlive it.
 template <class T>
 class [[nodiscard]] LockedValue {
  public:
@@ -101,11 +50,13 @@ class [[nodiscard]] LockedValue {
   T& value_;
 };
 
-/// The elements of a SharedArray, whose lock is held as long as this lives.
+/// The elements of a SharedArray, whose lock is held as long as this lives. For the thread that
+/// made it; references and iterators must not outlive it.
 template <class T>
 class [[nodiscard]] LockedArray {
  public:
   LockedArray(RLock lock, std::span<T> elements) : held_(std::move(lock)), elements_(elements) {}
+  /// Undefined for i >= size().
   T& operator[](std::size_t i) const noexcept { return elements_[i]; }
   std::size_t size() const noexcept { return elements_.size(); }
   T* data() const noexcept { return elements_.data(); }
@@ -117,8 +68,9 @@ class [[nodiscard]] LockedArray {
   std::span<T> elements_;
 };
 
-/// A value in shared memory. Values of 1, 2, 4 or 8 bytes are read and written as a whole; for
-/// others get() and set() take the lock, and may meet half of another's set() where there is none.
+/// A value in shared memory, for any number of threads and processes at a time. Values of 1, 2, 4
+/// or 8 bytes are read and written as a whole; for others get() and set() take the lock, and may
+/// meet half of another's set() where there is none.
 ///
 ///     SharedValue<long> n(0);
 ///     n.fetch_add(1);                          // what std::atomic has
@@ -126,15 +78,19 @@ class [[nodiscard]] LockedArray {
 template <detail::Shareable T>
 class SharedValue : public detail::LockedBlock {
  public:
-  /// Throws SystemError where there is no memory or no descriptor left.
+  /// Holds T(). Throws SystemError where there is no memory or no descriptor left. Cost: some
+  /// system calls, 20 to 50 us.
   SharedValue() : SharedValue(T()) {}
+  /// Likewise, with a copy of `value`.
   explicit SharedValue(const T& value, const SharedOptions& options = {})
       : LockedBlock(sizeof(T), options) {
     new (content()) T(value);
   }
+  /// For tasks that get it.
   explicit SharedValue(detail::SharedBlock block) : LockedBlock(std::move(block)) {}
 
-  /// Throws OwnerDied, where it takes the lock, as lock() does; so does set().
+  /// A copy of the value. Throws OwnerDied, where it takes the lock, as lock() does. Cost: that of
+  /// an atomic load, or of the lock.
   [[nodiscard]] T get() const {
     if constexpr (is_atomic) {
       return atomic().load();
@@ -142,6 +98,7 @@ class SharedValue : public detail::LockedBlock {
       return has_lock() ? *lock() : value();
     }
   }
+  /// Replaces the value. Errors and cost as of get().
   void set(const T& value) const {
     if constexpr (is_atomic) {
       atomic().store(value);
@@ -152,23 +109,29 @@ class SharedValue : public detail::LockedBlock {
     }
   }
   /// Waits for the lock and holds it; a thread may do so several times. Throws OwnerDied if another
-  /// process died with the lock held: see mutex().recover().
+  /// process died with the lock held (see LockHandle::recover), BadArgument if there is no lock. To
+  /// wait no longer than some time: mutex().try_lock_for().
   LockedValue<T> lock() const { return {LockedBlock::lock(), value()}; }
   /// The lock itself. Throws BadArgument if there is none.
   [[nodiscard]] RLock mutex() const { return LockedBlock::lock(); }
 
+  // For numbers that the processor handles at once (not long double): what std::atomic has, in the
+  // same order of memory (sequentially consistent). They neither take the lock nor wait for it,
+  // throw nothing, and cost what the atomic instruction costs.
+
+  /// Replaces the value; returns the one before.
   T exchange(T desired) const
     requires detail::AtomicNumber<T>
   {
     return atomic().exchange(desired);
   }
-  /// Sets it to `desired` if it is `expected`; else sets `expected` to what it is.
+  /// Sets it to `desired` and returns true if it is `expected`; else sets `expected` to what it is.
   bool compare_exchange(T& expected, T desired) const
     requires detail::AtomicNumber<T>
   {
     return atomic().compare_exchange_strong(expected, desired);
   }
-  /// These return the value before, as std::atomic's do; the operators return the one after.
+  /// Adds or subtracts `n`; returns the value before. Integers wrap around.
   T fetch_add(T n) const
     requires detail::AtomicCounter<T>
   {
@@ -179,6 +142,7 @@ class SharedValue : public detail::LockedBlock {
   {
     return atomic().fetch_sub(n);
   }
+  /// Combine the bits with those of `n`; return the value before.
   T fetch_and(T n) const
     requires detail::AtomicBits<T>
   {
@@ -194,6 +158,7 @@ class SharedValue : public detail::LockedBlock {
   {
     return atomic().fetch_xor(n);
   }
+  /// The operators return the value after.
   T operator+=(T n) const
     requires detail::AtomicCounter<T>
   {
@@ -221,37 +186,45 @@ class SharedValue : public detail::LockedBlock {
   std::atomic_ref<T> atomic() const { return std::atomic_ref<T>(value()); }
 };
 
-/// A one-dimensional array in shared memory with a lock. For one without, or of more dimensions,
-/// see Array::shared.
+/// A one-dimensional array in shared memory with a lock, of a size that stays. For one without a
+/// lock, or of more dimensions, see Array::shared. Access to elements outside of lock() is for the
+/// program to synchronise.
+///
+///     SharedArray<double> sums(10);
+///     { auto locked = sums.lock(); locked[3] += x; }
 template <detail::Shareable T>
 class SharedArray : public detail::LockedBlock {
  public:
-  /// Of `n` elements T(); braces hold elements, as a vector's do. Throws SystemError where there is
-  /// no memory or no descriptor left.
+  /// Without elements.
   SharedArray() : SharedArray(0) {}
+  /// Of `n` elements T(); braces hold elements, as a vector's do. Throws SystemError where there is
+  /// no memory or no descriptor left, BadArgument for more bytes than there can be.
   explicit SharedArray(std::size_t n, const SharedOptions& options = {})
       : LockedBlock(detail::checked_elements({n}, sizeof(T)) * sizeof(T), options) {
     std::uninitialized_fill_n(data(), n, T());
   }
-  /// Of copies of these.
+  /// Of copies of these. Throws SystemError likewise.
   explicit SharedArray(std::span<const T> values, const SharedOptions& options = {})
       : LockedBlock(values.size_bytes(), options) {
     std::uninitialized_copy(values.begin(), values.end(), data());
   }
   SharedArray(std::initializer_list<T> values, const SharedOptions& options = {})
       : SharedArray(std::span<const T>(values.begin(), values.size()), options) {}
+  /// For tasks that get it.
   explicit SharedArray(detail::SharedBlock block) : LockedBlock(std::move(block)) {}
+
+  // Without the lock. Undefined for i >= size(); valid as long as a handle to them.
 
   [[nodiscard]] std::size_t size() const noexcept { return content_bytes() / sizeof(T); }
   [[nodiscard]] T* data() const noexcept { return reinterpret_cast<T*>(content()); }
   T& operator[](std::size_t i) const noexcept { return data()[i]; }
   T* begin() const noexcept { return data(); }
   T* end() const noexcept { return data() + size(); }
-  /// The elements without the lock. Valid as long as a handle to them.
   explicit operator std::span<T>() const noexcept { return {data(), size()}; }
 
   /// Waits for the lock and holds it; a thread may do so several times. Throws OwnerDied if another
-  /// process died with the lock held: see mutex().recover().
+  /// process died with the lock held (see LockHandle::recover), BadArgument if there is no lock. To
+  /// wait no longer than some time: mutex().try_lock_for().
   LockedArray<T> lock() const { return {LockedBlock::lock(), std::span<T>(*this)}; }
   /// The lock itself. Throws BadArgument if there is none.
   [[nodiscard]] RLock mutex() const { return LockedBlock::lock(); }

@@ -81,33 +81,20 @@ class SharedMemoryManager {
 namespace detail {
 
 template <>
-inline SharedMemory receive_handle<SharedMemory>(Decoder& decoder) {
-  SharedBlock block(BlockTag(), nullptr);
-  SharedBlock::traverse(decoder, block);
-  const std::size_t size = decoder.length(true);
-  std::string name;
-  Form<std::string>::traverse(decoder, name);
-  if (size > block.bytes()) Decoder::throw_damaged();
-  return {std::move(block), size, std::move(name)};
-}
-
-template <>
-struct Form<SharedMemory> {
-  template <class...>
-  static constexpr bool supported() {
-    return true;
+struct HandleParts<SharedMemory> {
+  template <class Ar>
+  static void send(Ar& ar, const SharedMemory& memory) {
+    SharedBlock::send(ar, memory.block());
+    ar.length(memory.size());
+    Form<std::string>::traverse(ar, memory.name());
   }
-  static void schema(SchemaWriter& writer) { writer.text("memory"); }
-
-  template <class Ar, class V>
-  static void traverse(Ar& ar, V& value) {
-    if constexpr (Ar::decoding) {
-      value = receive_handle<SharedMemory>(ar);
-    } else {
-      SharedBlock::traverse(ar, value.block());
-      ar.length(value.size());
-      Form<std::string>::traverse(ar, value.name());
-    }
+  static SharedMemory receive(Decoder& decoder) {
+    SharedBlock block = SharedBlock::receive(decoder);
+    const std::size_t size = decoder.length(true);
+    std::string name;
+    Form<std::string>::traverse(decoder, name);
+    if (size > block.bytes()) Decoder::throw_damaged();
+    return {std::move(block), size, std::move(name)};
   }
 };
 

@@ -227,32 +227,17 @@ class Barrier : public detail::SharedHandle {
 namespace detail {
 
 template <>
-struct Form<Condition> {
-  template <class...>
-  static constexpr bool supported() {
-    return true;
+struct HandleParts<Condition> {
+  template <class Ar>
+  static void send(Ar& ar, const Condition& condition) {
+    SharedBlock::send(ar, condition.block());
+    SharedBlock::send(ar, condition.mutex().block());
   }
-  static void schema(SchemaWriter& writer) { writer.text("memory"); }
-
-  template <class Ar, class V>
-  static void traverse(Ar& ar, V& value) {
-    if constexpr (Ar::decoding) {
-      value = receive_handle<Condition>(ar);
-    } else {
-      SharedBlock::traverse(ar, value.block());
-      SharedBlock::traverse(ar, value.mutex().block());
-    }
+  static Condition receive(Decoder& decoder) {
+    SharedBlock own = SharedBlock::receive(decoder);
+    return {std::move(own), RLock(SharedBlock::receive(decoder))};
   }
 };
-
-template <>
-inline Condition receive_handle<Condition>(Decoder& decoder) {
-  SharedBlock own(BlockTag(), nullptr);
-  SharedBlock lock(BlockTag(), nullptr);
-  SharedBlock::traverse(decoder, own);
-  SharedBlock::traverse(decoder, lock);
-  return {std::move(own), RLock(std::move(lock))};
-}
 
 }  // namespace detail
 

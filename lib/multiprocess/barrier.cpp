@@ -7,6 +7,7 @@
 #include <new>
 #include <set>
 
+#include "multiprocess/process_table.hpp"
 #include "multiprocess/robust_mutex.hpp"
 #include "multiprocess/shared_store.hpp"
 #include "os/fork_hook.hpp"
@@ -24,9 +25,14 @@ struct Seat {
   std::atomic<os::ProcessId> process{0};
   std::atomic<std::uint64_t> waiting{0};  ///< round << 16 | threads
   std::atomic<std::uint32_t> handles{0};
+
+  bool is_vacant() const { return process.load() == 0; }
+  void clear() {
+    store(waiting, std::uint64_t{0});
+    store(handles, std::uint32_t{0});
+  }
 };
 
-constexpr std::size_t max_seats = 500;
 /// Who slept through so many rounds may take one that was broken for one that was passed.
 constexpr std::uint64_t remembered_rounds = 4096;
 
@@ -40,16 +46,15 @@ struct BarrierState {
   os::Bell bell;
   std::atomic<std::uint64_t> round{1};
   std::atomic<std::uint32_t> broken{0};
-  std::atomic<std::size_t> used{0};  ///< all seats taken are among the first so many
-  std::array<Seat, max_seats> seats;
+  ProcessTable<Seat> seats;
   /// A bit for each of the latest rounds: it was reset, not passed.
   std::array<std::atomic<std::uint64_t>, remembered_rounds / 64> was_reset{};
 
   std::int64_t waiting() const {
     const std::uint64_t now = round.load();
     std::int64_t sum = 0;
-    for (std::size_t i = 0; i < used.load(); ++i) {
-      const std::uint64_t waiting = seats[i].waiting.load();
+    for (const Seat& seat : seats.entries()) {
+      const std::uint64_t waiting = seat.waiting.load();
       if (waiting >> 16 == now) sum += static_cast<std::int64_t>(waiting & 0xffff);
     }
     return sum;
@@ -59,8 +64,7 @@ struct BarrierState {
     return (was_reset[of / 64 % was_reset.size()].load() >> (of % 64) & 1) != 0;
   }
 
-  // With the mutex held.
-
+  /// With the mutex held.
   void end_round(bool reset) {
     const std::uint64_t now = round.load();
     auto& word = was_reset[now / 64 % was_reset.size()];
@@ -69,45 +73,10 @@ struct BarrierState {
     store(round, now + 1);
   }
 
-  Seat* find(os::ProcessId process) {
-    for (std::size_t i = 0; i < used.load(); ++i) {
-      if (seats[i].process.load() == process) return &seats[i];
-    }
-    return nullptr;
-  }
-
-  /// Frees the seats of dead processes and breaks the barrier if there are any. Without the mutex.
+  /// Frees the seats of dead processes, and breaks the barrier if there are any: first, so that the
+  /// death is seen even if this process dies in between.
   void sweep() {
-    for (std::size_t i = 0; i < used.load(); ++i) {
-      Seat& seat = seats[i];
-      const auto process = seat.process.load();
-      if (process == 0 || os::is_running(process)) continue;
-      const Guard guard(mutex);
-      if (seat.process.load() != process) continue;
-      // Before the seat is free, so that the death is seen even if this process dies in between.
-      store(broken, std::uint32_t{1});
-      free(seat);
-    }
-  }
-
-  static void free(Seat& seat) {
-    store(seat.waiting, std::uint64_t{0});
-    store(seat.handles, std::uint32_t{0});
-    store(seat.process, os::ProcessId{0});
-  }
-
-  /// Null where there is no room for another.
-  Seat* own_seat() {
-    const auto process = os::own_process();
-    if (Seat* const known = find(process)) return known;
-    Seat* seat = find(0);
-    if (seat == nullptr) {
-      if (used.load() == max_seats) return nullptr;
-      seat = &seats[used.load()];
-      store(used, used.load() + 1);
-    }
-    store(seat->process, process);
-    return seat;
+    seats.sweep(mutex, [this] { store(broken, std::uint32_t{1}); });
   }
 };
 
@@ -152,14 +121,15 @@ class BarrierSeat {
     for (bool swept = false;; swept = true) {
       {
         const Guard guard(state.mutex);
-        if (Seat* const seat = state.own_seat()) {
+        if (Seat* const seat = state.seats.find_or_add()) {
           store(seat->handles, seat->handles.load() + 1);
           taken_by_ = os::own_process();
           return;
         }
       }
       if (swept) {
-        throw BadArgument("more than " + std::to_string(max_seats) + " processes use one barrier");
+        throw BadArgument("more than " + std::to_string(state.seats.capacity) +
+                          " processes use one barrier");
       }
       state.sweep();
     }
@@ -179,12 +149,12 @@ class BarrierSeat {
     auto& state = block_.as<BarrierState>();
     const Guard guard(state.mutex);
     taken_by_ = 0;
-    Seat* const seat = state.find(os::own_process());
+    Seat* const seat = state.seats.find();
     if (seat == nullptr) return;
     if (seat->handles.load() > 1) {
       store(seat->handles, seat->handles.load() - 1);
     } else {
-      BarrierState::free(*seat);
+      state.seats.free(*seat);
     }
   }
 
@@ -235,7 +205,7 @@ std::ptrdiff_t Barrier::wait_until(std::chrono::steady_clock::time_point deadlin
   {
     const Guard guard(state.mutex);
     if (state.broken.load() != 0) throw_broken();
-    Seat* const seat = state.find(detail::os::own_process());
+    Seat* const seat = state.seats.find();
     if (seat == nullptr) throw_broken();  // the process is ending
     round = state.round.load();
     place = state.waiting();

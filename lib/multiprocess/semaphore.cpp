@@ -2,10 +2,10 @@
 #include <hoist/sync.hpp>
 
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <new>
 
+#include "multiprocess/process_table.hpp"
 #include "multiprocess/robust_mutex.hpp"
 #include "multiprocess/shared_store.hpp"
 
@@ -20,9 +20,10 @@ using namespace detail::multiprocess;
 struct Holder {
   std::atomic<detail::os::ProcessId> process{0};
   std::atomic<std::int64_t> count{0};
-};
 
-constexpr std::size_t max_holders = 500;
+  bool is_vacant() const { return count.load() == 0; }
+  void clear() { store(count, std::int64_t{0}); }
+};
 
 struct SemaphoreState {
   SemaphoreState(std::int64_t value, bool is_robust, bool is_bounded)
@@ -32,54 +33,19 @@ struct SemaphoreState {
   const bool bounded;
   const std::int64_t first;
   std::atomic<std::int64_t> total;
-  std::atomic<std::size_t> used{0};  ///< all holders are among the first so many
   RobustMutex mutex{false, OwnerDeath::recover};
   detail::os::Bell bell;
-  std::array<Holder, max_holders> holders;
+  ProcessTable<Holder> holders;
 
   std::int64_t value() const {
     std::int64_t left = total.load();
-    for (std::size_t i = 0; i < used.load(); ++i) left -= holders[i].count.load();
+    for (const Holder& holder : holders.entries()) left -= holder.count.load();
     return left;
   }
 
-  // With the mutex held.
-
-  Holder* find(detail::os::ProcessId process) {
-    for (std::size_t i = 0; i < used.load(); ++i) {
-      if (holders[i].process.load() == process) return &holders[i];
-    }
-    return nullptr;
-  }
-
-  /// Takes back what dead processes hold. Without the mutex.
+  /// Takes back what dead processes hold.
   void sweep() {
-    for (std::size_t i = 0; i < used.load(); ++i) {
-      Holder& holder = holders[i];
-      const auto process = holder.process.load();
-      if (process == 0 || detail::os::is_running(process)) continue;
-      const Guard guard(mutex);
-      if (holder.process.load() != process) continue;
-      store(holder.count, std::int64_t{0});
-      store(holder.process, detail::os::ProcessId{0});
-    }
-  }
-
-  /// Null where there is no room for another.
-  Holder* own_holder() {
-    const auto process = detail::os::own_process();
-    if (Holder* const known = find(process)) return known;
-    Holder* place = nullptr;
-    for (std::size_t i = 0; place == nullptr && i < used.load(); ++i) {
-      if (holders[i].count.load() == 0) place = &holders[i];  // of one that holds nothing any more
-    }
-    if (place == nullptr) {
-      if (used.load() == max_holders) return nullptr;
-      place = &holders[used.load()];
-      store(used, used.load() + 1);
-    }
-    store(place->process, process);
-    return place;
+    holders.sweep(mutex, [] {});
   }
 
   enum class Taken { yes, no, no_room };
@@ -90,17 +56,17 @@ struct SemaphoreState {
       store(total, total.load() - 1);
       return Taken::yes;
     }
-    Holder* const own = own_holder();
+    Holder* const own = holders.find_or_add();
     if (own == nullptr) return Taken::no_room;
     store(own->count, own->count.load() + 1);
     return Taken::yes;
   }
 
-  /// For a process that releases what others have acquired, within the bound.
+  /// For a process that releases what others have acquired, within the bound. With the mutex held.
   void lower_others(std::int64_t n) {
-    for (std::size_t i = 0; n > 0 && i < used.load(); ++i) {
-      const std::int64_t less = std::min(holders[i].count.load(), n);
-      if (less > 0) store(holders[i].count, holders[i].count.load() - less);
+    for (Holder& holder : holders.entries()) {
+      const std::int64_t less = std::min(holder.count.load(), n);
+      if (less > 0) store(holder.count, holder.count.load() - less);
       n -= less;
     }
   }
@@ -136,7 +102,7 @@ bool Semaphore::take(std::chrono::steady_clock::time_point deadline) const {
     } else if (taken == SemaphoreState::Taken::no) {
       return false;
     } else {
-      throw BadArgument("more than " + std::to_string(max_holders) +
+      throw BadArgument("more than " + std::to_string(state.holders.capacity) +
                         " processes hold a part of one semaphore");
     }
   }
@@ -152,7 +118,7 @@ void Semaphore::release(std::ptrdiff_t n) const {
     if (state.bounded && n > state.first - state.value()) {
       throw BadArgument("the semaphore was released more often than it was acquired");
     }
-    Holder* const own = state.robust ? state.find(detail::os::own_process()) : nullptr;
+    Holder* const own = state.robust ? state.holders.find() : nullptr;
     const std::int64_t held = own != nullptr ? std::min<std::int64_t>(own->count.load(), n) : 0;
     const std::int64_t more = n - held;
     if (more > std::numeric_limits<std::int64_t>::max() - state.total.load()) {

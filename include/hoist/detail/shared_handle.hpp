@@ -37,18 +37,19 @@ class SharedBlock {
     return *reinterpret_cast<T*>(data());
   }
 
-  /// Reads, writes or refuses it, as the archive is one.
-  template <class Ar, class V>
-  static void traverse(Ar& ar, V& block) {
+  /// Writes it for another process; refuses where the archive is of another kind.
+  template <class Ar>
+  static void send(Ar& ar, const SharedBlock& block) {
     if constexpr (Ar::hashing) {
       throw_not_a_value();
-    } else if constexpr (Ar::decoding) {
-      block = received(ar.array_block(ar.length(true), true));
     } else {
       if (!ar.is_for_process()) throw_not_a_value();
       ar.length(block.bytes());
       ar.array_block(block.data(), block.bytes(), block.storage());
     }
+  }
+  static SharedBlock receive(Decoder& decoder) {
+    return received(decoder.array_block(decoder.length(true), true));
   }
 
  private:
@@ -73,12 +74,15 @@ class SharedHandle {
   SharedBlock block_;
 };
 
+/// How a handle is sent and made of what was; specialised for those that are more than a block.
 template <std::derived_from<SharedHandle> T>
-T receive_handle(Decoder& decoder) {
-  SharedBlock block(BlockTag(), nullptr);
-  SharedBlock::traverse(decoder, block);
-  return T(std::move(block));
-}
+struct HandleParts {
+  template <class Ar>
+  static void send(Ar& ar, const T& handle) {
+    SharedBlock::send(ar, handle.block());
+  }
+  static T receive(Decoder& decoder) { return T(SharedBlock::receive(decoder)); }
+};
 
 template <std::derived_from<SharedHandle> T>
 struct Form<T> {
@@ -91,9 +95,9 @@ struct Form<T> {
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {
     if constexpr (Ar::decoding) {
-      value = receive_handle<T>(ar);
+      value = HandleParts<T>::receive(ar);
     } else {
-      SharedBlock::traverse(ar, value.block());
+      HandleParts<T>::send(ar, value);
     }
   }
 };

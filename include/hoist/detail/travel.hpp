@@ -92,7 +92,7 @@ class Received<T, TransferMethod::storable> {
 template <class T>
 class Received<T, TransferMethod::handle> {
  public:
-  explicit Received(Decoder& decoder) : value_(receive_handle<T>(decoder)) {}
+  explicit Received(Decoder& decoder) : value_(HandleParts<T>::receive(decoder)) {}
   T& get() { return value_; }
 
  private:
