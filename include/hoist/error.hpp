@@ -187,10 +187,13 @@ class WorkerDied : public Error {
 };
 
 /// The process that held a lock ended without releasing it, so what the lock protects may be half
-/// written. Put that in order under Lock::recover(), or make everything anew.
+/// written. Put that in order under Lock::recover(), or make everything anew. Or: one that had got
+/// items from a JoinableQueue ended before it was done with them.
 class OwnerDied : public Error {
  public:
   OwnerDied(int pid, std::chrono::system_clock::time_point when);
+  OwnerDied(const std::string& what, int pid, std::chrono::system_clock::time_point when)
+      : Error(what), pid_(pid), when_(when) {}
   /// The process id of the holder.
   int pid() const noexcept { return pid_; }
   /// When the next process found the lock so.
@@ -199,6 +202,31 @@ class OwnerDied : public Error {
  private:
   int pid_;
   std::chrono::system_clock::time_point when_;
+};
+
+/// A queue had no room for an item in time, as its limits allow no more to wait.
+class Full : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Nothing arrived in a queue in time.
+class Empty : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A queue takes no more items since somebody has closed it, and none is left.
+class Closed : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Nothing will come out of a pipe, and nobody will get what is sent: all processes that had its
+/// other end have closed it or died.
+class EndOfStream : public Error {
+ public:
+  using Error::Error;
 };
 
 /// A barrier that will not be passed: one of its parties died, gave up at a time limit, or called

@@ -50,13 +50,30 @@ class BornShared final : public MappedSegment {
   }
 };
 
-/// Throws SystemError where there is no memory or descriptor left.
-std::shared_ptr<BornShared> make_shared_storage(const char* name, std::size_t bytes) {
-  os::KeptFd fd(os::memory_file(name, bytes));
-  if (!fd) {
+class KeptDescriptor final : public Storage {
+ public:
+  explicit KeptDescriptor(os::KeptFd fd) : Storage(nullptr, 0, true), fd_(std::move(fd)) {
+    set_passing(Passing::written);
+  }
+  Backing backing() const override { return {fd_.get(), 0}; }
+
+ private:
+  os::KeptFd fd_;
+};
+
+/// Throws SystemError where there is no descriptor left.
+os::KeptFd keep(os::Fd fd) {
+  os::KeptFd kept(std::move(fd));
+  if (!kept) {
     throw SystemError(
         "too many shared arrays, locks and the like are in use for all to be kept open", EMFILE);
   }
+  return kept;
+}
+
+/// Throws SystemError where there is no memory or descriptor left.
+std::shared_ptr<BornShared> make_shared_storage(os::Fd file, std::size_t bytes) {
+  os::KeptFd fd = keep(std::move(file));
   os::Mapping mapping = os::map_memory(fd.get(), bytes, os::MapAs::shared);
   return std::make_shared<BornShared>(std::move(fd), std::move(mapping), bytes);
 }
@@ -65,7 +82,7 @@ std::shared_ptr<BornShared> make_shared_storage(const char* name, std::size_t by
 
 std::shared_ptr<Storage> allocate_shared(std::size_t bytes) {
   try {
-    return make_shared_storage("hoist-array", bytes);
+    return make_shared_storage(os::memory_file("hoist-array", bytes), bytes);
   } catch (const SystemError&) {
     return nullptr;
   }
@@ -73,6 +90,17 @@ std::shared_ptr<Storage> allocate_shared(std::size_t bytes) {
 
 bool is_born_shared(const Storage& storage) {
   return dynamic_cast<const BornShared*>(&storage) != nullptr;
+}
+
+std::shared_ptr<Storage> keep_descriptor(os::Fd fd) {
+  return std::make_shared<KeptDescriptor>(keep(std::move(fd)));
+}
+
+std::shared_ptr<Storage> allocate_growing(const char* name, std::size_t bytes,
+                                          std::size_t reserved) {
+  auto storage = make_shared_storage(os::growing_memory_file(name, bytes, reserved), bytes);
+  storage->set_passing(Storage::Passing::written);
+  return storage;
 }
 
 std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes,
@@ -91,7 +119,8 @@ std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t b
 }  // namespace ipc
 
 std::shared_ptr<Storage> allocate_for_processes(const char* name, std::size_t bytes) {
-  auto storage = ipc::make_shared_storage(name, std::max<std::size_t>(bytes, 1));
+  bytes = std::max<std::size_t>(bytes, 1);
+  auto storage = ipc::make_shared_storage(os::memory_file(name, bytes), bytes);
   storage->set_passing(Storage::Passing::written);
   return storage;
 }

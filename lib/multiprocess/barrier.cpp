@@ -76,7 +76,7 @@ struct BarrierState {
   /// Frees the seats of dead processes, and breaks the barrier if there are any: first, so that the
   /// death is seen even if this process dies in between.
   void sweep() {
-    seats.sweep(mutex, [this] { store(broken, std::uint32_t{1}); });
+    seats.sweep(mutex, [this](int) { store(broken, std::uint32_t{1}); });
   }
 };
 

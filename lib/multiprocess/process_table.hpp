@@ -48,7 +48,7 @@ class ProcessTable {
     return place;
   }
 
-  /// Frees the entries of dead processes, after `note_death()` for each. Asks the system, so
+  /// Frees the entries of dead processes, after `note_death(pid)` for each. Asks the system, so
   /// without the mutex, which is held only for the changes.
   template <class NoteDeath>
   void sweep(RobustMutex& mutex, const NoteDeath& note_death) {
@@ -57,7 +57,7 @@ class ProcessTable {
       if (process == 0 || os::is_running(process)) continue;
       const Guard guard(mutex);
       if (entry.process.load() != process) continue;
-      note_death();
+      note_death(os::pid_of(process));
       free(entry);
     }
   }

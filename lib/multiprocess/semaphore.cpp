@@ -45,7 +45,7 @@ struct SemaphoreState {
 
   /// Takes back what dead processes hold.
   void sweep() {
-    holders.sweep(mutex, [] {});
+    holders.sweep(mutex, [](int) {});
   }
 
   enum class Taken { yes, no, no_room };

@@ -114,13 +114,23 @@ Fd memory_file(const char* name, std::size_t bytes, std::span<const std::byte> c
 
 }  // namespace
 
-int reserve_space(int fd, std::size_t bytes) {
+int reserve_space(int fd, std::size_t bytes, std::size_t from) {
   const SizeLimitAsError limited;
   int error = 0;
-  do {
-    error = bytes == 0 ? 0 : ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
-  } while (error == EINTR);
+  while (bytes > from && (error = ::posix_fallocate(fd, static_cast<off_t>(from),
+                                                    static_cast<off_t>(bytes - from))) == EINTR) {
+  }
   return error;
+}
+
+Fd growing_memory_file(const char* name, std::size_t bytes, std::size_t reserved) {
+  const SizeLimitAsError limited;
+  Fd file(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  int error = file && ::ftruncate(file.get(), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+  if (error == 0) error = reserve_space(file.get(), reserved);
+  if (error != 0) throw SystemError("can't make memory to share with processes", error);
+  ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+  return file;
 }
 
 Fd memory_file(const char* name, std::size_t bytes) { return memory_file(name, bytes, {}, {}, {}); }

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <cstring>
@@ -17,17 +18,11 @@ constexpr std::size_t max_fds = 8;
 
 bool is_gone(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
 
-}  // namespace
+/// ETOOMANYREFS: this user has as many descriptors in sockets as are allowed, until some are taken.
+bool is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS; }
 
-std::pair<Fd, Fd> socket_pair() {
-  int pair[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
-    throw SystemError("can't make a socket for a worker process", errno);
-  }
-  return {Fd(pair[0]), Fd(pair[1])};
-}
-
-bool send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
+/// Returns 0 or an errno.
+int send_now(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_fds)]{};
   msghdr message{};
@@ -42,19 +37,52 @@ bool send_message(int socket, std::span<const std::byte> bytes, std::span<const 
     header->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
     std::memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
   }
-  for (;;) {
-    if (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
-    if (errno == EINTR) continue;
-    if (is_gone(errno)) return false;
-    // ETOOMANYREFS: this user has as many descriptors in sockets as are allowed; wait until the
-    // peer has received some.
-    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ETOOMANYREFS) {
-      throw SystemError("can't send to a worker process", errno);
-    }
-    const bool full = errno != ETOOMANYREFS;
-    pollfd ready{socket, static_cast<short>(full ? POLLOUT : 0), 0};
-    ::poll(&ready, 1, full ? -1 : 1);  // also ends if the peer dies
+  while (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    if (errno != EINTR) return errno;
   }
+  return 0;
+}
+
+}  // namespace
+
+Fd self_connected_socket() {
+  Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  socklen_t size = sizeof(sa_family_t);  // of no name: the system gives it one
+  const bool bound = socket && ::bind(socket.get(), name, size) == 0;
+  size = sizeof address;
+  if (!bound || ::getsockname(socket.get(), name, &size) != 0 ||
+      ::connect(socket.get(), name, size) != 0) {
+    throw SystemError("can't make a socket for descriptors", errno);
+  }
+  return socket;
+}
+
+std::pair<Fd, Fd> socket_pair() {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    throw SystemError("can't make a socket for a worker process", errno);
+  }
+  return {Fd(pair[0]), Fd(pair[1])};
+}
+
+bool send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
+  for (;;) {
+    const int error = send_now(socket, bytes, fds);
+    if (error == 0) return true;
+    if (is_gone(error)) return false;
+    if (!is_full(error)) throw SystemError("can't send to a worker process", error);
+    pollfd ready{socket, static_cast<short>(error != ETOOMANYREFS ? POLLOUT : 0), 0};
+    ::poll(&ready, 1, error != ETOOMANYREFS ? -1 : 1);  // also ends if the peer dies
+  }
+}
+
+bool try_send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
+  const int error = send_now(socket, bytes, fds);
+  if (error != 0 && !is_full(error)) throw SystemError("can't send to a process", error);
+  return error == 0;
 }
 
 bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& bytes,

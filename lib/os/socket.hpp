@@ -13,9 +13,17 @@ namespace hoist::detail::os {
 /// A connected pair of sockets that keep message boundaries and pass descriptors.
 std::pair<Fd, Fd> socket_pair();
 
+/// A socket that is connected to itself: what is sent to it, by whoever has it, is received from
+/// it, in order, and nobody else can send to it.
+Fd self_connected_socket();
+
 /// Sends one message, waiting while the peer's queue is full. Returns false if the peer is gone;
 /// throws SystemError on other failures.
 bool send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds);
+
+/// Likewise, but returns false if the queue is full, or so many descriptors are under way that the
+/// system allows no more.
+bool try_send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds);
 
 /// Receives one message of at most `limit` bytes. Returns false if the peer is gone.
 bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& bytes,

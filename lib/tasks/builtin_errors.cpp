@@ -156,8 +156,10 @@ void builtin_error_forms(AddForm add) {
   add_texts(add, Types<std::logic_error, std::domain_error, std::invalid_argument,
                        std::length_error, std::out_of_range, std::runtime_error, std::range_error,
                        std::overflow_error, std::underflow_error>{});
-  add_texts(add, Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded,
-                       WrongType, NotFound, Interrupted, BrokenBarrier>{});
+  add_texts(
+      add,
+      Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded, WrongType,
+            NotFound, Interrupted, BrokenBarrier, Full, Empty, Closed, EndOfStream>{});
   add_fixed(add,
             Types<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length,
                   std::bad_cast, std::bad_typeid, std::bad_any_cast, std::bad_optional_access,
@@ -204,14 +206,14 @@ void builtin_error_forms(AddForm add) {
         Form<std::int32_t>::traverse(to, pid);
         Form<std::int64_t>::traverse(to, since);
       },
-      [](Decoder& from, const std::string&, bool has_cause) {
+      [](Decoder& from, const std::string& what, bool has_cause) {
         std::int32_t pid = 0;
         std::int64_t since = 0;
         Form<std::int32_t>::traverse(from, pid);
         Form<std::int64_t>::traverse(from, since);
         using When = std::chrono::system_clock;
         const When::time_point when{When::duration(since)};
-        raise_error<OwnerDied>(OwnerDied(pid, when), has_cause);
+        raise_error<OwnerDied>(OwnerDied(what, pid, when), has_cause);
       });
   add_with<TimedOut>(
       add,

@@ -34,6 +34,10 @@ void write_payload(ipc::FieldWriter& to, std::span<const std::byte> meta,
 }
 
 std::shared_ptr<Storage> SegmentTable::Entry::map_written(std::uint64_t offset, std::size_t size) {
+  if (size == 0) {  // a descriptor, as Encoder::descriptor passes it
+    if (shared == nullptr) shared = ipc::keep_descriptor(std::move(fd));
+    return shared;
+  }
   if (shared == nullptr || shared->backing().offset != offset || shared->bytes() != size) {
     shared = ipc::map_segment(fd.get(), offset, size, os::MapAs::shared);
     shared->set_passing(Storage::Passing::written);
@@ -42,7 +46,7 @@ std::shared_ptr<Storage> SegmentTable::Entry::map_written(std::uint64_t offset, 
 }
 
 void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, bool written) {
-  const auto size = os::regular_size(fd.get());
+  const auto size = bytes == 0 ? 0 : os::regular_size(fd.get());
   if (!size || *size < bytes) {
     throw DamagedData("a shared array is shorter than announced");
   }

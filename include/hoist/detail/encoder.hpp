@@ -84,6 +84,12 @@ class Encoder : public ArchiveBase<Encoder> {
     if (n > 0) segment({reinterpret_cast<const std::byte*>(data), n * sizeof(T), sizeof(T), owner});
   }
 
+  /// A descriptor and no bytes: `owner` has it as its backing, and is passed as it is.
+  void descriptor(const std::shared_ptr<Storage>& owner) {
+    ++ties_;
+    segment({nullptr, 0, 1, owner});
+  }
+
   /// Where a part of the value begins, which may become one block.
   struct Part {
     std::size_t meta = 0;

@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -44,12 +45,14 @@ class SharedBlock {
       throw_not_a_value();
     } else {
       if (!ar.is_for_process()) throw_not_a_value();
-      ar.length(block.bytes());
+      ar.scalar(std::uint64_t{block.bytes()});
       ar.array_block(block.data(), block.bytes(), block.storage());
     }
   }
   static SharedBlock receive(Decoder& decoder) {
-    return received(decoder.array_block(decoder.length(true), true));
+    std::uint64_t bytes = 0;
+    decoder.scalar(bytes);
+    return received(decoder.array_block(static_cast<std::size_t>(bytes), true));
   }
 
  private:

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/decoder.hpp>
+#include <hoist/detail/encoder.hpp>
+#include <hoist/detail/shared_handle.hpp>
+#include <hoist/detail/travel.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+// Messages between processes, through shared memory: what queues and pipes are made of.
+
+namespace hoist::detail {
+
+namespace multiprocess {
+struct MessageContent;
+struct QueueState;
+}  // namespace multiprocess
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// Room for one message on its way in or out; the thread keeps it for later messages.
+class MessageRoom {
+ public:
+  MessageRoom();
+  MessageRoom(const MessageRoom&) = delete;
+  MessageRoom& operator=(const MessageRoom&) = delete;
+  ~MessageRoom();
+
+  Encoder& encoder() noexcept;
+  /// Of a message that was received.
+  DecodeSource& source() noexcept;
+  multiprocess::MessageContent& content() noexcept { return *content_; }
+
+ private:
+  std::unique_ptr<multiprocess::MessageContent> content_;
+};
+
+struct QueueLimits {
+  std::size_t max_items = 0;  ///< 0: as many as the bytes allow
+  std::size_t max_bytes = 0;
+};
+
+/// A queue of messages; see lib/multiprocess/message_ring.hpp.
+class MessageQueue : public SharedHandle {
+ public:
+  explicit MessageQueue(const QueueLimits& limits, bool counts_tasks = false);
+  MessageQueue(SharedBlock block, std::shared_ptr<Storage> socket)
+      : SharedHandle(std::move(block)), socket_(std::move(socket)) {}
+
+  /// Sends what the room's encoder has. False if there is no room in the queue until the deadline.
+  /// Throws Closed.
+  bool put(MessageRoom& room, Deadline deadline) const;
+  /// Receives a message. False if none comes until the deadline. Throws Closed where none will.
+  bool get(MessageRoom& room, Deadline deadline) const;
+
+  /// As far as can be told while others go on.
+  std::size_t size() const;
+  bool is_empty() const;
+  bool is_full() const;
+  void close() const;
+  bool is_closed() const;
+
+  /// For queues that count tasks. Throws BadArgument if there were fewer items than that.
+  void task_done() const;
+  /// False at the deadline. Throws OwnerDied if a process has died with tasks that were not done.
+  bool join(Deadline deadline) const;
+
+  const std::shared_ptr<Storage>& socket() const noexcept { return socket_; }
+
+ private:
+  std::shared_ptr<Storage> socket_;  // for descriptors of what is sent
+};
+
+template <class T>
+concept QueueHandle = std::derived_from<T, SharedHandle> && std::derived_from<T, MessageQueue>;
+
+template <QueueHandle T>
+struct HandleParts<T> {
+  template <class Ar>
+  static void send(Ar& ar, const T& queue) {
+    SharedBlock::send(ar, queue.block());
+    if constexpr (!Ar::hashing) ar.descriptor(queue.socket());
+  }
+  static T receive(Decoder& decoder) {
+    SharedBlock block = SharedBlock::receive(decoder);
+    return T(MessageQueue(std::move(block), decoder.array_block(0, true)));
+  }
+};
+
+/// Whether values of T can be sent to another process and be values there, without anything that
+/// would have to be kept for them.
+template <class T>
+constexpr bool is_message() {
+  if constexpr (!std::is_same_v<T, std::decay_t<T>> || !std::is_move_constructible_v<T>) {
+    return false;
+  } else {
+    constexpr TransferMethod method = transfer_method_of<T>();
+    return method == TransferMethod::storable || method == TransferMethod::handle ||
+           method == TransferMethod::code || method == TransferMethod::nothing ||
+           (method == TransferMethod::raw && !std::is_pointer_v<T>);
+  }
+}
+
+template <class T>
+bool put_value(const MessageQueue& queue, const T& value, Deadline deadline) {
+  MessageRoom room;
+  send<T>(room.encoder(), value);
+  return queue.put(room, deadline);
+}
+
+/// Calls `take` with the value, an rvalue. False if none comes.
+template <class T, class Take>
+bool get_value(const MessageQueue& queue, Deadline deadline, const Take& take) {
+  MessageRoom room;
+  if (!queue.get(room, deadline)) return false;
+  Decoder decoder(room.source());
+  Received<T> received(decoder);
+  decoder.finish();
+  take(std::move(received.get()));
+  return true;
+}
+
+}  // namespace hoist::detail

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/requirements.hpp>
+
+#include <hoist/detail/deadline.hpp>
+#include <hoist/detail/message_queue.hpp>
+#include <hoist/error.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <iterator>
+#include <optional>
+#include <utility>
+
+// Queues that bring items from any threads and processes to any others, after Python's
+// multiprocessing, safe against processes that are killed.
+//
+// A queue is a handle, like a lock (hoist/lock.hpp): copies, and what tasks and processes get of
+// it, are the same queue. It takes two descriptors. All functions may be called from several
+// threads and processes at a time.
+//
+// put() encodes its item and writes it to shared memory before it returns: errors of encoding are
+// the caller's, and nothing half-written is ever seen. Items of one producer arrive in their order.
+// An item that was put is there even if its producer dies. A process that is killed takes at most
+// the item with it that it was about to get.
+//
+// Items may be any values that tasks take, of any size; large arrays in them (8 MiB and more) go by
+// memory files of their own and are not copied again. Locks, queues and the like are passed as the
+// handles they are.
+
+namespace hoist {
+
+struct QueueOptions {
+  /// So many items may wait; 0: as many as `max_bytes` allows.
+  std::size_t maxsize = 0;
+  /// So many bytes of them. Memory is set aside as it is needed, 64 KiB at least. An item that is
+  /// larger goes through all the same, while somebody gets it.
+  std::size_t max_bytes = std::size_t{256} << 20;
+};
+
+/// A first-in, first-out queue of T, which is a value that tasks take: no pointer and no view.
+template <class T>
+class Queue : public detail::MessageQueue {
+  static_assert(detail::is_message<T>(),
+                "hoist: items of a queue are values that can be sent to another process: no "
+                "pointers, references or views, and nothing that tasks could not take");
+
+ public:
+  Queue() : Queue(QueueOptions{}) {}
+  /// At most so many items wait; 0: no such limit.
+  explicit Queue(std::size_t maxsize) : Queue(QueueOptions{.maxsize = maxsize}) {}
+  /// Throws SystemError where there is no memory or no descriptor left.
+  explicit Queue(const QueueOptions& options)
+      : MessageQueue({options.maxsize, options.max_bytes}) {}
+  explicit Queue(detail::MessageQueue queue) : MessageQueue(std::move(queue)) {}
+
+  /// Adds an item, after waiting for room. Throws Closed; CannotTravel for an item that can't be
+  /// sent; SystemError where memory is short.
+  void put(const T& item) const { put_until(item, detail::Deadline::max()); }
+  /// Likewise. Throws Full if there is no room in time.
+  template <class Rep, class Period>
+  void put(const T& item, std::chrono::duration<Rep, Period> timeout) const {
+    if (!put_until(item, detail::deadline_after(timeout))) throw_full();
+  }
+  /// Adds an item if there is room now.
+  [[nodiscard]] bool try_put(const T& item) const { return put_until(item, detail::Deadline()); }
+
+  /// Takes the oldest item, after waiting for one. Throws Closed if none is left and none will
+  /// come. Nobody can tell whether another producer will come: if those that there are may die, use
+  /// a time limit, or wait_any with them.
+  T get() const { return *get_until(detail::Deadline::max()); }
+  /// Likewise. Throws Empty if there is none in time.
+  template <class Rep, class Period>
+  T get(std::chrono::duration<Rep, Period> timeout) const {
+    auto item = get_until(detail::deadline_after(timeout));
+    if (!item) throw_empty();
+    return *std::move(item);
+  }
+  /// The oldest item, if there is one now.
+  [[nodiscard]] std::optional<T> try_get() const { return get_until(detail::Deadline()); }
+
+  // How many wait, at this moment.
+  [[nodiscard]] std::size_t size() const { return MessageQueue::size(); }
+  [[nodiscard]] bool empty() const { return is_empty(); }
+  /// Whether `maxsize` items wait, or the memory is used up.
+  [[nodiscard]] bool full() const { return is_full(); }
+
+  /// For all processes: put() throws Closed from now on, get() once the queue is empty.
+  void close() const { MessageQueue::close(); }
+  [[nodiscard]] bool closed() const { return is_closed(); }
+
+  // By the names of Python.
+  void put_nowait(const T& item) const {
+    if (!try_put(item)) throw_full();
+  }
+  T get_nowait() const {
+    auto item = try_get();
+    if (!item) throw_empty();
+    return *std::move(item);
+  }
+  [[nodiscard]] std::size_t qsize() const { return size(); }
+
+  /// Gets items until the queue is closed and empty: `for (T item : queue)`.
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = T;
+    using difference_type = std::ptrdiff_t;
+    using pointer = T*;
+    using reference = T&;
+
+    explicit Iterator(const Queue& queue) : queue_(&queue) { ++*this; }
+    T& operator*() { return *item_; }
+    T* operator->() { return &*item_; }
+    Iterator& operator++() {
+      try {
+        item_ = queue_->get_until(detail::Deadline::max());
+      } catch (const Closed&) {
+        item_.reset();
+      }
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t) const { return !item_; }
+
+   private:
+    const Queue* queue_;
+    std::optional<T> item_;
+  };
+  Iterator begin() const { return Iterator(*this); }
+  std::default_sentinel_t end() const { return {}; }
+
+ protected:
+  Queue(const QueueOptions& options, bool counts_tasks)
+      : MessageQueue({options.maxsize, options.max_bytes}, counts_tasks) {}
+
+ private:
+  bool put_until(const T& item, detail::Deadline deadline) const {
+    return detail::put_value<T>(*this, item, deadline);
+  }
+  std::optional<T> get_until(detail::Deadline deadline) const {
+    std::optional<T> item;
+    detail::get_value<T>(*this, deadline, [&](T&& value) { item.emplace(std::move(value)); });
+    return item;
+  }
+  [[noreturn]] static void throw_full() { throw Full("the queue is full"); }
+  [[noreturn]] static void throw_empty() { throw Empty("the queue is empty"); }
+};
+
+/// A Queue whose producers can wait until all items were dealt with. At most 500 processes may have
+/// items in hand at a time.
+template <class T>
+class JoinableQueue : public Queue<T> {
+ public:
+  JoinableQueue() : JoinableQueue(QueueOptions{}) {}
+  explicit JoinableQueue(std::size_t maxsize) : JoinableQueue(QueueOptions{.maxsize = maxsize}) {}
+  explicit JoinableQueue(const QueueOptions& options) : Queue<T>(options, true) {}
+  explicit JoinableQueue(detail::MessageQueue queue) : Queue<T>(std::move(queue)) {}
+
+  /// Says that an item, which this process or another got, has been dealt with. Throws BadArgument
+  /// if all were.
+  void task_done() const { detail::MessageQueue::task_done(); }
+  /// Waits until task_done() has been called for every item that was put. Throws OwnerDied if a
+  /// process has died that had got items and not said so for all; the next call waits for the
+  /// others.
+  void join() const { detail::MessageQueue::join(detail::Deadline::max()); }
+  /// Likewise; false if the time is over first.
+  template <class Rep, class Period>
+  bool join(std::chrono::duration<Rep, Period> timeout) const {
+    return detail::MessageQueue::join(detail::deadline_after(timeout));
+  }
+};
+
+/// A Queue of which not more is known than put, get and empty.
+template <class T>
+class SimpleQueue : public Queue<T> {
+ public:
+  SimpleQueue() = default;
+  explicit SimpleQueue(detail::MessageQueue queue) : Queue<T>(std::move(queue)) {}
+};
+
+}  // namespace hoist

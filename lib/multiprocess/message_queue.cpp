@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/message_queue.hpp>
+
+#include <hoist/error.hpp>
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "ipc/shared_bytes.hpp"
+#include "multiprocess/message_content.hpp"
+#include "multiprocess/queue_state.hpp"
+#include "multiprocess/shared_store.hpp"
+#include "os/socket.hpp"
+
+namespace hoist::detail {
+
+using namespace multiprocess;
+
+namespace {
+
+constexpr std::size_t page = 4096;
+constexpr std::size_t data_offset = (sizeof(QueueState) + page - 1) / page * page;
+
+/// What was used last by this thread. Plain pointers, as they are looked at also when the thread's
+/// other objects have been destroyed.
+constinit thread_local MessageContent* spare = nullptr;
+constinit thread_local bool thread_ends = false;
+
+struct FreeSpare {
+  ~FreeSpare() {
+    thread_ends = true;
+    delete spare;
+  }
+};
+
+RingView view_of(const MessageQueue& queue) {
+  const SharedBlock& block = queue.block();
+  return {block.as<QueueState>().ring, block.data() + data_offset, *block.storage()};
+}
+
+/// Who only tries still waits for a turn, which others have for microseconds.
+Deadline for_turn(Deadline deadline) {
+  if (deadline == Deadline::max()) return deadline;
+  return std::max(deadline, Clock::now() + std::chrono::milliseconds(100));
+}
+
+[[noreturn]] void throw_closed() { throw Closed("the queue has been closed"); }
+
+/// What comes with a descriptor.
+struct DescriptorHead {
+  std::uint64_t tag = 0;
+  std::uint64_t index = 0;
+};
+
+/// Sends what belongs to the message that is written next. False at the deadline; what was sent by
+/// then is dropped by who receives.
+bool send_descriptors(QueueState& state, const Storage& kept_socket, MessageContent& content,
+                      Deadline deadline) {
+  if (content.descriptors().empty()) return true;
+  const int socket = kept_socket.backing().fd;
+  about_to_store();
+  DescriptorHead head{++state.last_tag, 0};
+  content.set_tag(head.tag, state.outside_sent.load());
+  for (const os::Fd& fd : content.descriptors()) {
+    const int number = fd.get();
+    while (!os::try_send_message(socket, std::as_bytes(std::span(&head, 1)), {&number, 1})) {
+      if (Clock::now() >= deadline) return false;
+      pollfd room{socket, POLLOUT, 0};
+      ::poll(&room, 1, 1);
+    }
+    ++head.index;
+  }
+  store(state.outside_sent, state.outside_sent.load() + content.outside());
+  return true;
+}
+
+bool has_input(int socket) {
+  pollfd input{socket, POLLIN, 0};
+  return ::poll(&input, 1, 0) > 0;
+}
+
+/// Receives those of a message that was taken, and drops older ones, whose messages were never sent
+/// or whose receivers died.
+void receive_descriptors(int socket, MessageContent& content) {
+  std::vector<std::byte> bytes;
+  std::vector<os::Fd> fds;
+  for (std::size_t left = content.expected(); left > 0;) {
+    DescriptorHead head;
+    if (!has_input(socket) || !os::receive_message(socket, sizeof head, bytes, fds) ||
+        bytes.size() != sizeof head || fds.size() != 1) {
+      throw DamagedData("a descriptor that should have come with a message didn't");
+    }
+    std::memcpy(&head, bytes.data(), sizeof head);
+    if (head.tag != content.tag()) continue;
+    content.add_descriptor(static_cast<std::size_t>(head.index), std::move(fds.front()));
+    --left;
+  }
+}
+
+}  // namespace
+
+MessageRoom::MessageRoom() : content_(std::exchange(spare, nullptr)) {
+  if (content_ == nullptr) content_ = std::make_unique<MessageContent>();
+}
+
+MessageRoom::~MessageRoom() {
+  content_->clear();
+  if (spare != nullptr || thread_ends) return;
+  static thread_local const FreeSpare free_spare;
+  static_cast<void>(free_spare);
+  spare = content_.release();
+}
+
+Encoder& MessageRoom::encoder() noexcept { return content_->encoder; }
+DecodeSource& MessageRoom::source() noexcept { return *content_; }
+
+MessageQueue::MessageQueue(const QueueLimits& limits, bool counts_tasks)
+    : SharedHandle(SharedBlock(
+          BlockTag(),
+          ipc::allocate_growing("hoist-queue",
+                                data_offset + MessageRing::chunk_for(limits.max_bytes) *
+                                                  MessageRing::chunks_for(limits.max_bytes),
+                                data_offset + MessageRing::chunk_for(limits.max_bytes)))),
+      socket_(ipc::keep_descriptor(os::self_connected_socket())) {
+  new (block().data()) QueueState(limits.max_items, limits.max_bytes, counts_tasks);
+}
+
+bool MessageQueue::put(MessageRoom& room, Deadline deadline) const {
+  MessageContent& content = room.content();
+  content.pack();
+  std::uint64_t bytes = 0;
+  for (const Bytes piece : content.pieces()) bytes += piece.size();
+  auto& state = block().as<QueueState>();
+  const RingView view = view_of(*this);
+  for (bool sent = false; !sent;) {
+    Place seen;
+    {
+      WriteTurn turn(view, for_turn(deadline));
+      if (!turn) return false;
+      if (state.closed.load(std::memory_order_relaxed) != 0) throw_closed();
+      seen = state.ring.head.load();
+      if (state.has_room_outside(content.outside()) && turn.has_room(bytes)) {
+        if (!send_descriptors(state, *socket_, content, deadline)) return false;
+        if (!turn.write(content.pieces(), deadline)) return false;
+        sent = true;
+      }
+    }
+    if (sent) break;
+    if (deadline == Deadline()) return false;
+    const auto changed = [&] {
+      const Place now = state.ring.head.load();
+      return now.grain != seen.grain || now.count != seen.count || state.closed.load() != 0;
+    };
+    if (!wait_and_look(state.ring.freed, deadline, changed, [] {})) return false;
+  }
+  state.ring.filled.ring();
+  return true;
+}
+
+bool MessageQueue::get(MessageRoom& room, Deadline deadline) const {
+  MessageContent& content = room.content();
+  auto& state = block().as<QueueState>();
+  const RingView view = view_of(*this);
+  for (;;) {
+    const bool closed = state.closed.load() != 0;
+    if (view.has_record()) {
+      {
+        ReadTurn turn(view, for_turn(deadline));
+        if (!turn) return false;
+        bool taken = false;
+        while (!taken && turn.begin()) {
+          taken = content.receive(turn);
+          if (!taken) content.clear();
+        }
+        if (taken) {
+          if (state.counts_tasks) state.note_taken();
+          turn.take();
+          if (content.expected() > 0) {
+            store(state.outside_taken, content.outside_until());
+            receive_descriptors(socket_->backing().fd, content);
+          }
+        }
+        if (!taken) continue;
+      }
+      state.ring.freed.ring();
+      return true;
+    }
+    if (closed) throw_closed();
+    if (deadline == Deadline()) return false;
+    const auto ready = [&] { return view.has_record() || state.closed.load() != 0; };
+    if (!wait_and_look(state.ring.filled, deadline, ready, [] {})) return false;
+  }
+}
+
+std::size_t MessageQueue::size() const { return view_of(*this).size(); }
+
+bool MessageQueue::is_empty() const { return !view_of(*this).has_record(); }
+
+bool MessageQueue::is_full() const {
+  const RingView view = view_of(*this);
+  WriteTurn turn(view, for_turn(Deadline()));
+  return !turn || !turn.has_room(1);
+}
+
+void MessageQueue::close() const {
+  auto& state = block().as<QueueState>();
+  {
+    // What is put at this moment was put before.
+    const WriteTurn turn(view_of(*this), Deadline::max());
+    store(state.closed, 1U);
+  }
+  state.ring.filled.ring();
+  state.ring.freed.ring();
+}
+
+bool MessageQueue::is_closed() const { return block().as<QueueState>().closed.load() != 0; }
+
+void MessageQueue::task_done() const {
+  auto& state = block().as<QueueState>();
+  if (state.task_done()) state.all_done.ring();
+}
+
+bool MessageQueue::join(Deadline deadline) const {
+  auto& state = block().as<QueueState>();
+  const RingView view = view_of(*this);
+  const auto done = [&] { return state.unfinished() == 0; };
+  const auto look = [&] {
+    state.sweep();
+    const ReadTurn turn(view, Clock::now());
+    if (turn) state.drop_lost_tasks();
+  };
+  look();
+  return wait_and_look(state.all_done, deadline, done, look);
+}
+
+}  // namespace hoist::detail
