@@ -229,6 +229,17 @@ class EndOfStream : public Error {
   using Error::Error;
 };
 
+/// A message was longer than the memory given for it.
+class BufferTooShort : public Error {
+ public:
+  explicit BufferTooShort(std::vector<std::byte> message);
+  /// The whole message, which is out of the pipe.
+  const std::vector<std::byte>& message() const noexcept { return message_; }
+
+ private:
+  std::vector<std::byte> message_;
+};
+
 /// A barrier that will not be passed: one of its parties died, gave up at a time limit, or called
 /// abort(). Barrier::reset() makes it usable again.
 class BrokenBarrier : public Error {

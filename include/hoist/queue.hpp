@@ -140,9 +140,7 @@ class Queue : public detail::MessageQueue {
     return detail::put_value<T>(*this, item, deadline);
   }
   std::optional<T> get_until(detail::Deadline deadline) const {
-    std::optional<T> item;
-    detail::get_value<T>(*this, deadline, [&](T&& value) { item.emplace(std::move(value)); });
-    return item;
+    return detail::get_value<T>(*this, deadline);
   }
   [[noreturn]] static void throw_full() { throw Full("the queue is full"); }
   [[noreturn]] static void throw_empty() { throw Empty("the queue is empty"); }

@@ -30,6 +30,11 @@ OwnerDied::OwnerDied(int pid, std::chrono::system_clock::time_point when)
       pid_(pid),
       when_(when) {}
 
+BufferTooShort::BufferTooShort(std::vector<std::byte> message)
+    : Error("a message of " + std::to_string(message.size()) +
+            " bytes is longer than the memory given for it"),
+      message_(std::move(message)) {}
+
 RemoteError::RemoteError(std::string type_name, std::string text, std::string stack)
     : Error(in_two_lines(type_name, text, stack)),
       type_name_(std::move(type_name)),

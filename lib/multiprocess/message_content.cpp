@@ -72,6 +72,19 @@ void MessageContent::pack() {
   pieces_.push_back(encoder.meta());
 }
 
+void MessageContent::pack_bytes(Bytes bytes) {
+  front_.clear();
+  outside_ = 0;
+  front_.put(std::uint64_t{bytes_message});
+  pieces_.assign({front_.bytes(), bytes});
+}
+
+std::uint64_t MessageContent::bytes() const {
+  std::uint64_t sum = 0;
+  for (const Bytes piece : pieces_) sum += piece.size();
+  return sum;
+}
+
 void MessageContent::set_tag(std::uint64_t tag, std::uint64_t outside_before) {
   front_.patch(tag_at, tag);
   front_.patch(tag_at + sizeof tag, outside_before + outside_);

@@ -27,7 +27,11 @@ struct MessageContent final : DecodeSource {
 
   /// Makes the pieces of what is in the encoder, which they refer to.
   void pack();
+  /// Likewise of mere bytes.
+  void pack_bytes(Bytes bytes);
   std::span<const Bytes> pieces() const { return pieces_; }
+  /// Of all pieces.
+  std::uint64_t bytes() const;
   /// Those of memory files, to be sent beside the message.
   std::span<const os::Fd> descriptors() const { return descriptors_; }
   /// Bytes of the memory files.

@@ -47,8 +47,6 @@ Deadline for_turn(Deadline deadline) {
   return std::max(deadline, Clock::now() + std::chrono::milliseconds(100));
 }
 
-[[noreturn]] void throw_closed() { throw Closed("the queue has been closed"); }
-
 /// What comes with a descriptor.
 struct DescriptorHead {
   std::uint64_t tag = 0;
@@ -100,6 +98,100 @@ void receive_descriptors(int socket, MessageContent& content) {
   }
 }
 
+void look_for(const Peers* peers) {
+  if (peers != nullptr) peers->look();
+}
+
+bool will_have_none(const QueueState& state, const Peers* peers) {
+  return state.closed.load() != 0 || (peers != nullptr && peers->are_gone());
+}
+
+[[noreturn]] void throw_nothing_comes(const QueueState& state) {
+  if (state.closed.load() != 0) throw Closed("the queue has been closed");
+  throw EndOfStream("the other end of the pipe is closed, or those who had it have ended");
+}
+
+/// Makes the socket readable. Twice is no harm, as whoever finds it so looks what there is.
+void signal(QueueState& state, int socket) {
+  if (state.signalled.load() != 0) return;
+  const DescriptorHead nothing;
+  os::try_send_message(socket, std::as_bytes(std::span(&nothing, 1)), {});
+  store(state.signalled, 1U);
+}
+
+/// Sends what the content has packed.
+bool put_message(const MessageQueue& queue, const Storage& socket, MessageContent& content,
+                 Deadline deadline, const Peers* peers) {
+  auto& state = queue.block().as<QueueState>();
+  const RingView view = view_of(queue);
+  for (bool sent = false; !sent;) {
+    Place seen;
+    {
+      WriteTurn turn(view, for_turn(deadline));
+      if (!turn) return false;
+      if (will_have_none(state, peers)) throw_nothing_comes(state);
+      seen = state.ring.head.load();
+      if (state.has_room_outside(content.outside()) && turn.has_room(content.bytes())) {
+        if (!send_descriptors(state, socket, content, deadline)) return false;
+        if (!turn.write(content.pieces(), deadline, peers)) return false;
+        sent = true;
+      }
+    }
+    if (sent) break;
+    if (deadline == Deadline()) return false;
+    const auto changed = [&] {
+      return state.ring.head.load() != seen || will_have_none(state, peers);
+    };
+    if (!wait_and_look(state.ring.freed, deadline, changed, [&] { look_for(peers); })) return false;
+  }
+  state.ring.filled.ring();
+  if (state.watched.load(std::memory_order_relaxed) != 0) signal(state, socket.backing().fd);
+  return true;
+}
+
+/// Has `receive` read a message; false of it: the message was broken off. Calls `received` when it
+/// has been taken.
+template <class Receive, class Received>
+bool get_message(const MessageQueue& queue, Deadline deadline, const Peers* peers,
+                 const Receive& receive, const Received& received) {
+  auto& state = queue.block().as<QueueState>();
+  const RingView view = view_of(queue);
+  const auto take = [&](ReadTurn& turn) {
+    while (turn.begin()) {
+      try {
+        if (!receive(turn)) continue;
+      } catch (const WrongType&) {
+        turn.drop();
+        throw;
+      }
+      if (state.counts_tasks) state.note_taken();
+      turn.take();
+      received();
+      return true;
+    }
+    return false;
+  };
+  for (;;) {
+    const bool is_last = will_have_none(state, peers);
+    if (view.has_record()) {
+      bool taken = false;
+      {
+        ReadTurn turn(view, for_turn(deadline));
+        if (!turn) return false;
+        taken = take(turn);
+      }
+      if (!taken) continue;
+      state.ring.freed.ring();
+      if (state.watched.load(std::memory_order_relaxed) != 0) queue.settle();
+      return true;
+    }
+    if (is_last) throw_nothing_comes(state);
+    if (deadline == Deadline()) return false;
+    const auto ready = [&] { return view.has_record() || will_have_none(state, peers); };
+    if (!wait_and_look(state.ring.filled, deadline, ready, [&] { look_for(peers); })) return false;
+  }
+}
+
 }  // namespace
 
 MessageRoom::MessageRoom() : content_(std::exchange(spare, nullptr)) {
@@ -128,71 +220,54 @@ MessageQueue::MessageQueue(const QueueLimits& limits, bool counts_tasks)
   new (block().data()) QueueState(limits.max_items, limits.max_bytes, counts_tasks);
 }
 
-bool MessageQueue::put(MessageRoom& room, Deadline deadline) const {
-  MessageContent& content = room.content();
-  content.pack();
-  std::uint64_t bytes = 0;
-  for (const Bytes piece : content.pieces()) bytes += piece.size();
-  auto& state = block().as<QueueState>();
-  const RingView view = view_of(*this);
-  for (bool sent = false; !sent;) {
-    Place seen;
-    {
-      WriteTurn turn(view, for_turn(deadline));
-      if (!turn) return false;
-      if (state.closed.load(std::memory_order_relaxed) != 0) throw_closed();
-      seen = state.ring.head.load();
-      if (state.has_room_outside(content.outside()) && turn.has_room(bytes)) {
-        if (!send_descriptors(state, *socket_, content, deadline)) return false;
-        if (!turn.write(content.pieces(), deadline)) return false;
-        sent = true;
-      }
-    }
-    if (sent) break;
-    if (deadline == Deadline()) return false;
-    const auto changed = [&] {
-      const Place now = state.ring.head.load();
-      return now.grain != seen.grain || now.count != seen.count || state.closed.load() != 0;
-    };
-    if (!wait_and_look(state.ring.freed, deadline, changed, [] {})) return false;
-  }
-  state.ring.filled.ring();
-  return true;
+bool MessageQueue::put(MessageRoom& room, Deadline deadline, const Peers* peers) const {
+  room.content().pack();
+  return put_message(*this, *socket_, room.content(), deadline, peers);
 }
 
-bool MessageQueue::get(MessageRoom& room, Deadline deadline) const {
+bool MessageQueue::get(MessageRoom& room, Deadline deadline, const Peers* peers) const {
   MessageContent& content = room.content();
+  const auto receive = [&](ReadTurn& turn) {
+    if (content.receive(turn)) return true;
+    content.clear();
+    return false;
+  };
+  const auto received = [&] {
+    if (content.expected() == 0) return;
+    store(block().as<QueueState>().outside_taken, content.outside_until());
+    receive_descriptors(socket_->backing().fd, content);
+  };
+  return get_message(*this, deadline, peers, receive, received);
+}
+
+bool MessageQueue::put_bytes(std::span<const std::byte> bytes, Deadline deadline,
+                             const Peers* peers) const {
+  MessageRoom room;
+  room.content().pack_bytes(bytes);
+  return put_message(*this, *socket_, room.content(), deadline, peers);
+}
+
+bool MessageQueue::get_bytes(const PlaceFor& place_for, Deadline deadline,
+                             const Peers* peers) const {
+  const auto receive = [&](ReadTurn& turn) {
+    std::uint64_t kind = 0;
+    if (turn.size() < sizeof kind || !turn.read(&kind, sizeof kind)) return false;
+    if (kind != bytes_message) {
+      throw WrongType("what was received is a value, not bytes: use recv()");
+    }
+    const auto bytes = static_cast<std::size_t>(turn.size() - sizeof kind);
+    return turn.read(place_for(bytes), bytes);
+  };
+  return get_message(*this, deadline, peers, receive, [] {});
+}
+
+bool MessageQueue::poll(Deadline deadline, const Peers* peers) const {
   auto& state = block().as<QueueState>();
   const RingView view = view_of(*this);
-  for (;;) {
-    const bool closed = state.closed.load() != 0;
-    if (view.has_record()) {
-      {
-        ReadTurn turn(view, for_turn(deadline));
-        if (!turn) return false;
-        bool taken = false;
-        while (!taken && turn.begin()) {
-          taken = content.receive(turn);
-          if (!taken) content.clear();
-        }
-        if (taken) {
-          if (state.counts_tasks) state.note_taken();
-          turn.take();
-          if (content.expected() > 0) {
-            store(state.outside_taken, content.outside_until());
-            receive_descriptors(socket_->backing().fd, content);
-          }
-        }
-        if (!taken) continue;
-      }
-      state.ring.freed.ring();
-      return true;
-    }
-    if (closed) throw_closed();
-    if (deadline == Deadline()) return false;
-    const auto ready = [&] { return view.has_record() || state.closed.load() != 0; };
-    if (!wait_and_look(state.ring.filled, deadline, ready, [] {})) return false;
-  }
+  const auto ready = [&] { return view.has_record() || will_have_none(state, peers); };
+  if (ready()) return true;
+  if (deadline == Deadline()) return false;
+  return wait_and_look(state.ring.filled, deadline, ready, [&] { look_for(peers); });
 }
 
 std::size_t MessageQueue::size() const { return view_of(*this).size(); }
@@ -212,8 +287,42 @@ void MessageQueue::close() const {
     const WriteTurn turn(view_of(*this), Deadline::max());
     store(state.closed, 1U);
   }
+  wake();
+}
+
+void MessageQueue::wake() const {
+  auto& state = block().as<QueueState>();
   state.ring.filled.ring();
   state.ring.freed.ring();
+  if (state.watched.load() != 0) signal(state, socket_->backing().fd);
+}
+
+int MessageQueue::fileno() const {
+  auto& state = block().as<QueueState>();
+  const int socket = socket_->backing().fd;
+  store(state.watched, 1U);
+  if (view_of(*this).has_record() || is_closed()) signal(state, socket);
+  return socket;
+}
+
+void MessageQueue::settle() const {
+  auto& state = block().as<QueueState>();
+  const RingView view = view_of(*this);
+  if (view.has_record() || is_closed()) return;
+  const int socket = socket_->backing().fd;
+  {
+    const ReadTurn reading(view, Deadline());
+    const WriteTurn writing(view, Deadline());
+    if (!reading || !writing) return;  // who has the turn will see to it
+    store(state.signalled, 0U);
+    // Nothing is in the queue or on its way, so these belong to nobody.
+    std::vector<std::byte> bytes;
+    std::vector<os::Fd> fds;
+    while (!view.has_record() && has_input(socket) &&
+           os::receive_message(socket, sizeof(DescriptorHead), bytes, fds)) {
+    }
+  }
+  if (view.has_record()) signal(state, socket);
 }
 
 bool MessageQueue::is_closed() const { return block().as<QueueState>().closed.load() != 0; }

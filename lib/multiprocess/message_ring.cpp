@@ -244,7 +244,8 @@ bool WriteTurn::append(std::uint32_t flags, std::span<const Bytes> pieces, std::
   return true;
 }
 
-bool WriteTurn::write(std::span<const Bytes> pieces, Clock::time_point deadline) {
+bool WriteTurn::write(std::span<const Bytes> pieces, Clock::time_point deadline,
+                      const Peers* peers) {
   const std::uint64_t bytes = total(pieces);
   const std::size_t in_chunk = ring_.chunk_bytes - MessageRing::grain - header;
   store(ring_.writing, 1U, std::memory_order_relaxed);
@@ -267,8 +268,12 @@ bool WriteTurn::write(std::span<const Bytes> pieces, Clock::time_point deadline)
       continue;
     }
     const Place seen = ring_.head_seen;
-    const auto read_on = [&] { return ring_.head.load().grain != seen.grain; };
-    if (!wait_and_look(ring_.freed, deadline, read_on, [] {})) return false;
+    const auto gone = [&] { return peers != nullptr && peers->are_gone(); };
+    const auto read_on = [&] { return ring_.head.load() != seen || gone(); };
+    const auto look = [&] {
+      if (peers != nullptr) peers->look();
+    };
+    if (!wait_and_look(ring_.freed, deadline, read_on, look) || gone()) return false;
   }
   store(ring_.streaming, 0U);
   store(ring_.writing, 0U, std::memory_order_relaxed);

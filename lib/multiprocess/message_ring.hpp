@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/message_queue.hpp>
 #include <hoist/detail/storage.hpp>
 
 #include <array>
@@ -21,6 +22,8 @@ using Bytes = std::span<const std::byte>;
 struct Place {
   std::uint32_t grain = 0;
   std::uint32_t count = 0;
+
+  bool operator==(const Place&) const = default;
 };
 
 /// A queue of messages in shared memory, written and read by any number of processes, each of which
@@ -118,7 +121,7 @@ class WriteTurn {
   bool has_room(std::uint64_t bytes);
   /// Writes a message for which there is room. False where it could not be completed in time; then
   /// nothing was sent. Throws SystemError where there is no memory.
-  bool write(std::span<const Bytes> pieces, Clock::time_point deadline);
+  bool write(std::span<const Bytes> pieces, Clock::time_point deadline, const Peers* peers);
 
  private:
   void repair();
@@ -156,6 +159,8 @@ class ReadTurn {
     from_ += bytes;
     left_ -= bytes;
   }
+  /// Lets go of a message that was begun, whatever was read of it.
+  void drop() { release(); }
   /// Takes the message, which was read.
   void take();
 

@@ -40,6 +40,10 @@ struct QueueState {
   std::atomic<std::uint64_t> outside_taken{0};
   std::uint64_t last_tag = 0;
 
+  /// Somebody waits for the socket to become readable, and has been sent something for that.
+  std::atomic<std::uint32_t> watched{0};
+  std::atomic<std::uint32_t> signalled{0};
+
   // Of queues whose tasks are counted.
   RobustMutex tasks_mutex{false, OwnerDeath::recover};
   std::atomic<std::uint32_t> tasks_done{0};

@@ -4,6 +4,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 namespace hoist::detail::os {
@@ -14,9 +15,13 @@ constinit std::mutex entries_mutex;
 /// Never destroyed: processes fork while they end, too.
 constinit std::vector<ForkHook::Entry>* entries = nullptr;
 
+constinit std::vector<void (*)()>* last_actions = nullptr;
+constinit std::atomic<std::uint64_t> forks{0};
+
 /// Locks all mutexes as std::lock does: it holds none while it waits for one, so that their order
 /// doesn't matter.
 void before_fork() {
+  forks.fetch_add(1, std::memory_order_relaxed);
   entries_mutex.lock();
   auto& all = *entries;
   for (std::size_t awaited = 0; !all.empty();) {
@@ -38,9 +43,19 @@ void after_fork(bool in_child) {
     entry->unlock(entry->mutex);
   }
   entries_mutex.unlock();
+  if (!in_child || last_actions == nullptr) return;
+  for (auto* const action : *last_actions) action();
 }
 
 }  // namespace
+
+std::uint64_t fork_count() noexcept { return forks.load(std::memory_order_relaxed); }
+
+void ForkHook::at_last(void (*action)()) {
+  const std::lock_guard lock(entries_mutex);
+  if (last_actions == nullptr) last_actions = new std::vector<void (*)()>;
+  last_actions->push_back(action);
+}
 
 void ForkHook::add(Entry entry) {
   const std::lock_guard lock(entries_mutex);

@@ -2,11 +2,15 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <mutex>
 #include <utility>
 
 namespace hoist::detail::os {
+
+/// How often this process has forked since it had the first of these hooks.
+std::uint64_t fork_count() noexcept;
 
 /// Holds a mutex while any thread of the process forks, so that the child finds what the mutex
 /// protects in order; then, in the child, calls `in_child` before the mutex is released.
@@ -32,6 +36,10 @@ class ForkHook {
   static void keep(Mutex& mutex, std::function<void()> in_child = {}) {
     add(entry_of(nullptr, mutex, std::move(in_child)));
   }
+
+  /// Calls `action` in each forked child when all hooks have been there and the mutexes are free.
+  /// For a process that has hooks.
+  static void at_last(void (*action)());
 
   /// What is done for one mutex.
   struct Entry {

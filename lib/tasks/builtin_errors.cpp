@@ -215,6 +215,16 @@ void builtin_error_forms(AddForm add) {
         const When::time_point when{When::duration(since)};
         raise_error<OwnerDied>(OwnerDied(what, pid, when), has_cause);
       });
+  add_with<BufferTooShort>(
+      add,
+      [](Encoder& to, const BufferTooShort& e) {
+        Form<std::vector<std::byte>>::traverse(to, e.message());
+      },
+      [](Decoder& from, const std::string&, bool has_cause) {
+        std::vector<std::byte> message;
+        Form<std::vector<std::byte>>::traverse(from, message);
+        raise_error<BufferTooShort>(BufferTooShort(std::move(message)), has_cause);
+      });
   add_with<TimedOut>(
       add,
       [](Encoder& to, const TimedOut& e) {

@@ -9,7 +9,9 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -48,6 +50,18 @@ struct QueueLimits {
   std::size_t max_bytes = 0;
 };
 
+/// Those at the other end, if it is known who they are.
+class Peers {
+ public:
+  /// Whether none is left.
+  virtual bool are_gone() const = 0;
+  /// Looks for dead ones.
+  virtual void look() const = 0;
+
+ protected:
+  ~Peers() = default;
+};
+
 /// A queue of messages; see lib/multiprocess/message_ring.hpp.
 class MessageQueue : public SharedHandle {
  public:
@@ -56,10 +70,17 @@ class MessageQueue : public SharedHandle {
       : SharedHandle(std::move(block)), socket_(std::move(socket)) {}
 
   /// Sends what the room's encoder has. False if there is no room in the queue until the deadline.
-  /// Throws Closed.
-  bool put(MessageRoom& room, Deadline deadline) const;
-  /// Receives a message. False if none comes until the deadline. Throws Closed where none will.
-  bool get(MessageRoom& room, Deadline deadline) const;
+  /// Throws Closed; EndOfStream if there are no peers.
+  bool put(MessageRoom& room, Deadline deadline, const Peers* peers = nullptr) const;
+  /// Receives a message. False if none comes until the deadline. Throws Closed or EndOfStream where
+  /// none will come.
+  bool get(MessageRoom& room, Deadline deadline, const Peers* peers = nullptr) const;
+  /// The same for mere bytes; `place_for(size)` returns where they go.
+  using PlaceFor = std::function<std::byte*(std::size_t)>;
+  bool put_bytes(std::span<const std::byte> bytes, Deadline deadline, const Peers* peers) const;
+  bool get_bytes(const PlaceFor& place_for, Deadline deadline, const Peers* peers) const;
+  /// Whether something can be received, or will never be; waits until the deadline.
+  bool poll(Deadline deadline, const Peers* peers = nullptr) const;
 
   /// As far as can be told while others go on.
   std::size_t size() const;
@@ -67,6 +88,12 @@ class MessageQueue : public SharedHandle {
   bool is_full() const;
   void close() const;
   bool is_closed() const;
+  /// Wakes those who wait, as their peers may be gone.
+  void wake() const;
+  /// A descriptor that is readable when something can be received. It may be at other times as well;
+  /// settle() then makes it what it should be.
+  int fileno() const;
+  void settle() const;
 
   /// For queues that count tasks. Throws BadArgument if there were fewer items than that.
   void task_done() const;
@@ -110,22 +137,23 @@ constexpr bool is_message() {
 }
 
 template <class T>
-bool put_value(const MessageQueue& queue, const T& value, Deadline deadline) {
+bool put_value(const MessageQueue& queue, const T& value, Deadline deadline,
+               const Peers* peers = nullptr) {
   MessageRoom room;
   send<T>(room.encoder(), value);
-  return queue.put(room, deadline);
+  return queue.put(room, deadline, peers);
 }
 
-/// Calls `take` with the value, an rvalue. False if none comes.
-template <class T, class Take>
-bool get_value(const MessageQueue& queue, Deadline deadline, const Take& take) {
+/// Nothing if none comes.
+template <class T>
+std::optional<T> get_value(const MessageQueue& queue, Deadline deadline,
+                           const Peers* peers = nullptr) {
   MessageRoom room;
-  if (!queue.get(room, deadline)) return false;
+  if (!queue.get(room, deadline, peers)) return std::nullopt;
   Decoder decoder(room.source());
   Received<T> received(decoder);
   decoder.finish();
-  take(std::move(received.get()));
-  return true;
+  return std::optional<T>(std::move(received.get()));
 }
 
 }  // namespace hoist::detail

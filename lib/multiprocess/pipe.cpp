@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/pipe.hpp>
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <mutex>
+#include <new>
+#include <set>
+
+#include "multiprocess/process_table.hpp"
+#include "multiprocess/shared_store.hpp"
+#include "os/fork_hook.hpp"
+#include "os/process_end.hpp"
+
+namespace hoist::detail {
+
+namespace multiprocess {
+
+namespace {
+
+/// A process that has an end of a pipe.
+struct Holder {
+  std::atomic<os::ProcessId> process{0};
+  std::atomic<std::uint32_t> handles{0};
+  /// Only because it was forked by one that had it.
+  std::atomic<std::uint32_t> inherited{0};
+
+  bool is_vacant() const { return process.load() == 0; }
+  void clear() {
+    store(handles, 0U);
+    store(inherited, 0U);
+  }
+};
+
+/// So long after a process has closed an end it isn't certain that nobody has it: a child that was
+/// forked may have, or a process that it was sent to.
+constexpr auto time_to_fork = std::chrono::milliseconds(200);
+constexpr auto time_to_arrive = std::chrono::seconds(10);
+
+struct EndState {
+  ProcessTable<Holder> holders;
+  std::atomic<Clock::rep> unsure_until{0};
+
+  bool is_gone() const {
+    const auto entries = holders.entries();
+    if (std::ranges::any_of(entries, [](const Holder& one) { return one.process.load() != 0; })) {
+      return false;
+    }
+    const Clock::rep until = unsure_until.load();
+    return until == 0 || Clock::now().time_since_epoch().count() >= until;
+  }
+
+  /// With the mutex held: when the last process that really had the end has gone otherwise than by
+  /// closing it, those that only inherited it don't count.
+  void drop_heirs() {
+    const auto has = [](const Holder& one) {
+      return one.process.load() != 0 && one.inherited.load() == 0;
+    };
+    if (std::ranges::any_of(holders.entries(), has)) return;
+    for (Holder& one : holders.entries()) {
+      if (one.process.load() != 0) holders.free(one);
+    }
+  }
+};
+
+struct PipeState {
+  RobustMutex mutex{false, OwnerDeath::recover};
+  std::array<EndState, 2> ends;
+};
+
+/// The ends that this process has.
+struct Ends {
+  std::mutex mutex;
+  std::set<PipeEnd*> all;
+
+  static Ends& here();
+  static void add(PipeEnd* end);
+  static void inherit_all();
+  static void leave_all();
+};
+
+}  // namespace
+
+/// What the handles of one end have in common in this process.
+class PipeEnd final : public Peers {
+ public:
+  PipeEnd(SharedBlock block, std::uint32_t side, std::optional<MessageQueue> out,
+          std::optional<MessageQueue> in)
+      : block_(std::move(block)), side_(side), queues_{std::move(out), std::move(in)} {
+    use();
+    Ends::add(this);
+  }
+  PipeEnd(const PipeEnd&) = delete;
+  PipeEnd& operator=(const PipeEnd&) = delete;
+  ~PipeEnd();
+
+  bool are_gone() const override { return state().ends[1 - side_].is_gone(); }
+  void look() const override {
+    EndState& other = state().ends[1 - side_];
+    bool died = false;
+    other.holders.sweep(state().mutex, [&](int) { died = true; });
+    if (!died) return;
+    const Guard guard(state().mutex);
+    other.drop_heirs();
+  }
+
+  /// Before each use: a forked child now really has it.
+  void use();
+  bool has_left() const { return left_.load(); }
+  /// Closes it in this process. `by_death`: as the process ends.
+  void leave(bool by_death);
+  /// In a forked child.
+  void inherit();
+  void note_sent() { sent_.store(true); }
+
+ private:
+  PipeState& state() const { return block_.as<PipeState>(); }
+  SharedBlock block_;
+  const std::uint32_t side_;
+  const std::array<std::optional<MessageQueue>, 2> queues_;
+  std::atomic<os::ProcessId> user_{0};  // the process that is known as one that really has it
+  std::atomic<bool> left_{false};
+  std::atomic<bool> sent_{false};
+  const std::uint64_t forks_before_ = os::fork_count();
+};
+
+namespace {
+
+Ends& Ends::here() {
+  static auto* const ends = [] {
+    auto* const made = new Ends;
+    os::ForkHook::keep(made->mutex);
+    os::ForkHook::at_last(inherit_all);
+    return made;
+  }();
+  return *ends;
+}
+
+void Ends::add(PipeEnd* end) {
+  Ends& ends = here();
+  const std::lock_guard lock(ends.mutex);
+  ends.all.insert(end);
+}
+
+void Ends::inherit_all() {
+  Ends& ends = here();
+  const std::lock_guard lock(ends.mutex);
+  for (PipeEnd* const end : ends.all) end->inherit();
+}
+
+void Ends::leave_all() {
+  Ends& ends = here();
+  const std::lock_guard lock(ends.mutex);
+  for (PipeEnd* const end : ends.all) end->leave(true);
+}
+
+}  // namespace
+
+void PipeEnd::inherit() {
+  const Guard guard(state().mutex);
+  user_.store(0);
+  if (left_.load()) return;
+  Holder* const own = state().ends[side_].holders.find_or_add();
+  if (own == nullptr) return;  // it is noticed when it uses the end
+  if (own->handles.load() == 0) store(own->inherited, 1U);
+  sent_.store(false);
+  store(own->handles, own->handles.load() + 1);
+}
+
+void PipeEnd::use() {
+  if (user_.load(std::memory_order_relaxed) == os::own_process()) return;
+  os::at_process_end(Ends::leave_all);
+  for (bool swept = false;; swept = true) {
+    {
+      const Guard guard(state().mutex);
+      if (user_.load() == os::own_process()) return;
+      if (Holder* const own = state().ends[side_].holders.find_or_add()) {
+        const bool is_counted = own->inherited.load() != 0;
+        if (!is_counted) store(own->handles, own->handles.load() + 1);
+        store(own->inherited, 0U);
+        store(state().ends[side_].unsure_until, Clock::rep{0});
+        user_.store(os::own_process());
+        return;
+      }
+    }
+    if (swept) throw BadArgument("more than 500 processes have an end of one pipe");
+    state().ends[side_].holders.sweep(state().mutex, [](int) {});
+  }
+}
+
+void PipeEnd::leave(bool by_death) {
+  if (left_.exchange(true)) return;
+  {
+    const Guard guard(state().mutex);
+    EndState& end = state().ends[side_];
+    Holder* const own = end.holders.find();
+    if (own == nullptr) return;
+    if (own->handles.load() > 1) {
+      store(own->handles, own->handles.load() - 1);
+      return;
+    }
+    if (!by_death && (sent_.load() || os::fork_count() != forks_before_)) {
+      const Clock::time_point until =
+          Clock::now() + (sent_.load() ? Clock::duration(time_to_arrive) : time_to_fork);
+      store(end.unsure_until, until.time_since_epoch().count());
+    }
+    end.holders.free(*own);
+    if (by_death) end.drop_heirs();
+  }
+  for (const auto& queue : queues_) {
+    if (queue) queue->wake();
+  }
+}
+
+PipeEnd::~PipeEnd() {
+  {
+    Ends& ends = Ends::here();
+    const std::lock_guard lock(ends.mutex);
+    ends.all.erase(this);
+  }
+  leave(false);
+}
+
+}  // namespace multiprocess
+
+using namespace multiprocess;
+
+std::pair<ConnectionHandle, ConnectionHandle> ConnectionHandle::make(bool duplex,
+                                                                     std::size_t max_bytes) {
+  const auto block = SharedBlock::make("hoist-pipe", sizeof(PipeState));
+  new (block.data()) PipeState;
+  const MessageQueue back({.max_bytes = max_bytes});
+  std::optional<MessageQueue> forth;
+  if (duplex) forth.emplace(QueueLimits{.max_bytes = max_bytes});
+  return {ConnectionHandle(block, 0, forth, back), ConnectionHandle(block, 1, back, forth)};
+}
+
+ConnectionHandle::ConnectionHandle(SharedBlock block, std::uint32_t side,
+                                   std::optional<MessageQueue> out, std::optional<MessageQueue> in)
+    : SharedHandle(std::move(block)),
+      side_(side),
+      out_(std::move(out)),
+      in_(std::move(in)),
+      end_(std::make_shared<PipeEnd>(this->block(), side_, out_, in_)) {}
+
+void ConnectionHandle::note_sent() const { end_->note_sent(); }
+
+void ConnectionHandle::use() const {
+  if (end_->has_left()) throw BadArgument("this end of the pipe has been closed here");
+  end_->use();
+}
+
+const MessageQueue& ConnectionHandle::out() const {
+  use();
+  if (!out_) throw BadArgument("this end of a pipe that isn't duplex only receives");
+  return *out_;
+}
+
+const MessageQueue& ConnectionHandle::in() const {
+  use();
+  if (!in_) throw BadArgument("this end of a pipe that isn't duplex only sends");
+  return *in_;
+}
+
+const Peers& ConnectionHandle::peers() const noexcept { return *end_; }
+
+bool ConnectionHandle::poll_until(Deadline deadline) const { return in().poll(deadline, &peers()); }
+
+int ConnectionHandle::watched_fd() const { return in().fileno(); }
+
+void ConnectionHandle::put_bytes(std::span<const std::byte> bytes) const {
+  out().put_bytes(bytes, Deadline::max(), &peers());
+}
+
+std::vector<std::byte> ConnectionHandle::get_bytes() const {
+  std::vector<std::byte> bytes;
+  const auto place_for = [&](std::size_t size) {
+    bytes.resize(size);
+    return bytes.data();
+  };
+  in().get_bytes(place_for, Deadline::max(), &peers());
+  return bytes;
+}
+
+std::size_t ConnectionHandle::get_bytes_into(std::span<std::byte> to) const {
+  std::size_t bytes = 0;
+  std::vector<std::byte> too_long;
+  const auto place_for = [&](std::size_t size) {
+    bytes = size;
+    if (size <= to.size()) return to.data();
+    too_long.resize(size);
+    return too_long.data();
+  };
+  in().get_bytes(place_for, Deadline::max(), &peers());
+  if (!too_long.empty()) throw BufferTooShort(std::move(too_long));
+  return bytes;
+}
+
+void ConnectionHandle::leave() const { end_->leave(false); }
+bool ConnectionHandle::has_left() const { return end_->has_left(); }
+
+void ConnectionHandle::throw_full() { throw Full("the pipe is full"); }
+void ConnectionHandle::throw_empty() { throw Empty("nothing came through the pipe in time"); }
+
+}  // namespace hoist::detail
+
+namespace hoist {
+
+using namespace detail::multiprocess;
+
+Waitable::Waitable(const detail::ConnectionHandle& connection)
+    : fd_(connection.watched_fd()), connection_(connection) {}
+
+Waitable::Waitable(const detail::MessageQueue& queue) : fd_(queue.fileno()), queue_(queue) {}
+
+bool Waitable::is_ready() const {
+  const detail::Deadline now;
+  return connection_ ? connection_->poll_until(now) : queue_->poll(now);
+}
+
+void Waitable::settle() const {
+  if (queue_) queue_->settle();
+  if (connection_) connection_->receives()->settle();
+}
+
+std::vector<std::size_t> wait_until_any(std::span<const Waitable> all, detail::Deadline deadline) {
+  std::vector<pollfd> files;
+  for (const Waitable& one : all) files.push_back({one.fd_, POLLIN, 0});
+  for (bool is_first = true;; is_first = false) {
+    const auto now = Clock::now();
+    // Those who send may die before they signal, and peers die without a signal.
+    const auto until = std::min(deadline, now + look_interval);
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+    const int timeout = is_first ? 0 : static_cast<int>(std::max<decltype(left)>(left, 0));
+    if (::poll(files.data(), files.size(), timeout) < 0 && errno != EINTR) {
+      throw SystemError("can't wait for descriptors", errno);
+    }
+    std::vector<std::size_t> ready;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const Waitable& one = all[i];
+      const bool is_file = !one.connection_ && !one.queue_;
+      const bool is_readable = files[i].revents != 0;
+      if ((files[i].revents & POLLNVAL) != 0) {
+        throw SystemError("wait_any: " + std::to_string(one.fd_) + " is no open descriptor", EBADF);
+      }
+      if (is_file ? is_readable : one.is_ready()) {
+        ready.push_back(i);
+      } else if (is_readable) {
+        one.settle();
+      }
+    }
+    if (!ready.empty() || (!is_first && Clock::now() >= deadline)) return ready;
+  }
+}
+
+}  // namespace hoist
