@@ -21,8 +21,9 @@
 // things at once.
 //
 // A connection, which is an end of a pipe, is a handle, like a lock (hoist/lock.hpp): copies, and
-// what tasks and processes get of it, are the same end. A pipe takes five descriptors. All functions
-// may be called from several threads and processes at a time; a message goes to one of them.
+// what tasks and processes get of it, are the same end. A pipe takes five descriptors. All
+// functions may be called from several threads and processes at a time; a message goes to one of
+// them.
 //
 // The end of the stream comes when all processes that have the other end have closed it or died. A
 // process has an end by making the pipe or by getting it as an argument. A forked child has it as
@@ -135,7 +136,8 @@ class Waitable {
 };
 
 /// Waits until one of them is ready; returns the places of those that are, in order. Several
-/// processes may wait for one thing, and all are told. Throws SystemError for what is no descriptor.
+/// processes may wait for one thing, and all are told. Throws SystemError for what is no
+/// descriptor.
 std::vector<std::size_t> wait_until_any(std::span<const Waitable> all, detail::Deadline deadline);
 inline std::vector<std::size_t> wait_any(std::span<const Waitable> all) {
   return wait_until_any(all, detail::Deadline::max());

@@ -90,8 +90,8 @@ class MessageQueue : public SharedHandle {
   bool is_closed() const;
   /// Wakes those who wait, as their peers may be gone.
   void wake() const;
-  /// A descriptor that is readable when something can be received. It may be at other times as well;
-  /// settle() then makes it what it should be.
+  /// A descriptor that is readable when something can be received. It may be at other times as
+  /// well; settle() then makes it what it should be.
   int fileno() const;
   void settle() const;
 
