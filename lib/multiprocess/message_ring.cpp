@@ -125,8 +125,10 @@ WriteTurn::~WriteTurn() {
 /// Makes a message that was begun and not completed as if it had not been. Where somebody reads it
 /// already, the reader drops it.
 void WriteTurn::withdraw() {
-  if (ring_.read_mutex.take(Clock::now() + std::chrono::milliseconds(1)) !=
-      RobustMutex::Taken::no) {
+  // The reader itself calls this when it has found the writer dead.
+  if (!ring_.read_mutex.is_held() &&
+      ring_.read_mutex.take(Clock::now() + std::chrono::milliseconds(1)) !=
+          RobustMutex::Taken::no) {
     if (ring_.stream_read.load() == 0) {
       const Place start = ring_.stream_start.load();
       ring_.zeros_until = start.grain;
