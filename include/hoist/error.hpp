@@ -240,6 +240,12 @@ class BufferTooShort : public Error {
   std::vector<std::byte> message_;
 };
 
+/// The server of a manager has ended, and its objects with it.
+class ManagerDied : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A barrier that will not be passed: one of its parties died, gave up at a time limit, or called
 /// abort(). Barrier::reset() makes it usable again.
 class BrokenBarrier : public Error {

@@ -34,16 +34,16 @@ struct SegmentRow {
 
 }  // namespace
 
-void MessageContent::pack() {
+void MessageContent::pack(Encoder& from) {
   front_.clear();
   pieces_.clear();
   descriptors_.clear();
   outside_ = 0;
-  const auto segments = encoder.segments();
+  const auto segments = from.segments();
   front_.put(static_cast<std::uint32_t>(segments.size()));
   front_.put(std::uint32_t{0});
   if (segments.empty()) {
-    pieces_.assign({front_.bytes(), encoder.meta()});
+    pieces_.assign({front_.bytes(), from.meta()});
     return;
   }
   front_.put(std::uint64_t{0});
@@ -69,7 +69,7 @@ void MessageContent::pack() {
   front_.append(announcements.bytes().data(), announcements.size());
   pieces_.push_back(front_.bytes());
   pieces_.insert(pieces_.end(), inside.begin(), inside.end());
-  pieces_.push_back(encoder.meta());
+  pieces_.push_back(from.meta());
 }
 
 void MessageContent::pack_bytes(Bytes bytes) {

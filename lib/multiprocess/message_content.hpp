@@ -25,8 +25,8 @@ inline constexpr std::uint32_t bytes_message = 0xffffffff;
 struct MessageContent final : DecodeSource {
   Encoder encoder;
 
-  /// Makes the pieces of what is in the encoder, which they refer to.
-  void pack();
+  /// Makes the pieces of what is in an encoder, which they refer to.
+  void pack(Encoder& from);
   /// Likewise of mere bytes.
   void pack_bytes(Bytes bytes);
   std::span<const Bytes> pieces() const { return pieces_; }

@@ -130,8 +130,9 @@ bool put_message(const MessageQueue& queue, const Storage& socket, MessageConten
       WriteTurn turn(view, for_turn(deadline));
       if (!turn) return false;
       if (will_have_none(state, peers)) throw_nothing_comes(state);
-      seen = state.ring.head.load();
-      if (state.has_room_outside(content.outside()) && turn.has_room(content.bytes())) {
+      // Not looked at without need: its line of the cache is the reader's.
+      if (content.outside() > 0) seen = state.ring.head.load();
+      if (state.has_room_outside(content.outside()) && turn.has_room(content.bytes(), seen)) {
         if (!send_descriptors(state, socket, content, deadline)) return false;
         if (!turn.write(content.pieces(), deadline, peers)) return false;
         sent = true;
@@ -221,7 +222,12 @@ MessageQueue::MessageQueue(const QueueLimits& limits, bool counts_tasks)
 }
 
 bool MessageQueue::put(MessageRoom& room, Deadline deadline, const Peers* peers) const {
-  room.content().pack();
+  return put(room, room.encoder(), deadline, peers);
+}
+
+bool MessageQueue::put(MessageRoom& room, Encoder& encoder, Deadline deadline,
+                       const Peers* peers) const {
+  room.content().pack(encoder);
   return put_message(*this, *socket_, room.content(), deadline, peers);
 }
 
@@ -275,9 +281,9 @@ std::size_t MessageQueue::size() const { return view_of(*this).size(); }
 bool MessageQueue::is_empty() const { return !view_of(*this).has_record(); }
 
 bool MessageQueue::is_full() const {
-  const RingView view = view_of(*this);
-  WriteTurn turn(view, for_turn(Deadline()));
-  return !turn || !turn.has_room(1);
+  WriteTurn turn(view_of(*this), for_turn(Deadline()));
+  Place seen;
+  return !turn || !turn.has_room(1, seen);
 }
 
 void MessageQueue::close() const {

@@ -179,14 +179,15 @@ std::vector<bool> WriteTurn::used_chunks() {
   return used;
 }
 
-bool WriteTurn::has_room(std::uint64_t bytes) {
+bool WriteTurn::has_room(std::uint64_t bytes, Place& seen) {
   const std::uint32_t count = ring_.tail.load(std::memory_order_relaxed).count;
   if (ring_.max_messages != 0 && count - ring_.head_seen.count >= ring_.max_messages) {
-    ring_.head_seen = ring_.head.load(std::memory_order_acquire);
-    if (count - ring_.head_seen.count >= ring_.max_messages) return false;
+    seen = ring_.head_seen = ring_.head.load(std::memory_order_acquire);
+    if (count - seen.count >= ring_.max_messages) return false;
   }
   if (bytes <= room_in_chunk()) return true;
   const std::vector<bool> used = used_chunks();
+  seen = ring_.head_seen;
   const auto free = static_cast<std::uint64_t>(std::ranges::count(used, false));
   const std::size_t in_chunk = ring_.chunk_bytes - MessageRing::grain - header;
   const std::uint64_t needed = (bytes + series_header + in_chunk - 1) / in_chunk;

@@ -117,8 +117,9 @@ class WriteTurn {
 
   explicit operator bool() const { return taken_; }
   /// Whether there is room for a message of so many bytes: it will be written without waiting,
-  /// unless it is larger than the whole ring.
-  bool has_room(std::uint64_t bytes);
+  /// unless it is larger than the whole ring. If there is none, `seen` becomes what there was of
+  /// the reader.
+  bool has_room(std::uint64_t bytes, Place& seen);
   /// Writes a message for which there is room. False where it could not be completed in time; then
   /// nothing was sent. Throws SystemError where there is no memory.
   bool write(std::span<const Bytes> pieces, Clock::time_point deadline, const Peers* peers);

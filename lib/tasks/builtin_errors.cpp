@@ -159,7 +159,7 @@ void builtin_error_forms(AddForm add) {
   add_texts(
       add,
       Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded, WrongType,
-            NotFound, Interrupted, BrokenBarrier, Full, Empty, Closed, EndOfStream>{});
+            NotFound, Interrupted, BrokenBarrier, Full, Empty, Closed, EndOfStream, ManagerDied>{});
   add_fixed(add,
             Types<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length,
                   std::bad_cast, std::bad_typeid, std::bad_any_cast, std::bad_optional_access,

@@ -79,7 +79,7 @@ void look_whether_quiet();
 /// measurement.
 std::string disturbance();
 
-/// Makes `run` callable as a group by name; define one at namespace scope.
+/// Makes `run` callable as a group, or a part of one, by name; define one at namespace scope.
 struct Group {
   Group(std::string name, void (*run)());
 };

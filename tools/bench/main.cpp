@@ -22,8 +22,8 @@ namespace bench {
 
 namespace {
 
-std::map<std::string, void (*)()>& groups() {
-  static std::map<std::string, void (*)()> all;
+std::multimap<std::string, void (*)()>& groups() {
+  static std::multimap<std::string, void (*)()> all;
   return all;
 }
 
@@ -61,7 +61,7 @@ std::vector<double> numbers_of(const std::string& command) {
 
 }  // namespace
 
-Group::Group(std::string name, void (*run)()) { groups()[std::move(name)] = run; }
+Group::Group(std::string name, void (*run)()) { groups().emplace(std::move(name), run); }
 Apart::Apart(std::string name, void (*run)(int)) { parts()[std::move(name)] = run; }
 
 double seconds(const std::function<void()>& work) {
@@ -211,11 +211,13 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (names.empty()) {
-    for (const auto& [name, run] : bench::groups()) names.push_back(name);
+    for (const auto& [name, run] : bench::groups()) {
+      if (names.empty() || names.back() != name) names.push_back(name);
+    }
   }
   for (const auto& name : names) {
-    const auto group = bench::groups().find(name);
-    if (group == bench::groups().end()) {
+    const auto [begin, end] = bench::groups().equal_range(name);
+    if (begin == end) {
       std::fprintf(stderr, "no group is called \"%s\"; there are:", name.c_str());
       for (const auto& known : bench::groups()) std::fprintf(stderr, " %s", known.first.c_str());
       std::fprintf(stderr, "\n");
@@ -224,7 +226,7 @@ int main(int argc, char** argv) {
     std::printf("== %s\n", name.c_str());
     bench::headed = false;
     bench::look_whether_quiet();
-    group->second();
+    for (auto group = begin; group != end; ++group) group->second();
   }
   if (bench::missed > 0) std::printf("%d target(s) missed\n", bench::missed);
   return 0;

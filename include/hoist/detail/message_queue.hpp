@@ -72,6 +72,7 @@ class MessageQueue : public SharedHandle {
   /// Sends what the room's encoder has. False if there is no room in the queue until the deadline.
   /// Throws Closed; EndOfStream if there are no peers.
   bool put(MessageRoom& room, Deadline deadline, const Peers* peers = nullptr) const;
+  bool put(MessageRoom& room, Encoder& encoder, Deadline deadline, const Peers* peers) const;
   /// Receives a message. False if none comes until the deadline. Throws Closed or EndOfStream where
   /// none will come.
   bool get(MessageRoom& room, Deadline deadline, const Peers* peers = nullptr) const;

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/detail/code_address.hpp>
+#include <hoist/detail/message_queue.hpp>
+#include <hoist/detail/task.hpp>
+#include <hoist/error.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+// Objects that live in a manager's server, and calls of them from other processes. A call is
+// portable, as a task is: what is sent is the address of call_managed, the function that is to be
+// called with the object, and its arguments.
+
+namespace hoist::detail {
+
+namespace managers {
+class Connection;
+}
+
+using MakeManaged = std::shared_ptr<void> (*)(Decoder& from);
+using CallManaged = void (*)(void* object, Decoder& from, Reply& reply);
+
+/// The way to a server. Whoever has it can make objects there and call them.
+class ManagerLink : public SharedHandle {
+ public:
+  /// To a server that is still to be started.
+  ManagerLink();
+  ManagerLink(SharedBlock block, MessageQueue clients)
+      : SharedHandle(std::move(block)), clients_(std::move(clients)) {}
+
+  /// Where clients announce themselves.
+  const MessageQueue& clients() const noexcept { return clients_; }
+
+ private:
+  MessageQueue clients_;
+};
+
+template <>
+struct HandleParts<ManagerLink> {
+  template <class Ar>
+  static void send(Ar& ar, const ManagerLink& link) {
+    SharedBlock::send(ar, link.block());
+    HandleParts<MessageQueue>::send(ar, link.clients());
+  }
+  static ManagerLink receive(Decoder& decoder) {
+    SharedBlock block = SharedBlock::receive(decoder);
+    return {std::move(block), HandleParts<MessageQueue>::receive(decoder)};
+  }
+};
+
+/// A request to a server, and its reply. Used by one thread.
+class Exchange {
+ public:
+  enum class Kind : std::uint8_t {
+    make,  ///< returns the number of a new object, to which the client has a reference
+    call,
+    retain,   ///< another reference
+    release,  ///< one less; has no reply
+    lend,     ///< a reference is on its way to another process
+  };
+  /// `code`: of make and call.
+  Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, const void* code = nullptr);
+
+  Encoder& request() noexcept { return room_.encoder(); }
+  /// Sends the request.
+  void post();
+  /// Sends it and waits for the reply. Throws what the call has thrown, and ManagerDied.
+  Decoder& reply();
+
+ private:
+  MessageRoom room_;
+  std::shared_ptr<managers::Connection> connection_;
+  std::optional<Decoder> decoder_;
+};
+
+/// A reference of this process to an object in a server.
+class ManagedReference {
+ public:
+  /// A reference that the server has counted.
+  ManagedReference(ManagerLink link, std::uint64_t object);
+  ManagedReference(const ManagedReference&) = delete;
+  ManagedReference& operator=(const ManagedReference&) = delete;
+  ~ManagedReference();
+
+  const ManagerLink& link() const noexcept { return link_; }
+  /// Its number, for a request. A forked child gets a reference of its own by that.
+  std::uint64_t object();
+
+ private:
+  const ManagerLink link_;
+  const std::uint64_t object_;
+  std::atomic<std::uint64_t> process_;  // the one that is counted
+};
+
+/// What proxies have in common. A copy is a proxy of the same object.
+class ProxyHandle : public SharedHandle {
+ public:
+  explicit ProxyHandle(std::shared_ptr<ManagedReference> reference)
+      : SharedHandle(reference->link().block()), reference_(std::move(reference)) {}
+  /// Makes an object.
+  template <class C, class... Args>
+  static ProxyHandle make(const ManagerLink& link, const Args&... args);
+  /// Of a proxy that arrived.
+  static ProxyHandle receive(ManagerLink link, std::uint64_t object);
+
+  const std::shared_ptr<ManagedReference>& reference() const noexcept { return reference_; }
+  /// Before it is sent: keeps the object for who receives it.
+  std::uint64_t lend() const;
+
+ protected:
+  template <class C, class F, class... Args>
+  auto call_object(const F& f, const Args&... args) const;
+
+ private:
+  std::shared_ptr<ManagedReference> reference_;
+};
+
+template <class T>
+concept AnyProxy = std::derived_from<T, SharedHandle> && std::derived_from<T, ProxyHandle>;
+
+template <AnyProxy T>
+struct HandleParts<T> {
+  template <class Ar>
+  static void send(Ar& ar, const T& proxy) {
+    HandleParts<ManagerLink>::send(ar, proxy.reference()->link());
+    if constexpr (!Ar::hashing) ar.scalar(proxy.lend());
+  }
+  static T receive(Decoder& decoder) {
+    ManagerLink link = HandleParts<ManagerLink>::receive(decoder);
+    std::uint64_t object = 0;
+    decoder.scalar(object);
+    return T(ProxyHandle::receive(std::move(link), object));
+  }
+};
+
+template <class C, class F>
+struct BoundToObject {
+  F& f;
+  C& object;
+
+  template <class... Args>
+    requires std::is_invocable_v<F&, C&, Args...>
+  decltype(auto) operator()(Args&&... args) const {
+    return std::invoke(f, object, std::forward<Args>(args)...);
+  }
+};
+
+template <class C, class F, class... Args>
+void call_managed(void* object, Decoder& from, Reply& reply) {
+  Received<F> f(from);
+  const BoundToObject<C, F> bound{f.get(), *static_cast<C*>(object)};
+  run_with<const BoundToObject<C, F>, Args...>(bound, from, reply);
+}
+
+template <class C>
+struct MakeShared {
+  template <class... Args>
+    requires std::is_constructible_v<C, Args...>
+  std::shared_ptr<void> operator()(Args&&... args) const {
+    return std::make_shared<C>(std::forward<Args>(args)...);
+  }
+};
+
+template <class C, class... Args>
+std::shared_ptr<void> make_managed(Decoder& from) {
+  ReceivedAll<Args...> args(from);
+  from.finish();
+  const MakeShared<C> make;
+  return args.call([&](ReceivedArgument<Args>&... received) {
+    return invoke_received<const MakeShared<C>, Args...>(make, received...);
+  });
+}
+
+template <class C, class... Args>
+ProxyHandle ProxyHandle::make(const ManagerLink& link, const Args&... args) {
+  const MakeManaged code = &make_managed<C, std::decay_t<Args>...>;
+  Exchange exchange(link, Exchange::Kind::make, 0, reinterpret_cast<const void*>(code));
+  send_arguments<std::decay_t<Args>...>(exchange.request(), args...);
+  std::uint64_t object = 0;
+  exchange.reply().scalar(object);
+  return ProxyHandle(std::make_shared<ManagedReference>(link, object));
+}
+
+template <class C, class F, class... Args>
+auto ProxyHandle::call_object(const F& f, const Args&... args) const {
+  using Function = std::decay_t<F>;
+  constexpr bool callable = takes_received<const BoundToObject<C, Function>, std::decay_t<Args>...>;
+  static_assert(callable, "a function of a managed object can't be called with these arguments");
+  if constexpr (callable) {
+    using R = TaskResult<const BoundToObject<C, Function>, std::decay_t<Args>...>;
+    static_assert(result_travels<R>,
+                  "the result of a function of a managed object can't be sent to another process");
+    const CallManaged code = &call_managed<C, Function, std::decay_t<Args>...>;
+    Exchange exchange(reference_->link(), Exchange::Kind::call, reference_->object(),
+                      reinterpret_cast<const void*>(code));
+    send_call<Function, std::decay_t<Args>...>(exchange.request(), f, args...);
+    return receive_result<R>(exchange.reply());
+  }
+}
+
+}  // namespace hoist::detail
