@@ -42,8 +42,8 @@ enum class StartMethod : unsigned char {
   /// has, and is refused while other threads run, which would leave locks behind.
   fork,
   /// A copy of a server process that has done nothing but forkserver_preload: fast, safe, and
-  /// independent of this process's memory. What can travel, as for spawn. The server has the
-  /// environment, and starts with the variables, that this process had when the first was started.
+  /// independent of this process's memory. What can travel, as for spawn. Environment, ignored
+  /// signals, stdout and stderr are those that this process had when the server was started.
   forkserver,
 };
 
@@ -177,6 +177,8 @@ class Process : public ProcessHandle {
 template <class T>
 class ProcessBase : public ProcessHandle, public detail::FieldlessBase<T> {
  public:
+  ProcessBase() noexcept = default;
+
   /// As Process::start.
   void start() {
     detail::ObjectWork<T> work(static_cast<T&>(*this));

@@ -38,8 +38,12 @@ struct Server {
 struct Current {
   std::mutex mutex;
   std::shared_ptr<Server> server;
+  std::vector<std::shared_ptr<Server>> former;  // which end when their children have
   std::vector<void (*)()> preloads;
-  os::ForkHook fork_hook{mutex, [this] { server.reset(); }};
+  os::ForkHook fork_hook{mutex, [this] {
+                           server.reset();
+                           former.clear();
+                         }};
 };
 
 Current& current() {
@@ -86,14 +90,18 @@ std::shared_ptr<Server> start_server(const std::vector<void (*)()>& preloads) {
   return server;
 }
 
+bool collect_if_dead(const std::shared_ptr<Server>& server) {
+  if (!server->has_died()) return false;
+  server->watch.collect();
+  return true;
+}
+
 /// The server that runs, started unless there is one.
 std::shared_ptr<Server> running_server() {
   const std::lock_guard lock(current().mutex);
+  std::erase_if(current().former, collect_if_dead);
   auto& server = current().server;
-  if (server != nullptr && server->has_died()) {
-    server->watch.collect();
-    server.reset();
-  }
+  if (server != nullptr && collect_if_dead(server)) server.reset();
   if (server == nullptr) server = start_server(current().preloads);
   return server;
 }
@@ -146,16 +154,19 @@ std::shared_ptr<Peer> ForkServer::start(const SentWork& work, const Identity& id
 void ForkServer::preload(void (*f)()) {
   const std::lock_guard lock(current().mutex);
   current().preloads.push_back(f);
-  // Without its socket it ends once its children have.
-  current().server.reset();
+  if (current().server == nullptr) return;
+  current().server->socket.reset();
+  current().former.push_back(std::move(current().server));
 }
 
 void ForkServer::stop() noexcept {
   const std::lock_guard lock(current().mutex);
-  if (current().server == nullptr) return;
-  await_end(*current().server);
-  current().server->watch.collect();
-  current().server.reset();
+  if (current().server != nullptr) current().former.push_back(std::move(current().server));
+  for (const auto& server : current().former) {
+    await_end(*server);
+    server->watch.collect();
+  }
+  current().former.clear();
 }
 
 int ForkServer::pid() {

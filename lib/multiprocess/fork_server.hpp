@@ -23,8 +23,8 @@ class ForkServer {
   static int pid();
 };
 
-/// The life of a fork server: forks when it is asked to by `socket`, collects its children, and ends
-/// with its client.
+/// The life of a fork server: forks when it is asked to by `socket`, collects its children, and
+/// ends with its client.
 [[noreturn]] void run_fork_server(int socket, Message first, bool is_hosted);
 
 }  // namespace hoist::detail::multiprocess

@@ -130,7 +130,7 @@ class ForkServerLoop {
     ipc::FieldWriter notice;
     notice.put(Notice::ended);
     notice.put(static_cast<std::int32_t>(end.signal));
-    notice.put(static_cast<std::int32_t>(end.exit_code));
+    notice.put(static_cast<std::int32_t>(end.is_known ? end.exit_code : unknown_exit_code));
     try {
       os::send_message(child.channel.get(), notice.bytes(), {});
     } catch (const SystemError&) {

@@ -42,10 +42,15 @@ Own& own() {
   return *instance;
 }
 
-/// By which this process tells its parent how it ended. A program that closes all descriptors may
-/// have given the number to something else.
-os::KeptFd& channel_to_parent() {
-  static auto* const instance = new os::KeptFd;
+/// By which this process tells its parent how it ended.
+struct Channel {
+  int pid = 0;  // whose it is: not that of a process that this one forked
+  os::KeptFd
+      fd;  // a program that closes all descriptors may have given the number to something else
+};
+
+Channel& channel_to_parent() {
+  static auto* const instance = new Channel;
   return *instance;
 }
 
@@ -77,8 +82,9 @@ void leave(int status, void*) {
   notice.put(Notice::left);
   notice.put(static_cast<std::int32_t>(status & 0xff));
   try {
-    if (const int fd = channel_to_parent().get(); fd >= 0) {
-      os::send_message(fd, notice.bytes(), {});
+    const Channel& channel = channel_to_parent();
+    if (channel.pid == ::getpid() && channel.fd) {
+      os::send_message(channel.fd.get(), notice.bytes(), {});
     }
   } catch (...) {
     // The parent has other ways to know.
@@ -98,7 +104,7 @@ int run(const std::function<void()>& work) {
     std::fflush(stdout);
     std::cerr.flush();
     const std::string text =
-        "Process " + own_peer()->name() + ":\n" + error_report(std::current_exception()) + "\n";
+        "Process " + own_identity().name + ":\n" + error_report(std::current_exception()) + "\n";
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
     return 1;
   }
@@ -136,7 +142,8 @@ std::shared_ptr<Peer> own_peer() {
 }
 
 void live_as_process(int channel, const std::function<void()>& work) {
-  channel_to_parent() = os::KeptFd(os::Fd(channel));
+  channel_to_parent().pid = ::getpid();
+  channel_to_parent().fd = os::KeptFd(os::Fd(channel));
   ::on_exit(leave, nullptr);
   leave(run(work), nullptr);
   ::_exit(0);

@@ -32,9 +32,9 @@ std::string default_name(const std::string& number);
 void set_own_identity(Identity identity, os::Fd parent);
 std::shared_ptr<Peer> own_peer();
 
-/// The life of a Process from where it has its identity: runs `work`, ends its children and streams,
-/// tells how it ended by `channel`, and ends. Handlers and static objects of the program have no
-/// part in that, also where `work` calls exit().
+/// The life of a Process from where it has its identity: runs `work`, waits for its children,
+/// writes out its streams, tells by `channel` how it ended, and ends. Exit handlers and static
+/// objects of the program have no part in that, also where `work` calls exit().
 [[noreturn]] void live_as_process(int channel, const std::function<void()>& work);
 
 }  // namespace hoist::detail::multiprocess

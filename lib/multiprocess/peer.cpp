@@ -137,6 +137,7 @@ void Peer::end(Clock::time_point asked) {
 void Peer::forget() noexcept {
   watch_ = {};
   channel_.reset();
+  server_.reset();
 }
 
 void Peer::collect() {

@@ -15,7 +15,7 @@
 
 namespace hoist::detail::multiprocess {
 
-/// What is said over the socket between a process and a Process of it, besides what the latter gets.
+/// What a process is told of a Process that it has started, by the socket between them.
 enum class Notice : std::uint32_t {
   started = 1,  ///< number of the process; its pidfd comes along. By a child of a fork server.
   left = 2,     ///< exit code. By a child that ends in order.
@@ -69,7 +69,7 @@ class Peer {
   const int owner_ = 0;  // the parent, of a child
   os::ChildWatch watch_;
   os::Fd channel_;
-  const std::shared_ptr<const os::Fd> server_;
+  std::shared_ptr<const os::Fd> server_;
   std::mutex mutex_;
   std::optional<int> exit_code_;
 };

@@ -2,6 +2,8 @@
 #include <hoist/error.hpp>
 #include <hoist/process.hpp>
 
+#include <unistd.h>
+
 #include <csignal>
 #include <map>
 #include <mutex>
@@ -69,9 +71,10 @@ std::shared_ptr<Peer> started_peer(const ProcessHandle* object, const char* func
   return peer;
 }
 
-std::shared_ptr<Peer> child_peer(const ProcessHandle* object, const char* function) {
+/// A child of this process, or this process itself.
+std::shared_ptr<Peer> watched_peer(const ProcessHandle* object, const char* function) {
   auto peer = started_peer(object, function);
-  if (!peer->is_own_child()) {
+  if (!peer->is_own_child() && peer->pid() != ::getpid()) {
     throw BadArgument(std::string(function) + "() of \"" + peer->name() +
                       "\", which is no child of this process: only the one that started it can "
                       "watch it");
@@ -179,10 +182,7 @@ void ProcessHandle::start(detail::ProcessWork* work) {
 void ProcessHandle::join() const { wait(Peer::Clock::time_point::max()); }
 
 bool ProcessHandle::wait(std::chrono::steady_clock::time_point deadline) const {
-  const auto peer = started_peer(this, "join");
-  return peer->is_own_child() || peer->pid() == current_process().pid()
-             ? peer->wait(deadline)
-             : child_peer(this, "join")->wait(deadline);
+  return watched_peer(this, "join")->wait(deadline);
 }
 
 std::optional<int> ProcessHandle::exitcode() const {
@@ -191,7 +191,7 @@ std::optional<int> ProcessHandle::exitcode() const {
 }
 
 bool ProcessHandle::is_alive() const {
-  return find_peer(this) != nullptr && !child_peer(this, "is_alive")->ended();
+  return find_peer(this) != nullptr && !watched_peer(this, "is_alive")->ended();
 }
 
 int ProcessHandle::pid() const {
@@ -214,13 +214,13 @@ bool ProcessHandle::daemon() const {
   return at->second.options.daemon;
 }
 
-void ProcessHandle::terminate() const { child_peer(this, "terminate")->signal(SIGTERM); }
+void ProcessHandle::terminate() const { watched_peer(this, "terminate")->signal(SIGTERM); }
 
-void ProcessHandle::kill() const { child_peer(this, "kill")->signal(SIGKILL); }
+void ProcessHandle::kill() const { watched_peer(this, "kill")->signal(SIGKILL); }
 
 void ProcessHandle::close() {
   const auto peer = find_peer(this);
-  if (peer != nullptr && !child_peer(this, "close")->ended()) {
+  if (peer != nullptr && !watched_peer(this, "close")->ended()) {
     throw BadArgument("close() of \"" + peer->name() + "\", which runs: join() it before");
   }
   const std::lock_guard lock(handles().mutex);
@@ -229,7 +229,7 @@ void ProcessHandle::close() {
   handle.stage = Stage::closed;
 }
 
-int ProcessHandle::sentinel() const { return child_peer(this, "sentinel")->fd(); }
+int ProcessHandle::sentinel() const { return watched_peer(this, "sentinel")->fd(); }
 
 const std::string& ProcessInfo::name() const noexcept { return peer_->name(); }
 int ProcessInfo::pid() const noexcept { return peer_->pid(); }

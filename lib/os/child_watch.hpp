@@ -36,7 +36,8 @@ class ChildWatch {
   int fd() const noexcept { return pidfd_.get(); }
   /// Sends a signal to the child itself; nothing if it has ended.
   void signal(int number) const noexcept;
-  /// Of a child that leads a process group: kills it and its group. After the child's end too: what it has started may still run.
+  /// Of a child that leads a process group: kills it and its group. After its end too: what it has
+  /// started may still run.
   void kill_group() const noexcept;
   /// How it ended; nothing while it runs. Does not collect it.
   std::optional<ChildEnd> end() const noexcept;

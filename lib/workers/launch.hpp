@@ -26,9 +26,8 @@ struct Launch {
   bool own_group = true;  ///< it leads a process group of its own
 };
 
-/// Starts the program, with nothing of this process but the three descriptors; stdin
-/// reads the null device. Takes the same time however much memory this process has. Throws
-/// SystemError.
+/// Starts the program, with nothing of this process but the three descriptors; stdin reads the null
+/// device. Takes the same time however much memory this process has. Throws SystemError.
 pid_t launch_worker(const Launch& launch);
 
 /// This process's environment, in which `added` replace or join its own.
@@ -40,8 +39,9 @@ using RunProcess = void (*)(int channel, bool is_hosted);
 extern constinit RunProcess run_process;
 
 /// Throws BadArgument in a process that was started as a worker, or as a Process, but never became
-/// one: what it runs is the program, which started it, so each such process would start others. Defined beside what
-/// makes a process a worker, so that every program that can start workers has that too.
+/// one: what it runs is the program, which started it, so each such process would start others.
+/// Defined beside what makes a process a worker, so that every program that can start workers has
+/// that too.
 void check_can_have_workers();
 
 }  // namespace hoist::detail::workers
