@@ -26,13 +26,14 @@
 #include <thread>
 #include <vector>
 
+#include "support/child_program.hpp"
 #include "support/processes.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
 using support::all_methods;
-using support::wait_for;
+using support::within;
 
 namespace {
 
@@ -406,7 +407,7 @@ TEST_CASE("destroying a process waits for it, and terminates a daemon") {
       daemon.start();
       pid = daemon.pid();
     }
-    CHECK_FALSE(support::is_running(pid));
+    CHECK(support::is_gone(pid));
     const SharedValue<int> armed(0);
     const auto start = std::chrono::steady_clock::now();
     {
@@ -420,9 +421,9 @@ TEST_CASE("destroying a process waits for it, and terminates a daemon") {
           armed);
       stubborn.start();
       pid = stubborn.pid();
-      CHECK(wait_for([&] { return armed.get() == 1; }));
+      CHECK(within(10s, [&] { return armed.get() == 1; }));
     }
-    CHECK_FALSE(support::is_running(pid));
+    CHECK(support::is_gone(pid));
     CHECK(std::chrono::steady_clock::now() - start < 10s);
   }
 }
@@ -436,7 +437,7 @@ TEST_CASE("active_children has the children that run") {
     Process ends({.start_method = method}, [] {});
     waits.start();
     ends.start();
-    CHECK(wait_for([] { return active_children().size() == 1; }));
+    CHECK(within(10s, [] { return active_children().size() == 1; }));
     ProcessInfo child = active_children().front();
     CHECK(child.name() == "waits");
     CHECK(child.pid() == waits.pid());
