@@ -4,6 +4,7 @@
 #include <hoist/error.hpp>
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -22,7 +23,7 @@ namespace detail::multiprocess {
 
 namespace {
 
-/// So many servers in a row may die before a child has begun.
+/// So many servers, or children, may die in a row before a child has begun.
 constexpr int max_attempts = 5;
 
 /// A server that was started and may have died.
@@ -32,7 +33,15 @@ struct Server {
   std::shared_ptr<const os::Fd> pidfd;  // for its children, who may outlive this
   int pid = 0;
 
-  bool has_died() const { return watch.end().has_value(); }
+  /// Whether it ends within so many milliseconds; -1: waits for that.
+  bool has_died_within(int milliseconds) const {
+    pollfd ended{watch.fd(), POLLIN, 0};
+    int ready = 0;
+    do {
+      ready = ::poll(&ended, 1, milliseconds);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+  }
 };
 
 struct Current {
@@ -91,7 +100,7 @@ std::shared_ptr<Server> start_server(const std::vector<void (*)()>& preloads) {
 }
 
 bool collect_if_dead(const std::shared_ptr<Server>& server) {
-  if (!server->has_died()) return false;
+  if (!server->has_died_within(0)) return false;
   server->watch.collect();
   return true;
 }
@@ -106,48 +115,66 @@ std::shared_ptr<Server> running_server() {
   return server;
 }
 
-/// Once a server has not done what it was asked: waits for its end, so that the next is another.
-void await_end(const Server& server) {
+/// Kills a server and waits for its end.
+void kill_server(const Server& server) {
   server.watch.signal(SIGKILL);
-  pollfd ended{server.watch.fd(), POLLIN, 0};
-  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
-  }
+  server.has_died_within(-1);
+  server.watch.collect();
 }
 
-/// Null if the server died before a child had begun.
-std::shared_ptr<Peer> try_start(const Server& server, const SentWork& work,
-                                const Identity& identity) {
+/// Whether a server that has dropped a request was killed or replaced meanwhile. What the server
+/// had open is closed shortly before its end.
+bool is_gone(const std::shared_ptr<Server>& server) {
+  if (server->has_died_within(1000)) return true;
+  const std::lock_guard lock(current().mutex);
+  return current().server != server;
+}
+
+enum class Outcome { started, killed, dropped };
+
+/// Asks a server for a child. `killed`: the child has ended before it ran anything; `dropped`: the
+/// server hasn't forked.
+Outcome ask_for_child(const Server& server, const SentWork& work, const Identity& identity,
+                      std::shared_ptr<Peer>& child) {
   auto [ours, theirs] = os::socket_pair();
   const std::byte request{1};
   const int passed = theirs.get();
-  if (!os::send_message(server.socket.get(), {&request, 1}, {&passed, 1})) return nullptr;
+  if (!os::send_message(server.socket.get(), {&request, 1}, {&passed, 1})) return Outcome::dropped;
   theirs.reset();
-  if (!work.send(ours.get())) return nullptr;
+  if (!work.send(ours.get())) return Outcome::dropped;
   // A child that did not get as far as this has not run anything.
   std::vector<std::byte> bytes;
   std::vector<os::Fd> fds;
-  if (!os::receive_message(ours.get(), 64, bytes, fds)) return nullptr;
+  if (!os::receive_message(ours.get(), 64, bytes, fds)) return Outcome::dropped;
   ipc::FieldReader fields(bytes);
   const auto notice = fields.get<Notice>();
   if (notice == Notice::failed) os::throw_no_process(fields.get<std::int32_t>());
-  if (notice != Notice::started || fds.empty()) return nullptr;
+  if (notice != Notice::started || fds.empty()) return Outcome::killed;
   const int pid = fields.get<std::int32_t>();
-  return std::make_shared<Peer>(identity.name, identity.daemon, pid,
-                                os::ChildWatch(pid, std::move(fds.front())), std::move(ours),
-                                server.pidfd);
+  child = std::make_shared<Peer>(identity.name, identity.daemon, pid,
+                                 os::ChildWatch(pid, std::move(fds.front())), std::move(ours),
+                                 server.pidfd);
+  return Outcome::started;
 }
 
 }  // namespace
 
 std::shared_ptr<Peer> ForkServer::start(const SentWork& work, const Identity& identity) {
+  std::shared_ptr<Peer> child;
   for (int attempt = 0; attempt < max_attempts; ++attempt) {
     const auto server = running_server();
-    if (auto child = try_start(*server, work, identity)) return child;
-    await_end(*server);
+    const Outcome outcome = ask_for_child(*server, work, identity, child);
+    if (outcome == Outcome::started) return child;
+    if (outcome == Outcome::dropped && !is_gone(server)) {
+      throw SystemError(
+          "can't start a process by StartMethod::forkserver: the fork server has too many "
+          "descriptors open for another child (ulimit -n)",
+          EMFILE);
+    }
   }
   throw SystemError(
-      "can't start a process by StartMethod::forkserver: the fork server ended each time before it "
-      "had forked; see what it wrote to standard error",
+      "can't start a process by StartMethod::forkserver: the fork server, or the child, ended each "
+      "time before it had begun; see what it wrote to standard error",
       ECHILD);
 }
 
@@ -155,17 +182,14 @@ void ForkServer::preload(void (*f)()) {
   const std::lock_guard lock(current().mutex);
   current().preloads.push_back(f);
   if (current().server == nullptr) return;
-  current().server->socket.reset();
+  ::shutdown(current().server->socket.get(), SHUT_RDWR);
   current().former.push_back(std::move(current().server));
 }
 
 void ForkServer::stop() noexcept {
   const std::lock_guard lock(current().mutex);
   if (current().server != nullptr) current().former.push_back(std::move(current().server));
-  for (const auto& server : current().former) {
-    await_end(*server);
-    server->watch.collect();
-  }
+  for (const auto& server : current().former) kill_server(*server);
   current().former.clear();
 }
 

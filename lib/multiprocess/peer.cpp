@@ -146,6 +146,7 @@ void Peer::collect() {
     if (exit_code_) return;
     exit_code_ = find_exit_code();
     channel_.reset();
+    server_.reset();
   }
   remove_child(this);
 }
