@@ -11,7 +11,8 @@
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
 //   cpu_count.hpp, register_error.hpp, backend.hpp;
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
-//   shared.hpp (values and arrays), shared_memory.hpp.
+//   shared.hpp (values and arrays), shared_memory.hpp;
+// - process.hpp: functions in processes of their own.
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -40,6 +41,7 @@
 #include <hoist/parallel.hpp>
 #include <hoist/parallel_config.hpp>
 #include <hoist/polymorphic.hpp>
+#include <hoist/process.hpp>
 #include <hoist/register_error.hpp>
 #include <hoist/share.hpp>
 #include <hoist/shared.hpp>

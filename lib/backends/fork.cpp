@@ -34,7 +34,7 @@ class ForkSession final : public Session {
   explicit ForkSession(Loop& loop) : loop_(loop), event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
     if (!event_) throw SystemError("backend fork: eventfd", errno);
     loop.tasks().check_results();
-    check_fork_is_safe(loop.options().force_fork);
+    os::check_fork_is_safe(loop.options().force_fork, fork_backend);
   }
 
   ~ForkSession() override { stop(); }
@@ -81,7 +81,7 @@ class ForkSession final : public Session {
     std::vector<int> processors = os::affinity();
     if (processors.size() < 2 || wanted < processors.size()) processors.clear();
     const auto after = std::ranges::upper_bound(processors, ::sched_getcpu()) - processors.begin();
-    const ForkHold hold(loop_.options().force_fork);
+    const os::ForkHold hold(loop_.options().force_fork, fork_backend);
     for (unsigned i = 0; i < wanted; ++i) {
       std::optional<int> processor;
       if (!processors.empty()) {
@@ -168,7 +168,7 @@ class ForkSession final : public Session {
       }
     }
     if (loop_.stopping()) return;
-    const ForkHold hold(loop_.options().force_fork);
+    const os::ForkHold hold(loop_.options().force_fork, fork_backend);
     worker = std::make_unique<ForkWorker>(loop_, event_.get(), number, std::nullopt);
     worker->feed();
   }

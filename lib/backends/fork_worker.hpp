@@ -15,29 +15,19 @@
 #include "ipc/link.hpp"
 #include "os/child_watch.hpp"
 #include "os/file.hpp"
+#include "os/fork_safety.hpp"
 #include "workers/output_lines.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist::detail::backends {
 
-/// Throws BadArgument, with the reason, where a fork would be unsafe: other threads of the program
-/// run.
-void check_fork_is_safe(bool force);
+/// For messages where a fork would be unsafe.
+inline constexpr os::ForkUser fork_backend{
+    "backend fork",
+    "use \"spawn\" or \"threads\", or force_fork if tasks do only what is safe then"};
 
 /// How long a look at output that waits for a reader may be put off.
 constexpr auto reader_recheck = std::chrono::milliseconds(10);
-
-/// Holds hoist's own threads still for forks in its scope.
-class ForkHold {
- public:
-  explicit ForkHold(bool force);
-  ~ForkHold();
-  ForkHold(const ForkHold&) = delete;
-  ForkHold& operator=(const ForkHold&) = delete;
-
- private:
-  bool held_;
-};
 
 /// A forked child, seen from its parent. Forked by the constructor, gone after the destructor.
 class ForkWorker {

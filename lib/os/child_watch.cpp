@@ -41,8 +41,8 @@ std::optional<int> status_of_collected(int pidfd) noexcept {
   return status;
 }
 
-int send_kill(int pidfd, unsigned flags) noexcept {
-  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, flags));
+int send_signal(int pidfd, int number, unsigned flags) noexcept {
+  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, flags));
 }
 
 }  // namespace
@@ -72,10 +72,12 @@ ChildWatch::ChildWatch(pid_t pid) : pid_(pid), pidfd_(open_pidfd(pid)) {
       code);
 }
 
+void ChildWatch::signal(int number) const noexcept { send_signal(pidfd_.get(), number, 0); }
+
 void ChildWatch::kill_group() const noexcept {
-  if (send_kill(pidfd_.get(), to_process_group) == 0) return;
+  if (send_signal(pidfd_.get(), SIGKILL, to_process_group) == 0) return;
   if (errno == ESRCH) {
-    send_kill(pidfd_.get(), 0);
+    send_signal(pidfd_.get(), SIGKILL, 0);
     return;
   }
   // An older system. The number of a child that is not collected is not given to another, nor its

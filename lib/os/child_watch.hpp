@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <optional>
+#include <utility>
 
 #include "os/file.hpp"
 
@@ -20,18 +21,23 @@ struct ChildEnd {
   bool is_failure() const { return signal != 0 || exit_code != 0 || !is_known; }
 };
 
-/// Watches a child that leads a process group of its own. It does not rely on being the only one
-/// who waits for children, and never signals a process that got the child's number later.
+/// Watches a child. It does not rely on being the only one who waits for children, and never
+/// signals a process that got the child's number later.
 class ChildWatch {
  public:
   ChildWatch() = default;
   /// If the system refuses, the child is killed and collected, and SystemError thrown.
   explicit ChildWatch(pid_t pid);
+  /// Watches a process that another one has started.
+  ChildWatch(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
 
   explicit operator bool() const noexcept { return static_cast<bool>(pidfd_); }
   /// Readable once the child has ended.
   int fd() const noexcept { return pidfd_.get(); }
-  /// Kills the child and its group. After the child's end too: what it has started may still run.
+  /// Sends a signal to the child itself; nothing if it has ended.
+  void signal(int number) const noexcept;
+  /// Of a child that leads a process group: kills it and its group. After its end too: what it has
+  /// started may still run.
   void kill_group() const noexcept;
   /// How it ended; nothing while it runs. Does not collect it.
   std::optional<ChildEnd> end() const noexcept;

@@ -196,6 +196,21 @@ std::string error_text(const std::exception_ptr& error) {
   return "an exception of type " + description.readable;
 }
 
+std::string error_report(const std::exception_ptr& error) {
+  std::string report;
+  std::exception_ptr at = error;
+  for (int depth = 0; at != nullptr && depth <= max_causes; ++depth) {
+    const Description description = describe_error(at);
+    if (depth > 0) report += "\ncaused by ";
+    report += description.readable;
+    if (description.has_text) report += ": " + description.what;
+    if (const std::string stack = program::stack_of(at); !stack.empty()) report += "\n" + stack;
+    if (report.ends_with('\n')) report.pop_back();
+    at = description.cause;
+  }
+  return report;
+}
+
 std::vector<std::byte> pack_error(const std::exception_ptr& error) { return pack(error, 0); }
 
 std::exception_ptr unpack_error(std::span<const std::byte> packed) noexcept {

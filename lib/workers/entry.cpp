@@ -16,43 +16,53 @@ namespace hoist {
 
 namespace {
 
-/// The channel's descriptor, if the environment says that this process is a worker.
-int channel_in(char** environment) {
-  const std::size_t n = std::strlen(detail::workers::worker_variable);
+/// The number that a variable has; -1 where there is none.
+int number_in(char** environment, const char* variable) {
+  const std::size_t n = std::strlen(variable);
   for (char** at = environment; at != nullptr && *at != nullptr; ++at) {
-    if (std::strncmp(*at, detail::workers::worker_variable, n) == 0 && (*at)[n] == '=') {
-      return std::atoi(*at + n + 1);
-    }
+    if (std::strncmp(*at, variable, n) == 0 && (*at)[n] == '=') return std::atoi(*at + n + 1);
   }
   return -1;
 }
 
-int worker_instead_of_main(int, char**, char** environment) {
-  detail::workers::run_worker(channel_in(environment), false);
+/// Whether the environment says that this process is a worker or a Process.
+bool has_channel(char** environment) {
+  return number_in(environment, detail::workers::worker_variable) >= 0 ||
+         number_in(environment, detail::workers::process_variable) >= 0;
 }
+
+[[noreturn]] void run_as_told(char** environment, bool is_hosted) {
+  const int process = number_in(environment, detail::workers::process_variable);
+  if (process >= 0 && detail::workers::run_process != nullptr) {
+    detail::workers::run_process(process, is_hosted);
+  }
+  detail::workers::run_worker(number_in(environment, detail::workers::worker_variable), is_hosted);
+}
+
+int worker_instead_of_main(int, char**, char** environment) { run_as_told(environment, false); }
 
 constinit bool had_the_choice = false;
 
-const detail::workers::HostedEntry the_hosted_entry{
-    .run = [] { detail::workers::run_worker(channel_in(::environ), true); }};
+const detail::workers::HostedEntry the_hosted_entry{.run = [] { run_as_told(::environ, true); }};
 
 }  // namespace
 
 void worker_main(int, char**) {
   had_the_choice = true;
-  const int channel = channel_in(::environ);
-  if (channel >= 0) detail::workers::run_worker(channel, false);
+  if (has_channel(::environ)) run_as_told(::environ, false);
 }
 
 namespace detail::workers {
+
+constinit RunProcess run_process = nullptr;
 
 bool can_become_worker() { return had_the_choice; }
 
 const HostedEntry& hosted_entry() { return the_hosted_entry; }
 
 void check_can_have_workers() {
-  // A worker loop removes the variable from its environment.
-  if (channel_in(::environ) < 0) return;
+  // Who has become one removes the variable from its environment.
+  if (!has_channel(::environ)) return;
   throw BadArgument(
       "this process was started as a worker, but runs the program: it would start workers that "
       "start workers. Make hoist::worker_main(argc, argv) the first statement of main, and start "
@@ -66,7 +76,7 @@ void check_can_have_workers() {
 detail::program::ProgramMain detail::program::hoist_choose_main(ProgramMain main,
                                                                 char** environment) {
   had_the_choice = true;
-  return channel_in(environment) >= 0 ? &worker_instead_of_main : main;
+  return has_channel(environment) ? &worker_instead_of_main : main;
 }
 
 }  // namespace hoist

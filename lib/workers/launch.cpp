@@ -29,6 +29,7 @@ namespace boost_process = boost::process;
 
 #include <cerrno>
 #include <csignal>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -53,14 +54,11 @@ class Setup : public bp::extend::handler {
       : program_(launch.program.path.c_str()),
         words_(launch.program.arguments),
         null_(null),
-        signals_(signals) {
-    // Out of the way of 0 to 3, which they are about to become.
-    channel_ = os::Fd(::fcntl(launch.channel, F_DUPFD_CLOEXEC, 16));
-    output_ = os::Fd(::fcntl(launch.output, F_DUPFD_CLOEXEC, 16));
-    error_ = os::Fd(::fcntl(launch.error, F_DUPFD_CLOEXEC, 16));
-    if (!channel_ || !output_ || !error_) {
-      throw SystemError("can't start a worker process", errno);
-    }
+        own_group_(launch.own_group),
+        signals_(signals),
+        channel_(out_of_the_way(launch.channel)) {
+    if (launch.output >= 0) output_ = out_of_the_way(launch.output);
+    if (launch.error >= 0) error_ = out_of_the_way(launch.error);
     for (std::string& word : words_) arguments_.push_back(word.data());
     arguments_.push_back(nullptr);
     for (const std::string& variable : launch.environment) {
@@ -78,10 +76,10 @@ class Setup : public bp::extend::handler {
 
   template <class Executor>
   void on_exec_setup(Executor&) const {
-    ::setpgid(0, 0);
+    if (own_group_) ::setpgid(0, 0);
     ::dup2(null_, 0);
-    ::dup2(output_.get(), 1);
-    ::dup2(error_.get(), 2);
+    if (output_) ::dup2(output_.get(), 1);
+    if (error_) ::dup2(error_.get(), 2);
     ::dup2(channel_.get(), worker_channel_fd);
     if (::syscall(SYS_close_range, worker_channel_fd + 1, ~0U, 0) != 0) {
       for (int fd = worker_channel_fd + 1; fd < 4096; ++fd) ::close(fd);
@@ -90,9 +88,17 @@ class Setup : public bp::extend::handler {
   }
 
  private:
+  /// A copy that is none of 0 to 3, which they are about to become.
+  static os::Fd out_of_the_way(int fd) {
+    os::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 16));
+    if (!copy) throw SystemError("can't start a worker process", errno);
+    return copy;
+  }
+
   const char* program_;
   std::vector<std::string> words_;
   int null_;
+  bool own_group_;
   sigset_t signals_;
   os::Fd channel_;
   os::Fd output_;
@@ -102,6 +108,19 @@ class Setup : public bp::extend::handler {
 };
 
 }  // namespace
+
+std::vector<std::string> environment_with(const std::map<std::string, std::string>& added) {
+  std::map<std::string, std::string> all = added;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string_view text(*at);
+    const std::size_t end = text.find('=');
+    if (end != std::string_view::npos) all.emplace(text.substr(0, end), text.substr(end + 1));
+  }
+  std::vector<std::string> environment;
+  environment.reserve(all.size());
+  for (const auto& [name, value] : all) environment.emplace_back(name).append("=").append(value);
+  return environment;
+}
 
 pid_t launch_worker(const Launch& launch) {
   check_can_have_workers();

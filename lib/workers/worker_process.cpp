@@ -16,8 +16,6 @@
 #include "workers/result_frames.hpp"
 #include "workers/supervisor.hpp"
 
-extern "C" char** environ;
-
 namespace hoist::detail::workers {
 
 namespace {
@@ -32,21 +30,14 @@ std::pair<os::Fd, os::Fd> pipe_pair() {
 }
 
 std::vector<std::string> worker_environment(const WorkerOptions& options, unsigned threads) {
-  std::map<std::string, std::string> all;
-  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
-    const std::string_view text(*at);
-    const std::size_t end = text.find('=');
-    if (end != std::string_view::npos) all.emplace(text.substr(0, end), text.substr(end + 1));
-  }
+  std::map<std::string, std::string> added(options.env.begin(), options.env.end());
   // Libraries that start a thread per core in every worker would have them fight over the cores.
   // What the user has set stays.
-  for (const char* name : os::thread_variables) all.emplace(name, std::to_string(threads));
-  for (const auto& [name, value] : options.env) all[name] = value;
-  all[worker_variable] = std::to_string(worker_channel_fd);
-  std::vector<std::string> environment;
-  environment.reserve(all.size());
-  for (const auto& [name, value] : all) environment.emplace_back(name).append("=").append(value);
-  return environment;
+  for (const char* name : os::thread_variables) {
+    if (std::getenv(name) == nullptr) added.emplace(name, std::to_string(threads));
+  }
+  added[worker_variable] = std::to_string(worker_channel_fd);
+  return environment_with(added);
 }
 
 }  // namespace

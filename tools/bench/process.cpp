@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/lock.hpp>
+#include <hoist/process.hpp>
 #include <hoist/shared.hpp>
 #include <hoist/sync.hpp>
 
 #include <pthread.h>
+#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -151,7 +153,59 @@ for _ in range(5):
       Goal::at_most, 1);
 }
 
+void nothing() {}
+
+void start_and_join(hoist::StartMethod method) {
+  hoist::Process process({.start_method = method}, nothing);
+  process.start();
+  process.join();
+}
+
+void fork_and_wait() {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ::waitpid(child, nullptr, 0);
+}
+
+const bench::Apart do_nothing("nothing", [](int) {});
+
+/// Runs this program, which does nothing.
+void posix_spawn_and_wait() {
+  char self[] = "/proc/self/exe";
+  char apart[] = "--apart";
+  char name[] = "nothing";
+  char argument[] = "0";
+  char* const arguments[] = {self, apart, name, argument, nullptr};
+  pid_t child = -1;
+  if (::posix_spawn(&child, self, nullptr, nullptr, arguments, environ) != 0) return;
+  ::waitpid(child, nullptr, 0);
+}
+
+void starts(const std::string& parent) {
+  using hoist::StartMethod;
+  const auto times = bench::medians(
+      rounds,
+      {[] { start_and_join(StartMethod::fork); }, [] { start_and_join(StartMethod::forkserver); },
+       [] { start_and_join(StartMethod::spawn); }, fork_and_wait, posix_spawn_and_wait});
+  const std::string work = "Process, start and join" + parent + ", ";
+  const double us = 1e6;
+  bench::row(work + "fork", "us", times[0] * us, "fork and wait", times[3] * us, Goal::at_most,
+             1.5);
+  bench::row(work + "forkserver", "us", times[1] * us, "fork and wait", times[3] * us,
+             Goal::at_most, 2);
+  bench::row(work + "spawn", "us", times[2] * us, "posix_spawn and wait", times[4] * us,
+             Goal::at_most, 1.3);
+}
+
+void process_starts() {
+  starts("");
+  const std::vector<char> memory(std::size_t{1} << 30, 'x');
+  bench::keep(memory.data());
+  starts(" (1 GiB)");
+}
+
 void process() {
+  process_starts();
   locks();
   values();
   waits();

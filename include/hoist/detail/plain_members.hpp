@@ -26,6 +26,13 @@ struct AnyBase {
   operator Base() const noexcept;  // NOLINT(google-explicit-constructor)
 };
 
+/// A base that counts as no member of T. It and its own bases have none.
+template <class T>
+struct FieldlessBase {};
+template <class T>
+inline constexpr bool has_fieldless_base =
+    std::is_base_of_v<FieldlessBase<T>, T> && !std::is_same_v<FieldlessBase<T>, T>;
+
 /// Whether T is the type of an anonymous union, or of one without a name, as the compiler's text
 /// for it says.
 template <class T>
@@ -44,7 +51,11 @@ struct AnyAnonymous {
 template <class T, std::size_t n>
 constexpr bool takes_members() {
   return []<std::size_t... I>(std::index_sequence<I...>) {
-    return requires { T{(static_cast<void>(I), AnyMember{})...}; };
+    if constexpr (has_fieldless_base<T>) {
+      return requires { T{{}, (static_cast<void>(I), AnyMember{})...}; };
+    } else {
+      return requires { T{(static_cast<void>(I), AnyMember{})...}; };
+    }
   }(std::make_index_sequence<n>());
 }
 
@@ -66,9 +77,15 @@ template <class T, std::size_t before, std::size_t behind>
 constexpr bool is_single() {
   return
       []<std::size_t... I, std::size_t... J>(std::index_sequence<I...>, std::index_sequence<J...>) {
-        return requires {
-          T{(static_cast<void>(I), AnyMember{})..., {}, (static_cast<void>(J), AnyMember{})...};
-        };
+        if constexpr (has_fieldless_base<T>) {
+          return requires {
+            T{{}, (void(I), AnyMember{})..., {}, (static_cast<void>(J), AnyMember{})...};
+          };
+        } else {
+          return requires {
+            T{(static_cast<void>(I), AnyMember{})..., {}, (static_cast<void>(J), AnyMember{})...};
+          };
+        }
       }(std::make_index_sequence<before>(), std::make_index_sequence<behind>());
 }
 
@@ -77,20 +94,34 @@ constexpr bool is_single() {
 template <class T, std::size_t before>
 constexpr bool is_anonymous() {
   return []<std::size_t... I>(std::index_sequence<I...>) {
-    return requires { T{(static_cast<void>(I), AnyMember{})..., AnyAnonymous{}}; } &&
-           !requires { T{(static_cast<void>(I), AnyMember{})..., {AnyAnonymous{}}}; };
+    if constexpr (has_fieldless_base<T>) {
+      return requires { T{{}, (static_cast<void>(I), AnyMember{})..., AnyAnonymous{}}; } &&
+             !requires { T{{}, (static_cast<void>(I), AnyMember{})..., {AnyAnonymous{}}}; };
+    } else {
+      return requires { T{(static_cast<void>(I), AnyMember{})..., AnyAnonymous{}}; } &&
+             !requires { T{(static_cast<void>(I), AnyMember{})..., {AnyAnonymous{}}}; };
+    }
   }(std::make_index_sequence<before>());
 }
 
 template <class T>
 using MemberCount = Count<count_members<T>()>;
 
+/// Whether T has a base whose members would be T's.
+template <class T>
+constexpr bool has_base() {
+  if constexpr (has_fieldless_base<T>) {
+    return requires { T{{}, AnyBase<T>{}}; };
+  } else {
+    return requires { T{AnyBase<T>{}}; };
+  }
+}
+
 template <class T>
 constexpr bool has_plain_members() {
-  if constexpr (
-      !requires { T{}; } || requires { T{AnyBase<T>{}}; } || !std::is_move_constructible_v<T> ||
-      takes_members<T, max_members + 1>() ||
-      !(std::is_copy_constructible_v<T> || std::is_move_assignable_v<T>)) {
+  if constexpr (!requires { T{}; } || has_base<T>() || !std::is_move_constructible_v<T> ||
+                takes_members<T, max_members + 1>() ||
+                !(std::is_copy_constructible_v<T> || std::is_move_assignable_v<T>)) {
     return false;
   } else {
     constexpr std::size_t n = count_members<T>();

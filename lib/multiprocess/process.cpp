@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/error.hpp>
+#include <hoist/process.hpp>
+
+#include <unistd.h>
+
+#include <csignal>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "multiprocess/own_process.hpp"
+#include "multiprocess/peer.hpp"
+#include "multiprocess/start_process.hpp"
+#include "os/fork_hook.hpp"
+
+namespace hoist {
+
+namespace detail::multiprocess {
+
+namespace {
+
+enum class Stage { fresh, starting, started, closed };
+
+/// What belongs to a ProcessHandle.
+struct Handle {
+  Stage stage = Stage::fresh;
+  ProcessOptions options;
+  std::string number;  // of the child, once it has one
+  std::unique_ptr<ProcessWork> work;
+  std::shared_ptr<Peer> peer;
+};
+
+/// By the address of the object. That is no two handles' at a time, although their class is empty.
+struct Handles {
+  std::mutex mutex;
+  std::map<const ProcessHandle*, Handle> all;
+  os::ForkHook fork_hook{mutex};
+};
+
+Handles& handles() {
+  static auto* const instance = new Handles;
+  return *instance;
+}
+
+/// A handle's name, which it gets with its number. The mutex is locked.
+const std::string& name_of(Handle& handle) {
+  if (handle.number.empty()) handle.number = next_child_number();
+  if (handle.options.name.empty()) handle.options.name = default_name(handle.number);
+  return handle.options.name;
+}
+
+void check_open(const Handle& handle) {
+  if (handle.stage == Stage::closed) throw BadArgument("this process was closed");
+}
+
+/// The process of a handle; null before its start. Throws BadArgument if this isn't its parent.
+std::shared_ptr<Peer> find_peer(const ProcessHandle* object) {
+  const std::lock_guard lock(handles().mutex);
+  const auto at = handles().all.find(object);
+  if (at == handles().all.end()) return nullptr;
+  check_open(at->second);
+  return at->second.peer;
+}
+
+std::shared_ptr<Peer> started_peer(const ProcessHandle* object, const char* function) {
+  auto peer = find_peer(object);
+  if (peer == nullptr) {
+    throw BadArgument(std::string(function) + "() of a process that was not started");
+  }
+  return peer;
+}
+
+/// A child of this process, or this process itself.
+std::shared_ptr<Peer> watched_peer(const ProcessHandle* object, const char* function) {
+  auto peer = started_peer(object, function);
+  if (!peer->is_own_child() && peer->pid() != ::getpid()) {
+    throw BadArgument(std::string(function) + "() of \"" + peer->name() +
+                      "\", which is no child of this process: only the one that started it can "
+                      "watch it");
+  }
+  return peer;
+}
+
+Handle take_handle(const ProcessHandle* object) {
+  const std::lock_guard lock(handles().mutex);
+  auto node = handles().all.extract(object);
+  return node ? std::move(node.mapped()) : Handle{};
+}
+
+void let_go(Handle handle) noexcept {
+  if (handle.peer == nullptr || !handle.peer->is_own_child()) return;
+  try {
+    if (handle.peer->daemon()) {
+      handle.peer->end(Peer::Clock::now());
+    } else {
+      handle.peer->wait(Peer::Clock::time_point::max());
+    }
+  } catch (...) {
+    // It can't be waited for.
+  }
+}
+
+}  // namespace
+
+}  // namespace detail::multiprocess
+
+using namespace detail::multiprocess;
+
+void detail::become_own_process(ProcessHandle& object) {
+  const std::lock_guard lock(handles().mutex);
+  Handle& handle = handles().all[&object];
+  handle.stage = Stage::started;
+  handle.peer = own_peer();
+}
+
+ProcessHandle::ProcessHandle(ProcessHandle&& other) noexcept { *this = std::move(other); }
+
+ProcessHandle& ProcessHandle::operator=(ProcessHandle&& other) noexcept {
+  if (this == &other) return *this;
+  let_go(take_handle(this));
+  const std::lock_guard lock(handles().mutex);
+  if (auto node = handles().all.extract(&other)) {
+    node.key() = this;
+    handles().all.insert(std::move(node));
+  }
+  return *this;
+}
+
+ProcessHandle::~ProcessHandle() { let_go(take_handle(this)); }
+
+void ProcessHandle::set_options(ProcessOptions options) {
+  const std::lock_guard lock(handles().mutex);
+  Handle& handle = handles().all[this];
+  check_open(handle);
+  if (handle.stage != Stage::fresh) {
+    throw BadArgument("set_options() of a process that was started: call it before start()");
+  }
+  handle.options = std::move(options);
+}
+
+void ProcessHandle::keep(std::unique_ptr<detail::ProcessWork> work, ProcessOptions options) {
+  const std::lock_guard lock(handles().mutex);
+  Handle& handle = handles().all[this];
+  handle.work = std::move(work);
+  handle.options = std::move(options);
+  name_of(handle);
+}
+
+void ProcessHandle::start(detail::ProcessWork* work) {
+  std::unique_lock lock(handles().mutex);
+  Handle& handle = handles().all[this];
+  check_open(handle);
+  if (handle.stage != Stage::fresh) {
+    throw BadArgument("start() of a process that was started: it starts once; make another");
+  }
+  if (own_identity().daemon) {
+    throw BadArgument("start() in a daemon, which may have no children: they would outlive it");
+  }
+  if (work == nullptr) work = handle.work.get();
+  if (work == nullptr) throw BadArgument("start() of a process that was moved from");
+  name_of(handle);
+  const ProcessOptions options = handle.options;
+  const std::string number = handle.number;
+  handle.stage = Stage::starting;
+  lock.unlock();
+  std::shared_ptr<Peer> peer;
+  try {
+    peer = start_process(options, number, *work, [this] { detail::become_own_process(*this); });
+  } catch (...) {
+    lock.lock();
+    handle.stage = Stage::fresh;
+    throw;
+  }
+  lock.lock();
+  handle.stage = Stage::started;
+  handle.peer = std::move(peer);
+  const auto done = std::move(handle.work);  // what it holds is the child's now
+  lock.unlock();
+}
+
+void ProcessHandle::join() const { wait(Peer::Clock::time_point::max()); }
+
+bool ProcessHandle::wait(std::chrono::steady_clock::time_point deadline) const {
+  return watched_peer(this, "join")->wait(deadline);
+}
+
+std::optional<int> ProcessHandle::exitcode() const {
+  const auto peer = find_peer(this);
+  return peer != nullptr ? peer->exit_code() : std::nullopt;
+}
+
+bool ProcessHandle::is_alive() const {
+  return find_peer(this) != nullptr && !watched_peer(this, "is_alive")->ended();
+}
+
+int ProcessHandle::pid() const {
+  const auto peer = find_peer(this);
+  return peer != nullptr ? peer->pid() : 0;
+}
+
+std::string ProcessHandle::name() const {
+  const std::lock_guard lock(handles().mutex);
+  Handle& handle = handles().all[this];
+  check_open(handle);
+  return handle.peer != nullptr ? handle.peer->name() : name_of(handle);
+}
+
+bool ProcessHandle::daemon() const {
+  const std::lock_guard lock(handles().mutex);
+  const auto at = handles().all.find(this);
+  if (at == handles().all.end()) return false;
+  check_open(at->second);
+  return at->second.options.daemon;
+}
+
+void ProcessHandle::terminate() const { watched_peer(this, "terminate")->signal(SIGTERM); }
+
+void ProcessHandle::kill() const { watched_peer(this, "kill")->signal(SIGKILL); }
+
+void ProcessHandle::close() {
+  const auto peer = find_peer(this);
+  if (peer != nullptr && !watched_peer(this, "close")->ended()) {
+    throw BadArgument("close() of \"" + peer->name() + "\", which runs: join() it before");
+  }
+  const std::lock_guard lock(handles().mutex);
+  Handle& handle = handles().all[this];
+  handle = {};
+  handle.stage = Stage::closed;
+}
+
+int ProcessHandle::sentinel() const { return watched_peer(this, "sentinel")->fd(); }
+
+const std::string& ProcessInfo::name() const noexcept { return peer_->name(); }
+int ProcessInfo::pid() const noexcept { return peer_->pid(); }
+bool ProcessInfo::daemon() const noexcept { return peer_->daemon(); }
+bool ProcessInfo::is_alive() const { return !peer_->ended(); }
+void ProcessInfo::join() const { peer_->wait(Peer::Clock::time_point::max()); }
+bool ProcessInfo::wait(std::chrono::steady_clock::time_point deadline) const {
+  return peer_->wait(deadline);
+}
+std::optional<int> ProcessInfo::exitcode() const { return peer_->exit_code(); }
+void ProcessInfo::terminate() const { peer_->signal(SIGTERM); }
+void ProcessInfo::kill() const { peer_->signal(SIGKILL); }
+int ProcessInfo::sentinel() const { return peer_->fd(); }
+
+}  // namespace hoist
