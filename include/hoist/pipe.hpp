@@ -49,6 +49,8 @@ class Connection : public detail::ConnectionHandle {
                 "references or views, and nothing that tasks could not take");
 
  public:
+  /// Of no pipe: may be assigned to, everything else throws BadArgument.
+  Connection() = default;
   explicit Connection(ConnectionHandle handle) : ConnectionHandle(std::move(handle)) {}
 
   /// Sends a message, after waiting for room. Throws EndOfStream if nobody will receive it;

@@ -31,7 +31,7 @@ namespace hoist {
 template <class C>
 class Proxy : public detail::ProxyHandle {
  public:
-  using ProxyHandle::ProxyHandle;
+  Proxy() = default;
   explicit Proxy(ProxyHandle handle) : ProxyHandle(std::move(handle)) {}
 
   /// Calls a member function, or any function that takes a C& first, with the object in the server,
@@ -49,6 +49,7 @@ class DictProxy : public Proxy<std::map<K, V>> {
   using Map = std::map<K, V>;
 
  public:
+  DictProxy() = default;
   explicit DictProxy(detail::ProxyHandle handle) : Proxy<Map>(std::move(handle)) {}
 
   /// Throws NotFound where there is no such key.
@@ -120,6 +121,7 @@ class ListProxy : public Proxy<std::vector<T>> {
   }
 
  public:
+  ListProxy() = default;
   explicit ListProxy(detail::ProxyHandle handle) : Proxy<List>(std::move(handle)) {}
 
   void append(const T& item) const {
@@ -173,22 +175,19 @@ class ListProxy : public Proxy<std::vector<T>> {
   [[nodiscard]] std::vector<T> items() const { return slice(0, static_cast<std::size_t>(-1)); }
 };
 
-/// A sequence of fixed length in a server.
+/// A sequence in a server whose length is meant to stay.
 template <class T>
-class ArrayProxy : private ListProxy<T> {
+class ArrayProxy : public ListProxy<T> {
  public:
+  ArrayProxy() = default;
   explicit ArrayProxy(detail::ProxyHandle handle) : ListProxy<T>(std::move(handle)) {}
-  using ListProxy<T>::at;
-  using ListProxy<T>::set;
-  using ListProxy<T>::size;
-  using ListProxy<T>::slice;
-  using ListProxy<T>::items;
 };
 
 /// A single value in a server.
 template <class T>
 class ValueProxy : public Proxy<T> {
  public:
+  ValueProxy() = default;
   explicit ValueProxy(detail::ProxyHandle handle) : Proxy<T>(std::move(handle)) {}
   T get() const {
     return this->call([](const T& value) { return value; });
@@ -203,6 +202,7 @@ class NamespaceProxy : public Proxy<std::map<std::string, std::any>> {
   using Names = std::map<std::string, std::any>;
 
  public:
+  NamespaceProxy() = default;
   explicit NamespaceProxy(detail::ProxyHandle handle) : Proxy(std::move(handle)) {}
 
   template <class T>

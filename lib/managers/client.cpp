@@ -146,12 +146,17 @@ ProxyHandle ProxyHandle::receive(ManagerLink link, std::uint64_t object) {
   return ProxyHandle(std::make_shared<ManagedReference>(std::move(link), object));
 }
 
+ManagedReference& ProxyHandle::reference() const {
+  if (reference_ == nullptr) throw BadArgument("this proxy is of no object");
+  return *reference_;
+}
+
 std::uint64_t ProxyHandle::lend() const {
-  const std::uint64_t object = reference_->object();
-  if (is_served_here(reference_->link())) {
+  const std::uint64_t object = reference().object();
+  if (is_served_here(reference().link())) {
     lend_here(object);
   } else {
-    Exchange(reference_->link(), Exchange::Kind::lend, object).reply();
+    Exchange(reference().link(), Exchange::Kind::lend, object).reply();
   }
   return object;
 }

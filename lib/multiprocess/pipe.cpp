@@ -246,10 +246,15 @@ ConnectionHandle::ConnectionHandle(SharedBlock block, std::uint32_t side,
       in_(std::move(in)),
       end_(std::make_shared<PipeEnd>(this->block(), side_, out_, in_)) {}
 
-void ConnectionHandle::note_sent() const { end_->note_sent(); }
+PipeEnd& ConnectionHandle::end() const {
+  if (end_ == nullptr) throw BadArgument("this connection is of no pipe");
+  return *end_;
+}
+
+void ConnectionHandle::note_sent() const { end().note_sent(); }
 
 void ConnectionHandle::use() const {
-  if (end_->has_left()) throw BadArgument("this end of the pipe has been closed here");
+  if (end().has_left()) throw BadArgument("this end of the pipe has been closed here");
   end_->use();
 }
 
@@ -299,8 +304,8 @@ std::size_t ConnectionHandle::get_bytes_into(std::span<std::byte> to) const {
   return bytes;
 }
 
-void ConnectionHandle::leave() const { end_->leave(false); }
-bool ConnectionHandle::has_left() const { return end_->has_left(); }
+void ConnectionHandle::leave() const { end().leave(false); }
+bool ConnectionHandle::has_left() const { return end().has_left(); }
 
 void ConnectionHandle::throw_full() { throw Full("the pipe is full"); }
 void ConnectionHandle::throw_empty() { throw Empty("nothing came through the pipe in time"); }

@@ -24,6 +24,8 @@ class ConnectionHandle : public SharedHandle {
  public:
   static std::pair<ConnectionHandle, ConnectionHandle> make(bool duplex, std::size_t max_bytes);
 
+  /// Of no pipe: what needs one throws BadArgument.
+  ConnectionHandle() noexcept : SharedHandle(SharedBlock(BlockTag(), nullptr)) {}
   /// End 0 or 1. A queue is empty where the end doesn't send, or receive.
   ConnectionHandle(SharedBlock block, std::uint32_t side, std::optional<MessageQueue> out,
                    std::optional<MessageQueue> in);
@@ -53,9 +55,10 @@ class ConnectionHandle : public SharedHandle {
   [[noreturn]] static void throw_empty();
 
  private:
+  multiprocess::PipeEnd& end() const;
   void use() const;
 
-  std::uint32_t side_;
+  std::uint32_t side_ = 0;
   std::optional<MessageQueue> out_;
   std::optional<MessageQueue> in_;
   std::shared_ptr<multiprocess::PipeEnd> end_;
@@ -70,9 +73,9 @@ struct HandleParts<T> {
 
   template <class Ar>
   static void send(Ar& ar, const T& connection) {
+    if constexpr (!Ar::hashing) connection.note_sent();
     SharedBlock::send(ar, connection.block());
     if constexpr (!Ar::hashing) {
-      connection.note_sent();
       ar.scalar(connection.side());
       for (const auto* const queue : {&connection.sends(), &connection.receives()}) {
         ar.scalar(queue->has_value());

@@ -102,6 +102,8 @@ class ManagedReference {
 /// What proxies have in common. A copy is a proxy of the same object.
 class ProxyHandle : public SharedHandle {
  public:
+  /// Of no object: what needs one throws BadArgument.
+  ProxyHandle() noexcept : SharedHandle(SharedBlock(BlockTag(), nullptr)) {}
   explicit ProxyHandle(std::shared_ptr<ManagedReference> reference)
       : SharedHandle(reference->link().block()), reference_(std::move(reference)) {}
   /// Makes an object.
@@ -110,7 +112,7 @@ class ProxyHandle : public SharedHandle {
   /// Of a proxy that arrived.
   static ProxyHandle receive(ManagerLink link, std::uint64_t object);
 
-  const std::shared_ptr<ManagedReference>& reference() const noexcept { return reference_; }
+  ManagedReference& reference() const;
   /// Before it is sent: keeps the object for who receives it.
   std::uint64_t lend() const;
 
@@ -129,7 +131,7 @@ template <AnyProxy T>
 struct HandleParts<T> {
   template <class Ar>
   static void send(Ar& ar, const T& proxy) {
-    HandleParts<ManagerLink>::send(ar, proxy.reference()->link());
+    HandleParts<ManagerLink>::send(ar, proxy.reference().link());
     if constexpr (!Ar::hashing) ar.scalar(proxy.lend());
   }
   static T receive(Decoder& decoder) {
@@ -198,7 +200,7 @@ auto ProxyHandle::call_object(const F& f, const Args&... args) const {
     static_assert(result_travels<R>,
                   "the result of a function of a managed object can't be sent to another process");
     const CallManaged code = &call_managed<C, Function, std::decay_t<Args>...>;
-    Exchange exchange(reference_->link(), Exchange::Kind::call, reference_->object(),
+    Exchange exchange(reference().link(), Exchange::Kind::call, reference().object(),
                       reinterpret_cast<const void*>(code));
     send_call<Function, std::decay_t<Args>...>(exchange.request(), f, args...);
     return receive_result<R>(exchange.reply());

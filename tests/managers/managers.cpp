@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/manager.hpp>
+#include <hoist/parallel.hpp>
+#include <hoist/process.hpp>
+#include <hoist/register_error.hpp>
+
+#include <csignal>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/child.hpp"
+
+using namespace hoist;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// No value: it is never copied or sent.
+class Counter {
+ public:
+  explicit Counter(long start) : count_(start) {}
+  Counter(const Counter&) = delete;
+  Counter& operator=(const Counter&) = delete;
+  virtual ~Counter() = default;
+
+  long add(long n) { return count_ += n; }
+  long count() const { return count_; }
+  virtual std::string name() const { return "counter"; }
+  int server() const { return ::getpid(); }
+  void fail(const std::string& text) { throw std::out_of_range(text); }
+  [[noreturn]] void crash() { std::abort(); }
+  void sleep() { std::this_thread::sleep_for(std::chrono::seconds(60)); }
+
+ private:
+  long count_;
+};
+
+class Named : public Counter {
+ public:
+  Named() : Counter(0) {}
+  std::string name() const override { return "named"; }
+};
+
+int count_words(const DictProxy<std::string, int>& counts, const std::string& word, int times) {
+  for (int i = 0; i < times; ++i) {
+    counts.call([](std::map<std::string, int>& map, const std::string& it) { ++map[it]; }, word);
+  }
+  return times;
+}
+
+/// Whether it becomes true in time.
+template <class Condition>
+bool soon(const Condition& condition) {
+  for (int i = 0; i < 2000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(10ms);
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a managed dict is as a map") {
+  const Manager manager;
+  const auto dict = manager.dict<std::string, std::vector<int>>();
+  CHECK(dict.size() == 0);
+  dict.set("a", {1, 2});
+  dict.set("b", {});
+  dict.set("a", {3});
+  CHECK(dict.get("a") == std::vector{3});
+  CHECK(dict.get("c", {7}) == std::vector{7});
+  CHECK_THROWS_AS(dict.get("c"), NotFound);
+  CHECK(dict.contains("b"));
+  CHECK_FALSE(dict.contains("c"));
+  CHECK(dict.keys() == std::vector<std::string>{"a", "b"});
+  CHECK(dict.erase("b"));
+  CHECK_FALSE(dict.erase("b"));
+  dict.update({{"x", {1}}, {"a", {4}}});
+  CHECK(dict.items() == std::map<std::string, std::vector<int>>{{"a", {4}}, {"x", {1}}});
+  dict.clear();
+  CHECK(dict.size() == 0);
+}
+
+TEST_CASE("lists, arrays, values and namespaces are managed") {
+  const Manager manager;
+  const auto list = manager.list<std::string>({"one"});
+  list.append("two");
+  list.extend({"three", "four"});
+  CHECK(list.size() == 4);
+  CHECK(list.at(1) == "two");
+  list.set(1, "zwei");
+  CHECK(list.slice(1, 3) == std::vector<std::string>{"zwei", "three"});
+  CHECK(list.slice(3, 9) == std::vector<std::string>{"four"});
+  CHECK(list.pop() == "four");
+  CHECK(list.size() == 3);
+  CHECK_THROWS_AS(list.at(3), BadArgument);
+  CHECK_THROWS_AS(manager.list<int>().pop(), BadArgument);
+
+  const auto array = manager.array<double>(3);
+  array.set(2, 1.5);
+  CHECK(array.items() == std::vector<double>{0, 0, 1.5});
+  CHECK_THROWS_AS(array.set(3, 1), BadArgument);
+
+  const auto value = manager.value<std::string>("before");
+  value.set("after");
+  CHECK(value.get() == "after");
+
+  const auto ns = manager.ns();
+  ns.set("x", 1.5);
+  ns.set("name", std::string("n"));
+  CHECK(ns.get<double>("x") == 1.5);
+  CHECK(ns.get<std::string>("name") == "n");
+  CHECK_THROWS_AS(ns.get<int>("x"), WrongType);
+  CHECK_THROWS_AS(ns.get<int>("y"), NotFound);
+  CHECK(ns.contains("x"));
+  CHECK(ns.erase("x"));
+  CHECK_FALSE(ns.contains("x"));
+}
+
+TEST_CASE("any class of the program can be managed, with its errors") {
+  const Manager manager;
+  const auto counter = manager.make<Counter>(40L);
+  CHECK(counter.call(&Counter::add, 2) == 42);
+  CHECK(counter.call(&Counter::count) == 42);
+  CHECK(counter.call([](Counter& it, int n) { return it.add(n) * 2; }, 8) == 100);
+  CHECK(counter.call(&Counter::name) == "counter");
+  CHECK(manager.make<Named>().call(&Counter::name) == "named");
+  CHECK(counter.call(&Counter::server) == manager.pid());
+  CHECK(manager.pid() != ::getpid());
+  try {
+    counter.call(&Counter::fail, std::string("this text"));
+    FAIL("no error came back");
+  } catch (const std::out_of_range& error) {
+    CHECK(std::string(error.what()) == "this text");
+  }
+  CHECK(counter.call(&Counter::count) == 50);
+}
+
+TEST_CASE("tasks of every backend use proxies, one call after another") {
+  const Manager manager;
+  for (const std::string backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const auto counts = manager.dict<std::string, int>();
+    Parallel({.n_jobs = 2, .backend = backend})(
+        std::vector{delayed(count_words)(counts, std::string("a"), 200),
+                    delayed(count_words)(counts, std::string("b"), 100),
+                    delayed(count_words)(counts, std::string("a"), 50)});
+    CHECK(counts.items() == std::map<std::string, int>{{"a", 250}, {"b", 100}});
+  }
+}
+
+TEST_CASE("proxies are stored in managed objects, and keep what they lead to") {
+  const Manager manager;
+  const auto outer = manager.dict<std::string, ListProxy<int>>();
+  outer.set("list", manager.list<int>({1}));
+  outer.get("list").append(2);
+  const ListProxy<int> inner = outer.get("list");
+  CHECK(inner.items() == std::vector{1, 2});
+  const auto both = outer.items();
+  CHECK(both.at("list").size() == 2);
+}
+
+TEST_CASE("an object ends with its last proxy, also when that dies with its process") {
+  const Manager manager;
+  // Its destruction tells.
+  struct Tells {
+    Event gone;
+    explicit Tells(const Event& event) : gone(event) {}
+    ~Tells() { gone.set(); }
+  };
+  const Event gone;
+  {
+    const auto proxy = manager.make<Tells>(gone);
+    const auto copy = proxy;
+    CHECK_FALSE(gone.is_set());
+  }
+  CHECK(gone.wait(20s));
+
+  const Event killed;
+  const Event made;
+  support::Child child([&] {
+    const auto proxy = manager.make<Tells>(killed);
+    made.set();
+    ::pause();
+  });
+  CHECK(made.wait(20s));
+  CHECK_FALSE(killed.is_set());
+  child.kill();
+  CHECK(killed.wait(20s));
+}
+
+TEST_CASE("a server that dies is an error at once for whoever calls it") {
+  Manager manager;
+  const auto counter = manager.make<Counter>(0L);
+  const auto list = manager.list<int>();
+  std::jthread waits([&] { CHECK_THROWS_AS(counter.call(&Counter::sleep), ManagerDied); });
+  std::this_thread::sleep_for(50ms);
+  const auto before = std::chrono::steady_clock::now();
+  ::kill(manager.pid(), SIGKILL);
+  waits.join();
+  CHECK_THROWS_AS(list.append(1), ManagerDied);
+  CHECK_THROWS_AS(manager.list<int>(), ManagerDied);
+  CHECK(std::chrono::steady_clock::now() - before < 10s);
+}
+
+TEST_CASE("a call that ends the server is ManagerDied, and a new manager works") {
+  {
+    const Manager manager;
+    const auto counter = manager.make<Counter>(0L);
+    CHECK_THROWS_AS(counter.call(&Counter::crash), ManagerDied);
+  }
+  CHECK(Manager().value(5).get() == 5);
+}
+
+TEST_CASE("a manager that is shut down leaves no process, and says so") {
+  int pid = 0;
+  {
+    Manager manager;
+    pid = manager.pid();
+    const auto value = manager.value(1);
+    manager.shutdown();
+    CHECK_THROWS_AS(value.get(), ManagerDied);
+    CHECK_THROWS_AS(manager.value(2), BadArgument);
+    manager.shutdown();
+  }
+  CHECK(::kill(pid, 0) == -1);
+  Manager first;
+  Manager second(std::move(first));
+  CHECK(second.value(3).get() == 3);
+}
+
+TEST_CASE("Ctrl-C does not end a server") {
+  const Manager manager;
+  const auto value = manager.value(1);
+  ::kill(manager.pid(), SIGINT);
+  value.set(2);
+  CHECK(value.get() == 2);
+}
+
+TEST_CASE("threads call at the same time, and large values go through") {
+  const Manager manager;
+  const auto list = manager.list<std::string>();
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([&] {
+        for (int k = 0; k < 50; ++k) list.append("x");
+      });
+    }
+  }
+  CHECK(list.size() == 200);
+  const std::string large(20'000'000, 'l');
+  list.append(large);
+  CHECK(list.at(200) == large);
+}
+
+TEST_CASE("a manager's queue and locks are those in shared memory") {
+  const Manager manager;
+  const auto queue = manager.queue<int>(2);
+  const Lock lock = manager.lock();
+  support::Child child([&] {
+    lock.lock();
+    queue.put(1);
+    lock.unlock();
+  });
+  CHECK(queue.get(20s) == 1);
+  CHECK(child.wait_for(10s) == 0);
+  CHECK(manager.barrier(1).wait() == 0);
+}
+
+TEST_CASE("clients are killed at any moment, and others are served") {
+  const Manager manager;
+  const auto list = manager.list<std::string>();
+  for (int round = 0; round < 30; ++round) {
+    support::Child client([&] {
+      for (;;) list.append(std::string(1000, 'c'));
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(round % 10));
+    client.kill();
+    list.append("after");
+    CHECK(soon([&] { return list.items().back() == "after"; }));
+  }
+}
