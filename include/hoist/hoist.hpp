@@ -12,7 +12,8 @@
 //   cpu_count.hpp, register_error.hpp, backend.hpp;
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
 //   shared.hpp (values and arrays), shared_memory.hpp;
-// - process.hpp: functions in processes of their own.
+// - processes: process.hpp (functions in processes of their own), queue.hpp and pipe.hpp (between
+//   them), manager.hpp and proxy.hpp (objects in a server).
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -36,12 +37,16 @@
 #include <hoist/file_content.hpp>
 #include <hoist/hash.hpp>
 #include <hoist/lock.hpp>
+#include <hoist/manager.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/open_array.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/parallel_config.hpp>
+#include <hoist/pipe.hpp>
 #include <hoist/polymorphic.hpp>
 #include <hoist/process.hpp>
+#include <hoist/proxy.hpp>
+#include <hoist/queue.hpp>
 #include <hoist/register_error.hpp>
 #include <hoist/share.hpp>
 #include <hoist/shared.hpp>

@@ -7,6 +7,8 @@
 #include <hoist/sync.hpp>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <map>
 #include <numeric>
 #include <string>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "support/child.hpp"
+#include "support/sanitized.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
@@ -129,6 +132,31 @@ TEST_CASE("tasks of every backend put items and get them") {
     CHECK(all == expected);
     CHECK(queue.empty());
   }
+}
+
+TEST_CASE("threads put and get a million items") {
+  const Queue<std::array<int, 4>> queue({.max_bytes = 1});
+  constexpr int each = support::sanitized ? 50'000 : 250'000;
+  std::atomic<long> sum{0};
+  std::atomic<bool> whole{true};
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 2; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < each; ++i) queue.put({i, i, i, i});
+      });
+      threads.emplace_back([&] {
+        for (int i = 0; i < each; ++i) {
+          const auto item = queue.get();
+          sum += item[0];
+          if (item[0] != item[3]) whole = false;
+        }
+      });
+    }
+  }
+  CHECK(whole);
+  CHECK(sum == long{each} * (each - 1));
+  CHECK(queue.empty());
 }
 
 TEST_CASE("items of any size pass a queue that is smaller, and large arrays are not copied twice") {
