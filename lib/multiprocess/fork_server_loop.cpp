@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <iostream>
 #include <list>
 #include <string>
 #include <utility>
@@ -36,7 +35,7 @@ void call_preloads(ipc::FieldReader& fields) {
     }
   }
   // Children would print it once more.
-  std::cout.flush();
+  flush_standard_streams();
   std::fflush(nullptr);
 }
 

@@ -66,18 +66,12 @@ void end_with_parent(const Peer& parent) {
   });
 }
 
-void flush_streams() {
-  std::cout.flush();
-  std::cerr.flush();
-  std::clog.flush();
-  std::fflush(nullptr);
-}
-
 void leave(int status, void*) {
   // A reader of the output that is gone does not change how this process ends.
   std::signal(SIGPIPE, SIG_IGN);
   os::run_process_end();
-  flush_streams();
+  flush_standard_streams();
+  std::fflush(nullptr);
   ipc::FieldWriter notice;
   notice.put(Notice::left);
   notice.put(static_cast<std::int32_t>(status & 0xff));
@@ -100,9 +94,7 @@ int run(const std::function<void()>& work) {
   } catch (const abi::__forced_unwind&) {
     throw;
   } catch (...) {
-    std::cout.flush();
-    std::fflush(stdout);
-    std::cerr.flush();
+    flush_standard_streams();
     const std::string text =
         "Process " + own_identity().name + ":\n" + error_report(std::current_exception()) + "\n";
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
@@ -111,6 +103,15 @@ int run(const std::function<void()>& work) {
 }
 
 }  // namespace
+
+void flush_standard_streams() {
+  static const std::ios_base::Init made_before_main;
+  std::cout.flush();
+  std::cerr.flush();
+  std::clog.flush();
+  std::fflush(stdout);
+  std::fflush(stderr);
+}
 
 Identity own_identity() {
   const std::lock_guard lock(own().mutex);

@@ -9,7 +9,6 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
-#include <iostream>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -54,14 +53,6 @@ void run_process(int channel, bool is_hosted) {
 
 /// Before main of every program that has processes.
 const bool is_announced = (workers::run_process = &run_process, true);
-
-void flush_standard_streams() {
-  std::cout.flush();
-  std::cerr.flush();
-  std::clog.flush();
-  std::fflush(stdout);
-  std::fflush(stderr);
-}
 
 /// Handlers of the parent are about the parent.
 void drop_signal_handlers() {
