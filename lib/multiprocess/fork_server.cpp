@@ -27,7 +27,7 @@ namespace {
 constexpr int max_attempts = 5;
 
 /// A server that was started and may have died.
-struct Server {
+struct ServerProcess {
   os::Fd socket;
   os::ChildWatch watch;
   std::shared_ptr<const os::Fd> pidfd;  // for its children, who may outlive this
@@ -44,10 +44,10 @@ struct Server {
   }
 };
 
-struct Current {
+struct Servers {
   std::mutex mutex;
-  std::shared_ptr<Server> server;
-  std::vector<std::shared_ptr<Server>> former;  // which end when their children have
+  std::shared_ptr<ServerProcess> server;
+  std::vector<std::shared_ptr<ServerProcess>> former;  // which end when their children have
   std::vector<void (*)()> preloads;
   os::ForkHook fork_hook{mutex, [this] {
                            server.reset();
@@ -55,34 +55,34 @@ struct Current {
                          }};
 };
 
-Current& current() {
-  static auto* const instance = new Current;
+Servers& servers() {
+  static auto* const instance = new Servers;
   return *instance;
 }
 
-Message greeting(const std::vector<void (*)()>& preloads) {
+StartMessage server_message(const std::vector<void (*)()>& preloads) {
   std::vector<CodeAddress> addresses;
   for (auto* const f : preloads) {
     addresses.push_back(code_address_of(reinterpret_cast<const void*>(f)));
   }
   ipc::FieldWriter content;
-  content.put(protocol_version);
-  content.put(Role::fork_server);
+  content.put(process_protocol);
+  content.put(ProcessRole::fork_server);
   write_modules(content);
   content.put(static_cast<std::uint32_t>(addresses.size()));
   for (const CodeAddress& address : addresses) {
     content.put(address.module);
     content.put(address.offset);
   }
-  Message message;
+  StartMessage message;
   message.bytes.assign(content.bytes().begin(), content.bytes().end());
   if (os::Fd self = os::open_pidfd(::getpid())) message.fds.push_back(std::move(self));
   return message;
 }
 
-std::shared_ptr<Server> start_server(const std::vector<void (*)()>& preloads) {
-  const Message message = greeting(preloads);
-  auto server = std::make_shared<Server>();
+std::shared_ptr<ServerProcess> start_server(const std::vector<void (*)()>& preloads) {
+  const StartMessage message = server_message(preloads);
+  auto server = std::make_shared<ServerProcess>();
   auto [ours, theirs] = os::socket_pair();
   workers::Launch launch{
       .program = workers::worker_program(),
@@ -99,24 +99,24 @@ std::shared_ptr<Server> start_server(const std::vector<void (*)()>& preloads) {
   return server;
 }
 
-bool collect_if_dead(const std::shared_ptr<Server>& server) {
+bool collect_if_dead(const std::shared_ptr<ServerProcess>& server) {
   if (!server->has_died_within(0)) return false;
   server->watch.collect();
   return true;
 }
 
 /// The server that runs, started unless there is one.
-std::shared_ptr<Server> running_server() {
-  const std::lock_guard lock(current().mutex);
-  std::erase_if(current().former, collect_if_dead);
-  auto& server = current().server;
+std::shared_ptr<ServerProcess> running_server() {
+  const std::lock_guard lock(servers().mutex);
+  std::erase_if(servers().former, collect_if_dead);
+  auto& server = servers().server;
   if (server != nullptr && collect_if_dead(server)) server.reset();
-  if (server == nullptr) server = start_server(current().preloads);
+  if (server == nullptr) server = start_server(servers().preloads);
   return server;
 }
 
 /// Kills a server and waits for its end.
-void kill_server(const Server& server) {
+void kill_server(const ServerProcess& server) {
   server.watch.signal(SIGKILL);
   server.has_died_within(-1);
   server.watch.collect();
@@ -124,17 +124,17 @@ void kill_server(const Server& server) {
 
 /// Whether a server that has dropped a request was killed or replaced meanwhile. What the server
 /// had open is closed shortly before its end.
-bool is_gone(const std::shared_ptr<Server>& server) {
+bool is_gone(const std::shared_ptr<ServerProcess>& server) {
   if (server->has_died_within(1000)) return true;
-  const std::lock_guard lock(current().mutex);
-  return current().server != server;
+  const std::lock_guard lock(servers().mutex);
+  return servers().server != server;
 }
 
 enum class Outcome { started, killed, dropped };
 
 /// Asks a server for a child. `killed`: the child has ended before it ran anything; `dropped`: the
 /// server hasn't forked.
-Outcome ask_for_child(const Server& server, const SentWork& work, const Identity& identity,
+Outcome ask_for_child(const ServerProcess& server, const SentWork& work, const Identity& identity,
                       std::shared_ptr<Peer>& child) {
   auto [ours, theirs] = os::socket_pair();
   const std::byte request{1};
@@ -179,23 +179,23 @@ std::shared_ptr<Peer> ForkServer::start(const SentWork& work, const Identity& id
 }
 
 void ForkServer::preload(void (*f)()) {
-  const std::lock_guard lock(current().mutex);
-  current().preloads.push_back(f);
-  if (current().server == nullptr) return;
-  ::shutdown(current().server->socket.get(), SHUT_RDWR);
-  current().former.push_back(std::move(current().server));
+  const std::lock_guard lock(servers().mutex);
+  servers().preloads.push_back(f);
+  if (servers().server == nullptr) return;
+  ::shutdown(servers().server->socket.get(), SHUT_RDWR);
+  servers().former.push_back(std::move(servers().server));
 }
 
 void ForkServer::stop() noexcept {
-  const std::lock_guard lock(current().mutex);
-  if (current().server != nullptr) current().former.push_back(std::move(current().server));
-  for (const auto& server : current().former) kill_server(*server);
-  current().former.clear();
+  const std::lock_guard lock(servers().mutex);
+  if (servers().server != nullptr) servers().former.push_back(std::move(servers().server));
+  for (const auto& server : servers().former) kill_server(*server);
+  servers().former.clear();
 }
 
 int ForkServer::pid() {
-  const std::lock_guard lock(current().mutex);
-  return current().server != nullptr ? current().server->pid : 0;
+  const std::lock_guard lock(servers().mutex);
+  return servers().server != nullptr ? servers().server->pid : 0;
 }
 
 }  // namespace detail::multiprocess

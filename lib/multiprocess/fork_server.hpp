@@ -25,6 +25,6 @@ class ForkServer {
 
 /// The life of a fork server: forks when it is asked to by `socket`, collects its children, and
 /// ends with its client.
-[[noreturn]] void run_fork_server(int socket, Message first, bool is_hosted);
+[[noreturn]] void run_fork_server(int socket, StartMessage first, bool is_hosted);
 
 }  // namespace hoist::detail::multiprocess

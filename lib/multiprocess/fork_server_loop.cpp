@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <iostream>
 #include <list>
 #include <string>
 #include <utility>
@@ -36,7 +35,7 @@ void call_preloads(ipc::FieldReader& fields) {
     }
   }
   // Children would print it once more.
-  std::cout.flush();
+  flush_standard_streams();
   std::fflush(nullptr);
 }
 
@@ -116,8 +115,9 @@ class ForkServerLoop {
       if (!self) ::_exit(1);
       const int passed = self.get();
       if (!os::send_message(channel.get(), notice.bytes(), {&passed, 1})) ::_exit(1);
-      Message first;
-      if (!os::receive_message(channel.get(), max_message, first.bytes, first.fds)) ::_exit(1);
+      StartMessage first;
+      if (!os::receive_message(channel.get(), max_start_message, first.bytes, first.fds))
+        ::_exit(1);
       run_sent_work(channel.release(), std::move(first), is_hosted_);
     } catch (const std::exception& error) {
       std::fprintf(stderr, "hoist: process: %s\n", error.what());
@@ -154,7 +154,7 @@ class ForkServerLoop {
 
 }  // namespace
 
-void run_fork_server(int socket, Message first, bool is_hosted) {
+void run_fork_server(int socket, StartMessage first, bool is_hosted) {
   ipc::FieldReader fields(first.bytes);
   fields.take(2 * sizeof(std::uint32_t));  // version and role
   auto& loop = *new ForkServerLoop(

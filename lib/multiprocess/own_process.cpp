@@ -43,14 +43,14 @@ Own& own() {
 }
 
 /// By which this process tells its parent how it ended.
-struct Channel {
+struct ParentChannel {
   int pid = 0;  // whose it is: not that of a process that this one forked
   os::KeptFd
       fd;  // a program that closes all descriptors may have given the number to something else
 };
 
-Channel& channel_to_parent() {
-  static auto* const instance = new Channel;
+ParentChannel& channel_to_parent() {
+  static auto* const instance = new ParentChannel;
   return *instance;
 }
 
@@ -66,23 +66,17 @@ void end_with_parent(const Peer& parent) {
   });
 }
 
-void flush_streams() {
-  std::cout.flush();
-  std::cerr.flush();
-  std::clog.flush();
-  std::fflush(nullptr);
-}
-
 void leave(int status, void*) {
   // A reader of the output that is gone does not change how this process ends.
   std::signal(SIGPIPE, SIG_IGN);
   os::run_process_end();
-  flush_streams();
+  flush_standard_streams();
+  std::fflush(nullptr);
   ipc::FieldWriter notice;
   notice.put(Notice::left);
   notice.put(static_cast<std::int32_t>(status & 0xff));
   try {
-    const Channel& channel = channel_to_parent();
+    const ParentChannel& channel = channel_to_parent();
     if (channel.pid == ::getpid() && channel.fd) {
       os::send_message(channel.fd.get(), notice.bytes(), {});
     }
@@ -92,7 +86,7 @@ void leave(int status, void*) {
   ::_exit(status);
 }
 
-int run(const std::function<void()>& work) {
+int run_caught(const std::function<void()>& work) {
   const program::RecordThrows record;
   try {
     work();
@@ -100,9 +94,7 @@ int run(const std::function<void()>& work) {
   } catch (const abi::__forced_unwind&) {
     throw;
   } catch (...) {
-    std::cout.flush();
-    std::fflush(stdout);
-    std::cerr.flush();
+    flush_standard_streams();
     const std::string text =
         "Process " + own_identity().name + ":\n" + error_report(std::current_exception()) + "\n";
     [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
@@ -111,6 +103,15 @@ int run(const std::function<void()>& work) {
 }
 
 }  // namespace
+
+void flush_standard_streams() {
+  static const std::ios_base::Init made_before_main;
+  std::cout.flush();
+  std::cerr.flush();
+  std::clog.flush();
+  std::fflush(stdout);
+  std::fflush(stderr);
+}
 
 Identity own_identity() {
   const std::lock_guard lock(own().mutex);
@@ -145,38 +146,38 @@ void live_as_process(int channel, const std::function<void()>& work) {
   channel_to_parent().pid = ::getpid();
   channel_to_parent().fd = os::KeptFd(os::Fd(channel));
   ::on_exit(leave, nullptr);
-  leave(run(work), nullptr);
+  leave(run_caught(work), nullptr);
   ::_exit(0);
 }
 
 }  // namespace detail::multiprocess
 
-namespace own_process = detail::multiprocess;
+namespace mp = detail::multiprocess;
 
-ProcessInfo current_process() { return ProcessInfo(own_process::own_peer()); }
+ProcessInfo current_process() { return ProcessInfo(mp::own_peer()); }
 
 std::optional<ProcessInfo> parent_process() {
-  const std::lock_guard lock(own_process::own().mutex);
-  if (own_process::own().parent == nullptr) return std::nullopt;
-  return ProcessInfo(own_process::own().parent);
+  const std::lock_guard lock(mp::own().mutex);
+  if (mp::own().parent == nullptr) return std::nullopt;
+  return ProcessInfo(mp::own().parent);
 }
 
 std::vector<ProcessInfo> active_children() {
   std::vector<ProcessInfo> active;
-  for (auto& child : own_process::known_children()) {
+  for (auto& child : mp::known_children()) {
     if (!child->ended()) active.emplace_back(std::move(child));
   }
   return active;
 }
 
 void set_start_method(StartMethod method) noexcept {
-  const std::lock_guard lock(own_process::own().mutex);
-  own_process::own().identity.start_method = method;
+  const std::lock_guard lock(mp::own().mutex);
+  mp::own().identity.start_method = method;
 }
 
 StartMethod get_start_method() noexcept {
-  const std::lock_guard lock(own_process::own().mutex);
-  return own_process::own().identity.start_method;
+  const std::lock_guard lock(mp::own().mutex);
+  return mp::own().identity.start_method;
 }
 
 }  // namespace hoist

@@ -32,6 +32,8 @@ std::string default_name(const std::string& number);
 void set_own_identity(Identity identity, os::Fd parent);
 std::shared_ptr<Peer> own_peer();
 
+void flush_standard_streams();
+
 /// The life of a Process from where it has its identity: runs `work`, waits for its children,
 /// writes out its streams, tells by `channel` how it ended, and ends. Exit handlers and static
 /// objects of the program have no part in that, also where `work` calls exit().

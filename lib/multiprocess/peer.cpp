@@ -22,7 +22,7 @@ namespace hoist::detail::multiprocess {
 namespace {
 
 /// How long a daemon has to end when it is asked to.
-constexpr auto patience = std::chrono::seconds(1);
+constexpr auto daemon_patience = std::chrono::seconds(1);
 
 struct Children {
   std::mutex mutex;
@@ -39,7 +39,7 @@ Children& children() {
 }
 
 /// Waits until `fd` is readable or the deadline has passed.
-bool wait_readable(int fd, Peer::Clock::time_point deadline) {
+bool wait_until_ended(int fd, Peer::Clock::time_point deadline) {
   pollfd watched{fd, POLLIN, 0};
   for (;;) {
     timespec left{};
@@ -108,7 +108,7 @@ bool Peer::is_own_child() const noexcept { return owner_ != 0 && owner_ == ::get
 bool Peer::ended() {
   if (pid_ == ::getpid()) return false;
   if (!watch_) return true;
-  if (!wait_readable(fd(), Clock::time_point())) return false;
+  if (!wait_until_ended(fd(), Clock::time_point())) return false;
   if (is_own_child()) collect();
   return true;
 }
@@ -116,7 +116,7 @@ bool Peer::ended() {
 bool Peer::wait(Clock::time_point deadline) {
   if (pid_ == ::getpid()) throw BadArgument("a process can't wait for its own end");
   if (!watch_) return true;
-  if (!wait_readable(fd(), deadline)) return false;
+  if (!wait_until_ended(fd(), deadline)) return false;
   if (is_own_child()) collect();
   return true;
 }
@@ -129,7 +129,7 @@ std::optional<int> Peer::exit_code() {
 
 void Peer::end(Clock::time_point asked) {
   signal(SIGTERM);
-  if (wait(asked + patience)) return;
+  if (wait(asked + daemon_patience)) return;
   signal(SIGKILL);
   wait(Clock::time_point::max());
 }

@@ -105,137 +105,137 @@ void let_go(Handle handle) noexcept {
 
 }  // namespace detail::multiprocess
 
-using namespace detail::multiprocess;
+namespace mp = detail::multiprocess;
 
 void detail::become_own_process(ProcessHandle& object) {
-  const std::lock_guard lock(handles().mutex);
-  Handle& handle = handles().all[&object];
-  handle.stage = Stage::started;
-  handle.peer = own_peer();
+  const std::lock_guard lock(mp::handles().mutex);
+  mp::Handle& handle = mp::handles().all[&object];
+  handle.stage = mp::Stage::started;
+  handle.peer = mp::own_peer();
 }
 
 ProcessHandle::ProcessHandle(ProcessHandle&& other) noexcept { *this = std::move(other); }
 
 ProcessHandle& ProcessHandle::operator=(ProcessHandle&& other) noexcept {
   if (this == &other) return *this;
-  let_go(take_handle(this));
-  const std::lock_guard lock(handles().mutex);
-  if (auto node = handles().all.extract(&other)) {
+  mp::let_go(mp::take_handle(this));
+  const std::lock_guard lock(mp::handles().mutex);
+  if (auto node = mp::handles().all.extract(&other)) {
     node.key() = this;
-    handles().all.insert(std::move(node));
+    mp::handles().all.insert(std::move(node));
   }
   return *this;
 }
 
-ProcessHandle::~ProcessHandle() { let_go(take_handle(this)); }
+ProcessHandle::~ProcessHandle() { mp::let_go(mp::take_handle(this)); }
 
 void ProcessHandle::set_options(ProcessOptions options) {
-  const std::lock_guard lock(handles().mutex);
-  Handle& handle = handles().all[this];
-  check_open(handle);
-  if (handle.stage != Stage::fresh) {
+  const std::lock_guard lock(mp::handles().mutex);
+  mp::Handle& handle = mp::handles().all[this];
+  mp::check_open(handle);
+  if (handle.stage != mp::Stage::fresh) {
     throw BadArgument("set_options() of a process that was started: call it before start()");
   }
   handle.options = std::move(options);
 }
 
 void ProcessHandle::keep(std::unique_ptr<detail::ProcessWork> work, ProcessOptions options) {
-  const std::lock_guard lock(handles().mutex);
-  Handle& handle = handles().all[this];
+  const std::lock_guard lock(mp::handles().mutex);
+  mp::Handle& handle = mp::handles().all[this];
   handle.work = std::move(work);
   handle.options = std::move(options);
-  name_of(handle);
+  mp::name_of(handle);
 }
 
 void ProcessHandle::start(detail::ProcessWork* work) {
-  std::unique_lock lock(handles().mutex);
-  Handle& handle = handles().all[this];
-  check_open(handle);
-  if (handle.stage != Stage::fresh) {
+  std::unique_lock lock(mp::handles().mutex);
+  mp::Handle& handle = mp::handles().all[this];
+  mp::check_open(handle);
+  if (handle.stage != mp::Stage::fresh) {
     throw BadArgument("start() of a process that was started: it starts once; make another");
   }
-  if (own_identity().daemon) {
+  if (mp::own_identity().daemon) {
     throw BadArgument("start() in a daemon, which may have no children: they would outlive it");
   }
   if (work == nullptr) work = handle.work.get();
   if (work == nullptr) throw BadArgument("start() of a process that was moved from");
-  name_of(handle);
+  mp::name_of(handle);
   const ProcessOptions options = handle.options;
   const std::string number = handle.number;
-  handle.stage = Stage::starting;
+  handle.stage = mp::Stage::starting;
   lock.unlock();
-  std::shared_ptr<Peer> peer;
+  std::shared_ptr<mp::Peer> peer;
   try {
-    peer = start_process(options, number, *work, [this] { detail::become_own_process(*this); });
+    peer = mp::start_process(options, number, *work, [this] { detail::become_own_process(*this); });
   } catch (...) {
     lock.lock();
-    handle.stage = Stage::fresh;
+    handle.stage = mp::Stage::fresh;
     throw;
   }
   lock.lock();
-  handle.stage = Stage::started;
+  handle.stage = mp::Stage::started;
   handle.peer = std::move(peer);
   const auto done = std::move(handle.work);  // what it holds is the child's now
   lock.unlock();
 }
 
-void ProcessHandle::join() const { wait(Peer::Clock::time_point::max()); }
+void ProcessHandle::join() const { wait(mp::Peer::Clock::time_point::max()); }
 
 bool ProcessHandle::wait(std::chrono::steady_clock::time_point deadline) const {
-  return watched_peer(this, "join")->wait(deadline);
+  return mp::watched_peer(this, "join")->wait(deadline);
 }
 
 std::optional<int> ProcessHandle::exitcode() const {
-  const auto peer = find_peer(this);
+  const auto peer = mp::find_peer(this);
   return peer != nullptr ? peer->exit_code() : std::nullopt;
 }
 
 bool ProcessHandle::is_alive() const {
-  return find_peer(this) != nullptr && !watched_peer(this, "is_alive")->ended();
+  return mp::find_peer(this) != nullptr && !mp::watched_peer(this, "is_alive")->ended();
 }
 
 int ProcessHandle::pid() const {
-  const auto peer = find_peer(this);
+  const auto peer = mp::find_peer(this);
   return peer != nullptr ? peer->pid() : 0;
 }
 
 std::string ProcessHandle::name() const {
-  const std::lock_guard lock(handles().mutex);
-  Handle& handle = handles().all[this];
-  check_open(handle);
-  return handle.peer != nullptr ? handle.peer->name() : name_of(handle);
+  const std::lock_guard lock(mp::handles().mutex);
+  mp::Handle& handle = mp::handles().all[this];
+  mp::check_open(handle);
+  return handle.peer != nullptr ? handle.peer->name() : mp::name_of(handle);
 }
 
 bool ProcessHandle::daemon() const {
-  const std::lock_guard lock(handles().mutex);
-  const auto at = handles().all.find(this);
-  if (at == handles().all.end()) return false;
-  check_open(at->second);
+  const std::lock_guard lock(mp::handles().mutex);
+  const auto at = mp::handles().all.find(this);
+  if (at == mp::handles().all.end()) return false;
+  mp::check_open(at->second);
   return at->second.options.daemon;
 }
 
-void ProcessHandle::terminate() const { watched_peer(this, "terminate")->signal(SIGTERM); }
+void ProcessHandle::terminate() const { mp::watched_peer(this, "terminate")->signal(SIGTERM); }
 
-void ProcessHandle::kill() const { watched_peer(this, "kill")->signal(SIGKILL); }
+void ProcessHandle::kill() const { mp::watched_peer(this, "kill")->signal(SIGKILL); }
 
 void ProcessHandle::close() {
-  const auto peer = find_peer(this);
-  if (peer != nullptr && !watched_peer(this, "close")->ended()) {
+  const auto peer = mp::find_peer(this);
+  if (peer != nullptr && !mp::watched_peer(this, "close")->ended()) {
     throw BadArgument("close() of \"" + peer->name() + "\", which runs: join() it before");
   }
-  const std::lock_guard lock(handles().mutex);
-  Handle& handle = handles().all[this];
+  const std::lock_guard lock(mp::handles().mutex);
+  mp::Handle& handle = mp::handles().all[this];
   handle = {};
-  handle.stage = Stage::closed;
+  handle.stage = mp::Stage::closed;
 }
 
-int ProcessHandle::sentinel() const { return watched_peer(this, "sentinel")->fd(); }
+int ProcessHandle::sentinel() const { return mp::watched_peer(this, "sentinel")->fd(); }
 
 const std::string& ProcessInfo::name() const noexcept { return peer_->name(); }
 int ProcessInfo::pid() const noexcept { return peer_->pid(); }
 bool ProcessInfo::daemon() const noexcept { return peer_->daemon(); }
 bool ProcessInfo::is_alive() const { return !peer_->ended(); }
-void ProcessInfo::join() const { peer_->wait(Peer::Clock::time_point::max()); }
+void ProcessInfo::join() const { peer_->wait(mp::Peer::Clock::time_point::max()); }
 bool ProcessInfo::wait(std::chrono::steady_clock::time_point deadline) const {
   return peer_->wait(deadline);
 }

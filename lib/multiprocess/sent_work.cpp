@@ -29,15 +29,15 @@ namespace multiprocess {
 namespace {
 
 /// Blocks of so many bytes travel in memory files.
-constexpr std::size_t shared_from = std::size_t{1} << 20;
+constexpr std::size_t large_block = std::size_t{1} << 20;
 
-os::Fd duplicate(int fd) {
+os::Fd copy_descriptor(int fd) {
   os::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy) throw SystemError("can't pass shared memory to a process", errno);
   return copy;
 }
 
-std::vector<std::byte> copy_of(std::span<const std::byte> bytes) {
+std::vector<std::byte> to_vector(std::span<const std::byte> bytes) {
   return {bytes.begin(), bytes.end()};
 }
 
@@ -97,7 +97,7 @@ void receive_segments(int channel, std::uint32_t count, workers::SegmentTable& s
   std::vector<std::byte> bytes;
   std::vector<os::Fd> fds;
   for (; count > 0; --count) {
-    if (!os::receive_message(channel, max_message, bytes, fds)) ::_exit(1);
+    if (!os::receive_message(channel, max_start_message, bytes, fds)) ::_exit(1);
     if (fds.empty()) Decoder::throw_damaged();
     ipc::FieldReader fields(bytes);
     const auto number = fields.get<std::uint32_t>();
@@ -108,7 +108,7 @@ void receive_segments(int channel, std::uint32_t count, workers::SegmentTable& s
 
 }  // namespace
 
-bool Message::send(int socket) const {
+bool StartMessage::send(int socket) const {
   std::vector<int> numbers;
   for (const os::Fd& fd : fds) numbers.push_back(fd.get());
   return os::send_message(socket, bytes, numbers);
@@ -148,9 +148,9 @@ SentWork::SentWork(const Identity& identity, const ProcessWork& work, bool by_se
   const RunWork run = work.send(encoder);
   const CodeAddress code = code_address_of(reinterpret_cast<const void*>(run));
   messages_.emplace_back();
-  workers::ResultSender sender(shared_from, [&](std::span<const std::byte> content, int fd) {
-    messages_.emplace_back().bytes = copy_of(content);
-    messages_.back().fds.push_back(duplicate(fd));
+  workers::ResultSender sender(large_block, [&](std::span<const std::byte> content, int fd) {
+    messages_.emplace_back().bytes = to_vector(content);
+    messages_.back().fds.push_back(copy_descriptor(fd));
   });
   ipc::FieldWriter payload;
   workers::write_payload(payload, encoder.meta(), encoder.segments(), &sender);
@@ -167,12 +167,12 @@ SentWork::SentWork(const Identity& identity, const ProcessWork& work, bool by_se
   content.put(code.offset);
   content.append(payload.bytes().data(), payload.size());
 
-  Message& first = messages_.front();
+  StartMessage& first = messages_.front();
   ipc::FieldWriter head;
-  head.put(protocol_version);
-  head.put(Role::process);
+  head.put(process_protocol);
+  head.put(ProcessRole::process);
   head.put(static_cast<std::uint32_t>(messages_.size() - 1));
-  const bool fits = content.size() <= max_message - 64;
+  const bool fits = content.size() <= max_start_message - 64;
   head.put(static_cast<std::uint32_t>(fits));
   head.put(static_cast<std::uint64_t>(content.size()));
   if (fits) {
@@ -180,18 +180,18 @@ SentWork::SentWork(const Identity& identity, const ProcessWork& work, bool by_se
   } else {
     first.fds.push_back(os::memory_copy("hoist-process", content.bytes()));
   }
-  first.bytes = copy_of(head.bytes());
+  first.bytes = to_vector(head.bytes());
   if (os::Fd self = os::open_pidfd(::getpid())) first.fds.push_back(std::move(self));
 }
 
 bool SentWork::send(int socket) const {
-  for (const Message& message : messages_) {
+  for (const StartMessage& message : messages_) {
     if (!message.send(socket)) return false;
   }
   return true;
 }
 
-void run_sent_work(int channel, Message first, bool is_hosted) {
+void run_sent_work(int channel, StartMessage first, bool is_hosted) {
   ipc::FieldReader head(first.bytes);
   head.take(2 * sizeof(std::uint32_t));  // version and role
   const auto segment_count = head.get<std::uint32_t>();

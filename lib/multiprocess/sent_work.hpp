@@ -16,14 +16,14 @@
 namespace hoist::detail::multiprocess {
 
 /// In the first message by the socket of a new process: what it is to be.
-enum class Role : std::uint32_t { process = 1, fork_server = 2 };
+enum class ProcessRole : std::uint32_t { process = 1, fork_server = 2 };
 
-inline constexpr std::uint32_t protocol_version = 1;
+inline constexpr std::uint32_t process_protocol = 1;
 /// The longest message; what is longer is in a memory file.
-inline constexpr std::size_t max_message = std::size_t{64} << 10;
+inline constexpr std::size_t max_start_message = std::size_t{64} << 10;
 
 /// A message with descriptors.
-struct Message {
+struct StartMessage {
   std::vector<std::byte> bytes;
   std::vector<os::Fd> fds;
   /// False if the receiver is gone.
@@ -42,7 +42,7 @@ class SentWork {
   bool send(int socket) const;
 
  private:
-  std::vector<Message> messages_;
+  std::vector<StartMessage> messages_;
 };
 
 /// Writes the program's modules, so that code addresses have a meaning, and reads them in another
@@ -51,7 +51,7 @@ void write_modules(ipc::FieldWriter& to);
 void read_modules(ipc::FieldReader& from, bool is_hosted);
 
 /// Becomes what SentWork says, of which `first` was received already, and does not return.
-[[noreturn]] void run_sent_work(int channel, Message first, bool is_hosted);
+[[noreturn]] void run_sent_work(int channel, StartMessage first, bool is_hosted);
 
 /// Lets stdin be /dev/null.
 void close_input();

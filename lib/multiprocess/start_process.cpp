@@ -9,7 +9,6 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
-#include <iostream>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -35,14 +34,14 @@ void run_process(int channel, bool is_hosted) {
   ::unsetenv(workers::process_variable);
   std::signal(SIGPIPE, SIG_DFL);
   try {
-    Message first;
-    if (!os::receive_message(channel, max_message, first.bytes, first.fds)) ::_exit(1);
+    StartMessage first;
+    if (!os::receive_message(channel, max_start_message, first.bytes, first.fds)) ::_exit(1);
     ipc::FieldReader head(first.bytes);
-    if (head.get<std::uint32_t>() != protocol_version) {
+    if (head.get<std::uint32_t>() != process_protocol) {
       std::fputs("hoist: this process and its parent are of different versions\n", stderr);
       ::_exit(125);
     }
-    if (head.get<Role>() == Role::fork_server) {
+    if (head.get<ProcessRole>() == ProcessRole::fork_server) {
       run_fork_server(channel, std::move(first), is_hosted);
     }
     run_sent_work(channel, std::move(first), is_hosted);
@@ -54,14 +53,6 @@ void run_process(int channel, bool is_hosted) {
 
 /// Before main of every program that has processes.
 const bool is_announced = (workers::run_process = &run_process, true);
-
-void flush_standard_streams() {
-  std::cout.flush();
-  std::cerr.flush();
-  std::clog.flush();
-  std::fflush(stdout);
-  std::fflush(stderr);
-}
 
 /// Handlers of the parent are about the parent.
 void drop_signal_handlers() {

@@ -10,10 +10,13 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "multiprocess/fork_server.hpp"
@@ -236,6 +239,35 @@ TEST_CASE("no descriptor and no process is left behind") {
     for (int i = 0; i < 5; ++i) round();
     CHECK(support::open_descriptors() == descriptors);
     CHECK(support::child_processes() == children);
+  }
+}
+
+TEST_CASE("several threads start processes at a time") {
+  for (const StartMethod method : {StartMethod::spawn, StartMethod::forkserver}) {
+    CAPTURE(static_cast<int>(method));
+    const SharedValue<int> runs(0);
+    std::atomic<int> right{0};
+    {
+      std::vector<std::jthread> threads;
+      for (int thread = 0; thread < 4; ++thread) {
+        threads.emplace_back([&] {
+          for (int i = 0; i < 5; ++i) {
+            Process process(
+                {.start_method = method},
+                [](const SharedValue<int>& to, int code) {
+                  ++to;
+                  std::exit(code);
+                },
+                runs, i);
+            process.start();
+            if (process.join(60s) && process.exitcode() == i) ++right;
+          }
+        });
+      }
+    }
+    CHECK(runs.get() == 20);
+    CHECK(right == 20);
+    CHECK(active_children().empty());
   }
 }
 

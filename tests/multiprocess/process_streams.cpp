@@ -161,10 +161,10 @@ TEST_CASE("a process has no input, the working directory of its parent, and vari
   ::setenv("TEST_REPLACED", "before", 1);
   for (const StartMethod method : all_methods) {
     CAPTURE(static_cast<int>(method));
-    const SharedArray<int> seen(4);
+    const SharedArray<int> seen(5);
     Process process(
         {.start_method = method, .env = {{"TEST_ADDED", "1"}, {"TEST_REPLACED", "after"}}},
-        [](const SharedArray<int>& to, const std::string& place) {
+        [](const SharedArray<int>& to, const std::string& place, int group) {
           char byte = 0;
           const char* const added = std::getenv("TEST_ADDED");
           const char* const replaced = std::getenv("TEST_REPLACED");
@@ -173,12 +173,13 @@ TEST_CASE("a process has no input, the working directory of its parent, and vari
                   std::string(replaced) == "after";
           to[2] = std::filesystem::current_path() == place && ::umask(0) == 077;
           to[3] = std::getenv("HOIST_PROCESS_CHANNEL") == nullptr;
+          to[4] = ::getpgrp() == group;  // so that Ctrl-C reaches it
         },
-        seen, std::filesystem::current_path().string());
+        seen, std::filesystem::current_path().string(), static_cast<int>(::getpgrp()));
     process.start();
     process.join();
     CHECK(process.exitcode() == 0);
-    for (std::size_t i = 0; i < 4; ++i) {
+    for (std::size_t i = 0; i < seen.size(); ++i) {
       CAPTURE(i);
       CHECK(seen[i] == 1);
     }

@@ -104,7 +104,7 @@ TEST_CASE("arguments of all kinds reach a process") {
     const std::string text(300'000, 'x');
     Array<double> numbers({500'000});
     numbers.fill(2);
-    const int captured = 7;
+    int captured = 7;  // no constant, which would not be captured
     Process by_lambda(
         {.start_method = method},
         [captured](const std::string& s, Array<const double> n, const SharedValue<double>& to,

@@ -2,6 +2,8 @@
 //
 // The library that plain_host.cpp loads.
 #include <hoist/parallel.hpp>
+#include <hoist/process.hpp>
+#include <hoist/shared.hpp>
 #include <hoist/worker.hpp>
 
 #include <unistd.h>
@@ -69,6 +71,32 @@ void run_deaths() {
   }
 }
 
+void run_processes() {
+  for (const auto method : {hoist::StartMethod::spawn, hoist::StartMethod::forkserver}) {
+    const hoist::SharedValue<int> seen(0);
+    const auto tell = [](const hoist::SharedValue<int>& to, int x) {
+      to.set(hoist::in_worker() ? -1 : x);
+      // A process of a process.
+      hoist::Process inner([](const hoist::SharedValue<int>& value) { ++value; }, to);
+      inner.start();
+      inner.join();
+    };
+    hoist::Process process({.start_method = method}, tell, seen, 6);
+    process.start();
+    process.join();
+    expect(process.exitcode() == 0 && seen.get() == 7, "a process");
+  }
+}
+
+void run_process_of_host(int (*of_host)(int)) {
+  for (const auto method : {hoist::StartMethod::spawn, hoist::StartMethod::forkserver}) {
+    hoist::Process process({.start_method = method}, of_host, 1);
+    process.start();
+    process.join();
+    expect(process.exitcode() == 1, "a function of the program");
+  }
+}
+
 /// A function of the program, which workers don't have.
 void run_of_host(int (*of_host)(int)) {
   try {
@@ -84,10 +112,14 @@ void run_of_host(int (*of_host)(int)) {
 extern "C" __attribute__((visibility("default"))) int run_loop(const char* what,
                                                                int (*of_host)(int)) {
   try {
-    const std::map<std::string, void (*)()> loops{
-        {"results", run_results}, {"errors", run_errors}, {"deaths", run_deaths}};
+    const std::map<std::string, void (*)()> loops{{"results", run_results},
+                                                  {"errors", run_errors},
+                                                  {"deaths", run_deaths},
+                                                  {"processes", run_processes}};
     if (loops.contains(what)) {
       loops.at(what)();
+    } else if (what == std::string("process_of_host")) {
+      run_process_of_host(of_host);
     } else {
       run_of_host(of_host);
     }

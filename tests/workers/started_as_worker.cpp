@@ -154,3 +154,22 @@ TEST_CASE("a spawn loop before main doesn't start workers that start workers") {
   CHECK(ended.errors.find("would start workers") != std::string::npos);
   CHECK(ended.errors.find("worker_main") != std::string::npos);
 }
+
+TEST_CASE("a program without hoist starts processes of the library it has loaded") {
+  const Ended ended = run_host("processes");
+  CAPTURE(ended.errors);
+  CHECK(ended.exit_code == 0);
+  CHECK(ended.starts == 1);
+  const Ended refused = run_host("process_of_host");
+  CAPTURE(refused.errors);
+  CHECK(refused.exit_code == 0);
+  CHECK(refused.errors.find("hoist-worker") != std::string::npos);
+}
+
+TEST_CASE("a process before main doesn't start processes that start processes") {
+  const Ended ended = run("process_before_main");
+  CAPTURE(ended.errors);
+  CHECK(ended.exit_code == 0);
+  CHECK(ended.starts == 2);
+  CHECK(ended.errors.find("would start workers") != std::string::npos);
+}
