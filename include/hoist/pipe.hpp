@@ -11,6 +11,7 @@
 #include <concepts>
 #include <cstddef>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -31,6 +32,10 @@
 // not used keeps no stream open. Close the end that another process is to use.
 
 namespace hoist {
+
+namespace detail {
+class SocketStream;
+}
 
 struct PipeOptions {
   /// False: the first connection only receives, the second only sends.
@@ -117,6 +122,7 @@ class Waitable {
  public:
   Waitable(const detail::ConnectionHandle& connection);  // implicit, as in wait_any({a, b})
   Waitable(const detail::MessageQueue& queue);
+  Waitable(const detail::SocketStream& stream);  // a connection of hoist/listener.hpp
   Waitable(int fd) : fd_(fd) {}
   template <class P>
     requires requires(const P& process) {
@@ -133,6 +139,7 @@ class Waitable {
   int fd_;
   std::optional<detail::MessageQueue> queue_;
   std::optional<detail::ConnectionHandle> connection_;
+  std::shared_ptr<const detail::SocketStream> stream_;
 };
 
 /// Waits until one of them is ready; returns the places of those that are, in order. Several
