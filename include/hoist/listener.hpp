@@ -22,9 +22,9 @@
 // Python's multiprocessing.connection.
 //
 // An address is the path of a socket ("/run/user/1000/job", anything with a slash), which only the
-// same user can connect to, or "host:port" ("127.0.0.1:5000", "[::1]:5000", "localhost:5000"), where
-// both sides need the same secret key. Before any message, each proves to the other that it has the
-// key and is the same build of the same program.
+// same user can connect to, or "host:port" ("127.0.0.1:5000", "[::1]:5000", "localhost:5000"),
+// where both sides need the same secret key. Before any message, each proves to the other that it
+// has the key and is the same build of the same program.
 //
 // Who has the key can run code in the other process, as functions and the layout of classes are
 // taken at their word. What is sent is neither encrypted nor protected against changes on its way:

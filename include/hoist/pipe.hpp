@@ -10,8 +10,8 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -139,7 +139,7 @@ class Waitable {
   int fd_;
   std::optional<detail::MessageQueue> queue_;
   std::optional<detail::ConnectionHandle> connection_;
-  std::shared_ptr<const detail::SocketStream> stream_;
+  std::function<bool()> poll_;  // of a socket
 };
 
 /// Waits until one of them is ready; returns the places of those that are, in order. Several

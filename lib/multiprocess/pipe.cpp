@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <hoist/detail/socket_stream.hpp>
 #include <hoist/pipe.hpp>
 
 #include <poll.h>
@@ -317,12 +316,9 @@ Waitable::Waitable(const detail::ConnectionHandle& connection)
 
 Waitable::Waitable(const detail::MessageQueue& queue) : fd_(queue.fileno()), queue_(queue) {}
 
-Waitable::Waitable(const detail::SocketStream& stream)
-    : fd_(stream.watched_fd()), stream_(std::make_shared<detail::SocketStream>(stream)) {}
-
 bool Waitable::is_ready() const {
   const detail::Deadline now;
-  if (stream_) return stream_->poll_until(now);
+  if (poll_) return poll_();
   return connection_ ? connection_->poll_until(now) : queue_->poll(now);
 }
 
@@ -346,7 +342,7 @@ std::vector<std::size_t> wait_until_any(std::span<const Waitable> all, detail::D
     std::vector<std::size_t> ready;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const Waitable& one = all[i];
-      const bool is_file = !one.connection_ && !one.queue_ && !one.stream_;
+      const bool is_file = !one.connection_ && !one.queue_ && !one.poll_;
       const bool is_readable = files[i].revents != 0;
       if ((files[i].revents & POLLNVAL) != 0) {
         throw SystemError("wait_any: " + std::to_string(one.fd_) + " is no open descriptor", EBADF);

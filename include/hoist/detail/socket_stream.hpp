@@ -14,7 +14,7 @@
 
 namespace hoist::detail {
 
-namespace multiprocess {
+namespace sockets {
 class SocketEnd;
 }
 
@@ -38,11 +38,11 @@ MessageType message_type() {
   }
 }
 
-/// A connection by a socket, whatever its messages are; see lib/multiprocess/socket_end.hpp. Copies
+/// A connection by a socket, whatever its messages are; see lib/sockets/socket_end.hpp. Copies
 /// are the same connection.
 class SocketStream {
  public:
-  explicit SocketStream(std::shared_ptr<multiprocess::SocketEnd> end) : end_(std::move(end)) {}
+  explicit SocketStream(std::shared_ptr<sockets::SocketEnd> end) : end_(std::move(end)) {}
 
   bool poll_until(Deadline deadline) const;
   int watched_fd() const;
@@ -63,7 +63,7 @@ class SocketStream {
   [[noreturn]] static void throw_empty();
 
  private:
-  std::shared_ptr<multiprocess::SocketEnd> end_;
+  std::shared_ptr<sockets::SocketEnd> end_;
 };
 
 }  // namespace hoist::detail

@@ -13,12 +13,12 @@
 
 #include "program/module_map.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::sockets {
 
 namespace {
 
 constexpr std::array<char, 8> magic{'h', 'o', 'i', 's', 't', 'c', 'o', 'n'};
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t protocol_version = 1;
 constexpr std::size_t label_bytes = 32;
 
 static_assert(sizeof(Hello) == 48 && sizeof(Proof) == 368);
@@ -56,7 +56,7 @@ std::string_view text_in(const std::array<char, Size>& from, std::uint32_t bytes
   return {from.data(), std::min<std::size_t>(bytes, Size)};
 }
 
-std::string name_of(const Proof& proof) {
+std::string program_in(const Proof& proof) {
   std::string name = "\"" + std::string(text_in(proof.path, proof.path_bytes)) + "\" (" +
                      std::string(text_in(proof.identity, proof.identity_bytes)) + ")";
   // It may be anything.
@@ -64,7 +64,7 @@ std::string name_of(const Proof& proof) {
   return name;
 }
 
-const char* other(Role role) { return role == Role::listener ? "client" : "listener"; }
+const char* opposite(Role role) { return role == Role::listener ? "client" : "listener"; }
 
 }  // namespace
 
@@ -78,7 +78,7 @@ AuthenticationKey::~AuthenticationKey() { sodium_memzero(text_.data(), text_.siz
 Handshake::Handshake(Role role, AuthenticationKey key, bool any_program, std::string peer)
     : role_(role), key_(std::move(key)), any_program_(any_program), peer_(std::move(peer)) {
   use_sodium();
-  Hello hello{magic, version, key_.is_secret() ? 1U : 0U, {}};
+  Hello hello{magic, protocol_version, key_.is_secret() ? 1U : 0U, {}};
   randombytes_buf(hello.nonce.data(), hello.nonce.size());
   hellos_[static_cast<std::size_t>(role)] = hello;
   write(&hello, sizeof hello);
@@ -96,7 +96,7 @@ void Handshake::take(std::size_t bytes) {
   // What begins otherwise will not get better.
   const std::size_t known = std::min(filled_, magic.size());
   if (step_ == Step::hello && std::memcmp(input_.data(), magic.data(), known) != 0) {
-    throw DamagedData("the " + std::string(other(role_)) + " (" + peer_ +
+    throw DamagedData("the " + std::string(opposite(role_)) + " (" + peer_ +
                       ") doesn't speak hoist's protocol");
   }
   if (!room().empty()) return;
@@ -119,11 +119,11 @@ void Handshake::write(const void* data, std::size_t bytes) {
 void Handshake::take_hello() {
   Hello& theirs = hellos_[role_ == Role::listener ? 1 : 0];
   std::memcpy(&theirs, input_.data(), sizeof theirs);
-  if (theirs.version != version) {
-    throw AuthenticationError("the " + std::string(other(role_)) + " (" + peer_ +
+  if (theirs.version != protocol_version) {
+    throw AuthenticationError("the " + std::string(opposite(role_)) + " (" + peer_ +
                               ") has another version of hoist: it speaks version " +
                               std::to_string(theirs.version) + " of the protocol, this program " +
-                              std::to_string(version));
+                              std::to_string(protocol_version));
   }
   step_ = Step::proof;
   filled_ = 0;
@@ -135,7 +135,7 @@ void Handshake::take_hello() {
 void Handshake::take_proof() {
   Proof theirs;
   std::memcpy(static_cast<void*>(&theirs), input_.data(), sizeof theirs);
-  const std::string who = "the " + std::string(other(role_)) + " (" + peer_ + ") ";
+  const std::string who = "the " + std::string(opposite(role_)) + " (" + peer_ + ") ";
   const bool they_have = hellos_[role_ == Role::listener ? 1 : 0].has_secret != 0;
   const std::string have = !they_have         ? "has no key: give both sides the same authkey"
                            : key_.is_secret() ? "has another key: give both sides the same authkey"
@@ -168,8 +168,8 @@ void Handshake::check_program(const Proof& theirs) {
   same_program_ = equal && !any;
   if (equal || (any_program_ && theirs.any_program != 0)) return;
   throw AuthenticationError(
-      "the " + std::string(other(role_)) + " (" + peer_ + ") is " + name_of(theirs) +
-      ", this program is " + name_of(own) +
+      "the " + std::string(opposite(role_)) + " (" + peer_ + ") is " + program_in(theirs) +
+      ", this program is " + program_in(own) +
       ": run the same build on both sides, or set any_program on both to exchange values only");
 }
 
@@ -203,4 +203,4 @@ std::array<std::byte, 32> Handshake::mac_of(Role role, const Proof& proof) const
   return mac;
 }
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::sockets

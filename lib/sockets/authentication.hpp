@@ -11,7 +11,7 @@
 // The handshake of a connection by a socket; docs/formats/connection.md has it byte by byte. Each
 // side sends a hello, then the client proves that it has the key, then the listener does.
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::sockets {
 
 enum class Role : std::uint8_t { listener, client };
 
@@ -96,4 +96,4 @@ class Handshake {
   bool same_program_ = false;
 };
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::sockets

@@ -19,7 +19,7 @@
 
 // Messages as they go through sockets; docs/formats/connection.md has them byte by byte.
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::sockets {
 
 enum class ChunkKind : std::uint32_t {
   more = 0,  ///< others of the same message follow
@@ -162,4 +162,4 @@ class IncomingMessage final : public DecodeSource {
   bool meta_read_ = false;
 };
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::sockets

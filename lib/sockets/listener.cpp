@@ -14,14 +14,14 @@
 #include <vector>
 
 #include "multiprocess/authentication.hpp"
-#include "multiprocess/socket_address.hpp"
 #include "multiprocess/socket_end.hpp"
 #include "os/fork_hook.hpp"
 #include "os/process_id.hpp"
+#include "sockets/address.hpp"
 
 namespace hoist {
 
-using namespace detail::multiprocess;
+using namespace detail::sockets;
 
 namespace {
 

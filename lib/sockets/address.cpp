@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/socket_address.hpp"
+#include "sockets/address.hpp"
 
 #include <hoist/error.hpp>
 
@@ -25,7 +25,7 @@
 #include "multiprocess/robust_mutex.hpp"
 #include "multiprocess/socket_end.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::sockets {
 
 namespace {
 
@@ -33,14 +33,14 @@ namespace {
 constexpr auto time_to_replace = std::chrono::seconds(10);
 constexpr auto between_attempts = std::chrono::milliseconds(20);
 
-constexpr int stream = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+constexpr int stream_socket = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 
 [[noreturn]] void throw_cannot(const char* what, const std::string& address, int code) {
   throw SystemError(std::string("can't ") + what + " " + address, code);
 }
 
 os::Fd new_socket(int family, int protocol, const std::string& address) {
-  os::Fd fd(::socket(family, stream, protocol));
+  os::Fd fd(::socket(family, stream_socket, protocol));
   if (!fd) throw_cannot("make a socket for", address, errno);
   return fd;
 }
@@ -139,7 +139,7 @@ std::pair<os::Fd, int> try_hosts(const SocketAddress& address, Deadline deadline
   const AddressList found = look_up(address);
   int error = ECONNREFUSED;
   for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) {
-    os::Fd fd(::socket(one->ai_family, stream, one->ai_protocol));
+    os::Fd fd(::socket(one->ai_family, stream_socket, one->ai_protocol));
     if (!fd) {
       error = errno;
       continue;
@@ -234,7 +234,7 @@ void ListeningSocket::listen_at_port(const SocketAddress& address) {
   const AddressList found = look_up(address);
   int error = EADDRNOTAVAIL;
   for (const addrinfo* one = found.get(); one != nullptr && !fd_; one = one->ai_next) {
-    os::Fd fd(::socket(one->ai_family, stream, one->ai_protocol));
+    os::Fd fd(::socket(one->ai_family, stream_socket, one->ai_protocol));
     if (fd) {
       // Or a port can't be used again for a minute.
       set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
@@ -322,4 +322,4 @@ std::string peer_name(int fd) {
   return (name.ss_family == AF_INET6 ? "[" + text + "]" : text) + ":" + port;
 }
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::sockets

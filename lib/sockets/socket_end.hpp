@@ -14,11 +14,14 @@
 #include <vector>
 
 #include "multiprocess/robust_mutex.hpp"
-#include "multiprocess/socket_message.hpp"
 #include "os/file.hpp"
 #include "os/fork_hook.hpp"
+#include "sockets/message.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::sockets {
+
+using multiprocess::Clock;
+using multiprocess::look_interval;
 
 /// Waits until a descriptor is ready for those poll(2) events, but no longer than 50 ms, so that
 /// the caller can look whether it is to go on. False at the deadline.
@@ -73,4 +76,4 @@ class SocketEnd {
   os::ForkHook hook_{forking_, [this] { in_child(); }};
 };
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::sockets

@@ -11,7 +11,7 @@
 
 #include "os/file.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::sockets {
 
 /// "host:port", or the path of a socket.
 class SocketAddress {
@@ -71,4 +71,4 @@ std::string peer_name(int fd);
 /// The user of the process at the other end of a socket with a path.
 std::optional<uid_t> peer_user(int fd);
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::sockets

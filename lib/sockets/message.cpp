@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/socket_message.hpp"
+#include "sockets/message.hpp"
 
 #include <hoist/detail/code_address.hpp>
 #include <hoist/error.hpp>
@@ -19,7 +19,7 @@ std::uint64_t tag_of(const std::type_info& type) {
   return base::digest_of(std::as_bytes(std::span(name.data(), name.size()))).low | 1;
 }
 
-namespace multiprocess {
+namespace sockets {
 
 namespace {
 
@@ -322,6 +322,6 @@ std::shared_ptr<Storage> IncomingMessage::take_segment(std::size_t bytes, bool w
   return files_.map({segment.row.number, segment.row.offset}, bytes, writable, true);
 }
 
-}  // namespace multiprocess
+}  // namespace sockets
 
 }  // namespace hoist::detail

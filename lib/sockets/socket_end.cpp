@@ -2,6 +2,7 @@
 #include "multiprocess/socket_end.hpp"
 
 #include <hoist/error.hpp>
+#include <hoist/pipe.hpp>
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -14,7 +15,7 @@
 
 namespace hoist::detail {
 
-namespace multiprocess {
+namespace sockets {
 
 namespace {
 
@@ -27,7 +28,9 @@ bool is_gone(int error) {
          error == EHOSTUNREACH || error == ENETUNREACH || error == ECONNABORTED;
 }
 
-bool is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS; }
+bool would_wait(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS;
+}
 
 [[noreturn]] void throw_end() {
   throw EndOfStream("the other side of the connection has closed it or ended");
@@ -129,7 +132,7 @@ bool SocketEnd::write(std::vector<iovec>& parts, std::span<const int> fds, Deadl
       fds = {};  // they go with the first byte
     } else if (is_gone(errno)) {
       throw_end();
-    } else if (is_full(errno)) {
+    } else if (would_wait(errno)) {
       // Too many descriptors are under way: no event tells when that has changed.
       const bool is_for_room = errno != ETOOMANYREFS;
       const auto soon = Clock::now() + std::chrono::milliseconds(1);
@@ -187,7 +190,7 @@ void SocketEnd::read_some(std::span<std::byte> room, std::size_t& bytes) {
     head.msg_controllen = control.size();
   }
   const ssize_t got = ::recvmsg(fd_.get(), &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  if (got < 0 && (errno == EINTR || is_full(errno))) return;
+  if (got < 0 && (errno == EINTR || would_wait(errno))) return;
   if (got == 0 || (got < 0 && is_gone(errno))) throw_end();
   if (got < 0) throw SystemError("can't receive from a connection", errno);
   bytes = static_cast<std::size_t>(got);
@@ -271,9 +274,9 @@ void SocketEnd::in_child() {
   if (sends || receives) closed_.store(true);
 }
 
-}  // namespace multiprocess
+}  // namespace sockets
 
-using namespace multiprocess;
+using namespace sockets;
 
 bool SocketStream::put(MessageRoom& room, const MessageType& type, Deadline deadline) const {
   OutgoingMessage message(room.encoder(), type, end_->rules());
@@ -311,3 +314,10 @@ void SocketStream::throw_full() { throw Full("the other side of the connection d
 void SocketStream::throw_empty() { throw Empty("nothing came through the connection in time"); }
 
 }  // namespace hoist::detail
+
+namespace hoist {
+
+Waitable::Waitable(const detail::SocketStream& stream)
+    : fd_(stream.watched_fd()), poll_([stream] { return stream.poll_until(detail::Deadline()); }) {}
+
+}  // namespace hoist
