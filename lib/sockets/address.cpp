@@ -23,7 +23,7 @@
 #include <thread>
 
 #include "multiprocess/robust_mutex.hpp"
-#include "multiprocess/socket_end.hpp"
+#include "sockets/socket_end.hpp"
 
 namespace hoist::detail::sockets {
 

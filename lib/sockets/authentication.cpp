@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/authentication.hpp"
+#include "sockets/authentication.hpp"
 
 #include <hoist/error.hpp>
 #include <hoist/listener.hpp>

@@ -13,11 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "multiprocess/authentication.hpp"
-#include "multiprocess/socket_end.hpp"
 #include "os/fork_hook.hpp"
 #include "os/process_id.hpp"
 #include "sockets/address.hpp"
+#include "sockets/authentication.hpp"
+#include "sockets/socket_end.hpp"
 
 namespace hoist {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/socket_end.hpp"
+#include "sockets/socket_end.hpp"
 
 #include <hoist/error.hpp>
 #include <hoist/pipe.hpp>
