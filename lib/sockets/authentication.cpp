@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "program/module_map.hpp"
@@ -39,7 +41,9 @@ const Program& this_program() {
   static const Program* const program = [] {
     const auto lock = program::lock_images();
     program::Module& main = *program::loaded_modules()->modules().front();
-    return new Program{main.identity(), main.path};
+    std::error_code failed;
+    const auto path = std::filesystem::read_symlink("/proc/self/exe", failed);
+    return new Program{main.identity(), failed ? main.path : path.string()};
   }();
   return *program;
 }
