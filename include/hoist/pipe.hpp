@@ -10,6 +10,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <span>
@@ -31,6 +32,10 @@
 // not used keeps no stream open. Close the end that another process is to use.
 
 namespace hoist {
+
+namespace detail {
+class SocketStream;
+}
 
 struct PipeOptions {
   /// False: the first connection only receives, the second only sends.
@@ -119,6 +124,7 @@ class Waitable {
  public:
   Waitable(const detail::ConnectionHandle& connection);  // implicit, as in wait_any({a, b})
   Waitable(const detail::MessageQueue& queue);
+  Waitable(const detail::SocketStream& stream);  // a connection of hoist/listener.hpp
   Waitable(int fd) : fd_(fd) {}
   template <class P>
     requires requires(const P& process) {
@@ -135,6 +141,7 @@ class Waitable {
   int fd_;
   std::optional<detail::MessageQueue> queue_;
   std::optional<detail::ConnectionHandle> connection_;
+  std::function<bool()> poll_;  // of a socket
 };
 
 /// Waits until one of them is ready; returns the places of those that are, in order. Several

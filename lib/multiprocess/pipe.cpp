@@ -323,6 +323,7 @@ Waitable::Waitable(const detail::MessageQueue& queue) : fd_(queue.fileno()), que
 
 bool Waitable::is_ready() const {
   const detail::Deadline now;
+  if (poll_) return poll_();
   return connection_ ? connection_->poll_until(now) : queue_->poll(now);
 }
 
@@ -346,7 +347,7 @@ std::vector<std::size_t> wait_until_any(std::span<const Waitable> all, detail::D
     std::vector<std::size_t> ready;
     for (std::size_t i = 0; i < all.size(); ++i) {
       const Waitable& one = all[i];
-      const bool is_file = !one.connection_ && !one.queue_;
+      const bool is_file = !one.connection_ && !one.queue_ && !one.poll_;
       const bool is_readable = files[i].revents != 0;
       if ((files[i].revents & POLLNVAL) != 0) {
         throw SystemError("wait_any: " + std::to_string(one.fd_) + " is no open descriptor", EBADF);

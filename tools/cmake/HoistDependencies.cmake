@@ -44,6 +44,7 @@ if(NOT HOIST_PUBLIC_DEPENDENCIES_ONLY)
   _hoist_find_library(bzip2 bzlib.h bz2)
   _hoist_find_library(lzma lzma.h lzma)
   _hoist_find_library(xxhash xxhash.h xxhash)
+  _hoist_find_library(sodium sodium.h sodium)
   _hoist_find_library(zydis Zydis/Zydis.h Zydis Zycore)
 endif()
 
@@ -56,6 +57,7 @@ set(hoist_private_dependencies
     hoist_deps::bzip2
     hoist_deps::lzma
     hoist_deps::xxhash
+    hoist_deps::sodium
     hoist_deps::zydis
     fmt::fmt
     Boost::filesystem)
