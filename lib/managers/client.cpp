@@ -40,7 +40,6 @@ std::shared_ptr<Connection> connect(const ManagerLink& link) {
   if (server == 0 || !os::is_running(server)) throw_died();
   auto [own, other] = ConnectionHandle::make(true, std::size_t{16} << 20);
   MessageRoom room;
-  room.encoder().set_for_process();
   room.encoder().scalar(os::own_process());
   HandleParts<ConnectionHandle>::send(room.encoder(), other);
   try {
@@ -80,7 +79,6 @@ ManagerLink::ManagerLink()
 Exchange::Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, const void* code)
     : connection_(connection_to(link)) {
   Encoder& to = room_.encoder();
-  to.set_for_process();
   to.scalar(kind);
   to.scalar(object);
   if (code != nullptr) encode_code(to, code);

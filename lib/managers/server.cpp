@@ -130,7 +130,7 @@ Objects& objects_here() { return server_here.load()->objects; }
 class CallReply final : public Reply {
  public:
   explicit CallReply(const Connection& client) : client_(client) {
-    encoder().set_for_process();
+    encoder().set_for_any_process();
     encoder().scalar(false);
   }
   void finish() override {

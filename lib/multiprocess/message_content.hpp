@@ -23,6 +23,8 @@ inline constexpr std::uint32_t bytes_message = 0xffffffff;
 /// A value as a message: tables of its segments and of the memory files among them, the segments
 /// that are not in such files, the meta stream.
 struct MessageContent final : DecodeSource {
+  MessageContent() { encoder.set_for_any_process(); }
+
   Encoder encoder;
 
   /// Makes the pieces of what is in an encoder, which they refer to.

@@ -146,6 +146,12 @@ const void* resolve_code(CodeAddress address) {
   return reinterpret_cast<const void*>(module->bias + address.offset);
 }
 
+const void* resolve_code(const ModuleName& name, std::uint64_t offset) {
+  const PeerModule module = load_peer(name);
+  if (!module.failure.empty()) throw CannotTravel(module.failure);
+  return reinterpret_cast<const void*>(module.base + offset);
+}
+
 std::size_t module_count() {
   const std::lock_guard lock(names().mutex);
   return names().own.size();

@@ -30,6 +30,8 @@ CodeAddress code_address_of(const void* address);
 /// The reverse, in the receiving process (or in this one, if it has no peer). Throws CannotTravel
 /// if the module can't be loaded here or has another build-id.
 const void* resolve_code(CodeAddress address);
+/// Likewise by the name of the module, which is loaded if necessary. The program's own is at hand.
+const void* resolve_code(const ModuleName& module, std::uint64_t offset);
 
 /// The sender's table of modules so far; it only grows. Number 0 is the main program.
 std::size_t module_count();

@@ -111,6 +111,9 @@ class Encoder : public ArchiveBase<Encoder> {
   /// What is encoded is for another process, and can refer to memory that this one shares.
   void set_for_process() noexcept { for_process_ = true; }
   bool is_for_process() const noexcept { return for_process_; }
+  /// Likewise, but nobody knows for which: it has never been told this one's numbers of modules.
+  void set_for_any_process() noexcept { for_process_ = for_any_process_ = true; }
+  bool is_for_any_process() const noexcept { return for_any_process_; }
   /// The first function whose address has been encoded since clear(), or null.
   const void* code() const noexcept { return code_; }
   void note_code(const void* address) noexcept {
@@ -172,6 +175,7 @@ class Encoder : public ArchiveBase<Encoder> {
   std::size_t packs_used_ = 0;
   const void* code_ = nullptr;
   bool for_process_ = false;
+  bool for_any_process_ = false;
 };
 
 }  // namespace hoist::detail
