@@ -124,7 +124,7 @@ class SocketConnection : public detail::SocketStream {
   void send_until(const T& message, detail::Deadline deadline) const {
     detail::MessageRoom room;
     detail::send<T>(room.encoder(), message);
-    if (!put(room, detail::message_type<T>(), deadline)) throw_full();
+    if (!put(room.encoder(), detail::message_type<T>(), deadline)) throw_full();
   }
   U recv_until(detail::Deadline deadline) const {
     const auto source = get(detail::message_type<U>(), deadline);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,22 +27,37 @@ namespace detail {
 struct ManagerServer;
 }
 
+struct ManagerOptions {
+  /// Where other programs find the server, as a Listener's (hoist/listener.hpp): a socket's path or
+  /// "host:port". Without one, only processes that get a proxy do.
+  std::string address = {};
+  /// The secret for that. Who has it can run code in the server.
+  std::optional<std::string> authkey = {};
+};
+
 /// Starts a server and makes objects there. The server is this program, started again; it ignores
 /// Ctrl-C, and ends with the manager or with this process.
 class Manager {
  public:
-  /// Throws SystemError if the server can't be started.
-  Manager();
+  Manager() : Manager(ManagerOptions{}) {}
+  /// Throws SystemError if the server can't be started, and as a Listener does.
+  explicit Manager(const ManagerOptions& options);
+  /// Uses the server that another process of the same program has started with that address, also
+  /// on another machine. Proxies can be sent to processes there, too, and to others that have
+  /// connected. Throws as hoist::connect does.
+  static Manager connect(const ManagerOptions& options);
   Manager(Manager&&) noexcept;
   Manager& operator=(Manager&&) noexcept;
   /// Calls shutdown().
   ~Manager();
 
-  /// Ends the server. Its objects are gone, and proxies throw ManagerDied. Does nothing the second
-  /// time.
+  /// Ends the server, if this has started it. Its objects are gone, and proxies throw ManagerDied.
+  /// Does nothing the second time.
   void shutdown() noexcept;
-  /// The pid of the server.
+  /// The pid of the server; 0 if another process has started it.
   [[nodiscard]] int pid() const;
+  /// Where it listens, with the port that it has; empty if it does not.
+  [[nodiscard]] std::string address() const;
 
   /// A C that is constructed in the server with copies of these arguments.
   template <class C, class... Args>
@@ -66,7 +82,7 @@ class Manager {
   }
   NamespaceProxy ns() const { return NamespaceProxy(made<std::map<std::string, std::any>>()); }
 
-  // These need no server: they lie in shared memory.
+  // These need no server: they lie in shared memory, and so can't be sent to other machines.
   template <class T>
   Queue<T> queue(std::size_t maxsize = 0) const {
     return Queue<T>(maxsize);
@@ -82,6 +98,7 @@ class Manager {
   Barrier barrier(std::ptrdiff_t parties) const { return Barrier(parties); }
 
  private:
+  explicit Manager(std::unique_ptr<detail::ManagerServer> server) noexcept;
   const detail::ManagerLink& link() const;
   template <class C, class... Args>
   detail::ProxyHandle made(const Args&... args) const {

@@ -4,12 +4,14 @@
 #include <hoist/error.hpp>
 
 #include <map>
+#include <mutex>
 #include <new>
 #include <random>
 #include <utility>
 #include <vector>
 
-#include "managers/link_state.hpp"
+#include "managers/line.hpp"
+#include "os/fork_hook.hpp"
 
 namespace hoist::detail {
 
@@ -21,21 +23,27 @@ namespace {
   throw ManagerDied("the server of the manager has ended, and its objects are gone");
 }
 
-/// The connections of a thread, by the number of the server.
-using Connections = std::map<std::uint64_t, std::shared_ptr<Connection>>;
+std::uint64_t random_number() {
+  std::random_device random;
+  return std::uint64_t{random()} << 32 | random();
+}
+
+/// The connections of a thread through shared memory, by the number of the server.
+using PipeLines = std::map<std::uint64_t, std::shared_ptr<PipeLine>>;
 
 // Plain, as they are used also when the thread's other objects have been destroyed.
-constinit thread_local Connections* connections = nullptr;
+constinit thread_local PipeLines* pipe_lines = nullptr;
 constinit thread_local bool thread_ends = false;
+constinit thread_local bool sending_out = false;
 
-struct CloseConnections {
-  ~CloseConnections() {
+struct CloseLines {
+  ~CloseLines() {
     thread_ends = true;
-    delete std::exchange(connections, nullptr);
+    delete std::exchange(pipe_lines, nullptr);
   }
 };
 
-std::shared_ptr<Connection> connect(const ManagerLink& link) {
+std::shared_ptr<PipeLine> connect_by_pipe(const ManagerLink& link) {
   const os::ProcessId server = state_of(link).server.load();
   if (server == 0 || !os::is_running(server)) throw_died();
   auto [own, other] = ConnectionHandle::make(true, std::size_t{16} << 20);
@@ -47,22 +55,62 @@ std::shared_ptr<Connection> connect(const ManagerLink& link) {
   } catch (const Closed&) {
     throw_died();
   }
-  return std::make_shared<Connection>(std::move(own), server);
+  return std::make_shared<PipeLine>(std::move(own), server);
 }
 
-/// The calling thread's connection to the server.
-std::shared_ptr<Connection> connection_to(const ManagerLink& link) {
-  if (thread_ends) return connect(link);
-  static thread_local const CloseConnections close;
+std::shared_ptr<Line> pipe_line_to(const ManagerLink& link) {
+  if (thread_ends) return connect_by_pipe(link);
+  static thread_local const CloseLines close;
   static_cast<void>(close);
-  if (connections == nullptr) connections = new Connections;
-  auto& known = (*connections)[state_of(link).number];
+  if (pipe_lines == nullptr) pipe_lines = new PipeLines;
+  auto& known = (*pipe_lines)[link.number()];
   // What a forked child has inherited is its parent's.
-  if (known == nullptr || !known->is_own()) known = connect(link);
+  if (known == nullptr || !known->is_own()) known = connect_by_pipe(link);
   return known;
 }
 
+/// The connections by address of this process. They stay open as long as the process: the server
+/// drops the references of a process that has none.
+struct SocketLines {
+  std::mutex mutex;
+  std::multimap<std::uint64_t, std::shared_ptr<Line>> idle;  // by the number of the server
+  const std::uint64_t client = random_number();
+};
+constinit os::PerProcess<SocketLines> socket_lines;
+
+/// The keys for servers that this process has had a link to: a link that comes from a server brings
+/// none.
+struct Keys {
+  std::mutex mutex;
+  std::map<std::uint64_t, std::optional<std::string>> by_server;
+  os::ForkHook fork_hook{mutex};
+};
+
+Keys& keys() {
+  static auto* const all = new Keys;
+  return *all;
+}
+
+/// A connection by address that no thread of this process uses, or a new one.
+std::shared_ptr<Line> take_line(const ManagerLink& link) {
+  SocketLines& lines = socket_lines.here();
+  {
+    const std::lock_guard lock(lines.mutex);
+    if (auto node = lines.idle.extract(link.number())) return std::move(node.mapped());
+  }
+  return connect_by_socket(link, lines.client);
+}
+
+void keep_line(const ManagerLink& link, std::shared_ptr<Line> line) {
+  SocketLines& lines = socket_lines.here();
+  const std::lock_guard lock(lines.mutex);
+  lines.idle.emplace(link.number(), std::move(line));
+}
+
 }  // namespace
+
+SendingOut::SendingOut(bool out) noexcept : before_(std::exchange(sending_out, out)) {}
+SendingOut::~SendingOut() { sending_out = before_; }
 
 }  // namespace managers
 
@@ -70,44 +118,110 @@ using namespace managers;
 
 ManagerLink::ManagerLink()
     : SharedHandle(SharedBlock::make("hoist-manager", sizeof(LinkState))),
-      clients_(QueueLimits{.max_bytes = std::size_t{1} << 20}) {
-  auto* const state = new (block().data()) LinkState;
-  std::random_device random;
-  state->number = std::uint64_t{random()} << 32 | random();
+      clients_(QueueLimits{.max_bytes = std::size_t{1} << 20}),
+      number_(random_number()) {
+  new (block().data()) LinkState{.number = number_};
+}
+
+ManagerLink::ManagerLink(SharedBlock block, MessageQueue clients)
+    : SharedHandle(std::move(block)), clients_(std::move(clients)) {
+  number_ = state_of(*this).number;
+}
+
+ManagerLink::ManagerLink(std::string address, std::optional<std::string> authkey,
+                         std::uint64_t number)
+    : SharedHandle(SharedBlock(BlockTag(), nullptr)),
+      address_(std::move(address)),
+      authkey_(std::move(authkey)),
+      number_(number) {
+  const std::lock_guard lock(keys().mutex);
+  auto& known = keys().by_server[number_];
+  if (authkey_) known = authkey_;
+  if (!authkey_) authkey_ = known;
+}
+
+std::string ManagerLink::address() const {
+  return is_remote() ? address_ : std::string(state_of(*this).address.data());
+}
+
+void ManagerLink::send(Encoder& encoder, const ManagerLink& link) {
+  const bool by_address = sending_out || link.is_remote();
+  encoder.scalar(by_address);
+  if (!by_address) {
+    SharedBlock::send(encoder, link.block());
+    HandleParts<MessageQueue>::send(encoder, link.clients());
+    return;
+  }
+  const std::string address = link.address();
+  if (address.empty()) {
+    throw CannotTravel(
+        "a proxy of a manager without an address can't be sent to a process that shares no memory "
+        "with this one");
+  }
+  Form<std::string>::traverse(encoder, address);
+  encoder.scalar(link.number());
+  // Who gets it from the server has the key.
+  const std::optional<std::string> key = sending_out ? std::nullopt : link.authkey();
+  Form<std::optional<std::string>>::traverse(encoder, key);
+}
+
+ManagerLink ManagerLink::receive(Decoder& decoder) {
+  bool by_address = false;
+  Form<bool>::traverse(decoder, by_address);
+  if (!by_address) {
+    SharedBlock block = SharedBlock::receive(decoder);
+    return {std::move(block), HandleParts<MessageQueue>::receive(decoder)};
+  }
+  std::string address;
+  std::uint64_t number = 0;
+  std::optional<std::string> authkey;
+  Form<std::string>::traverse(decoder, address);
+  decoder.scalar(number);
+  Form<std::optional<std::string>>::traverse(decoder, authkey);
+  if (const ManagerLink* const own = link_served_here(number)) return *own;
+  return {std::move(address), std::move(authkey), number};
 }
 
 Exchange::Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, const void* code)
-    : connection_(connection_to(link)) {
+    : link_(link), line_(link.is_remote() ? take_line(link) : pipe_line_to(link)) {
   Encoder& to = room_.encoder();
   to.scalar(kind);
   to.scalar(object);
   if (code != nullptr) encode_code(to, code);
+  sent_out_before_ = std::exchange(sending_out, line_->leads_out());
+}
+
+Exchange::~Exchange() {
+  sending_out = sent_out_before_;
+  if (line_->leads_out() && is_done_) keep_line(link_, std::move(line_));
 }
 
 void Exchange::post() {
   try {
-    connection_->send(room_);
+    line_->send(room_, room_.encoder());
   } catch (const EndOfStream&) {
     throw_died();
   }
+  is_done_ = true;
 }
 
 Decoder& Exchange::reply() {
   post();
+  is_done_ = false;
   try {
-    connection_->receive(room_);
+    decoder_.emplace(line_->receive(room_));
   } catch (const EndOfStream&) {
     throw_died();
   }
-  Decoder& decoder = decoder_.emplace(room_.source());
+  is_done_ = true;
   bool failed = false;
-  Form<bool>::traverse(decoder, failed);
+  Form<bool>::traverse(*decoder_, failed);
   if (failed) {
     std::vector<std::byte> error;
-    Form<std::vector<std::byte>>::traverse(decoder, error);
+    Form<std::vector<std::byte>>::traverse(*decoder_, error);
     std::rethrow_exception(unpack_error(error));
   }
-  return decoder;
+  return *decoder_;
 }
 
 ManagedReference::ManagedReference(ManagerLink link, std::uint64_t object)

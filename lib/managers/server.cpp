@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/envelope.hpp>
+#include <hoist/listener.hpp>
 #include <hoist/manager.hpp>
 #include <hoist/process.hpp>
 
+#include <algorithm>
 #include <csignal>
+#include <exception>
 #include <map>
 #include <mutex>
-#include <set>
-#include <thread>
+#include <optional>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "managers/link_state.hpp"
+#include "managers/line.hpp"
 #include "os/own_thread.hpp"
+#include "os/process_end.hpp"
 #include "program/stack_trace.hpp"
 
 namespace hoist {
@@ -34,7 +39,7 @@ constexpr auto look_interval = std::chrono::seconds(1);
 struct Managed {
   std::shared_ptr<void> object;
   std::mutex mutex;  // of who calls it
-  std::map<os::ProcessId, std::uint64_t> references;
+  std::map<Client, std::uint64_t> references;
   Clock::time_point lent_until{};
 
   bool is_needed(Clock::time_point now) const { return !references.empty() || now < lent_until; }
@@ -44,7 +49,7 @@ struct Managed {
 /// of others.
 class Objects {
  public:
-  std::uint64_t add(std::shared_ptr<void> object, os::ProcessId client) {
+  std::uint64_t add(std::shared_ptr<void> object, Client client) {
     auto managed = std::make_shared<Managed>();
     managed->object = std::move(object);
     managed->references[client] = 1;
@@ -58,7 +63,7 @@ class Objects {
     return found(number);
   }
 
-  void retain(std::uint64_t number, os::ProcessId client) {
+  void retain(std::uint64_t number, Client client) {
     const std::lock_guard lock(mutex_);
     ++found(number)->references[client];
   }
@@ -68,7 +73,7 @@ class Objects {
     found(number)->lent_until = Clock::now() + lent_for;
   }
 
-  void release(std::uint64_t number, os::ProcessId client) {
+  void release(std::uint64_t number, Client client) {
     std::shared_ptr<Managed> removed;
     const std::lock_guard lock(mutex_);
     const auto at = all_.find(number);
@@ -79,16 +84,22 @@ class Objects {
     if (!at->second->is_needed(Clock::now())) removed = take(at);
   }
 
+  /// A client by the address has another connection, or one less.
+  void connected(Client client, int change) {
+    const std::lock_guard lock(mutex_);
+    if ((remote_[client.number] += change) == 0) remote_.erase(client.number);
+  }
+
   /// Drops the references of dead processes, and what nobody needs any more.
   void sweep() {
     std::vector<std::shared_ptr<Managed>> removed;
     const std::lock_guard lock(mutex_);
-    std::map<os::ProcessId, bool> runs;
+    std::map<Client, bool> runs;
     const auto now = Clock::now();
     for (auto at = all_.begin(); at != all_.end();) {
       std::erase_if(at->second->references, [&](const auto& one) {
         const auto [known, is_new] = runs.try_emplace(one.first, true);
-        if (is_new) known->second = os::is_running(one.first);
+        if (is_new) known->second = is_there(one.first);
         return !known->second;
       });
       const auto it = at++;
@@ -98,6 +109,11 @@ class Objects {
 
  private:
   using All = std::map<std::uint64_t, std::shared_ptr<Managed>>;
+
+  /// Those by the address are there as long as they have a connection.
+  bool is_there(Client client) const {
+    return client.is_remote ? remote_.contains(client.number) : os::is_running(client.number);
+  }
 
   const std::shared_ptr<Managed>& found(std::uint64_t number) {
     const auto at = all_.find(number);
@@ -114,12 +130,15 @@ class Objects {
 
   std::mutex mutex_;
   All all_;
+  std::map<std::uint64_t, int> remote_;  // connections of clients by the address
   std::uint64_t last_ = 0;
 };
 
 /// Of the server that this process is.
 struct Server {
-  std::uint64_t number = 0;
+  explicit Server(ManagerLink own) : link(std::move(own)) {}
+
+  const ManagerLink link;
   Objects objects;
 };
 constinit std::atomic<Server*> server_here{nullptr};
@@ -129,7 +148,7 @@ Objects& objects_here() { return server_here.load()->objects; }
 /// The answer to a call, sent while what it refers to is still there.
 class CallReply final : public Reply {
  public:
-  explicit CallReply(const Connection& client) : client_(client) {
+  explicit CallReply(Line& client) : client_(client), out_(client.leads_out()) {
     encoder().set_for_any_process();
     encoder().scalar(false);
   }
@@ -139,26 +158,27 @@ class CallReply final : public Reply {
   }
 
  private:
-  const Connection& client_;
+  Line& client_;
+  const SendingOut out_;
 };
 
 /// One client, which has one request at a time.
 class Service {
  public:
-  Service(const Connection& client, os::ProcessId process) : client_(client), process_(process) {}
+  Service(Line& line, Client client) : client_(line), process_(client) {}
 
   /// Throws EndOfStream when the client has gone.
   void run() {
     const program::RecordThrows record;
     for (;;) {
       MessageRoom room;
-      client_.receive(room);
+      DecodeSource& source = client_.receive(room);
       bool has_reply = true;
       try {
-        Decoder from(room.source());
+        Decoder from(source);
         has_reply = handle(from);
       } catch (const EndOfStream&) {
-        if (client_.are_gone()) throw;
+        if (client_.is_over()) throw;
         fail(std::current_exception());
       } catch (...) {
         if (has_reply) fail(std::current_exception());
@@ -201,48 +221,113 @@ class Service {
     to.scalar(true);
     const std::vector<std::byte> packed = pack_error(error);
     Form<std::vector<std::byte>>::traverse(to, packed);
-    client_.send(room);
+    client_.send(room, to);
   }
 
-  const Connection& client_;
-  const os::ProcessId process_;
+  Line& client_;
+  const Client process_;
 };
 
-void serve_client(MessageRoom& announcement) {
+void serve_by_pipe(MessageRoom& announcement) {
   Decoder from(announcement.source());
   os::ProcessId process = 0;
   from.scalar(process);
-  const auto connection =
-      std::make_shared<Connection>(HandleParts<ConnectionHandle>::receive(from), process);
-  os::start_own_thread("hoist-client", [connection, process] {
+  const auto line =
+      std::make_shared<PipeLine>(HandleParts<ConnectionHandle>::receive(from), process);
+  os::start_own_thread("hoist-client", [line, process] {
     try {
-      Service(*connection, process).run();
+      Service(*line, {.number = process}).run();
     } catch (...) {
       // The client has gone, or there is no memory for what it asks.
     }
   });
 }
 
-void start_server(const ManagerLink& link, const Event& ready) {
+void serve_by_socket(SocketLine& line) {
+  MessageRoom room;
+  Decoder from(line.receive(room));
+  Client client{.is_remote = true};
+  from.scalar(client.number);
+  room.encoder().scalar(server_here.load()->link.number());
+  line.send(room, room.encoder());
+  if (client.number == 0) return;  // it only asked for that
+  objects_here().connected(client, 1);
+  try {
+    Service(line, client).run();
+  } catch (...) {
+    objects_here().connected(client, -1);
+    objects_here().sweep();
+  }
+}
+
+/// Accepts clients by the address, for ever.
+void accept_clients(const Listener& listener) {
+  for (;;) {
+    try {
+      const auto line = std::make_shared<SocketLine>(listener.accept<int>());
+      os::start_own_thread("hoist-client", [line] {
+        try {
+          serve_by_socket(*line);
+        } catch (...) {
+          // It is no client.
+        }
+      });
+    } catch (const Closed&) {
+      return;
+    } catch (const std::exception&) {
+      // Somebody without the key, or without room for one more.
+    }
+  }
+}
+
+/// Makes the server listen, if it is to; the address is in the link from then on.
+void listen(LinkState& state, const ManagerOptions& options) {
+  if (options.address.empty()) return;
+  auto& listener = *new Listener(options.address, {.authkey = options.authkey});
+  const std::string address = listener.address();
+  if (address.size() >= state.address.size()) throw BadArgument("the address is too long");
+  std::ranges::copy(address, state.address.begin());
+  os::start_own_thread("hoist-listener", [&listener] { accept_clients(listener); });
+  static Listener* closed_at_end = nullptr;
+  closed_at_end = &listener;
+  os::at_process_end([] { closed_at_end->close(); });
+}
+
+void start_server(const ManagerLink& link, const ManagerOptions& options, const Event& ready) {
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the program, which ends its manager
-  auto* const server = new Server;
-  server->number = state_of(link).number;
-  server_here.store(server);
-  state_of(link).server.store(os::own_process());
+  LinkState& state = state_of(link);
+  server_here.store(new Server(link));
+  try {
+    listen(state, options);
+  } catch (...) {
+    const auto error = pack_error(std::current_exception());
+    state.failure_bytes = std::min(error.size(), state.failure.size());
+    std::copy_n(error.begin(), state.failure_bytes, state.failure.begin());
+    ready.set();
+    return;
+  }
+  state.server.store(os::own_process());
   ready.set();
   serve(link);
 }
 
 }  // namespace
 
-bool is_served_here(const ManagerLink& link) {
+const ManagerLink* link_served_here(std::uint64_t number) {
   const Server* const server = server_here.load();
-  return server != nullptr && server->number == state_of(link).number &&
-         state_of(link).server.load() == os::own_process();
+  const bool is_here = server != nullptr && server->link.number() == number &&
+                       state_of(server->link).server.load() == os::own_process();
+  return is_here ? &server->link : nullptr;
 }
 
-void retain_here(std::uint64_t object) { objects_here().retain(object, os::own_process()); }
-void release_here(std::uint64_t object) { objects_here().release(object, os::own_process()); }
+bool is_served_here(const ManagerLink& link) { return link_served_here(link.number()) != nullptr; }
+
+void retain_here(std::uint64_t object) {
+  objects_here().retain(object, {.number = os::own_process()});
+}
+void release_here(std::uint64_t object) {
+  objects_here().release(object, {.number = os::own_process()});
+}
 void lend_here(std::uint64_t object) { objects_here().lend(object); }
 
 void serve(const ManagerLink& link) {
@@ -250,7 +335,7 @@ void serve(const ManagerLink& link) {
     try {
       MessageRoom announcement;
       if (link.clients().get(announcement, Clock::now() + look_interval))
-        serve_client(announcement);
+        serve_by_pipe(announcement);
     } catch (const Closed&) {
       return;
     } catch (const std::exception&) {
@@ -266,27 +351,40 @@ void serve(const ManagerLink& link) {
 
 struct ManagerServer {
   ManagerLink link;
-  Process process;
-
-  explicit ManagerServer(const Event& ready)
-      : process(
-            ProcessOptions{.name = "Manager", .daemon = true, .start_method = StartMethod::spawn},
-            &managers::start_server, link, ready) {}
+  std::optional<Process> process;  // none where it is another's
 };
 
 }  // namespace detail
 
-Manager::Manager() {
+Manager::Manager(const ManagerOptions& options)
+    : server_(std::make_unique<detail::ManagerServer>()) {
   const Event ready;
-  server_ = std::make_unique<detail::ManagerServer>(ready);
-  server_->process.start();
+  server_->process.emplace(
+      ProcessOptions{.name = "Manager", .daemon = true, .start_method = StartMethod::spawn},
+      &detail::managers::start_server, server_->link, options, ready);
+  server_->process->start();
   while (!ready.wait(std::chrono::milliseconds(100))) {
-    if (!server_->process.is_alive()) {
+    if (!server_->process->is_alive()) {
       throw ManagerDied("the server of a manager has ended before it was ready (exit code " +
-                        std::to_string(server_->process.exitcode().value_or(0)) + ")");
+                        std::to_string(server_->process->exitcode().value_or(0)) + ")");
     }
   }
+  const auto& state = detail::managers::state_of(server_->link);
+  if (state.failure_bytes > 0) {
+    std::rethrow_exception(
+        detail::unpack_error(std::span(state.failure).first(state.failure_bytes)));
+  }
 }
+
+Manager::Manager(std::unique_ptr<detail::ManagerServer> server) noexcept
+    : server_(std::move(server)) {}
+
+Manager Manager::connect(const ManagerOptions& options) {
+  return Manager(std::make_unique<detail::ManagerServer>(detail::ManagerServer{
+      detail::managers::link_to(options.address, options.authkey), std::nullopt}));
+}
+
+std::string Manager::address() const { return link().address(); }
 
 Manager::Manager(Manager&&) noexcept = default;
 
@@ -300,15 +398,19 @@ Manager::~Manager() { shutdown(); }
 void Manager::shutdown() noexcept {
   if (server_ == nullptr) return;
   try {
-    server_->link.clients().close();
-    if (!server_->process.join(std::chrono::seconds(5))) server_->process.kill();
+    if (server_->process) {
+      server_->link.clients().close();
+      if (!server_->process->join(std::chrono::seconds(5))) server_->process->kill();
+    }
   } catch (const std::exception&) {
     // A forked child's copy, whose server is not its own.
   }
   server_.reset();
 }
 
-int Manager::pid() const { return server_ != nullptr ? server_->process.pid() : 0; }
+int Manager::pid() const {
+  return server_ != nullptr && server_->process ? server_->process->pid() : 0;
+}
 
 const detail::ManagerLink& Manager::link() const {
   if (server_ == nullptr) throw BadArgument("this manager has been shut down, or moved from");

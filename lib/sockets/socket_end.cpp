@@ -278,8 +278,8 @@ void SocketEnd::in_child() {
 
 using namespace sockets;
 
-bool SocketStream::put(MessageRoom& room, const MessageType& type, Deadline deadline) const {
-  OutgoingMessage message(room.encoder(), type, end_->rules());
+bool SocketStream::put(const Encoder& encoder, const MessageType& type, Deadline deadline) const {
+  OutgoingMessage message(encoder, type, end_->rules());
   return end_->send(message, deadline);
 }
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
+#include <hoist/listener.hpp>
 #include <hoist/manager.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/process.hpp>
 #include <hoist/register_error.hpp>
+
+#include <unistd.h>
 
 #include <csignal>
 #include <map>
@@ -285,4 +288,79 @@ TEST_CASE("clients are killed at any moment, and others are served") {
     list.append("after");
     CHECK(soon([&] { return list.items().back() == "after"; }));
   }
+}
+
+TEST_CASE("a manager with an address is used by processes that only have its key") {
+  const Manager manager({.address = "127.0.0.1:0", .authkey = "a key for this test"});
+  CHECK(manager.address().starts_with("127.0.0.1:"));
+  const auto local = manager.dict<std::string, ListProxy<int>>();
+  support::Child client([address = manager.address()] {
+    const Manager there = Manager::connect({.address = address, .authkey = "a key for this test"});
+    if (there.pid() != 0) throw std::logic_error("it is another's");
+    const auto counter = there.make<Counter>(1L);
+    if (counter.call(&Counter::add, 2) != 3) throw std::logic_error("another number");
+    try {
+      counter.call(&Counter::fail, std::string("far away"));
+      throw std::logic_error("no error");
+    } catch (const std::out_of_range&) {
+    }
+    // Proxies go both ways, and into tasks.
+    const auto outer = there.dict<std::string, ListProxy<int>>();
+    outer.set("list", there.list<int>({1}));
+    outer.get("list").append(2);
+    const auto append = [](const ListProxy<int>& list, int n) {
+      list.append(n);
+      return 0;
+    };
+    Parallel({.n_jobs = 2, .backend = "spawn"})(
+        std::vector(2, delayed(append)(outer.get("list"), 3)));
+    if (outer.get("list").items() != std::vector{1, 2, 3, 3}) throw std::logic_error("other items");
+    const std::string large(3'000'000, 'l');
+    if (there.value(large).get() != large) throw std::logic_error("another text");
+  });
+  CHECK(client.wait_for(60s) == 0);
+  CHECK_THROWS_AS(Manager::connect({.address = manager.address(), .authkey = "another key"}),
+                  AuthenticationError);
+  CHECK_THROWS_AS(Manager({.address = "127.0.0.1:0"}), BadArgument);
+  local.set("x", manager.list<int>({7}));
+  CHECK(local.get("x").items() == std::vector{7});
+}
+
+TEST_CASE("clients by address see the server's death, and their references end with them") {
+  struct Tells {
+    Event gone;
+    explicit Tells(const Event& event) : gone(event) {}
+    ~Tells() { gone.set(); }
+  };
+  const std::string path = "/tmp/hoist-manager-" + std::to_string(::getpid());
+  Manager manager({.address = path});
+  const Event gone;
+  const Event made;
+  support::Child client([&] {
+    const Manager there = Manager::connect({.address = path});
+    const auto proxy = there.make<Tells>(gone);
+    made.set();
+    ::pause();
+  });
+  CHECK(made.wait(20s));
+  CHECK_FALSE(gone.is_set());
+  client.kill();
+  CHECK(gone.wait(20s));
+
+  support::Child other([&] {
+    const Manager there = Manager::connect({.address = path});
+    const auto counter = there.make<Counter>(0L);
+    made.clear();
+    try {
+      counter.call(&Counter::sleep);
+    } catch (const ManagerDied&) {
+      return;
+    }
+    throw std::logic_error("no error");
+  });
+  CHECK(soon([&] { return !made.is_set(); }));
+  manager.shutdown();
+  CHECK(other.wait_for(20s) == 0);
+  CHECK(::access(path.c_str(), F_OK) == -1);
+  CHECK_THROWS_AS(Manager::connect({.address = path}), Error);
 }

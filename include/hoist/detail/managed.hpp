@@ -6,11 +6,13 @@
 #include <hoist/detail/task.hpp>
 #include <hoist/error.hpp>
 
+#include <atomic>
 #include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -21,7 +23,7 @@
 namespace hoist::detail {
 
 namespace managers {
-class Connection;
+class Line;
 }
 
 using MakeManaged = std::shared_ptr<void> (*)(Decoder& from);
@@ -30,29 +32,43 @@ using CallManaged = void (*)(void* object, Decoder& from, Reply& reply);
 /// The way to a server. Whoever has it can make objects there and call them.
 class ManagerLink : public SharedHandle {
  public:
-  /// To a server that is still to be started.
+  /// Through shared memory, to a server that is still to be started.
   ManagerLink();
-  ManagerLink(SharedBlock block, MessageQueue clients)
-      : SharedHandle(std::move(block)), clients_(std::move(clients)) {}
+  ManagerLink(SharedBlock block, MessageQueue clients);
+  /// By the address at which a server listens.
+  ManagerLink(std::string address, std::optional<std::string> authkey, std::uint64_t number);
 
-  /// Where clients announce themselves.
-  const MessageQueue& clients() const noexcept { return clients_; }
+  bool is_remote() const noexcept { return !clients_; }
+  /// No other server has it.
+  std::uint64_t number() const noexcept { return number_; }
+  /// Where clients announce themselves that have shared memory with the server.
+  const MessageQueue& clients() const noexcept { return *clients_; }
+  /// Of a server that listens at one; else empty.
+  std::string address() const;
+  const std::optional<std::string>& authkey() const noexcept { return authkey_; }
+
+  /// Writes it for whoever gets what this thread sends at the moment, or reads it.
+  static void send(Encoder& encoder, const ManagerLink& link);
+  static ManagerLink receive(Decoder& decoder);
 
  private:
-  MessageQueue clients_;
+  std::optional<MessageQueue> clients_;
+  std::string address_;
+  std::optional<std::string> authkey_;
+  std::uint64_t number_ = 0;
 };
 
 template <>
 struct HandleParts<ManagerLink> {
   template <class Ar>
   static void send(Ar& ar, const ManagerLink& link) {
-    SharedBlock::send(ar, link.block());
-    HandleParts<MessageQueue>::send(ar, link.clients());
+    if constexpr (Ar::hashing) {
+      SharedBlock::send(ar, link.block());  // which throws
+    } else {
+      ManagerLink::send(ar, link);
+    }
   }
-  static ManagerLink receive(Decoder& decoder) {
-    SharedBlock block = SharedBlock::receive(decoder);
-    return {std::move(block), HandleParts<MessageQueue>::receive(decoder)};
-  }
+  static ManagerLink receive(Decoder& decoder) { return ManagerLink::receive(decoder); }
 };
 
 /// A request to a server, and its reply. Used by one thread.
@@ -67,6 +83,9 @@ class Exchange {
   };
   /// `code`: of make and call.
   Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, const void* code = nullptr);
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+  ~Exchange();
 
   Encoder& request() noexcept { return room_.encoder(); }
   /// Sends the request.
@@ -76,7 +95,10 @@ class Exchange {
 
  private:
   MessageRoom room_;
-  std::shared_ptr<managers::Connection> connection_;
+  const ManagerLink& link_;
+  std::shared_ptr<managers::Line> line_;
+  bool is_done_ = false;          // nothing of it is on the line
+  bool sent_out_before_ = false;  // of this thread
   std::optional<Decoder> decoder_;
 };
 

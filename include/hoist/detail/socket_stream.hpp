@@ -49,7 +49,7 @@ class SocketStream {
 
  protected:
   /// False at the deadline: nothing of the message will be received.
-  bool put(MessageRoom& room, const MessageType& type, Deadline deadline) const;
+  bool put(const Encoder& encoder, const MessageType& type, Deadline deadline) const;
   /// Null at the deadline.
   std::unique_ptr<DecodeSource> get(const MessageType& type, Deadline deadline) const;
   void put_bytes(std::span<const std::byte> bytes) const;
