@@ -187,8 +187,9 @@ SocketStream connect_stream(const std::string& address, const ConnectOptions& op
 }  // namespace detail
 
 /// Connects to a listener. Throws TimedOut if that takes too long, SystemError if nobody listens
-/// there all the while or the host can't be reached; AuthenticationError, on both sides, where the
-/// keys or the programs differ; BadArgument as Listener does.
+/// there all the while or the host can't be reached, NotFound for a host that isn't known (the
+/// system looks it up, and takes its own time); AuthenticationError, on both sides, where the keys
+/// or the programs differ; DamagedData for what is no listener; BadArgument as Listener does.
 template <class T, class U = T>
 SocketConnection<T, U> connect(const std::string& address, const ConnectOptions& options = {}) {
   return SocketConnection<T, U>(detail::connect_stream(address, options));

@@ -80,6 +80,11 @@ void check_user(int fd, const AuthenticationKey& key, const std::string& who) {
   throw AuthenticationError(who + " belongs to another user: give both sides an authkey");
 }
 
+ListenerOptions without_key(ListenerOptions options) {
+  options.authkey.reset();
+  return options;
+}
+
 void check_key(const SocketAddress& address, const AuthenticationKey& key) {
   if (address.is_path() || key.is_secret()) return;
   throw BadArgument("a connection by " + address.text() +
@@ -98,8 +103,8 @@ detail::SocketStream stream_of(detail::os::Fd fd, const Handshake& handshake, bo
 
 class Listener::State {
  public:
-  State(const std::string& text, ListenerOptions options)
-      : options_(std::move(options)), key_(options_.authkey), address_(text) {
+  State(const std::string& text, const ListenerOptions& options)
+      : options_(without_key(options)), key_(options.authkey), address_(text) {
     check_key(address_, key_);
     socket_.emplace(address_);
     text_ = socket_->address();

@@ -107,6 +107,8 @@ class IncomingMessage final : public DecodeSource {
   void add(os::Fd fd);
 
   bool is_complete() const { return complete_; }
+  /// Of a complete one; 0 for mere bytes.
+  std::uint64_t type() const { return header_.type; }
   /// The sender has given it up.
   bool is_withdrawn() const { return withdrawn_; }
   /// Of a complete one: throws WrongType if it is of another type, CannotTravel where values of

@@ -172,8 +172,14 @@ bool SocketEnd::send(OutgoingMessage& message, Deadline deadline) {
   std::span<const int> fds(message.descriptors());
   for (bool begun = false; message.next_chunk(parts); begun = true) {
     const std::size_t whole = total(parts);
-    if (write(parts, std::exchange(fds, {}), deadline)) continue;
-    if (begun || total(parts) < whole) withdraw(parts);
+    const auto is_partial = [&] { return begun || total(parts) < whole; };
+    try {
+      if (write(parts, std::exchange(fds, {}), deadline)) continue;
+    } catch (...) {
+      if (is_partial()) ::shutdown(fd_.get(), SHUT_RDWR);
+      throw;
+    }
+    if (is_partial()) withdraw(parts);
     return false;
   }
   return true;

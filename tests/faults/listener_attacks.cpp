@@ -225,6 +225,7 @@ TEST_CASE("who has another key, another version or a wrong proof is refused") {
     CHECK_THROWS_AS(connect<int>(path, {.authkey = "guess " + std::to_string(i)}),
                     AuthenticationError);
   }
+  CHECK(is_served(path));
   CHECK(server.refused() == 20);
 
   Hello hello;
