@@ -13,7 +13,7 @@
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
 //   shared.hpp (values and arrays), shared_memory.hpp;
 // - processes: process.hpp (functions in processes of their own), queue.hpp and pipe.hpp (between
-//   them), manager.hpp and proxy.hpp (objects in a server).
+//   them), listener.hpp (connections by sockets), manager.hpp and proxy.hpp (objects in a server).
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -36,6 +36,7 @@
 #include <hoist/fields.hpp>
 #include <hoist/file_content.hpp>
 #include <hoist/hash.hpp>
+#include <hoist/listener.hpp>
 #include <hoist/lock.hpp>
 #include <hoist/manager.hpp>
 #include <hoist/memory.hpp>

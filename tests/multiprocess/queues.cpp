@@ -6,6 +6,8 @@
 #include <hoist/shared.hpp>
 #include <hoist/sync.hpp>
 
+#include <cmath>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -132,6 +134,23 @@ TEST_CASE("tasks of every backend put items and get them") {
     CHECK(all == expected);
     CHECK(queue.empty());
   }
+}
+
+TEST_CASE("functions of shared libraries go from any process to any other") {
+  using Function = double (*)(double);
+  const Queue<Function> functions;
+  const Queue<double> results;
+  const auto call_them = [](const Queue<Function>& from, const Queue<double>& to) {
+    to.put(from.get(20s)(27));
+    // The worker may have other numbers for its libraries.
+    from.put(&::log2);
+    return 0;
+  };
+  Parallel parallel({.n_jobs = 1, .backend = "spawn"});
+  functions.put(&::cbrt);
+  parallel(std::vector{delayed(call_them)(functions, results)});
+  CHECK(results.get(20s) == 3);
+  CHECK(functions.get(20s)(8) == 3);
 }
 
 TEST_CASE("threads put and get a million items") {
