@@ -296,6 +296,14 @@ TEST_CASE("errors of an item are the caller's, and the queue goes on") {
   CHECK(queue.empty());
 }
 
+TEST_CASE("a child that has put more than a pipe holds can be waited for before it is read") {
+  const Queue<std::string> queue;
+  const std::string text(1'000'000, 'r');
+  support::Child child([&] { queue.put(text); });
+  CHECK(child.wait_for(20s) == 0);
+  CHECK(queue.get(10s) == text);
+}
+
 TEST_CASE("a joinable queue is joined when all its tasks are done") {
   const JoinableQueue<int> queue;
   CHECK(queue.join(1s));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/array.hpp>
+#include <hoist/delayed.hpp>
+#include <hoist/manager.hpp>
+#include <hoist/parallel.hpp>
 #include <hoist/pipe.hpp>
 #include <hoist/queue.hpp>
 
@@ -323,11 +326,62 @@ void large_messages() {
              many * 16.777216e-3 / times[1], Goal::at_least, 0.8);
 }
 
+int add_one(int n) { return n + 1; }
+
+void managed() {
+  const hoist::Manager manager;
+  const auto dict = manager.dict<int, int>();
+  hoist::Parallel loop({.n_jobs = 1, .backend = "spawn"});
+  const std::vector one(1, hoist::delayed(add_one)(1));
+  constexpr int calls = 2000;
+  const auto times = bench::medians(rounds, {[&] {
+                                               for (int i = 0; i < calls; ++i) dict.set(i % 10, i);
+                                             },
+                                             [&] {
+                                               for (int i = 0; i < calls; ++i) {
+                                                 bench::keep(dict.get(i % 10));
+                                               }
+                                             },
+                                             [&] {
+                                               for (int i = 0; i < calls; ++i) {
+                                                 bench::keep(loop(one));
+                                               }
+                                             }});
+  const auto python = bench::python(R"(
+import multiprocessing as mp, time
+with mp.Manager() as m:
+    d = m.dict()
+    d[1] = 1
+    for _ in range(3):
+        t = time.perf_counter()
+        for i in range(1000): d[i % 10] = i
+        print((time.perf_counter() - t) / 1000)
+    for _ in range(3):
+        t = time.perf_counter()
+        for i in range(1000): d[1]
+        print((time.perf_counter() - t) / 1000)
+)");
+  const auto half = [&](std::size_t from) {
+    return python.size() < 6 ? std::vector<double>()
+                             : std::vector(python.begin() + static_cast<long>(from),
+                                           python.begin() + static_cast<long>(from) + 3);
+  };
+  const double set = times[0] / calls;
+  const double get = times[1] / calls;
+  bench::row("Manager dict, set", "1/s", 1 / set, "multiprocessing", 1 / median_of(half(0)),
+             Goal::at_least, 20);
+  bench::row("Manager dict, get", "1/s", 1 / get, "multiprocessing", 1 / median_of(half(3)),
+             Goal::at_least, 20);
+  bench::row("Manager dict, set", "us", set * 1e6, "a task by spawn", times[2] / calls * 1e6,
+             Goal::at_most, 3);
+}
+
 void messages() {
   small_items();
   large_items();
   ping_pong();
   large_messages();
+  managed();
 }
 
 const bench::Group group("process", messages);
