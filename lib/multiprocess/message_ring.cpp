@@ -34,6 +34,10 @@ constexpr std::size_t bytes_of(std::uint64_t mark) { return static_cast<std::uin
 /// To ask how much memory there is costs more than a few chunks are worth.
 constexpr std::size_t worth_a_look = std::size_t{4} << 20;
 
+// What a Place can tell apart.
+constexpr std::size_t most_bytes = std::size_t{32} << 30;
+constexpr std::size_t most_messages = std::size_t{1} << 30;
+
 constexpr std::size_t header = sizeof(std::uint64_t);
 /// The first of several records begins with the size of the message.
 constexpr std::size_t series_header = sizeof(std::uint64_t);
@@ -77,11 +81,13 @@ Place behind(Place place, std::uint64_t mark) {
 }  // namespace
 
 std::size_t MessageRing::chunk_for(std::size_t max_bytes) {
+  max_bytes = std::min(max_bytes, most_bytes);
   return std::max(min_chunk, std::bit_ceil(max_bytes / max_chunks + 1));
 }
 
 std::size_t MessageRing::chunks_for(std::size_t max_bytes) {
   const std::size_t chunk = chunk_for(max_bytes);
+  max_bytes = std::min(max_bytes, most_bytes);
   return std::clamp<std::size_t>(max_bytes / chunk + (max_bytes % chunk != 0 ? 1 : 0), 2,
                                  max_chunks);
 }
@@ -89,7 +95,7 @@ std::size_t MessageRing::chunks_for(std::size_t max_bytes) {
 MessageRing::MessageRing(std::size_t max_items, std::size_t max_bytes)
     : chunk_bytes(static_cast<std::uint32_t>(chunk_for(max_bytes))),
       chunks(static_cast<std::uint32_t>(chunks_for(max_bytes))),
-      max_messages(static_cast<std::uint32_t>(max_items)) {}
+      max_messages(static_cast<std::uint32_t>(std::min(max_items, most_messages))) {}
 
 std::size_t RingView::size() const {
   const std::uint32_t written = ring.tail.load().count;
