@@ -745,13 +745,16 @@ TEST_CASE("a forked child may take over a connection") {
 TEST_CASE("a connection that a thread waits for is closed in a child that is forked meanwhile") {
   Pair<int> pair;
   std::jthread waits([&] { CHECK(pair.b().recv(20s) == 9); });
-  std::this_thread::sleep_for(30ms);
-  Child child([&] {
-    if (!pair.b().closed()) throw std::logic_error("it isn't");
-    pair.b().close();
-    pair.a().send(9);
-  });
-  CHECK(child.wait_for(10s) == 0);
+  const auto is_closed_in_child = [&] {
+    Child child([&] {
+      if (!pair.b().closed()) throw std::logic_error("it isn't");
+      pair.b().close();
+    });
+    return child.wait_for(10s) == 0;
+  };
+  CHECK(support::within(10s, is_closed_in_child));
+  CHECK_FALSE(pair.b().closed());
+  pair.a().send(9);
 }
 
 TEST_CASE("a forked child accepts connections, too") {
