@@ -79,8 +79,8 @@ AuthenticationKey::AuthenticationKey(const std::optional<std::string>& secret)
 
 AuthenticationKey::~AuthenticationKey() { sodium_memzero(text_.data(), text_.size()); }
 
-Handshake::Handshake(Role role, AuthenticationKey key, bool any_program, std::string peer)
-    : role_(role), key_(std::move(key)), any_program_(any_program), peer_(std::move(peer)) {
+Handshake::Handshake(Role role, const AuthenticationKey& key, bool any_program, std::string peer)
+    : role_(role), key_(key), any_program_(any_program), peer_(std::move(peer)) {
   use_sodium();
   Hello hello{magic, protocol_version, key_.is_secret() ? 1U : 0U, {}};
   randombytes_buf(hello.nonce.data(), hello.nonce.size());

@@ -56,7 +56,7 @@ struct Proof {
 class Handshake {
  public:
   /// `peer` is what messages call the other side.
-  Handshake(Role role, AuthenticationKey key, bool any_program, std::string peer);
+  Handshake(Role role, const AuthenticationKey& key, bool any_program, std::string peer);
 
   /// Where the next bytes go. Empty when nothing more is to come.
   std::span<std::byte> room();

@@ -88,6 +88,12 @@ Array<T> filled(std::size_t n, T value) {
 
 int twice(int x) { return 2 * x; }
 
+int ask(const std::string& address, int number) {
+  const auto c = connect<int, int (*)(int)>(address, {.authkey = key});
+  c.send(number);
+  return c.recv(20s)(number);
+}
+
 struct Operation {
   int (*apply)(int);
   const char* name;
@@ -578,7 +584,8 @@ TEST_CASE("who has another key, or none, is told so, and so is the listener") {
 TEST_CASE("an error of authentication keeps its type when it comes from a task") {
   const auto fails = [](int) -> int { throw AuthenticationError("no key"); };
   CHECK(error_of<AuthenticationError>([&] {
-          Parallel({.n_jobs = 2, .backend = "fork"}).map(std::vector{1, 2}, fails);
+          Parallel({.n_jobs = 2, .backend = "fork", .force_fork = support::delays_signals})
+              .map(std::vector{1, 2}, fails);
         }) == "no key");
 }
 
@@ -638,6 +645,27 @@ TEST_CASE("functions of the program can be sent, those of libraries can't") {
   CHECK(got.apply(4) == 8);
   CHECK(std::string(got.name) == "twice");
   CHECK_THROWS_AS(operations.a().send({library, "abs"}), CannotTravel);
+}
+
+TEST_CASE("tasks of every backend connect, and get functions") {
+  for (const std::string backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const Listener listener("localhost:0", {.authkey = key});
+    Child server([&] {
+      for (int sum = 0; sum != 1 + 2 + 3 + 4;) {
+        const auto c = listener.accept<int (*)(int), int>(20s);
+        sum += c.recv(20s);
+        c.send(&twice);
+      }
+    });
+    const ParallelOptions options{
+        .n_jobs = 2, .backend = backend, .force_fork = support::delays_signals};
+    const auto call = delayed(ask);
+    const std::vector calls{call(listener.address(), 1), call(listener.address(), 2),
+                            call(listener.address(), 3), call(listener.address(), 4)};
+    CHECK(Parallel(options)(calls) == std::vector{2, 4, 6, 8});
+    CHECK(server.wait_for(20s) == 0);
+  }
 }
 
 TEST_CASE("only values go where other programs are allowed") {
@@ -717,13 +745,16 @@ TEST_CASE("a forked child may take over a connection") {
 TEST_CASE("a connection that a thread waits for is closed in a child that is forked meanwhile") {
   Pair<int> pair;
   std::jthread waits([&] { CHECK(pair.b().recv(20s) == 9); });
-  std::this_thread::sleep_for(30ms);
-  Child child([&] {
-    if (!pair.b().closed()) throw std::logic_error("it isn't");
-    pair.b().close();
-    pair.a().send(9);
-  });
-  CHECK(child.wait_for(10s) == 0);
+  const auto is_closed_in_child = [&] {
+    Child child([&] {
+      if (!pair.b().closed()) throw std::logic_error("it isn't");
+      pair.b().close();
+    });
+    return child.wait_for(10s) == 0;
+  };
+  CHECK(support::within(10s, is_closed_in_child));
+  CHECK_FALSE(pair.b().closed());
+  pair.a().send(9);
 }
 
 TEST_CASE("a forked child accepts connections, too") {
