@@ -80,9 +80,10 @@ void check_user(int fd, const AuthenticationKey& key, const std::string& who) {
   throw AuthenticationError(who + " belongs to another user: give both sides an authkey");
 }
 
-ListenerOptions without_key(ListenerOptions options) {
-  options.authkey.reset();
-  return options;
+ListenerOptions without_key(const ListenerOptions& options) {
+  return {.any_program = options.any_program,
+          .max_message_bytes = options.max_message_bytes,
+          .handshake_timeout = options.handshake_timeout};
 }
 
 void check_key(const SocketAddress& address, const AuthenticationKey& key) {
