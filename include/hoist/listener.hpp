@@ -62,18 +62,21 @@ struct ConnectOptions {
 };
 
 /// A connection that sends messages of type T and receives those of type U: values that tasks take,
-/// but pointers and views. By the path of a socket, locks, queues and other handles go, too.
+/// except pointers and views. By the path of a socket, locks, queues and other handles go, too.
 ///
 /// Its functions are those of Connection (hoist/pipe.hpp), and may be called from several threads
 /// at a time. Copies are the same connection. It can't be sent. A forked child has it, too: close
 /// it in the process that doesn't use it, as the stream ends when all have.
 template <class T, class U = T>
 class SocketConnection : public detail::SocketStream {
-  static_assert(detail::is_message<T>() && detail::is_message<U>(),
-                "hoist: messages are values that can be sent to another process: no pointers, "
-                "references or views, and nothing that tasks could not take");
+  static_assert(
+      detail::is_message<T>() && detail::is_message<U>(),
+      "hoist: messages are values that can be sent to another process: structs of values, "
+      "or classes with a default constructor and serialize(); no pointers and no views");
 
  public:
+  /// Of nothing: may be assigned to, and is closed.
+  SocketConnection() = default;
   explicit SocketConnection(SocketStream stream) : SocketStream(std::move(stream)) {}
 
   /// Sends a message: hands it to the system, after waiting for room. Throws EndOfStream if the

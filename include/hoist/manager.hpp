@@ -11,6 +11,7 @@
 
 #include <any>
 #include <cstddef>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -19,9 +20,47 @@
 #include <vector>
 
 // A server for objects that processes use through proxies, after Python's multiprocessing.Manager;
-// hoist/proxy.hpp has the proxies.
+// hoist/proxy.hpp has the other proxies.
 
 namespace hoist {
+
+/// Named values of any types in a server.
+class NamespaceProxy : public Proxy<std::map<std::string, std::any>> {
+  using Names = std::map<std::string, std::any>;
+
+ public:
+  NamespaceProxy() = default;
+  explicit NamespaceProxy(detail::ProxyHandle handle) : Proxy(std::move(handle)) {}
+
+  /// Text in quotes becomes a std::string.
+  template <class T>
+  void set(const std::string& name, const T& value) const {
+    using Kept = detail::KeptAs<T>;
+    call([](Names& names, const std::string& to, const Kept& it) { names[to] = it; }, name,
+         Kept(value));
+  }
+  /// Throws NotFound where there is no such name, WrongType where its value isn't a T.
+  template <class T>
+  T get(const std::string& name) const {
+    return call(
+        [](const Names& names, const std::string& wanted) {
+          const auto found = names.find(wanted);
+          if (found == names.end()) throw NotFound("the namespace has no \"" + wanted + "\"");
+          const T* const value = std::any_cast<T>(&found->second);
+          if (value == nullptr) throw WrongType("\"" + wanted + "\" was set to another type");
+          return *value;
+        },
+        name);
+  }
+  [[nodiscard]] bool contains(const std::string& name) const {
+    return call(
+        [](const Names& names, const std::string& wanted) { return names.contains(wanted); }, name);
+  }
+  bool erase(const std::string& name) const {
+    return call([](Names& names, const std::string& unwanted) { return names.erase(unwanted) > 0; },
+                name);
+  }
+};
 
 namespace detail {
 struct ManagerServer;
@@ -51,8 +90,8 @@ class Manager {
   /// Calls shutdown().
   ~Manager();
 
-  /// Ends the server, if this has started it. Its objects are gone, and proxies throw ManagerDied.
-  /// Does nothing the second time.
+  /// Ends the server, if this has started it. Its objects are gone: proxies throw ManagerDied, the
+  /// functions below BadArgument. Does nothing the second time.
   void shutdown() noexcept;
   /// The pid of the server; 0 if another process has started it.
   [[nodiscard]] int pid() const;
@@ -74,11 +113,21 @@ class Manager {
   }
   template <class T>
   ArrayProxy<T> array(std::size_t n) const {
-    return ArrayProxy<T>(made<std::vector<T>>(std::vector<T>(n)));
+    return array(std::vector<T>(n));
   }
   template <class T>
-  ValueProxy<T> value(const T& initial) const {
-    return ValueProxy<T>(made<T>(initial));
+  ArrayProxy<T> array(const std::vector<T>& items) const {
+    return ArrayProxy<T>(made<std::vector<T>>(items));
+  }
+  template <class T>
+  ArrayProxy<T> array(std::initializer_list<T> items) const {
+    return array(std::vector<T>(items));
+  }
+  /// Text in quotes becomes a std::string.
+  template <class T>
+  ValueProxy<detail::KeptAs<T>> value(const T& initial) const {
+    using Kept = detail::KeptAs<T>;
+    return ValueProxy<Kept>(made<Kept>(initial));
   }
   NamespaceProxy ns() const { return NamespaceProxy(made<std::map<std::string, std::any>>()); }
 
@@ -86,6 +135,10 @@ class Manager {
   template <class T>
   Queue<T> queue(std::size_t maxsize = 0) const {
     return Queue<T>(maxsize);
+  }
+  template <class T>
+  JoinableQueue<T> joinable_queue(std::size_t maxsize = 0) const {
+    return JoinableQueue<T>(maxsize);
   }
   Lock lock() const { return {}; }
   RLock rlock() const { return {}; }

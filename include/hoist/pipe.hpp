@@ -13,6 +13,7 @@
 #include <functional>
 #include <initializer_list>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -27,9 +28,11 @@
 // them.
 //
 // The end of the stream comes when all processes that have the other end have closed it or died. A
-// process has an end by making the pipe or by getting it as an argument. A forked child has it as
-// long as nobody else does: if the process that had it dies, what its children have inherited and
-// not used keeps no stream open. Close the end that another process is to use.
+// process has an end by making the pipe, by receiving the end, or by using one that it inherited
+// from the process that forked it. An end that is only inherited counts until the last process that
+// really had it has died. So close an end that you have given away; who gets it must have received
+// it ten seconds after that. The last handle of an end in a process closes it there, too. At most
+// 500 processes may have an end.
 
 namespace hoist {
 
@@ -46,12 +49,13 @@ struct PipeOptions {
 };
 
 /// An end of a pipe. It sends messages of type T and receives those of type U: values that tasks
-/// take, but pointers and views.
+/// take, except pointers and views.
 template <class T, class U = T>
 class Connection : public detail::ConnectionHandle {
-  static_assert(detail::is_message<T>() && detail::is_message<U>(),
-                "hoist: messages are values that can be sent to another process: no pointers, "
-                "references or views, and nothing that tasks could not take");
+  static_assert(
+      detail::is_message<T>() && detail::is_message<U>(),
+      "hoist: messages are values that can be sent to another process: structs of values, "
+      "or classes with a default constructor and serialize(); no pointers and no views");
 
  public:
   /// Of no pipe: may be assigned to, everything else throws BadArgument.
@@ -74,6 +78,10 @@ class Connection : public detail::ConnectionHandle {
   U recv(std::chrono::duration<Rep, Period> timeout) const {
     return recv_until(detail::deadline_after(timeout));
   }
+  /// The next message, if there is one now.
+  [[nodiscard]] std::optional<U> try_recv() const {
+    return detail::get_value<U>(in(), detail::Deadline(), &peers());
+  }
   /// Whether recv() would return or throw at once.
   [[nodiscard]] bool poll() const { return poll_until(detail::Deadline()); }
   /// Likewise; waits up to that time until it would.
@@ -83,15 +91,27 @@ class Connection : public detail::ConnectionHandle {
   }
 
   /// Sends bytes as they are, to be received by recv_bytes(). Errors as of send().
-  void send_bytes(std::span<const std::byte> bytes) const { put_bytes(bytes); }
-  void send_bytes(std::string_view text) const { put_bytes(std::as_bytes(std::span(text))); }
+  void send_bytes(std::span<const std::byte> bytes) const {
+    put_bytes(bytes, detail::Deadline::max());
+  }
+  void send_bytes(std::string_view text) const { send_bytes(std::as_bytes(std::span(text))); }
+  template <class Rep, class Period>
+  void send_bytes(std::span<const std::byte> bytes,
+                  std::chrono::duration<Rep, Period> timeout) const {
+    put_bytes(bytes, detail::deadline_after(timeout));
+  }
   /// Receives them. Throws WrongType if the next message was sent by send(), and drops it.
-  std::vector<std::byte> recv_bytes() const { return get_bytes(); }
+  std::vector<std::byte> recv_bytes() const { return get_bytes(detail::Deadline::max()); }
+  template <class Rep, class Period>
+  std::vector<std::byte> recv_bytes(std::chrono::duration<Rep, Period> timeout) const {
+    return get_bytes(detail::deadline_after(timeout));
+  }
   /// Receives them into that memory; returns how many there were. Throws BufferTooShort, which has
   /// the message, if they are more.
   std::size_t recv_bytes_into(std::span<std::byte> to) const { return get_bytes_into(to); }
 
-  /// Closes this end for this process: all copies that it has. Others may still have it.
+  /// Closes this end for this process: all copies that it has. Others may still have it. Nothing
+  /// the second time. Wakes those who wait at the other end, not those who wait at this one.
   void close() const { leave(); }
   [[nodiscard]] bool closed() const { return has_left(); }
   /// A descriptor that poll(2) and the like find readable when there is something to receive. Only
@@ -126,6 +146,14 @@ class Waitable {
   Waitable(const detail::MessageQueue& queue);
   Waitable(const detail::SocketStream& stream);  // a connection of hoist/listener.hpp
   Waitable(int fd) : fd_(fd) {}
+  /// A Listener at which somebody connects, and whatever else has a descriptor.
+  template <class P>
+    requires(!std::derived_from<P, detail::SharedHandle> &&
+             !std::derived_from<P, detail::SocketStream>) &&
+            requires(const P& other) {
+              { other.fileno() } -> std::convertible_to<int>;
+            }
+  Waitable(const P& other) : fd_(other.fileno()) {}
   template <class P>
     requires requires(const P& process) {
       { process.sentinel() } -> std::convertible_to<int>;
@@ -148,17 +176,22 @@ class Waitable {
 /// processes may wait for one thing, and all are told. Throws SystemError for what is no
 /// descriptor.
 std::vector<std::size_t> wait_until_any(std::span<const Waitable> all, detail::Deadline deadline);
-inline std::vector<std::size_t> wait_any(std::span<const Waitable> all) {
-  return wait_until_any(all, detail::Deadline::max());
-}
 inline std::vector<std::size_t> wait_any(std::initializer_list<Waitable> all) {
   return wait_until_any({all.begin(), all.size()}, detail::Deadline::max());
 }
+/// The elements of a range: connections, processes, ...
+template <std::ranges::input_range R>
+  requires std::convertible_to<std::ranges::range_reference_t<const R&>, Waitable>
+std::vector<std::size_t> wait_any(const R& all) {
+  return wait_until_any(std::vector<Waitable>(std::ranges::begin(all), std::ranges::end(all)),
+                        detail::Deadline::max());
+}
 /// Likewise; none if the time is over first.
-template <class Rep, class Period>
-std::vector<std::size_t> wait_any(std::span<const Waitable> all,
-                                  std::chrono::duration<Rep, Period> timeout) {
-  return wait_until_any(all, detail::deadline_after(timeout));
+template <std::ranges::input_range R, class Rep, class Period>
+  requires std::convertible_to<std::ranges::range_reference_t<const R&>, Waitable>
+std::vector<std::size_t> wait_any(const R& all, std::chrono::duration<Rep, Period> timeout) {
+  return wait_until_any(std::vector<Waitable>(std::ranges::begin(all), std::ranges::end(all)),
+                        detail::deadline_after(timeout));
 }
 template <class Rep, class Period>
 std::vector<std::size_t> wait_any(std::initializer_list<Waitable> all,

@@ -29,7 +29,10 @@
 // stack. Signal handlers of the program are not in effect in a child, ignored signals are ignored.
 //
 // All functions may be called from several threads at a time, also for one process. A process is
-// its parent's: in others, and in the child itself, they throw BadArgument.
+// its parent's: elsewhere, functions that would wait for it or signal it throw BadArgument.
+//
+// Pass what parent and child share (queues, locks, ...) as arguments: a handle in a global variable
+// is another one in a spawned child, and captures of handles do not travel.
 
 namespace hoist {
 
@@ -96,7 +99,7 @@ class ProcessInfo {
 
 /// What Process and the classes derived from ProcessBase have in common. Its state is kept
 /// elsewhere, so that it adds no member to those. Destroying one that was started waits for the
-/// child, and terminates a daemon (after a second by SIGKILL).
+/// child, also during an exception, and terminates a daemon (after a second by SIGKILL).
 class ProcessHandle {
  public:
   ProcessHandle() noexcept = default;
@@ -115,9 +118,9 @@ class ProcessHandle {
   bool join(std::chrono::duration<Rep, Period> timeout) const {
     return wait(detail::deadline_after(timeout));
   }
-  /// Nothing before its end. Then what it gave exit(): 0 if its function returned, 1 if that threw;
-  /// or minus the number of the signal that ended it. 255 if nobody can tell, because something
-  /// else collected the child, or the fork server was killed.
+  /// Nothing before its end, so compare it with 0. Then what it gave exit(): 0 if its function
+  /// returned, 1 if that threw; or minus the number of the signal that ended it. 255 if nobody can
+  /// tell, because something else collected the child, or the fork server was killed.
   [[nodiscard]] std::optional<int> exitcode() const;
   [[nodiscard]] bool is_alive() const;
   /// 0 before start().
@@ -170,10 +173,10 @@ class Process : public ProcessHandle {
 };
 
 /// Base of a class whose objects are processes: `struct Reader : ProcessBase<Reader>` with a
-/// function `run()`, which is what the process does. With spawn and forkserver the object's fields
-/// travel, or what its serialize() names; what run() changes stays in the process. Within run(),
-/// name() and pid() are those of the process. Objects can be moved, not copied, and must not be
-/// moved by another thread during start().
+/// function `run()`, which is what the process does. With spawn and forkserver the fields of an
+/// aggregate travel, or what serialize() names of a class with a default constructor; what run()
+/// changes stays in the process. Within run(), name() and pid() are those of the process. Objects
+/// can be moved, not copied, and must not be moved by another thread during start().
 template <class T>
 class ProcessBase : public ProcessHandle, public detail::FieldlessBase<T> {
  public:

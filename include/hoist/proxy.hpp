@@ -7,7 +7,6 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
-#include <any>
 #include <cstddef>
 #include <map>
 #include <string>
@@ -19,11 +18,13 @@
 //
 // Proxies are handles, like locks (hoist/lock.hpp): a copy, and what tasks and processes get of
 // one, is a proxy of the same object; proxies can be stored in managed objects. An object lives as
-// long as a proxy of it in any process, and for a minute after one was sent. All functions may be
-// called from several threads and processes at a time; the calls of one object are made one after
-// another. What a call throws in the server, the caller gets as itself. ManagerDied is thrown once
-// the server has ended, also by calls that wait at that moment. A call costs a round trip between
-// two processes.
+// long as a proxy of it in any process, and for a minute after one was sent: what is received later
+// than that and was the last is NotFound. All functions may be called from several threads and
+// processes at a time; the calls of one object are made one after another, and a function that is
+// called must not wait for another call of its object. What a call throws in the server, the caller
+// gets as itself. ManagerDied is thrown once the server has ended, also by calls that wait at that
+// moment; there is no other time limit. Results are copies. A call, and to send or receive a proxy,
+// costs a round trip between two processes; each thread that calls has a pipe to the server.
 
 namespace hoist {
 
@@ -73,6 +74,24 @@ class DictProxy : public Proxy<std::map<K, V>> {
   void set(const K& key, const V& value) const {
     this->call([](Map& map, const K& to, const V& it) { map.insert_or_assign(to, it); }, key,
                value);
+  }
+  /// The value of the key, which is first set to `otherwise` if there is none.
+  V setdefault(const K& key, const V& otherwise) const {
+    return this->call(
+        [](Map& map, const K& wanted, const V& value) {
+          return V(map.try_emplace(wanted, value).first->second);
+        },
+        key, otherwise);
+  }
+  /// Removes a key and returns its value. Throws NotFound where there is none.
+  V pop(const K& key) const {
+    return this->call(
+        [](Map& map, const K& wanted) {
+          auto node = map.extract(wanted);
+          if (!node) throw NotFound("the managed dict has no such key");
+          return V(std::move(node.mapped()));
+        },
+        key);
   }
   /// Whether there was such a key.
   bool erase(const K& key) const {
@@ -154,11 +173,31 @@ class ListProxy : public Proxy<std::vector<T>> {
   /// Removes the last item and returns it.
   T pop() const {
     return this->call([](List& list) {
-      check(list, 0);
+      if (list.empty()) throw BadArgument("pop() of an empty managed list");
       T last(list.back());
       list.pop_back();
       return last;
     });
+  }
+  /// Puts an item before that index, which may be the end.
+  void insert(std::size_t index, const T& item) const {
+    this->call(
+        [](List& list, std::size_t i, const T& it) {
+          if (i != list.size()) check(list, i);
+          list.insert(list.begin() + static_cast<std::ptrdiff_t>(i), it);
+        },
+        index, item);
+  }
+  void erase(std::size_t index) const {
+    this->call(
+        [](List& list, std::size_t i) {
+          check(list, i);
+          list.erase(list.begin() + static_cast<std::ptrdiff_t>(i));
+        },
+        index);
+  }
+  void clear() const {
+    this->call([](List& list) { list.clear(); });
   }
   /// Copies of the items from `first` up to and without `last`, as far as there are any.
   [[nodiscard]] std::vector<T> slice(std::size_t first, std::size_t last) const {
@@ -194,41 +233,6 @@ class ValueProxy : public Proxy<T> {
   }
   void set(const T& value) const {
     this->call([](T& it, const T& to) { it = to; }, value);
-  }
-};
-
-/// Named values of any types in a server.
-class NamespaceProxy : public Proxy<std::map<std::string, std::any>> {
-  using Names = std::map<std::string, std::any>;
-
- public:
-  NamespaceProxy() = default;
-  explicit NamespaceProxy(detail::ProxyHandle handle) : Proxy(std::move(handle)) {}
-
-  template <class T>
-  void set(const std::string& name, const T& value) const {
-    call([](Names& names, const std::string& to, const T& it) { names[to] = it; }, name, value);
-  }
-  /// Throws NotFound where there is no such name, WrongType where its value isn't a T.
-  template <class T>
-  T get(const std::string& name) const {
-    return call(
-        [](const Names& names, const std::string& wanted) {
-          const auto found = names.find(wanted);
-          if (found == names.end()) throw NotFound("the namespace has no \"" + wanted + "\"");
-          const T* const value = std::any_cast<T>(&found->second);
-          if (value == nullptr) throw WrongType("\"" + wanted + "\" was set to another type");
-          return *value;
-        },
-        name);
-  }
-  [[nodiscard]] bool contains(const std::string& name) const {
-    return call(
-        [](const Names& names, const std::string& wanted) { return names.contains(wanted); }, name);
-  }
-  bool erase(const std::string& name) const {
-    return call([](Names& names, const std::string& unwanted) { return names.erase(unwanted) > 0; },
-                name);
   }
 };
 

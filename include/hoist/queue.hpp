@@ -42,9 +42,11 @@ struct QueueOptions {
 /// A first-in, first-out queue of T, which is a value that tasks take: no pointer and no view.
 template <class T>
 class Queue : public detail::MessageQueue {
-  static_assert(detail::is_message<T>(),
-                "hoist: items of a queue are values that can be sent to another process: no "
-                "pointers, references or views, and nothing that tasks could not take");
+  static_assert(
+      detail::is_message<T>(),
+      "hoist: items of a queue are values that can be sent to another process: a struct of "
+      "values, or a class with a default constructor and serialize(); no pointers and no "
+      "views");
 
  public:
   Queue() : Queue(QueueOptions{}) {}
@@ -63,12 +65,13 @@ class Queue : public detail::MessageQueue {
   void put(const T& item, std::chrono::duration<Rep, Period> timeout) const {
     if (!put_until(item, detail::deadline_after(timeout))) throw_full();
   }
-  /// Adds an item if there is room now.
+  /// Adds an item if there is room now. May take a moment (100 ms at most) while others have their
+  /// turn, as may all that only try.
   [[nodiscard]] bool try_put(const T& item) const { return put_until(item, detail::Deadline()); }
 
   /// Takes the oldest item, after waiting for one. Throws Closed if none is left and none will
-  /// come. Nobody can tell whether another producer will come: if those that there are may die, use
-  /// a time limit, or wait_any with them.
+  /// come; errors of decoding, with which the item is gone. Nobody can tell whether another
+  /// producer will come: if those that there are may die, use a time limit, or wait_any with them.
   T get() const { return *get_until(detail::Deadline::max()); }
   /// Likewise. Throws Empty if there is none in time.
   template <class Rep, class Period>
@@ -83,7 +86,7 @@ class Queue : public detail::MessageQueue {
   // How many wait, at this moment.
   [[nodiscard]] std::size_t size() const { return MessageQueue::size(); }
   [[nodiscard]] bool empty() const { return is_empty(); }
-  /// Whether `maxsize` items wait, or the memory is used up.
+  /// Whether `maxsize` items wait, or `max_bytes` are used up.
   [[nodiscard]] bool full() const { return is_full(); }
 
   /// For all processes: put() throws Closed from now on, get() once the queue is empty.
@@ -111,13 +114,14 @@ class Queue : public detail::MessageQueue {
     using reference = T&;
 
     explicit Iterator(const Queue& queue) : queue_(&queue) { ++*this; }
-    T& operator*() { return *item_; }
-    T* operator->() { return &*item_; }
+    T& operator*() const { return *item_; }
+    T* operator->() const { return &*item_; }
     Iterator& operator++() {
+      item_.reset();
       try {
-        item_ = queue_->get_until(detail::Deadline::max());
+        item_.emplace(queue_->get());
       } catch (const Closed&) {
-        item_.reset();
+        // The end.
       }
       return *this;
     }
@@ -126,7 +130,7 @@ class Queue : public detail::MessageQueue {
 
    private:
     const Queue* queue_;
-    std::optional<T> item_;
+    mutable std::optional<T> item_;
   };
   Iterator begin() const { return Iterator(*this); }
   std::default_sentinel_t end() const { return {}; }
@@ -170,7 +174,7 @@ class JoinableQueue : public Queue<T> {
   }
 };
 
-/// A Queue of which not more is known than put, get and empty.
+/// The same as a Queue without a limit of items, for programs that use Python's name.
 template <class T>
 class SimpleQueue : public Queue<T> {
  public:

@@ -184,6 +184,11 @@ ManagerLink ManagerLink::receive(Decoder& decoder) {
 
 Exchange::Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, const void* code)
     : link_(link), line_(link.is_remote() ? take_line(link) : pipe_line_to(link)) {
+  if (kind == Kind::call && is_served_here(link) && object == object_called_here()) {
+    throw BadArgument(
+        "a function that is called through a proxy calls its own object through a proxy: it would "
+        "wait for itself");
+  }
   Encoder& to = room_.encoder();
   to.scalar(kind);
   to.scalar(object);

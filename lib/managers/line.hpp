@@ -117,6 +117,8 @@ void serve(const ManagerLink& link);
 // In a server, for itself.
 bool is_served_here(const ManagerLink& link);
 const ManagerLink* link_served_here(std::uint64_t number);
+/// Whose function this thread calls; 0 for none.
+std::uint64_t object_called_here();
 void retain_here(std::uint64_t object);
 void release_here(std::uint64_t object);
 void lend_here(std::uint64_t object);

@@ -145,6 +145,15 @@ constinit std::atomic<Server*> server_here{nullptr};
 
 Objects& objects_here() { return server_here.load()->objects; }
 
+constinit thread_local std::uint64_t called_here = 0;
+
+struct Called {
+  explicit Called(std::uint64_t object) { called_here = object; }
+  Called(const Called&) = delete;
+  Called& operator=(const Called&) = delete;
+  ~Called() { called_here = 0; }
+};
+
 /// The answer to a call, sent while what it refers to is still there.
 class CallReply final : public Reply {
  public:
@@ -203,6 +212,7 @@ class Service {
         const auto call = reinterpret_cast<CallManaged>(const_cast<void*>(decode_code(from)));
         const std::shared_ptr<Managed> managed = objects_here().find(number);
         const std::lock_guard calling(managed->mutex);
+        const Called called(number);
         call(managed->object.get(), from, reply);
         return true;  // it has sent the reply
       }
@@ -321,6 +331,8 @@ const ManagerLink* link_served_here(std::uint64_t number) {
 }
 
 bool is_served_here(const ManagerLink& link) { return link_served_here(link.number()) != nullptr; }
+
+std::uint64_t object_called_here() { return called_here; }
 
 void retain_here(std::uint64_t object) {
   objects_here().retain(object, {.number = os::own_process()});

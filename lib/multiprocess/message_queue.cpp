@@ -102,12 +102,30 @@ void look_for(const Peers* peers) {
   if (peers != nullptr) peers->look();
 }
 
+/// Whether nobody will read: for writers.
+bool is_off(const QueueState& state, const Peers* peers) {
+  return state.closed.load() != QueueState::open || (peers != nullptr && peers->are_gone());
+}
+
+/// Whether nobody will write any more: for readers.
 bool will_have_none(const QueueState& state, const Peers* peers) {
-  return state.closed.load() != 0 || (peers != nullptr && peers->are_gone());
+  return state.closed.load() == QueueState::ended || (peers != nullptr && peers->are_gone());
+}
+
+/// Completes what close() has begun, unless somebody writes.
+void end_closing(QueueState& state, const RingView& view, Deadline deadline) {
+  const WriteTurn turn(view, deadline);
+  if (turn) store(state.closed, std::uint32_t{QueueState::ended});
+}
+
+/// For a reader that waits: who was closing the queue may have died.
+void look_as_reader(QueueState& state, const RingView& view, const Peers* peers) {
+  look_for(peers);
+  if (state.closed.load() == QueueState::closing) end_closing(state, view, Deadline());
 }
 
 [[noreturn]] void throw_nothing_comes(const QueueState& state) {
-  if (state.closed.load() != 0) throw Closed("the queue has been closed");
+  if (state.closed.load() != QueueState::open) throw Closed("the queue has been closed");
   throw EndOfStream("the other end of the pipe is closed, or those who had it have ended");
 }
 
@@ -124,26 +142,27 @@ bool put_message(const MessageQueue& queue, const Storage& socket, MessageConten
                  Deadline deadline, const Peers* peers) {
   auto& state = queue.block().as<QueueState>();
   const RingView view = view_of(queue);
+  const auto off = [&] { return is_off(state, peers); };
+  const auto look = [&] { look_for(peers); };
   for (bool sent = false; !sent;) {
     Place seen;
     {
       WriteTurn turn(view, for_turn(deadline));
       if (!turn) return false;
-      if (will_have_none(state, peers)) throw_nothing_comes(state);
+      if (off()) throw_nothing_comes(state);
       // Not looked at without need: its line of the cache is the reader's.
       if (content.outside() > 0) seen = state.ring.head.load();
       if (state.has_room_outside(content.outside()) && turn.has_room(content.bytes(), seen)) {
         if (!send_descriptors(state, socket, content, deadline)) return false;
-        if (!turn.write(content.pieces(), deadline, peers)) return false;
-        sent = true;
+        sent = turn.write(content.pieces(), deadline, off, look);
+        if (!sent && !off()) return false;
+        if (!sent) throw_nothing_comes(state);
       }
     }
     if (sent) break;
     if (deadline == Deadline()) return false;
-    const auto changed = [&] {
-      return state.ring.head.load() != seen || will_have_none(state, peers);
-    };
-    if (!wait_and_look(state.ring.freed, deadline, changed, [&] { look_for(peers); })) return false;
+    const auto changed = [&] { return state.ring.head.load() != seen || off(); };
+    if (!wait_and_look(state.ring.freed, deadline, changed, look)) return false;
   }
   state.ring.filled.ring();
   if (state.watched.load(std::memory_order_relaxed) != 0) signal(state, socket.backing().fd);
@@ -189,7 +208,8 @@ bool get_message(const MessageQueue& queue, Deadline deadline, const Peers* peer
     if (is_last) throw_nothing_comes(state);
     if (deadline == Deadline()) return false;
     const auto ready = [&] { return view.has_record() || will_have_none(state, peers); };
-    if (!wait_and_look(state.ring.filled, deadline, ready, [&] { look_for(peers); })) return false;
+    const auto look = [&] { look_as_reader(state, view, peers); };
+    if (!wait_and_look(state.ring.filled, deadline, ready, look)) return false;
   }
 }
 
@@ -271,9 +291,12 @@ bool MessageQueue::poll(Deadline deadline, const Peers* peers) const {
   auto& state = block().as<QueueState>();
   const RingView view = view_of(*this);
   const auto ready = [&] { return view.has_record() || will_have_none(state, peers); };
+  const auto look = [&] { look_as_reader(state, view, peers); };
   if (ready()) return true;
-  if (deadline == Deadline()) return false;
-  return wait_and_look(state.ring.filled, deadline, ready, [&] { look_for(peers); });
+  if (deadline != Deadline() && wait_and_look(state.ring.filled, deadline, ready, look))
+    return true;
+  if (state.watched.load() != 0) settle();
+  return false;
 }
 
 std::size_t MessageQueue::size() const { return view_of(*this).size(); }
@@ -283,15 +306,17 @@ bool MessageQueue::is_empty() const { return !view_of(*this).has_record(); }
 bool MessageQueue::is_full() const {
   WriteTurn turn(view_of(*this), for_turn(Deadline()));
   Place seen;
-  return !turn || !turn.has_room(1, seen);
+  return !turn || !turn.has_room(1, seen) || !block().as<QueueState>().has_room_outside(1);
 }
 
 void MessageQueue::close() const {
   auto& state = block().as<QueueState>();
-  {
-    // What is put at this moment was put before.
-    const WriteTurn turn(view_of(*this), Deadline::max());
-    store(state.closed, 1U);
+  std::uint32_t before = QueueState::open;
+  about_to_store();
+  if (state.closed.compare_exchange_strong(before, std::uint32_t{QueueState::closing})) {
+    state.ring.freed.ring();
+    // Messages that are being written come before it, or are given up.
+    end_closing(state, view_of(*this), Deadline::max());
   }
   wake();
 }
@@ -331,7 +356,9 @@ void MessageQueue::settle() const {
   if (view.has_record()) signal(state, socket);
 }
 
-bool MessageQueue::is_closed() const { return block().as<QueueState>().closed.load() != 0; }
+bool MessageQueue::is_closed() const {
+  return block().as<QueueState>().closed.load() != QueueState::open;
+}
 
 void MessageQueue::task_done() const {
   auto& state = block().as<QueueState>();

@@ -254,7 +254,7 @@ bool WriteTurn::append(std::uint32_t flags, std::span<const Bytes> pieces, std::
 }
 
 bool WriteTurn::write(std::span<const Bytes> pieces, Clock::time_point deadline,
-                      const Peers* peers) {
+                      const std::function<bool()>& is_off, const std::function<void()>& look) {
   const std::uint64_t bytes = total(pieces);
   const std::size_t in_chunk = ring_.chunk_bytes - MessageRing::grain - header;
   store(ring_.writing, 1U, std::memory_order_relaxed);
@@ -277,12 +277,8 @@ bool WriteTurn::write(std::span<const Bytes> pieces, Clock::time_point deadline,
       continue;
     }
     const Place seen = ring_.head_seen;
-    const auto gone = [&] { return peers != nullptr && peers->are_gone(); };
-    const auto read_on = [&] { return ring_.head.load() != seen || gone(); };
-    const auto look = [&] {
-      if (peers != nullptr) peers->look();
-    };
-    if (!wait_and_look(ring_.freed, deadline, read_on, look) || gone()) return false;
+    const auto read_on = [&] { return ring_.head.load() != seen || is_off(); };
+    if (!wait_and_look(ring_.freed, deadline, read_on, look) || is_off()) return false;
   }
   store(ring_.streaming, 0U);
   store(ring_.writing, 0U, std::memory_order_relaxed);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <hoist/detail/message_queue.hpp>
 #include <hoist/detail/storage.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -120,9 +120,11 @@ class WriteTurn {
   /// unless it is larger than the whole ring. If there is none, `seen` becomes what there was of
   /// the reader.
   bool has_room(std::uint64_t bytes, Place& seen);
-  /// Writes a message for which there is room. False where it could not be completed in time; then
-  /// nothing was sent. Throws SystemError where there is no memory.
-  bool write(std::span<const Bytes> pieces, Clock::time_point deadline, const Peers* peers);
+  /// Writes a message for which there is room. False where it could not be completed, in time or
+  /// before there was nobody for it: `is_off()`; then nothing was sent. Throws SystemError where
+  /// there is no memory. `look()` looks for deaths while it waits.
+  bool write(std::span<const Bytes> pieces, Clock::time_point deadline,
+             const std::function<bool()>& is_off, const std::function<void()>& look);
 
  private:
   void repair();

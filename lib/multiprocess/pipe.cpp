@@ -276,17 +276,17 @@ bool ConnectionHandle::poll_until(Deadline deadline) const { return in().poll(de
 
 int ConnectionHandle::watched_fd() const { return in().fileno(); }
 
-void ConnectionHandle::put_bytes(std::span<const std::byte> bytes) const {
-  out().put_bytes(bytes, Deadline::max(), &peers());
+void ConnectionHandle::put_bytes(std::span<const std::byte> bytes, Deadline deadline) const {
+  if (!out().put_bytes(bytes, deadline, &peers())) throw_full();
 }
 
-std::vector<std::byte> ConnectionHandle::get_bytes() const {
+std::vector<std::byte> ConnectionHandle::get_bytes(Deadline deadline) const {
   std::vector<std::byte> bytes;
   const auto place_for = [&](std::size_t size) {
     bytes.resize(size);
     return bytes.data();
   };
-  in().get_bytes(place_for, Deadline::max(), &peers());
+  if (!in().get_bytes(place_for, deadline, &peers())) throw_empty();
   return bytes;
 }
 
@@ -304,8 +304,10 @@ std::size_t ConnectionHandle::get_bytes_into(std::span<std::byte> to) const {
   return bytes;
 }
 
-void ConnectionHandle::leave() const { end().leave(false); }
-bool ConnectionHandle::has_left() const { return end().has_left(); }
+void ConnectionHandle::leave() const {
+  if (has_pipe()) end_->leave(false);
+}
+bool ConnectionHandle::has_left() const { return !has_pipe() || end_->has_left(); }
 
 void ConnectionHandle::throw_full() { throw Full("the pipe is full"); }
 void ConnectionHandle::throw_empty() { throw Empty("nothing came through the pipe in time"); }

@@ -27,12 +27,16 @@ struct InHand {
 
 /// A queue in shared memory; the chunks of the ring follow.
 struct QueueState {
+  /// Writers stop when it is `closing`, also in the middle of a message. It is `ended` when none
+  /// is at work any more: what is in the ring is all.
+  enum Closing : std::uint32_t { open, closing, ended };
+
   QueueState(std::size_t max_items, std::size_t bytes, bool counts)
       : counts_tasks(counts), max_bytes(bytes), ring(max_items, bytes) {}
 
   const bool counts_tasks;
   const std::uint64_t max_bytes;
-  std::atomic<std::uint32_t> closed{0};
+  std::atomic<std::uint32_t> closed{open};
 
   // Bytes in memory files of messages that were ever sent and taken. The second is set to what a
   // message says the first was, so that neither is wrong for long after a death.

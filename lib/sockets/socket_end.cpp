@@ -284,24 +284,29 @@ void SocketEnd::in_child() {
 
 using namespace sockets;
 
+sockets::SocketEnd& SocketStream::end() const {
+  if (end_ == nullptr) throw BadArgument("this connection is of nothing");
+  return *end_;
+}
+
 bool SocketStream::put(const Encoder& encoder, const MessageType& type, Deadline deadline) const {
-  OutgoingMessage message(encoder, type, end_->rules());
-  return end_->send(message, deadline);
+  OutgoingMessage message(encoder, type, end().rules());
+  return end().send(message, deadline);
 }
 
 std::unique_ptr<DecodeSource> SocketStream::get(const MessageType& type, Deadline deadline) const {
-  auto message = end_->receive(deadline);
+  auto message = end().receive(deadline);
   if (message != nullptr) message->open(type);
   return message;
 }
 
 void SocketStream::put_bytes(std::span<const std::byte> bytes) const {
-  OutgoingMessage message(bytes, end_->rules());
-  end_->send(message, Deadline::max());
+  OutgoingMessage message(bytes, end().rules());
+  end().send(message, Deadline::max());
 }
 
 std::vector<std::byte> SocketStream::get_bytes() const {
-  return end_->receive(Deadline::max())->open_bytes();
+  return end().receive(Deadline::max())->open_bytes();
 }
 
 std::size_t SocketStream::get_bytes_into(std::span<std::byte> to) const {
@@ -311,10 +316,12 @@ std::size_t SocketStream::get_bytes_into(std::span<std::byte> to) const {
   return bytes.size();
 }
 
-bool SocketStream::poll_until(Deadline deadline) const { return end_->poll(deadline); }
-int SocketStream::watched_fd() const { return end_->fd(); }
-void SocketStream::leave() const { end_->close(); }
-bool SocketStream::has_left() const { return end_->is_closed(); }
+bool SocketStream::poll_until(Deadline deadline) const { return end().poll(deadline); }
+int SocketStream::watched_fd() const { return end().fd(); }
+void SocketStream::leave() const {
+  if (end_ != nullptr) end_->close();
+}
+bool SocketStream::has_left() const { return end_ == nullptr || end_->is_closed(); }
 
 void SocketStream::throw_full() { throw Full("the other side of the connection doesn't receive"); }
 void SocketStream::throw_empty() { throw Empty("nothing came through the connection in time"); }

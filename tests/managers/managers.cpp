@@ -85,6 +85,10 @@ TEST_CASE("a managed dict is as a map") {
   CHECK_FALSE(dict.erase("b"));
   dict.update({{"x", {1}}, {"a", {4}}});
   CHECK(dict.items() == std::map<std::string, std::vector<int>>{{"a", {4}}, {"x", {1}}});
+  CHECK(dict.setdefault("x", {9}) == std::vector{1});
+  CHECK(dict.setdefault("y", {9}) == std::vector{9});
+  CHECK(dict.pop("y") == std::vector{9});
+  CHECK_THROWS_AS(dict.pop("y"), NotFound);
   dict.clear();
   CHECK(dict.size() == 0);
 }
@@ -102,6 +106,13 @@ TEST_CASE("lists, arrays, values and namespaces are managed") {
   CHECK(list.pop() == "four");
   CHECK(list.size() == 3);
   CHECK_THROWS_AS(list.at(3), BadArgument);
+  list.insert(3, "last");
+  list.insert(0, "first");
+  list.erase(1);
+  CHECK(list.items() == std::vector<std::string>{"first", "zwei", "three", "last"});
+  CHECK_THROWS_AS(list.insert(5, ""), BadArgument);
+  list.clear();
+  CHECK(list.size() == 0);
   CHECK_THROWS_AS(manager.list<int>().pop(), BadArgument);
 
   const auto array = manager.array<double>(3);
@@ -142,6 +153,27 @@ TEST_CASE("any class of the program can be managed, with its errors") {
     CHECK(std::string(error.what()) == "this text");
   }
   CHECK(counter.call(&Counter::count) == 50);
+}
+
+TEST_CASE("text in quotes is an argument") {
+  const Manager manager;
+  const auto text = manager.make<std::string>("one");
+  text.call([](std::string& it, const std::string& more) { it += more; }, " two");
+  CHECK(text.call([](const std::string& it) { return it; }) == "one two");
+  CHECK(manager.value("v").get() == "v");
+  const auto ns = manager.ns();
+  ns.set("name", "Ada");
+  CHECK(ns.get<std::string>("name") == "Ada");
+  CHECK(manager.array<int>({5, 6}).items() == std::vector{5, 6});
+  CHECK(manager.array<int>({5}).size() == 1);
+}
+
+TEST_CASE("a function that would wait for itself is an error") {
+  const Manager manager;
+  const auto list = manager.list<int>({1});
+  const auto grow = [](std::vector<int>&, const ListProxy<int>& self) { self.append(2); };
+  CHECK_THROWS_AS(list.call(grow, list), BadArgument);
+  CHECK(list.size() == 1);
 }
 
 TEST_CASE("tasks of every backend use proxies, one call after another") {

@@ -258,6 +258,39 @@ TEST_CASE("the descriptor of a connection is readable while there is something")
   CHECK(readable());
 }
 
+TEST_CASE("connections of nothing are values, too") {
+  struct Request {
+    int number = 0;
+    Connection<int> reply;
+  };
+  const Queue<Request> requests;
+  auto [a, b] = Pipe<int>();
+  requests.put({1, b});
+  requests.put({2, {}});
+  CHECK(requests.get().reply.closed() == false);
+  const Request last = requests.get();
+  CHECK(last.number == 2);
+  CHECK(last.reply.closed());
+  CHECK_THROWS_AS(last.reply.send(1), BadArgument);
+  last.reply.close();
+}
+
+TEST_CASE("all elements of a range are waited for") {
+  std::vector<Connection<int>> here;
+  std::vector<Connection<int>> there;
+  for (int i = 0; i < 3; ++i) {
+    auto [a, b] = Pipe<int>();
+    here.push_back(a);
+    there.push_back(b);
+  }
+  CHECK(wait_any(here, 1ms).empty());
+  there[1].send(5);
+  CHECK(wait_any(here) == std::vector<std::size_t>{1});
+  CHECK(here[1].try_recv() == 5);
+  CHECK_FALSE(here[1].try_recv().has_value());
+  CHECK_THROWS_AS(here[1].recv_bytes(1ms), Empty);
+}
+
 TEST_CASE("ends of pipes pass through pipes and queues") {
   const Queue<Connection<int>> ends;
   auto [a, b] = Pipe<int>();

@@ -251,6 +251,15 @@ TEST_CASE("a closed queue takes nothing and is emptied") {
   full.close();
 }
 
+TEST_CASE("a queue is closed while an item is put that is larger than it") {
+  const Queue<std::string> queue({.max_bytes = 1});
+  std::jthread putter([&] { CHECK_THROWS_AS(queue.put(std::string(1'000'000, 'x')), Closed); });
+  while (queue.empty()) std::this_thread::yield();
+  queue.close();
+  putter.join();
+  CHECK_THROWS_AS(queue.get(), Closed);
+}
+
 TEST_CASE("locks, shared memory and queues pass through queues as what they are") {
   const Queue<Lock> locks;
   const Lock lock;

@@ -33,6 +33,7 @@ class ConnectionHandle : public SharedHandle {
   std::uint32_t side() const noexcept { return side_; }
   const std::optional<MessageQueue>& sends() const noexcept { return out_; }
   const std::optional<MessageQueue>& receives() const noexcept { return in_; }
+  bool has_pipe() const noexcept { return end_ != nullptr; }
   bool poll_until(Deadline deadline) const;
   int watched_fd() const;
   /// Another process gets this end, which it may not know of yet.
@@ -44,8 +45,8 @@ class ConnectionHandle : public SharedHandle {
   const MessageQueue& in() const;
   const Peers& peers() const noexcept;
 
-  void put_bytes(std::span<const std::byte> bytes) const;
-  std::vector<std::byte> get_bytes() const;
+  void put_bytes(std::span<const std::byte> bytes, Deadline deadline) const;
+  std::vector<std::byte> get_bytes(Deadline deadline) const;
   std::size_t get_bytes_into(std::span<std::byte> to) const;
 
   void leave() const;
@@ -73,9 +74,13 @@ struct HandleParts<T> {
 
   template <class Ar>
   static void send(Ar& ar, const T& connection) {
-    if constexpr (!Ar::hashing) connection.note_sent();
-    SharedBlock::send(ar, connection.block());
-    if constexpr (!Ar::hashing) {
+    if constexpr (Ar::hashing) {
+      SharedBlock::send(ar, connection.block());  // which throws
+    } else {
+      ar.scalar(connection.has_pipe());
+      if (!connection.has_pipe()) return;
+      connection.note_sent();
+      SharedBlock::send(ar, connection.block());
       ar.scalar(connection.side());
       for (const auto* const queue : {&connection.sends(), &connection.receives()}) {
         ar.scalar(queue->has_value());
@@ -84,6 +89,9 @@ struct HandleParts<T> {
     }
   }
   static T receive(Decoder& decoder) {
+    std::uint8_t has_pipe = 0;
+    decoder.scalar(has_pipe);
+    if (has_pipe == 0) return T();
     SharedBlock block = SharedBlock::receive(decoder);
     std::uint32_t side = 0;
     decoder.scalar(side);

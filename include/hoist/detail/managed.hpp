@@ -134,6 +134,7 @@ class ProxyHandle : public SharedHandle {
   /// Of a proxy that arrived.
   static ProxyHandle receive(ManagerLink link, std::uint64_t object);
 
+  [[nodiscard]] bool has_object() const noexcept { return reference_ != nullptr; }
   ManagedReference& reference() const;
   /// Before it is sent: keeps the object for who receives it.
   std::uint64_t lend() const;
@@ -146,6 +147,14 @@ class ProxyHandle : public SharedHandle {
   std::shared_ptr<ManagedReference> reference_;
 };
 
+/// How an argument is sent: a literal as a pointer to characters.
+template <class T>
+using SentAs = std::decay_t<const T&>;
+
+/// How a server keeps a value: a literal as text.
+template <class T>
+using KeptAs = std::conditional_t<std::is_same_v<SentAs<T>, const char*>, std::string, T>;
+
 template <class T>
 concept AnyProxy = std::derived_from<T, SharedHandle> && std::derived_from<T, ProxyHandle>;
 
@@ -153,10 +162,19 @@ template <AnyProxy T>
 struct HandleParts<T> {
   template <class Ar>
   static void send(Ar& ar, const T& proxy) {
-    HandleParts<ManagerLink>::send(ar, proxy.reference().link());
-    if constexpr (!Ar::hashing) ar.scalar(proxy.lend());
+    if constexpr (Ar::hashing) {
+      SharedBlock::send(ar, proxy.block());  // which throws
+    } else {
+      ar.scalar(proxy.has_object());
+      if (!proxy.has_object()) return;
+      HandleParts<ManagerLink>::send(ar, proxy.reference().link());
+      ar.scalar(proxy.lend());
+    }
   }
   static T receive(Decoder& decoder) {
+    std::uint8_t has_object = 0;
+    decoder.scalar(has_object);
+    if (has_object == 0) return T();
     ManagerLink link = HandleParts<ManagerLink>::receive(decoder);
     std::uint64_t object = 0;
     decoder.scalar(object);
@@ -204,9 +222,9 @@ std::shared_ptr<void> make_managed(Decoder& from) {
 
 template <class C, class... Args>
 ProxyHandle ProxyHandle::make(const ManagerLink& link, const Args&... args) {
-  const MakeManaged code = &make_managed<C, std::decay_t<Args>...>;
+  const MakeManaged code = &make_managed<C, SentAs<Args>...>;
   Exchange exchange(link, Exchange::Kind::make, 0, reinterpret_cast<const void*>(code));
-  send_arguments<std::decay_t<Args>...>(exchange.request(), args...);
+  send_arguments<SentAs<Args>...>(exchange.request(), args...);
   std::uint64_t object = 0;
   exchange.reply().scalar(object);
   return ProxyHandle(std::make_shared<ManagedReference>(link, object));
@@ -215,16 +233,16 @@ ProxyHandle ProxyHandle::make(const ManagerLink& link, const Args&... args) {
 template <class C, class F, class... Args>
 auto ProxyHandle::call_object(const F& f, const Args&... args) const {
   using Function = std::decay_t<F>;
-  constexpr bool callable = takes_received<const BoundToObject<C, Function>, std::decay_t<Args>...>;
+  constexpr bool callable = takes_received<const BoundToObject<C, Function>, SentAs<Args>...>;
   static_assert(callable, "a function of a managed object can't be called with these arguments");
   if constexpr (callable) {
-    using R = TaskResult<const BoundToObject<C, Function>, std::decay_t<Args>...>;
+    using R = TaskResult<const BoundToObject<C, Function>, SentAs<Args>...>;
     static_assert(result_travels<R>,
                   "the result of a function of a managed object can't be sent to another process");
-    const CallManaged code = &call_managed<C, Function, std::decay_t<Args>...>;
+    const CallManaged code = &call_managed<C, Function, SentAs<Args>...>;
     Exchange exchange(reference().link(), Exchange::Kind::call, reference().object(),
                       reinterpret_cast<const void*>(code));
-    send_call<Function, std::decay_t<Args>...>(exchange.request(), f, args...);
+    send_call<Function, SentAs<Args>...>(exchange.request(), f, args...);
     return receive_result<R>(exchange.reply());
   }
 }

@@ -64,8 +64,7 @@ class CallWork final : public ProcessWork {
   }
 
   RunWork send(Encoder& to) const override {
-    std::size_t index = 0;
-    ((refers_to_mutable<Args> ? throw_writes_to_copy(index, typeid(Args)) : void(++index)), ...);
+    find_written<true, F, Args...>(throw_writes_to_copy);
     std::apply([&](const Args&... args) { send_call<F, Args...>(to, f_, args...); }, args_);
     return &run_sent_call<F, Args...>;
   }

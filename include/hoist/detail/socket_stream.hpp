@@ -42,6 +42,7 @@ MessageType message_type() {
 /// are the same connection.
 class SocketStream {
  public:
+  SocketStream() = default;
   explicit SocketStream(std::shared_ptr<sockets::SocketEnd> end) : end_(std::move(end)) {}
 
   bool poll_until(Deadline deadline) const;
@@ -63,6 +64,8 @@ class SocketStream {
   [[noreturn]] static void throw_empty();
 
  private:
+  sockets::SocketEnd& end() const;
+
   std::shared_ptr<sockets::SocketEnd> end_;
 };
 
