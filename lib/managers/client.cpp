@@ -43,16 +43,33 @@ struct CloseLines {
   }
 };
 
+/// A server, as long as it lives.
+class ServerLife final : public Peers {
+ public:
+  explicit ServerLife(os::ProcessId server) : server_(server) { look(); }
+  bool are_gone() const override { return is_gone_.load(); }
+  void look() const override {
+    if (server_ == 0 || !os::is_running(server_)) is_gone_.store(true);
+  }
+
+ private:
+  const os::ProcessId server_;
+  mutable std::atomic<bool> is_gone_{false};
+};
+
 std::shared_ptr<PipeLine> connect_by_pipe(const ManagerLink& link) {
   const os::ProcessId server = state_of(link).server.load();
-  if (server == 0 || !os::is_running(server)) throw_died();
+  const ServerLife life(server);
+  if (life.are_gone()) throw_died();
   auto [own, other] = ConnectionHandle::make(true, std::size_t{16} << 20);
   MessageRoom room;
   room.encoder().scalar(os::own_process());
   HandleParts<ConnectionHandle>::send(room.encoder(), other);
   try {
-    link.clients().put(room, Deadline::max());
+    link.clients().put(room, Deadline::max(), &life);
   } catch (const Closed&) {
+    throw_died();
+  } catch (const EndOfStream&) {
     throw_died();
   }
   return std::make_shared<PipeLine>(std::move(own), server);
@@ -65,7 +82,7 @@ std::shared_ptr<Line> pipe_line_to(const ManagerLink& link) {
   if (pipe_lines == nullptr) pipe_lines = new PipeLines;
   auto& known = (*pipe_lines)[link.number()];
   // What a forked child has inherited is its parent's.
-  if (known == nullptr || !known->is_own()) known = connect_by_pipe(link);
+  if (known == nullptr || !known->is_own() || known->is_over()) known = connect_by_pipe(link);
   return known;
 }
 
@@ -198,14 +215,22 @@ Exchange::Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, con
 
 Exchange::~Exchange() {
   sending_out = sent_out_before_;
-  if (line_->leads_out() && is_done_) keep_line(link_, std::move(line_));
+  if (line_->leads_out()) {
+    if (is_done_) keep_line(link_, std::move(line_));
+  } else if (!is_done_ && pipe_lines != nullptr) {
+    pipe_lines->erase(link_.number());  // a reply may still come
+  }
 }
 
 void Exchange::post() {
+  is_done_ = false;
   try {
     line_->send(room_, room_.encoder());
   } catch (const EndOfStream&) {
     throw_died();
+  } catch (const CannotTravel&) {
+    is_done_ = true;  // nothing was sent
+    throw;
   }
   is_done_ = true;
 }

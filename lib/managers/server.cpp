@@ -32,6 +32,8 @@ using Clock = std::chrono::steady_clock;
 
 /// An object waits so long for the process that a proxy of it was sent to.
 constexpr auto lent_for = std::chrono::minutes(1);
+/// And so long for a client by the address that has lost its connection.
+constexpr auto time_to_reconnect = std::chrono::seconds(3);
 /// Dead clients are looked for this often.
 constexpr auto look_interval = std::chrono::seconds(1);
 
@@ -87,7 +89,9 @@ class Objects {
   /// A client by the address has another connection, or one less.
   void connected(Client client, int change) {
     const std::lock_guard lock(mutex_);
-    if ((remote_[client.number] += change) == 0) remote_.erase(client.number);
+    Remote& remote = remote_[client.number];
+    remote.connections += change;
+    remote.seen = Clock::now();
   }
 
   /// Drops the references of dead processes, and what nobody needs any more.
@@ -99,20 +103,30 @@ class Objects {
     for (auto at = all_.begin(); at != all_.end();) {
       std::erase_if(at->second->references, [&](const auto& one) {
         const auto [known, is_new] = runs.try_emplace(one.first, true);
-        if (is_new) known->second = is_there(one.first);
+        if (is_new) known->second = is_there(one.first, now);
         return !known->second;
       });
       const auto it = at++;
       if (!it->second->is_needed(now)) removed.push_back(take(it));
     }
+    std::erase_if(remote_, [&](const auto& one) { return !is_there({true, one.first}, now); });
   }
 
  private:
   using All = std::map<std::uint64_t, std::shared_ptr<Managed>>;
 
-  /// Those by the address are there as long as they have a connection.
-  bool is_there(Client client) const {
-    return client.is_remote ? remote_.contains(client.number) : os::is_running(client.number);
+  /// A client by the address.
+  struct Remote {
+    int connections = 0;
+    Clock::time_point seen;  // when it connected or ended a connection
+  };
+
+  /// Those by the address are there as long as they have a connection, and a while for another.
+  bool is_there(Client client, Clock::time_point now) const {
+    if (!client.is_remote) return os::is_running(client.number);
+    const auto at = remote_.find(client.number);
+    return at != remote_.end() &&
+           (at->second.connections > 0 || now - at->second.seen < time_to_reconnect);
   }
 
   const std::shared_ptr<Managed>& found(std::uint64_t number) {
@@ -130,7 +144,7 @@ class Objects {
 
   std::mutex mutex_;
   All all_;
-  std::map<std::uint64_t, int> remote_;  // connections of clients by the address
+  std::map<std::uint64_t, Remote> remote_;
   std::uint64_t last_ = 0;
 };
 
@@ -181,26 +195,25 @@ class Service {
     const program::RecordThrows record;
     for (;;) {
       MessageRoom room;
-      DecodeSource& source = client_.receive(room);
-      bool has_reply = true;
       try {
-        Decoder from(source);
-        has_reply = handle(from);
+        Decoder from(client_.receive(room));
+        handle(from);
       } catch (const EndOfStream&) {
         if (client_.is_over()) throw;
         fail(std::current_exception());
       } catch (...) {
-        if (has_reply) fail(std::current_exception());
+        fail(std::current_exception());
       }
     }
   }
 
  private:
-  bool handle(Decoder& from) {
+  void handle(Decoder& from) {
     Exchange::Kind kind{};
     std::uint64_t number = 0;
     from.scalar(kind);
     from.scalar(number);
+    if (kind == Exchange::Kind::release) return objects_here().release(number, process_);
     CallReply reply(client_);
     switch (kind) {
       case Exchange::Kind::make: {
@@ -214,15 +227,13 @@ class Service {
         const std::lock_guard calling(managed->mutex);
         const Called called(number);
         call(managed->object.get(), from, reply);
-        return true;  // it has sent the reply
+        return;  // it has sent the reply
       }
       case Exchange::Kind::retain: objects_here().retain(number, process_); break;
-      case Exchange::Kind::release: objects_here().release(number, process_); return false;
       case Exchange::Kind::lend: objects_here().lend(number); break;
       default: Decoder::throw_damaged();
     }
     reply.finish();
-    return true;
   }
 
   void fail(const std::exception_ptr& error) {
@@ -266,7 +277,6 @@ void serve_by_socket(SocketLine& line) {
     Service(line, client).run();
   } catch (...) {
     objects_here().connected(client, -1);
-    objects_here().sweep();
   }
 }
 
@@ -410,12 +420,13 @@ Manager::~Manager() { shutdown(); }
 void Manager::shutdown() noexcept {
   if (server_ == nullptr) return;
   try {
-    if (server_->process) {
+    // A forked child's copy, whose server is not its own, throws here.
+    if (server_->process && server_->process->is_alive()) {
       server_->link.clients().close();
       if (!server_->process->join(std::chrono::seconds(5))) server_->process->kill();
     }
   } catch (const std::exception&) {
-    // A forked child's copy, whose server is not its own.
+    // It ends with this process.
   }
   server_.reset();
 }

@@ -49,18 +49,22 @@ void MessageContent::pack(Encoder& from) {
   front_.put(std::uint64_t{0});
   front_.put(std::uint64_t{0});
   ipc::FieldWriter announcements;
-  workers::ResultSender sender(file_from, [&](Bytes announcement, int fd) {
-    os::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
-    if (!copy) throw SystemError("can't send an array or a handle to a process", errno);
-    descriptors_.push_back(std::move(copy));
-    announcements.append(announcement.data(), announcement.size());
-  });
+  workers::ResultSender sender(
+      file_from,
+      [&](Bytes announcement, int fd) {
+        os::Fd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+        if (!copy) throw SystemError("can't send an array or a handle to a process", errno);
+        descriptors_.push_back(std::move(copy));
+        announcements.append(announcement.data(), announcement.size());
+      },
+      1);
   std::vector<Bytes> inside;
   for (const Segment& segment : segments) {
     const auto place = segment.owner != nullptr ? sender.place(segment) : workers::SegmentPlace{};
     front_.put(SegmentRow{place.number, 0, place.offset, segment.bytes});
     if (place.number != 0) {
-      outside_ += segment.bytes;
+      const bool is_handle = segment.owner->passing() == Storage::Passing::written;
+      if (!is_handle) outside_ += segment.bytes;
     } else {
       inside.emplace_back(segment.data, segment.bytes);
     }
@@ -136,7 +140,12 @@ void MessageContent::add_descriptor(std::size_t index, os::Fd fd) {
 }
 
 void MessageContent::clear() {
+  const bool was_large = encoder.meta().size() > keep_at_most || !encoder.segments().empty();
   encoder.clear();
+  if (was_large) {
+    encoder = Encoder();
+    encoder.set_for_any_process();
+  }
   descriptors_.clear();
   received_.clear();
   next_ = 0;

@@ -3,11 +3,14 @@
 
 #include <hoist/error.hpp>
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "ipc/shared_bytes.hpp"
 #include "multiprocess/message_content.hpp"
@@ -32,7 +35,7 @@ constinit thread_local bool thread_ends = false;
 struct FreeSpare {
   ~FreeSpare() {
     thread_ends = true;
-    delete spare;
+    delete std::exchange(spare, nullptr);
   }
 };
 
@@ -53,10 +56,11 @@ struct DescriptorHead {
   std::uint64_t index = 0;
 };
 
-/// Sends what belongs to the message that is written next. False at the deadline; what was sent by
-/// then is dropped by who receives.
+/// Sends what belongs to the message that is written next. False at the deadline, and when
+/// `is_off()`; what was sent by then is dropped by who receives.
+template <class IsOff, class Look>
 bool send_descriptors(QueueState& state, const Storage& kept_socket, MessageContent& content,
-                      Deadline deadline) {
+                      Deadline deadline, const IsOff& is_off, const Look& look) {
   if (content.descriptors().empty()) return true;
   const int socket = kept_socket.backing().fd;
   about_to_store();
@@ -65,7 +69,8 @@ bool send_descriptors(QueueState& state, const Storage& kept_socket, MessageCont
   for (const os::Fd& fd : content.descriptors()) {
     const int number = fd.get();
     while (!os::try_send_message(socket, std::as_bytes(std::span(&head, 1)), {&number, 1})) {
-      if (Clock::now() >= deadline) return false;
+      look();
+      if (is_off() || Clock::now() >= deadline) return false;
       pollfd room{socket, POLLOUT, 0};
       ::poll(&room, 1, 1);
     }
@@ -80,19 +85,35 @@ bool has_input(int socket) {
   return ::poll(&input, 1, 0) > 0;
 }
 
+/// As many descriptors as a message brings, which make sure that there is room for them. Throws
+/// SystemError where there is none.
+std::vector<os::Fd> reserve_descriptors(int socket, std::size_t n) {
+  std::vector<os::Fd> reserve;
+  while (reserve.size() < n) {
+    reserve.emplace_back(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+    if (!reserve.back()) {
+      throw SystemError("can't receive descriptors: too many are open (ulimit -n)", errno);
+    }
+  }
+  return reserve;
+}
+
 /// Receives those of a message that was taken, and drops older ones, whose messages were never sent
 /// or whose receivers died.
-void receive_descriptors(int socket, MessageContent& content) {
+void receive_descriptors(QueueState& state, int socket, MessageContent& content,
+                         std::vector<os::Fd> reserve) {
   std::vector<std::byte> bytes;
   std::vector<os::Fd> fds;
   for (std::size_t left = content.expected(); left > 0;) {
     DescriptorHead head;
+    if (!reserve.empty()) reserve.pop_back();
     if (!has_input(socket) || !os::receive_message(socket, sizeof head, bytes, fds) ||
-        bytes.size() != sizeof head || fds.size() != 1) {
+        bytes.size() != sizeof head) {
       throw DamagedData("a descriptor that should have come with a message didn't");
     }
     std::memcpy(&head, bytes.data(), sizeof head);
-    if (head.tag != content.tag()) continue;
+    if (fds.empty()) store(state.signalled, 0U);  // it was there for those who poll
+    if (fds.size() != 1 || head.tag != content.tag()) continue;
     content.add_descriptor(static_cast<std::size_t>(head.index), std::move(fds.front()));
     --left;
   }
@@ -153,8 +174,8 @@ bool put_message(const MessageQueue& queue, const Storage& socket, MessageConten
       // Not looked at without need: its line of the cache is the reader's.
       if (content.outside() > 0) seen = state.ring.head.load();
       if (state.has_room_outside(content.outside()) && turn.has_room(content.bytes(), seen)) {
-        if (!send_descriptors(state, socket, content, deadline)) return false;
-        sent = turn.write(content.pieces(), deadline, off, look);
+        sent = send_descriptors(state, socket, content, deadline, off, look) &&
+               turn.write(content.pieces(), deadline, off, look);
         if (!sent && !off()) return false;
         if (!sent) throw_nothing_comes(state);
       }
@@ -169,14 +190,16 @@ bool put_message(const MessageQueue& queue, const Storage& socket, MessageConten
   return true;
 }
 
-/// Has `receive` read a message; false of it: the message was broken off. Calls `received` when it
-/// has been taken.
-template <class Receive, class Received>
+/// Has `receive` read a message; false of it: the message was broken off. Calls `taking` before the
+/// message is taken, and `taken` afterwards.
+template <class Receive, class Taking, class Taken>
 bool get_message(const MessageQueue& queue, Deadline deadline, const Peers* peers,
-                 const Receive& receive, const Received& received) {
+                 const Receive& receive, const Taking& taking, const Taken& taken) {
   auto& state = queue.block().as<QueueState>();
   const RingView view = view_of(queue);
-  const auto take = [&](ReadTurn& turn) {
+  const auto take = [&] {
+    ReadTurn turn(view, for_turn(deadline));
+    if (!turn) return false;
     while (turn.begin()) {
       try {
         if (!receive(turn)) continue;
@@ -184,32 +207,34 @@ bool get_message(const MessageQueue& queue, Deadline deadline, const Peers* peer
         turn.drop();
         throw;
       }
+      taking();
       if (state.counts_tasks) state.note_taken();
       turn.take();
-      received();
+      taken();
       return true;
     }
     return false;
   };
+  const auto ready = [&] { return view.has_record() || will_have_none(state, peers); };
+  const auto look = [&] { look_as_reader(state, view, peers); };
   for (;;) {
     const bool is_last = will_have_none(state, peers);
     if (view.has_record()) {
-      bool taken = false;
-      {
-        ReadTurn turn(view, for_turn(deadline));
-        if (!turn) return false;
-        taken = take(turn);
+      if (take()) {
+        state.ring.freed.ring();
+        if (state.watched.load(std::memory_order_relaxed) != 0) queue.settle();
+        return true;
       }
-      if (!taken) continue;
-      state.ring.freed.ring();
-      if (state.watched.load(std::memory_order_relaxed) != 0) queue.settle();
-      return true;
+      if (view.has_record() && Clock::now() >= deadline) return false;
+      continue;
     }
     if (is_last) throw_nothing_comes(state);
-    if (deadline == Deadline()) return false;
-    const auto ready = [&] { return view.has_record() || will_have_none(state, peers); };
-    const auto look = [&] { look_as_reader(state, view, peers); };
-    if (!wait_and_look(state.ring.filled, deadline, ready, look)) return false;
+    if (deadline == Deadline()) {
+      look();
+      if (!ready()) return false;
+    } else if (!wait_and_look(state.ring.filled, deadline, ready, look)) {
+      return false;
+    }
   }
 }
 
@@ -252,18 +277,23 @@ bool MessageQueue::put(MessageRoom& room, Encoder& encoder, Deadline deadline,
 }
 
 bool MessageQueue::get(MessageRoom& room, Deadline deadline, const Peers* peers) const {
+  auto& state = block().as<QueueState>();
   MessageContent& content = room.content();
+  std::vector<os::Fd> reserve;
   const auto receive = [&](ReadTurn& turn) {
-    if (content.receive(turn)) return true;
     content.clear();
-    return false;
+    return content.receive(turn);
   };
-  const auto received = [&] {
+  const auto taking = [&] {
     if (content.expected() == 0) return;
-    store(block().as<QueueState>().outside_taken, content.outside_until());
-    receive_descriptors(socket_->backing().fd, content);
+    reserve = reserve_descriptors(socket_->backing().fd, content.expected());
+    store(state.outside_taken, content.outside_until());
   };
-  return get_message(*this, deadline, peers, receive, received);
+  const auto taken = [&] {
+    if (content.expected() == 0) return;
+    receive_descriptors(state, socket_->backing().fd, content, std::move(reserve));
+  };
+  return get_message(*this, deadline, peers, receive, taking, taken);
 }
 
 bool MessageQueue::put_bytes(std::span<const std::byte> bytes, Deadline deadline,
@@ -284,7 +314,7 @@ bool MessageQueue::get_bytes(const PlaceFor& place_for, Deadline deadline,
     const auto bytes = static_cast<std::size_t>(turn.size() - sizeof kind);
     return turn.read(place_for(bytes), bytes);
   };
-  return get_message(*this, deadline, peers, receive, [] {});
+  return get_message(*this, deadline, peers, receive, [] {}, [] {});
 }
 
 bool MessageQueue::poll(Deadline deadline, const Peers* peers) const {
@@ -339,8 +369,8 @@ int MessageQueue::fileno() const {
 void MessageQueue::settle() const {
   auto& state = block().as<QueueState>();
   const RingView view = view_of(*this);
-  if (view.has_record() || is_closed()) return;
   const int socket = socket_->backing().fd;
+  if (view.has_record() || is_closed()) return signal(state, socket);
   {
     const ReadTurn reading(view, Deadline());
     const WriteTurn writing(view, Deadline());

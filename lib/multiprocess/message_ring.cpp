@@ -321,12 +321,17 @@ void ReadTurn::release() {
   store(ring_.head, place_, std::memory_order_release);
 }
 
+void ReadTurn::drop() {
+  release();
+  ring_.freed.ring();
+}
+
 bool ReadTurn::begin() {
   place_ = ring_.head.load(std::memory_order_relaxed);
   for (;;) {
     if (!next_record()) return false;
     if ((flags_of(mark_) & first) != 0) break;
-    release();  // the rest of a message whose reader died or was not interested
+    drop();  // the rest of a message whose reader died or was not interested
   }
   size_ = left_;
   if ((flags_of(mark_) & last) == 0) {

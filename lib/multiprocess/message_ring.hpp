@@ -163,7 +163,7 @@ class ReadTurn {
     left_ -= bytes;
   }
   /// Lets go of a message that was begun, whatever was read of it.
-  void drop() { release(); }
+  void drop();
   /// Takes the message, which was read.
   void take();
 

@@ -25,7 +25,7 @@ namespace {
 struct Holder {
   std::atomic<os::ProcessId> process{0};
   std::atomic<std::uint32_t> handles{0};
-  /// Only because it was forked by one that had it.
+  /// More handles that it has not used, only because it was forked by one that had them.
   std::atomic<std::uint32_t> inherited{0};
 
   bool is_vacant() const { return process.load() == 0; }
@@ -57,7 +57,7 @@ struct EndState {
   /// closing it, those that only inherited it don't count.
   void drop_heirs() {
     const auto has = [](const Holder& one) {
-      return one.process.load() != 0 && one.inherited.load() == 0;
+      return one.process.load() != 0 && one.handles.load() != 0;
     };
     if (std::ranges::any_of(holders.entries(), has)) return;
     for (Holder& one : holders.entries()) {
@@ -97,8 +97,17 @@ class PipeEnd final : public Peers {
   PipeEnd& operator=(const PipeEnd&) = delete;
   ~PipeEnd();
 
-  bool are_gone() const override { return state().ends[1 - side_].is_gone(); }
+  bool are_gone() const override {
+    const EndState& other = state().ends[1 - side_];
+    if (!other.is_gone()) return false;
+    const Guard guard(state().mutex);  // somebody may just be coming
+    return other.is_gone();
+  }
+  /// At most so often as whoever waits looks: it asks the system for each process.
   void look() const override {
+    const Clock::rep now = Clock::now().time_since_epoch().count();
+    if (now - looked_.load() < Clock::duration(look_interval / 2).count()) return;
+    looked_.store(now);
     EndState& other = state().ends[1 - side_];
     bool died = false;
     other.holders.sweep(state().mutex, [&](int) { died = true; });
@@ -122,6 +131,8 @@ class PipeEnd final : public Peers {
   const std::uint32_t side_;
   const std::array<std::optional<MessageQueue>, 2> queues_;
   std::atomic<os::ProcessId> user_{0};  // the process that is known as one that really has it
+  os::ProcessId inherited_by_ = 0;      // or that is known to have inherited it; under the mutex
+  mutable std::atomic<Clock::rep> looked_{0};
   std::atomic<bool> left_{false};
   std::atomic<bool> sent_{false};
   const std::uint64_t forks_before_ = os::fork_count();
@@ -129,10 +140,13 @@ class PipeEnd final : public Peers {
 
 namespace {
 
+constinit std::atomic<Ends*> the_ends{nullptr};
+
 Ends& Ends::here() {
   static auto* const ends = [] {
     auto* const made = new Ends;
     os::ForkHook::keep(made->mutex);
+    the_ends.store(made);
     os::ForkHook::at_last(inherit_all);
     return made;
   }();
@@ -146,12 +160,13 @@ void Ends::add(PipeEnd* end) {
 }
 
 void Ends::inherit_all() {
-  Ends& ends = here();
+  Ends& ends = *the_ends.load();
   const std::lock_guard lock(ends.mutex);
   for (PipeEnd* const end : ends.all) end->inherit();
 }
 
 void Ends::leave_all() {
+  os::own_thread();  // may have to wait for a fork, which may have to wait for this mutex
   Ends& ends = here();
   const std::lock_guard lock(ends.mutex);
   for (PipeEnd* const end : ends.all) end->leave(true);
@@ -165,9 +180,9 @@ void PipeEnd::inherit() {
   if (left_.load()) return;
   Holder* const own = state().ends[side_].holders.find_or_add();
   if (own == nullptr) return;  // it is noticed when it uses the end
-  if (own->handles.load() == 0) store(own->inherited, 1U);
+  inherited_by_ = os::own_process();
   sent_.store(false);
-  store(own->handles, own->handles.load() + 1);
+  store(own->inherited, own->inherited.load() + 1);
 }
 
 void PipeEnd::use() {
@@ -178,9 +193,9 @@ void PipeEnd::use() {
       const Guard guard(state().mutex);
       if (user_.load() == os::own_process()) return;
       if (Holder* const own = state().ends[side_].holders.find_or_add()) {
-        const bool is_counted = own->inherited.load() != 0;
-        if (!is_counted) store(own->handles, own->handles.load() + 1);
-        store(own->inherited, 0U);
+        store(own->handles, own->handles.load() + 1);
+        if (inherited_by_ == os::own_process()) store(own->inherited, own->inherited.load() - 1);
+        inherited_by_ = 0;
         store(state().ends[side_].unsure_until, Clock::rep{0});
         user_.store(os::own_process());
         return;
@@ -198,8 +213,10 @@ void PipeEnd::leave(bool by_death) {
     EndState& end = state().ends[side_];
     Holder* const own = end.holders.find();
     if (own == nullptr) return;
-    if (own->handles.load() > 1) {
-      store(own->handles, own->handles.load() - 1);
+    auto& count = inherited_by_ == os::own_process() ? own->inherited : own->handles;
+    if (own->handles.load() + own->inherited.load() > 1) {
+      store(count, count.load() - 1);
+      if (by_death) end.drop_heirs();
       return;
     }
     if (!by_death && (sent_.load() || os::fork_count() != forks_before_)) {
@@ -295,6 +312,7 @@ std::size_t ConnectionHandle::get_bytes_into(std::span<std::byte> to) const {
   std::vector<std::byte> too_long;
   const auto place_for = [&](std::size_t size) {
     bytes = size;
+    too_long.clear();
     if (size <= to.size()) return to.data();
     too_long.resize(size);
     return too_long.data();

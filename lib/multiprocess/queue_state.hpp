@@ -39,7 +39,8 @@ struct QueueState {
   std::atomic<std::uint32_t> closed{open};
 
   // Bytes in memory files of messages that were ever sent and taken. The second is set to what a
-  // message says the first was, so that neither is wrong for long after a death.
+  // message says the first was, before it is taken. After deaths they may differ by what is lost,
+  // until the next such message is taken; what fits into an empty queue never depends on them.
   std::atomic<std::uint64_t> outside_sent{0};
   std::atomic<std::uint64_t> outside_taken{0};
   std::uint64_t last_tag = 0;
@@ -59,8 +60,9 @@ struct QueueState {
 
   /// Nothing is refused for its size alone.
   bool has_room_outside(std::uint64_t more) const {
+    if (more == 0 || ring.head.load() == ring.tail.load()) return true;
     const std::uint64_t waiting = outside_sent.load() - outside_taken.load();
-    return more == 0 || waiting == 0 || waiting + more <= max_bytes;
+    return waiting == 0 || waiting + more <= max_bytes;
   }
 
   /// Items that were put and are not done with.
@@ -119,7 +121,8 @@ struct QueueState {
     const Guard guard(tasks_mutex);
     std::uint32_t lost = ring.head.load().count - tasks_done.load();
     for (const InHand& one : in_hand.entries()) lost -= one.count.load();
-    if (lost == 0) return;
+    // Less than none where a process has died between two stores and is not forgotten yet.
+    if (static_cast<std::int32_t>(lost) <= 0) return;
     store(tasks_done, tasks_done.load() + lost);
     throw OwnerDied("process " + std::to_string(last_dead.load()) +
                         " ended without task_done() for what it had got from the queue (" +

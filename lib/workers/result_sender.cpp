@@ -13,8 +13,7 @@ SegmentPlace ResultSender::place(const Segment& segment) {
   if ((segment.bytes < shared_from_ && !written) || next_ > max_segments) return {};
   const std::uint32_t number = next_++;
   const Storage::Backing backing = owner != nullptr ? owner->backing() : Storage::Backing{};
-  // Held by the result and by the segment: nobody else has it.
-  const bool unshared = owner != nullptr && owner.use_count() <= 2 && owner->writable() &&
+  const bool unshared = owner != nullptr && owner.use_count() <= holders_ && owner->writable() &&
                         ipc::is_born_shared(*owner);
   if (backing.fd >= 0 && (written || unshared)) {
     const auto offset = backing.offset + static_cast<std::uint64_t>(segment.data - owner->data());

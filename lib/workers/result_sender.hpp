@@ -13,9 +13,11 @@ namespace hoist::detail::workers {
 /// inline.
 class ResultSender final : public SegmentSender {
  public:
-  /// `tell(content, fd)` sends a segment frame and its descriptor.
-  ResultSender(std::size_t shared_from, std::function<void(std::span<const std::byte>, int)> tell)
-      : shared_from_(shared_from), tell_(std::move(tell)) {}
+  /// `tell(content, fd)` sends a segment frame and its descriptor. So many hold a block that nobody
+  /// keeps: the result and the segment, or the segment alone.
+  ResultSender(std::size_t shared_from, std::function<void(std::span<const std::byte>, int)> tell,
+               long holders = 2)
+      : shared_from_(shared_from), tell_(std::move(tell)), holders_(holders) {}
   SegmentPlace place(const Segment& segment) override;
   /// The next result's blocks are counted from 1 again.
   void restart() { next_ = 1; }
@@ -23,6 +25,7 @@ class ResultSender final : public SegmentSender {
  private:
   std::size_t shared_from_;
   std::function<void(std::span<const std::byte>, int)> tell_;
+  long holders_;
   std::uint32_t next_ = 1;
 };
 

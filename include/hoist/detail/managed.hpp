@@ -97,7 +97,7 @@ class Exchange {
   MessageRoom room_;
   const ManagerLink& link_;
   std::shared_ptr<managers::Line> line_;
-  bool is_done_ = false;          // nothing of it is on the line
+  bool is_done_ = true;           // nothing of it is on the line
   bool sent_out_before_ = false;  // of this thread
   std::optional<Decoder> decoder_;
 };
