@@ -65,9 +65,9 @@ struct ProcessOptions {
   bool force_fork = false;
 };
 
-namespace detail::multiprocess {
+namespace detail::processes {
 class Peer;
-}  // namespace detail::multiprocess
+}  // namespace detail::processes
 
 /// A process as another one sees it; a copy is the same process. It may have ended.
 class ProcessInfo {
@@ -90,11 +90,11 @@ class ProcessInfo {
   /// As Process::sentinel. Closed with the last copy.
   int sentinel() const;
 
-  explicit ProcessInfo(std::shared_ptr<detail::multiprocess::Peer> peer) : peer_(std::move(peer)) {}
+  explicit ProcessInfo(std::shared_ptr<detail::processes::Peer> peer) : peer_(std::move(peer)) {}
 
  private:
   bool wait(std::chrono::steady_clock::time_point deadline) const;
-  std::shared_ptr<detail::multiprocess::Peer> peer_;
+  std::shared_ptr<detail::processes::Peer> peer_;
 };
 
 /// What Process and the classes derived from ProcessBase have in common. Its state is kept

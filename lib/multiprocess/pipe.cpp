@@ -22,7 +22,7 @@ namespace multiprocess {
 namespace {
 
 /// A process that has an end of a pipe.
-struct Holder {
+struct EndHolder {
   std::atomic<os::ProcessId> process{0};
   std::atomic<std::uint32_t> handles{0};
   /// More handles that it has not used, only because it was forked by one that had them.
@@ -41,12 +41,12 @@ constexpr auto time_to_fork = std::chrono::milliseconds(200);
 constexpr auto time_to_arrive = std::chrono::seconds(10);
 
 struct EndState {
-  ProcessTable<Holder> holders;
+  ProcessTable<EndHolder> holders;
   std::atomic<Clock::rep> unsure_until{0};
 
   bool is_gone() const {
     const auto entries = holders.entries();
-    if (std::ranges::any_of(entries, [](const Holder& one) { return one.process.load() != 0; })) {
+    if (std::ranges::any_of(entries, [](const EndHolder& one) { return one.process.load() != 0; })) {
       return false;
     }
     const Clock::rep until = unsure_until.load();
@@ -56,11 +56,11 @@ struct EndState {
   /// With the mutex held: when the last process that really had the end has gone otherwise than by
   /// closing it, those that only inherited it don't count.
   void drop_heirs() {
-    const auto has = [](const Holder& one) {
+    const auto has = [](const EndHolder& one) {
       return one.process.load() != 0 && one.handles.load() != 0;
     };
     if (std::ranges::any_of(holders.entries(), has)) return;
-    for (Holder& one : holders.entries()) {
+    for (EndHolder& one : holders.entries()) {
       if (one.process.load() != 0) holders.free(one);
     }
   }
@@ -178,7 +178,7 @@ void PipeEnd::inherit() {
   const Guard guard(state().mutex);
   user_.store(0);
   if (left_.load()) return;
-  Holder* const own = state().ends[side_].holders.find_or_add();
+  EndHolder* const own = state().ends[side_].holders.find_or_add();
   if (own == nullptr) return;  // it is noticed when it uses the end
   inherited_by_ = os::own_process();
   sent_.store(false);
@@ -192,7 +192,7 @@ void PipeEnd::use() {
     {
       const Guard guard(state().mutex);
       if (user_.load() == os::own_process()) return;
-      if (Holder* const own = state().ends[side_].holders.find_or_add()) {
+      if (EndHolder* const own = state().ends[side_].holders.find_or_add()) {
         store(own->handles, own->handles.load() + 1);
         if (inherited_by_ == os::own_process()) store(own->inherited, own->inherited.load() - 1);
         inherited_by_ = 0;
@@ -211,7 +211,7 @@ void PipeEnd::leave(bool by_death) {
   {
     const Guard guard(state().mutex);
     EndState& end = state().ends[side_];
-    Holder* const own = end.holders.find();
+    EndHolder* const own = end.holders.find();
     if (own == nullptr) return;
     auto& count = inherited_by_ == os::own_process() ? own->inherited : own->handles;
     if (own->handles.load() + own->inherited.load() > 1) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/own_process.hpp"
+#include "processes/own_process.hpp"
 
 #include <hoist/detail/envelope.hpp>
 
@@ -25,7 +25,7 @@
 
 namespace hoist {
 
-namespace detail::multiprocess {
+namespace detail::processes {
 
 namespace {
 
@@ -150,9 +150,9 @@ void live_as_process(int channel, const std::function<void()>& work) {
   ::_exit(0);
 }
 
-}  // namespace detail::multiprocess
+}  // namespace detail::processes
 
-namespace mp = detail::multiprocess;
+namespace mp = detail::processes;
 
 ProcessInfo current_process() { return ProcessInfo(mp::own_peer()); }
 

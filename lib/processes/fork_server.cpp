@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/fork_server.hpp"
+#include "processes/fork_server.hpp"
 
 #include <hoist/error.hpp>
 
@@ -19,7 +19,7 @@
 
 namespace hoist {
 
-namespace detail::multiprocess {
+namespace detail::processes {
 
 namespace {
 
@@ -198,11 +198,11 @@ int ForkServer::pid() {
   return servers().server != nullptr ? servers().server->pid : 0;
 }
 
-}  // namespace detail::multiprocess
+}  // namespace detail::processes
 
 void forkserver_preload(void (*f)()) {
   if (f == nullptr) throw BadArgument("forkserver_preload: there is no function");
-  detail::multiprocess::ForkServer::preload(f);
+  detail::processes::ForkServer::preload(f);
 }
 
 }  // namespace hoist

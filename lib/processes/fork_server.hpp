@@ -4,10 +4,10 @@
 #include <memory>
 #include <string>
 
-#include "multiprocess/peer.hpp"
-#include "multiprocess/sent_work.hpp"
+#include "processes/peer.hpp"
+#include "processes/sent_work.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 /// The fork server of this process, from the side of the process. It is started when it is needed,
 /// also after it was killed. Thread-safe.
@@ -27,4 +27,4 @@ class ForkServer {
 /// ends with its client.
 [[noreturn]] void run_fork_server(int socket, StartMessage first, bool is_hosted);
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

@@ -10,10 +10,10 @@
 #include <vector>
 
 #include "ipc/channel.hpp"
-#include "multiprocess/own_process.hpp"
 #include "os/file.hpp"
+#include "processes/own_process.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 /// In the first message by the socket of a new process: what it is to be.
 enum class ProcessRole : std::uint32_t { process = 1, fork_server = 2 };
@@ -58,4 +58,4 @@ void close_input();
 /// Adds environment variables.
 void set_variables(const std::map<std::string, std::string>& variables);
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

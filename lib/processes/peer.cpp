@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/peer.hpp"
+#include "processes/peer.hpp"
 
 #include <hoist/error.hpp>
 #include <hoist/process.hpp>
@@ -12,12 +12,12 @@
 #include <csignal>
 
 #include "ipc/channel.hpp"
-#include "multiprocess/fork_server.hpp"
 #include "os/fork_hook.hpp"
 #include "os/process_end.hpp"
 #include "os/socket.hpp"
+#include "processes/fork_server.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 namespace {
 
@@ -189,4 +189,4 @@ std::optional<int> Peer::noticed(bool waits) {
   }
 }
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/start_process.hpp"
+#include "processes/start_process.hpp"
 
 #include <hoist/error.hpp>
 
@@ -13,15 +13,15 @@
 #include <utility>
 #include <vector>
 
-#include "multiprocess/fork_server.hpp"
-#include "multiprocess/own_process.hpp"
-#include "multiprocess/sent_work.hpp"
 #include "os/fork_safety.hpp"
 #include "os/own_thread.hpp"
 #include "os/socket.hpp"
+#include "processes/fork_server.hpp"
+#include "processes/own_process.hpp"
+#include "processes/sent_work.hpp"
 #include "workers/launch.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 namespace {
 
@@ -162,4 +162,4 @@ std::shared_ptr<Peer> start_process(const ProcessOptions& options, const std::st
   return child;
 }
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

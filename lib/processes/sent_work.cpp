@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "multiprocess/sent_work.hpp"
+#include "processes/sent_work.hpp"
 
 #include <hoist/detail/code_address.hpp>
 #include <hoist/detail/decoder.hpp>
@@ -24,7 +24,7 @@ namespace hoist::detail {
 
 ProcessWork::~ProcessWork() = default;
 
-namespace multiprocess {
+namespace processes {
 
 namespace {
 
@@ -238,5 +238,5 @@ void set_variables(const std::map<std::string, std::string>& variables) {
   for (const auto& [name, value] : variables) ::setenv(name.c_str(), value.c_str(), 1);
 }
 
-}  // namespace multiprocess
+}  // namespace processes
 }  // namespace hoist::detail

@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "multiprocess/fork_server.hpp"
 #include "os/socket.hpp"
+#include "processes/fork_server.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 namespace {
 
@@ -164,4 +164,4 @@ void run_fork_server(int socket, StartMessage first, bool is_hosted) {
   loop.run();
 }
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

@@ -13,7 +13,7 @@
 #include "os/child_watch.hpp"
 #include "os/file.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 /// What a process is told of a Process that it has started, by the socket between them.
 enum class Notice : std::uint32_t {
@@ -79,4 +79,4 @@ void add_child(const std::shared_ptr<Peer>& child);
 void remove_child(const Peer* child);
 std::vector<std::shared_ptr<Peer>> known_children();
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

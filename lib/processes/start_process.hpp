@@ -6,13 +6,13 @@
 #include <memory>
 #include <string>
 
-#include "multiprocess/peer.hpp"
+#include "processes/peer.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 /// Starts a child of that name and number. In a forked child does not return, but calls `in_child`,
 /// then the work.
 std::shared_ptr<Peer> start_process(const ProcessOptions& options, const std::string& number,
                                     ProcessWork& work, const std::function<void()>& in_child);
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

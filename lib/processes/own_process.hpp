@@ -8,9 +8,9 @@
 #include <memory>
 #include <string>
 
-#include "multiprocess/peer.hpp"
+#include "processes/peer.hpp"
 
-namespace hoist::detail::multiprocess {
+namespace hoist::detail::processes {
 
 /// What a Process knows of itself and of its parent.
 struct Identity {
@@ -39,4 +39,4 @@ void flush_standard_streams();
 /// objects of the program have no part in that, also where `work` calls exit().
 [[noreturn]] void live_as_process(int channel, const std::function<void()>& work);
 
-}  // namespace hoist::detail::multiprocess
+}  // namespace hoist::detail::processes

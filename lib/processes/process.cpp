@@ -9,14 +9,14 @@
 #include <mutex>
 #include <utility>
 
-#include "multiprocess/own_process.hpp"
-#include "multiprocess/peer.hpp"
-#include "multiprocess/start_process.hpp"
 #include "os/fork_hook.hpp"
+#include "processes/own_process.hpp"
+#include "processes/peer.hpp"
+#include "processes/start_process.hpp"
 
 namespace hoist {
 
-namespace detail::multiprocess {
+namespace detail::processes {
 
 namespace {
 
@@ -103,9 +103,9 @@ void let_go(Handle handle) noexcept {
 
 }  // namespace
 
-}  // namespace detail::multiprocess
+}  // namespace detail::processes
 
-namespace mp = detail::multiprocess;
+namespace mp = detail::processes;
 
 void detail::become_own_process(ProcessHandle& object) {
   const std::lock_guard lock(mp::handles().mutex);

@@ -19,14 +19,14 @@
 #include <thread>
 #include <vector>
 
-#include "multiprocess/fork_server.hpp"
+#include "processes/fork_server.hpp"
 #include "support/child_program.hpp"
 #include "support/processes.hpp"
 #include "support/sanitized.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
-using detail::multiprocess::ForkServer;
+using detail::processes::ForkServer;
 using support::all_methods;
 using support::ChildProgram;
 using support::within;
