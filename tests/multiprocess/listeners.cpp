@@ -296,6 +296,38 @@ TEST_CASE("of a message that could not be sent in time nothing is received") {
   CHECK((pair.b().recv(20s) == large));
 }
 
+TEST_CASE("all that could be sent in time is received, and nothing else, whatever its size") {
+  for (const bool by_path : {true, false}) {
+    for (const std::size_t size : {10U, 4000U, 70'000U, 1'040'000U, 1'060'000U}) {
+      CAPTURE(size);
+      Pair<std::string> pair(by_path);
+      std::vector<std::string> sent;
+      int late = 0;
+      const auto try_to_send = [&](char c) {
+        try {
+          pair.a().send(std::string(size, c), 0s);
+          sent.emplace_back(size, c);
+        } catch (const Full&) {
+          ++late;
+        }
+      };
+      const auto receive = [&] {
+        if (!pair.b().poll(20ms)) return;
+        CHECK((pair.b().recv(10s) == sent.front()));
+        sent.erase(sent.begin());
+      };
+      while (late == 0) try_to_send('x');
+      for (int i = 0; i < 20; ++i) {
+        if (i % 3 == 0) receive();
+        try_to_send(static_cast<char>('a' + i));
+      }
+      std::jthread sender([&] { pair.a().send("last"); });
+      while (!sent.empty()) receive();
+      CHECK(pair.b().recv(10s) == "last");
+    }
+  }
+}
+
 TEST_CASE("the stream ends when the other side is closed or dies") {
   for (const bool by_path : {true, false}) {
     CAPTURE(by_path);
