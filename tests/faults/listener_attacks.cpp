@@ -64,8 +64,10 @@ class Raw {
   static Raw accept_at(const std::string& path) {
     const Raw listens(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const sockaddr_un name = name_of(path);
-    ::bind(listens.fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name);
-    ::listen(listens.fd_, 5);
+    if (::bind(listens.fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+        ::listen(listens.fd_, 5) != 0) {
+      throw std::runtime_error("can't listen");
+    }
     return Raw(::accept4(listens.fd_, nullptr, nullptr, SOCK_CLOEXEC));
   }
 

@@ -79,6 +79,12 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+std::string large_text(std::size_t n) {
+  std::string text;
+  text.resize(n, 'x');
+  return text;
+}
+
 template <class T>
 Array<T> filled(std::size_t n, T value) {
   Array<T> array({n});
@@ -259,7 +265,7 @@ TEST_CASE("a large array is sent from where it is") {
 
 TEST_CASE("a receive whose time is over in the middle of a message keeps what has come") {
   Pair<std::string> pair;
-  const std::string large(30'000'000, 'x');
+  const std::string large = large_text(30'000'000);
   Child sender([&] {
     const auto& a = pair.a();
     a.send(large);
@@ -284,7 +290,7 @@ TEST_CASE("a receive whose time is over in the middle of a message keeps what ha
 
 TEST_CASE("of a message that could not be sent in time nothing is received") {
   Pair<std::string> pair;
-  const std::string large(30'000'000, 'x');
+  const std::string large = large_text(30'000'000);
   CHECK_THROWS_AS(pair.a().send(large, 20ms), Full);
   CHECK_THROWS_AS(pair.a().send("neither", 0s), Full);
   CHECK_FALSE(pair.b().poll(20ms));
@@ -350,7 +356,7 @@ TEST_CASE("who dies in the middle of a message ends the stream") {
   Pair<std::string> pair(false);
   Child sender([&] {
     pair.b().close();
-    pair.a().send(std::string(100'000'000, 'x'));
+    pair.a().send(large_text(100'000'000));
   });
   pair.a().close();
   CHECK_THROWS_AS(pair.b().recv(200ms), Empty);
@@ -362,7 +368,7 @@ TEST_CASE("closing ends the waits of other threads") {
   Pair<std::string> pair;
   std::jthread receives([&] { CHECK_THROWS_AS(pair.a().recv(20s), BadArgument); });
   std::jthread sends(
-      [&] { CHECK_THROWS_AS(pair.a().send(std::string(50'000'000, 'x'), 20s), BadArgument); });
+      [&] { CHECK_THROWS_AS(pair.a().send(large_text(50'000'000), 20s), BadArgument); });
   std::this_thread::sleep_for(50ms);
   const auto start = std::chrono::steady_clock::now();
   pair.a().close();
@@ -426,7 +432,7 @@ TEST_CASE("signals interrupt no message") {
   ::setitimer(ITIMER_REAL, &often, nullptr);
   {
     Pair<std::string> pair(false);
-    const std::string large(20'000'000, 'x');
+    const std::string large = large_text(20'000'000);
     std::jthread sender([&] {
       for (int i = 0; i < 5; ++i) pair.a().send(large);
     });
