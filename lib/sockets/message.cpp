@@ -146,7 +146,8 @@ bool OutgoingMessage::next_chunk(std::vector<iovec>& parts) {
     if (piece.iov_len == 0) ++next_;
   }
   left_ -= bytes;
-  chunk_ = {static_cast<std::uint32_t>(bytes), left_ == 0 ? ChunkKind::last : ChunkKind::more};
+  chunk_ = {static_cast<std::uint32_t>(bytes), ChunkKind::content};
+  if (left_ == 0) parts.push_back({&end_, sizeof end_});
   return true;
 }
 
@@ -155,9 +156,11 @@ std::span<std::byte> IncomingMessage::room() {
   const std::span<std::byte> front(front_);
   if (!in_body_) return front.subspan(filled_);
   if (chunk_left_ == 0) return front.first(sizeof(ChunkHeader)).subspan(filled_);
-  const auto bytes = static_cast<std::size_t>(std::min(chunk_left_, part_bytes_ - part_filled_));
+  auto bytes = static_cast<std::size_t>(std::min(chunk_left_, part_left()));
   const auto from = static_cast<std::size_t>(part_filled_);
   if (part_ == Part::segments) return {received_[at_segment_].storage->data() + from, bytes};
+  // A chunk that says that this was all follows in any case.
+  if (part_ == Part::meta && bytes == part_left()) bytes += sizeof(ChunkHeader);
   if (body_.size() < from + bytes) body_.resize(from + bytes);
   return {body_.data() + from, bytes};
 }
@@ -167,10 +170,20 @@ void IncomingMessage::take(std::size_t bytes) {
     filled_ += bytes;
     return take_front();
   }
+  const auto content = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, part_left()));
+  if (bytes > content) {
+    const auto* const behind = body_.data() + part_filled_ + content;
+    filled_ = bytes - content;
+    std::memcpy(front_.data(), behind, filled_);
+  }
+  take_content(content);
+  if (filled_ > 0) take_front();
+}
+
+void IncomingMessage::take_content(std::size_t bytes) {
   chunk_left_ -= bytes;
   part_filled_ += bytes;
-  if (part_filled_ == part_bytes_) end_part();
-  if (chunk_left_ == 0 && is_last_chunk_ && !complete_) throw_damaged("it breaks off");
+  if (part_left() == 0) end_part();
 }
 
 void IncomingMessage::take_front() {
@@ -183,16 +196,14 @@ void IncomingMessage::take_front() {
 void IncomingMessage::open_chunk() {
   ChunkHeader chunk;
   std::memcpy(&chunk, front_.data(), sizeof chunk);
-  if (in_body_ && chunk.kind == ChunkKind::withdrawn && chunk.bytes == 0) {
-    withdrawn_ = true;
+  if (chunk.kind == ChunkKind::content && !has_all_) {
+    if (chunk.bytes == 0 || chunk.bytes > max_chunk) throw_damaged("a chunk has a wrong length");
+    chunk_left_ = chunk.bytes;
     return;
   }
-  if (chunk.kind != ChunkKind::more && chunk.kind != ChunkKind::last) {
-    throw_damaged("a chunk is of no known kind");
-  }
-  if (chunk.bytes == 0 || chunk.bytes > max_chunk) throw_damaged("a chunk has a wrong length");
-  chunk_left_ = chunk.bytes;
-  is_last_chunk_ = chunk.kind == ChunkKind::last;
+  complete_ = chunk.kind == ChunkKind::end && has_all_;
+  withdrawn_ = chunk.kind == ChunkKind::withdrawn && in_body_;
+  if (chunk.bytes != 0 || !(complete_ || withdrawn_)) throw_damaged("a chunk is of another kind");
 }
 
 void IncomingMessage::open_message() {
@@ -213,7 +224,6 @@ void IncomingMessage::open_message() {
   chunk_left_ -= sizeof header_;
   left_ = header_.bytes - sizeof header_ - rows;
   begin_part(Part::rows, rows);
-  if (chunk_left_ == 0 && is_last_chunk_ && !complete_) throw_damaged("it breaks off");
 }
 
 void IncomingMessage::begin_part(Part part, std::uint64_t bytes) {
@@ -223,15 +233,16 @@ void IncomingMessage::begin_part(Part part, std::uint64_t bytes) {
   if (part != Part::segments) {
     body_.clear();
     // Address space; memory comes with the bytes.
-    body_.reserve(static_cast<std::size_t>(bytes));
+    body_.reserve(static_cast<std::size_t>(bytes) + sizeof(ChunkHeader));
   }
   if (bytes == 0) end_part();
 }
 
 void IncomingMessage::end_part() {
   if (part_ == Part::meta) {
-    if (chunk_left_ != 0 || !is_last_chunk_) throw_damaged("it goes on behind its end");
-    complete_ = true;
+    if (chunk_left_ != 0) throw_damaged("it goes on behind its end");
+    body_.resize(static_cast<std::size_t>(part_bytes_));
+    has_all_ = true;
     return;
   }
   if (part_ == Part::rows) {

@@ -22,9 +22,9 @@
 namespace hoist::detail::sockets {
 
 enum class ChunkKind : std::uint32_t {
-  more = 0,  ///< others of the same message follow
-  last = 1,
-  withdrawn = 2,  ///< the message is none; without content
+  content = 0,
+  end = 1,        ///< of a message, whose content is complete; has none itself
+  withdrawn = 2,  ///< the message is none; likewise
 };
 
 struct ChunkHeader {
@@ -72,8 +72,11 @@ class OutgoingMessage {
   OutgoingMessage(const OutgoingMessage&) = delete;
   OutgoingMessage& operator=(const OutgoingMessage&) = delete;
 
-  /// Puts the next chunk, with its header, into `parts`. False if there is none.
+  /// Puts the next chunk, with its header, into `parts`, and behind the last the end. False if
+  /// there is none.
   bool next_chunk(std::vector<iovec>& parts);
+  /// Whether that was the last.
+  bool is_at_end() const { return left_ == 0; }
   /// To be sent with the first byte.
   const std::vector<int>& descriptors() const { return descriptors_; }
 
@@ -90,6 +93,7 @@ class OutgoingMessage {
   std::size_t next_ = 0;
   std::uint64_t left_ = 0;
   ChunkHeader chunk_;
+  ChunkHeader end_{0, ChunkKind::end};
 };
 
 /// A message that arrives piece by piece. The bytes are untrusted: memory is touched as they
@@ -132,6 +136,8 @@ class IncomingMessage final : public DecodeSource {
   void take_front();
   void open_message();
   void open_chunk();
+  void take_content(std::size_t bytes);
+  std::uint64_t part_left() const { return part_bytes_ - part_filled_; }
   void begin_part(Part part, std::uint64_t bytes);
   void end_part();
   void open_rows();
@@ -144,11 +150,11 @@ class IncomingMessage final : public DecodeSource {
   std::array<std::byte, sizeof(ChunkHeader) + sizeof(MessageHeader)> front_;
   std::size_t filled_ = 0;
   bool in_body_ = false;
+  bool has_all_ = false;  // but the chunk that says so
   bool complete_ = false;
   bool withdrawn_ = false;
   MessageHeader header_;
   std::uint64_t chunk_left_ = 0;
-  bool is_last_chunk_ = false;
   std::uint64_t left_ = 0;  // bytes of the message that no part has claimed
 
   Part part_ = Part::rows;

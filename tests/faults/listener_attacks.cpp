@@ -64,8 +64,10 @@ class Raw {
   static Raw accept_at(const std::string& path) {
     const Raw listens(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const sockaddr_un name = name_of(path);
-    ::bind(listens.fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name);
-    ::listen(listens.fd_, 5);
+    if (::bind(listens.fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0 ||
+        ::listen(listens.fd_, 5) != 0) {
+      throw std::runtime_error("can't listen");
+    }
     return Raw(::accept4(listens.fd_, nullptr, nullptr, SOCK_CLOEXEC));
   }
 
@@ -347,20 +349,21 @@ TEST_CASE("lengths that are lies cost no memory, and end the stream") {
   };
   const std::uint64_t gib = std::uint64_t{1} << 30;
   const std::uint64_t type = detail::message_type<std::string>().tag;
-  for (const Lie& lie : {Lie{{max_chunk, ChunkKind::more}, {gib, type, 0, 0}, true},
-                         Lie{{max_chunk, ChunkKind::more}, {gib, type, 1 << 25, 0}, true},
-                         Lie{{max_chunk, ChunkKind::more}, {gib + 1, type, 0, 0}, false},
-                         Lie{{max_chunk, ChunkKind::more}, {~std::uint64_t{0}, type, 0, 0}, false},
-                         Lie{{max_chunk, ChunkKind::more}, {gib, type, ~0U, 0}, false},
-                         Lie{{max_chunk, ChunkKind::more}, {gib, type, 1, 65}, false},
-                         Lie{{max_chunk, ChunkKind::more}, {gib, 0, 1, 0}, false},
-                         Lie{{~0U, ChunkKind::more}, {gib, type, 0, 0}, false},
-                         Lie{{0, ChunkKind::last}, {24, type, 0, 0}, false},
-                         Lie{{24, ChunkKind::last}, {25, type, 0, 0}, false},
-                         Lie{{25, ChunkKind::last}, {24, type, 0, 0}, false},
-                         Lie{{24, ChunkKind::more}, {24, type, 0, 0}, false},
-                         Lie{{0, ChunkKind::withdrawn}, {24, type, 0, 0}, false},
-                         Lie{{24, ChunkKind{7}}, {24, type, 0, 0}, false}}) {
+  for (const Lie& lie :
+       {Lie{{max_chunk, ChunkKind::content}, {gib, type, 0, 0}, true},
+        Lie{{max_chunk, ChunkKind::content}, {gib, type, 1 << 25, 0}, true},
+        Lie{{max_chunk, ChunkKind::content}, {gib + 1, type, 0, 0}, false},
+        Lie{{max_chunk, ChunkKind::content}, {~std::uint64_t{0}, type, 0, 0}, false},
+        Lie{{max_chunk, ChunkKind::content}, {gib, type, ~0U, 0}, false},
+        Lie{{max_chunk, ChunkKind::content}, {gib, type, 1, 65}, false},
+        Lie{{max_chunk, ChunkKind::content}, {gib, 0, 1, 0}, false},
+        Lie{{~0U, ChunkKind::content}, {gib, type, 0, 0}, false},
+        Lie{{0, ChunkKind::end}, {24, type, 0, 0}, false},
+        Lie{{23, ChunkKind::content}, {24, type, 0, 0}, false},
+        Lie{{25, ChunkKind::content}, {24, type, 0, 0}, false},
+        Lie{{24, ChunkKind::content}, {24, type, 0, 0}, true},
+        Lie{{0, ChunkKind::withdrawn}, {24, type, 0, 0}, false},
+        Lie{{24, ChunkKind{7}}, {24, type, 0, 0}, false}}) {
     CAPTURE(lie.message.bytes);
     CAPTURE(lie.message.segments);
     std::jthread liar([&] {
@@ -399,11 +402,13 @@ TEST_CASE("descriptors that nobody asked for are closed") {
   std::jthread client([&] {
     const Raw raw(path);
     REQUIRE(raw.shake_hands(Role::client));
-    const ChunkHeader chunk{sizeof(MessageHeader), ChunkKind::last};
+    const ChunkHeader chunk{sizeof(MessageHeader), ChunkKind::content};
+    const ChunkHeader end{0, ChunkKind::end};
     MessageHeader head{sizeof(MessageHeader), detail::message_type<std::string>().tag, 0, 0};
-    std::array<std::byte, sizeof chunk + sizeof head> bytes;
+    std::array<std::byte, sizeof chunk + sizeof head + sizeof end> bytes;
     std::memcpy(bytes.data(), &chunk, sizeof chunk);
     std::memcpy(bytes.data() + sizeof chunk, &head, sizeof head);
+    std::memcpy(bytes.data() + sizeof chunk + sizeof head, &end, sizeof end);
     iovec part{bytes.data(), bytes.size()};
     alignas(cmsghdr) std::array<char, CMSG_SPACE(50 * sizeof(int))> control{};
     msghdr message{};

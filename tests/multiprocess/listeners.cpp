@@ -79,6 +79,12 @@ bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+std::string large_text(std::size_t n) {
+  std::string text;
+  text.resize(n, 'x');
+  return text;
+}
+
 template <class T>
 Array<T> filled(std::size_t n, T value) {
   Array<T> array({n});
@@ -259,7 +265,7 @@ TEST_CASE("a large array is sent from where it is") {
 
 TEST_CASE("a receive whose time is over in the middle of a message keeps what has come") {
   Pair<std::string> pair;
-  const std::string large(30'000'000, 'x');
+  const std::string large = large_text(30'000'000);
   Child sender([&] {
     const auto& a = pair.a();
     a.send(large);
@@ -284,7 +290,7 @@ TEST_CASE("a receive whose time is over in the middle of a message keeps what ha
 
 TEST_CASE("of a message that could not be sent in time nothing is received") {
   Pair<std::string> pair;
-  const std::string large(30'000'000, 'x');
+  const std::string large = large_text(30'000'000);
   CHECK_THROWS_AS(pair.a().send(large, 20ms), Full);
   CHECK_THROWS_AS(pair.a().send("neither", 0s), Full);
   CHECK_FALSE(pair.b().poll(20ms));
@@ -294,6 +300,38 @@ TEST_CASE("of a message that could not be sent in time nothing is received") {
   });
   CHECK(pair.b().recv(20s) == "first");
   CHECK((pair.b().recv(20s) == large));
+}
+
+TEST_CASE("all that could be sent in time is received, and nothing else, whatever its size") {
+  for (const bool by_path : {true, false}) {
+    for (const std::size_t size : {10U, 4000U, 70'000U, 1'040'000U, 1'060'000U}) {
+      CAPTURE(size);
+      Pair<std::string> pair(by_path);
+      std::vector<std::string> sent;
+      int late = 0;
+      const auto try_to_send = [&](char c) {
+        try {
+          pair.a().send(std::string(size, c), 0s);
+          sent.emplace_back(size, c);
+        } catch (const Full&) {
+          ++late;
+        }
+      };
+      const auto receive = [&] {
+        if (!pair.b().poll(20ms)) return;
+        CHECK((pair.b().recv(10s) == sent.front()));
+        sent.erase(sent.begin());
+      };
+      while (late == 0) try_to_send('x');
+      for (int i = 0; i < 20; ++i) {
+        if (i % 3 == 0) receive();
+        try_to_send(static_cast<char>('a' + i));
+      }
+      std::jthread sender([&] { pair.a().send("last"); });
+      while (!sent.empty()) receive();
+      CHECK(pair.b().recv(10s) == "last");
+    }
+  }
 }
 
 TEST_CASE("the stream ends when the other side is closed or dies") {
@@ -318,7 +356,7 @@ TEST_CASE("who dies in the middle of a message ends the stream") {
   Pair<std::string> pair(false);
   Child sender([&] {
     pair.b().close();
-    pair.a().send(std::string(100'000'000, 'x'));
+    pair.a().send(large_text(100'000'000));
   });
   pair.a().close();
   CHECK_THROWS_AS(pair.b().recv(200ms), Empty);
@@ -330,7 +368,7 @@ TEST_CASE("closing ends the waits of other threads") {
   Pair<std::string> pair;
   std::jthread receives([&] { CHECK_THROWS_AS(pair.a().recv(20s), BadArgument); });
   std::jthread sends(
-      [&] { CHECK_THROWS_AS(pair.a().send(std::string(50'000'000, 'x'), 20s), BadArgument); });
+      [&] { CHECK_THROWS_AS(pair.a().send(large_text(50'000'000), 20s), BadArgument); });
   std::this_thread::sleep_for(50ms);
   const auto start = std::chrono::steady_clock::now();
   pair.a().close();
@@ -394,7 +432,7 @@ TEST_CASE("signals interrupt no message") {
   ::setitimer(ITIMER_REAL, &often, nullptr);
   {
     Pair<std::string> pair(false);
-    const std::string large(20'000'000, 'x');
+    const std::string large = large_text(20'000'000);
     std::jthread sender([&] {
       for (int i = 0; i < 5; ++i) pair.a().send(large);
     });
