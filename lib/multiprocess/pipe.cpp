@@ -46,7 +46,8 @@ struct EndState {
 
   bool is_gone() const {
     const auto entries = holders.entries();
-    if (std::ranges::any_of(entries, [](const EndHolder& one) { return one.process.load() != 0; })) {
+    if (std::ranges::any_of(entries,
+                            [](const EndHolder& one) { return one.process.load() != 0; })) {
       return false;
     }
     const Clock::rep until = unsure_until.load();
