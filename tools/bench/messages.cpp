@@ -20,6 +20,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ constexpr int rounds = 5;
 constexpr int items = 1'000'000;
 constexpr int turns = 50'000;
 
+/// Not copied page by page when this process forks.
 void* shared_memory(std::size_t bytes) {
   return ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE,
                 -1, 0);
@@ -167,12 +169,19 @@ class Memcpy {
   explicit Memcpy(std::size_t bytes)
       : bytes_(bytes),
         count_(std::max<std::size_t>(2, (std::size_t{64} << 20) / bytes)),
-        from_(bytes * count_, 'a'),
-        to_(bytes * count_, 'b') {}
+        from_(static_cast<std::byte*>(shared_memory(bytes * count_))),
+        to_(static_cast<std::byte*>(shared_memory(bytes * count_))) {}
+  Memcpy(const Memcpy&) = delete;
+  Memcpy& operator=(const Memcpy&) = delete;
+  ~Memcpy() {
+    ::munmap(from_, bytes_ * count_);
+    ::munmap(to_, bytes_ * count_);
+  }
+
   void run(int n) {
     for (int i = 0; i < n; ++i) {
       const std::size_t at = static_cast<std::size_t>(i) % count_ * bytes_;
-      std::memcpy(to_.data() + at, from_.data() + at, bytes_);
+      std::memcpy(to_ + at, from_ + at, bytes_);
       bench::keep(to_[at]);
     }
   }
@@ -180,8 +189,8 @@ class Memcpy {
  private:
   std::size_t bytes_;
   std::size_t count_;
-  std::vector<char> from_;
-  std::vector<char> to_;
+  std::byte* from_;
+  std::byte* to_;
 };
 
 void large_items() {
@@ -308,8 +317,8 @@ void large_messages() {
   constexpr std::size_t bytes = std::size_t{16} << 20;
   constexpr int many = 30;
   auto [a, b] = hoist::Pipe<int>();
-  const std::vector<std::byte> message(bytes, std::byte{1});
-  std::vector<std::byte> room(bytes, std::byte{2});
+  const std::span message(static_cast<std::byte*>(shared_memory(bytes)), bytes);
+  const std::span room(static_cast<std::byte*>(shared_memory(bytes)), bytes);
   Memcpy copy(bytes);
   const auto times = bench::medians(rounds, {[&, a = a, b = b] {
                                                together({[&] {
