@@ -323,8 +323,12 @@ bool MessageQueue::poll(Deadline deadline, const Peers* peers) const {
   const auto ready = [&] { return view.has_record() || will_have_none(state, peers); };
   const auto look = [&] { look_as_reader(state, view, peers); };
   if (ready()) return true;
-  if (deadline != Deadline() && wait_and_look(state.ring.filled, deadline, ready, look))
+  if (deadline == Deadline()) {
+    look();
+    if (ready()) return true;
+  } else if (wait_and_look(state.ring.filled, deadline, ready, look)) {
     return true;
+  }
   if (state.watched.load() != 0) settle();
   return false;
 }

@@ -4,6 +4,7 @@
 // memory in turn: no item comes twice, none is lost but the one that a dead process had in hand,
 // and nobody waits for the dead.
 #include <doctest/doctest.h>
+#include <hoist/array.hpp>
 #include <hoist/queue.hpp>
 #include <hoist/shared.hpp>
 #include <hoist/sync.hpp>
@@ -175,6 +176,26 @@ TEST_CASE("whoever is killed with handles and arrays under way, others are not m
                            right = right && is(got, 2) && queue.empty();
                            for (int i = 1; i < 3; ++i) queue.put(message(i), 10s);
                          });
+  CHECK(right);
+}
+
+TEST_CASE("what dead processes had of large arrays is no reason to wait") {
+  const Queue<Array<double>> queue({.max_bytes = 1});
+  const Array<double> large({1'200'000});
+  bool right = true;
+  const auto after = [&](int, int) {
+    while (queue.try_get()) {
+    }
+    queue.put(large, 20s);
+    right = right && queue.get(20s).size() == large.size();
+  };
+  support::at_each_store([&] { queue.put(large); }, after);
+  support::at_each_store(
+      [&] {
+        queue.put(large);
+        queue.get();
+      },
+      after);
   CHECK(right);
 }
 

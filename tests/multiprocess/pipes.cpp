@@ -238,6 +238,40 @@ TEST_CASE("whoever waits for several things is told which are ready") {
   CHECK_THROWS_AS(wait_any({fds[0]}, 1s), SystemError);
 }
 
+TEST_CASE("whoever polls, or waits for several things, sees that the other end was killed") {
+  for (const bool polls : {true, false}) {
+    CAPTURE(polls);
+    auto [a, b] = Pipe<int>();
+    support::Child child([&] {
+      b.send(1);
+      ::pause();
+    });
+    CHECK(a.recv(20s) == 1);
+    b.close();
+    CHECK_FALSE(a.poll());
+    child.kill();
+    if (polls) {
+      const auto end = std::chrono::steady_clock::now() + 20s;
+      while (!a.poll() && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+      CHECK(a.poll());
+      CHECK_THROWS_AS(static_cast<void>(a.try_recv()), EndOfStream);
+    } else {
+      CHECK(wait_any({a}, 20s) == std::vector<std::size_t>{0});
+    }
+  }
+}
+
+TEST_CASE("large arrays that were dropped do not count for ever") {
+  auto [a, b] = Pipe<Array<double>>();
+  const Array<double> large({1'200'000});
+  for (int i = 0; i < 5; ++i) {
+    a.send(large, 20s);
+    CHECK_THROWS_AS(b.recv_bytes(20s), WrongType);
+  }
+  a.send(large, 20s);
+  CHECK(b.recv(20s).size() == large.size());
+}
+
 TEST_CASE("the descriptor of a connection is readable while there is something") {
   auto [a, b] = Pipe<int>();
   const auto readable = [fd = b.fileno()] {

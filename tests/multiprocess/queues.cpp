@@ -215,6 +215,38 @@ TEST_CASE("items of any size pass a queue that is smaller, and large arrays are 
   CHECK(equal);
 }
 
+TEST_CASE("small and large items go through a queue that somebody waits for") {
+  const Queue<Array<double>> queue;
+  CHECK(queue.fileno() >= 0);
+  const Array<double> large({1'200'000});
+  for (int i = 0; i < 3; ++i) {
+    queue.put(Array<double>({3}));
+    queue.put(large);
+    queue.put(large);
+    CHECK(queue.get(20s).size() == 3);
+    CHECK(queue.get(20s).size() == large.size());
+    CHECK(queue.get(20s).size() == large.size());
+  }
+}
+
+TEST_CASE("an array that was put is what it was, also if a task goes on writing to it") {
+  const Queue<Array<double>> queue;
+  const auto refill = [](const Queue<Array<double>>& to) {
+    Array<double> array({1'200'000});
+    for (int i = 1; i < 4; ++i) {
+      array.fill(i);
+      to.put(array);
+    }
+    return 0;
+  };
+  Parallel({.n_jobs = 1, .backend = "spawn"})(std::vector{delayed(refill)(queue)});
+  for (int i = 1; i < 4; ++i) {
+    const Array<double> got = queue.get(20s);
+    CHECK(got(0) == i);
+    CHECK(got(1'199'999) == i);
+  }
+}
+
 TEST_CASE("an item that can't be completed in time is as if it had not been put") {
   const Queue<std::string> queue({.max_bytes = 1});
   CHECK_THROWS_AS(queue.put(std::string(1'000'000, 'x'), 20ms), Full);
