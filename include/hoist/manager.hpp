@@ -24,7 +24,7 @@
 
 namespace hoist {
 
-/// Named values of any types in a server.
+/// Named values of any types in a server. A value is got as the type that it was set as.
 class NamespaceProxy : public Proxy<std::map<std::string, std::any>> {
   using Names = std::map<std::string, std::any>;
 
@@ -103,14 +103,18 @@ class Manager {
   Proxy<C> make(const Args&... args) const {
     return Proxy<C>(made<C>(args...));
   }
+  /// A map with copies of these items. All of these throw ManagerDied, CannotTravel for what can't
+  /// be sent, and what the constructor throws in the server; BadArgument after shutdown().
   template <class K, class V>
   DictProxy<K, V> dict(const std::map<K, V>& items = {}) const {
     return DictProxy<K, V>(made<std::map<K, V>>(items));
   }
+  /// A sequence with copies of these items.
   template <class T>
   ListProxy<T> list(const std::vector<T>& items = {}) const {
     return ListProxy<T>(made<std::vector<T>>(items));
   }
+  /// So many zeros, or copies of these items.
   template <class T>
   ArrayProxy<T> array(std::size_t n) const {
     return array(std::vector<T>(n));
@@ -129,6 +133,7 @@ class Manager {
     using Kept = detail::KeptAs<T>;
     return ValueProxy<Kept>(made<Kept>(initial));
   }
+  /// Without any names.
   NamespaceProxy ns() const { return NamespaceProxy(made<std::map<std::string, std::any>>()); }
 
   // These need no server: they lie in shared memory, and so can't be sent to other machines.

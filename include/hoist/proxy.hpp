@@ -44,7 +44,9 @@ class Proxy : public detail::ProxyHandle {
   }
 };
 
-/// A map in a server.
+/// A map in a server, in the order of its keys, which must have an operator<. Keys and values
+/// travel as copies; to change a value in place, use call(), which is one step for everybody else.
+/// Each function is a call, and costs what that does; items() costs one for all.
 template <class K, class V>
 class DictProxy : public Proxy<std::map<K, V>> {
   using Map = std::map<K, V>;
@@ -63,6 +65,7 @@ class DictProxy : public Proxy<std::map<K, V>> {
         },
         key);
   }
+  /// Likewise; `otherwise` where there is none.
   V get(const K& key, const V& otherwise) const {
     return this->call(
         [](const Map& map, const K& wanted, const V& value) {
@@ -71,6 +74,7 @@ class DictProxy : public Proxy<std::map<K, V>> {
         },
         key, otherwise);
   }
+  /// Adds the key, or replaces its value.
   void set(const K& key, const V& value) const {
     this->call([](Map& map, const K& to, const V& it) { map.insert_or_assign(to, it); }, key,
                value);
@@ -103,6 +107,7 @@ class DictProxy : public Proxy<std::map<K, V>> {
   [[nodiscard]] std::size_t size() const {
     return this->call([](const Map& map) { return map.size(); });
   }
+  /// Copies of all keys, in order.
   [[nodiscard]] std::vector<K> keys() const {
     return this->call([](const Map& map) {
       std::vector<K> all;
@@ -127,7 +132,9 @@ class DictProxy : public Proxy<std::map<K, V>> {
   }
 };
 
-/// A sequence in a server. Functions with an index throw BadArgument where there is no such item.
+/// A sequence in a server, as a std::vector: append() and pop() are cheap there, insert() and
+/// erase() move what follows. Functions with an index throw BadArgument where there is no such
+/// item.
 template <class T>
 class ListProxy : public Proxy<std::vector<T>> {
  protected:
@@ -222,7 +229,7 @@ class ArrayProxy : public ListProxy<T> {
   explicit ArrayProxy(detail::ProxyHandle handle) : ListProxy<T>(std::move(handle)) {}
 };
 
-/// A single value in a server.
+/// A single value in a server. get() and set() are one step each; use call() to do both in one.
 template <class T>
 class ValueProxy : public Proxy<T> {
  public:
