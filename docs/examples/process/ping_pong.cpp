@@ -13,7 +13,7 @@ void answer(const hoist::Connection<std::string>& end) {
   try {
     for (;;) end.send(end.recv() + ", pong");
   } catch (const hoist::EndOfStream&) {
-    std::printf("the other end is closed\n");
+    // The other end is closed.
   }
 }
 
@@ -30,4 +30,5 @@ int main() {
   }
   here.close();
   partner.join();
+  std::printf("the partner ended with %d\n", partner.exitcode().value_or(-1));
 }
