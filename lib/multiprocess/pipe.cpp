@@ -288,7 +288,7 @@ const MessageQueue& ConnectionHandle::in() const {
   return *in_;
 }
 
-const Peers& ConnectionHandle::peers() const noexcept { return *end_; }
+const Peers& ConnectionHandle::peers() const { return end(); }
 
 bool ConnectionHandle::poll_until(Deadline deadline) const { return in().poll(deadline, &peers()); }
 

@@ -43,7 +43,7 @@ class ConnectionHandle : public SharedHandle {
   // These throw BadArgument where this end is closed, or is not for that.
   const MessageQueue& out() const;
   const MessageQueue& in() const;
-  const Peers& peers() const noexcept;
+  const Peers& peers() const;
 
   void put_bytes(std::span<const std::byte> bytes, Deadline deadline) const;
   std::vector<std::byte> get_bytes(Deadline deadline) const;
