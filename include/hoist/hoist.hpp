@@ -12,8 +12,9 @@
 //   cpu_count.hpp, register_error.hpp, backend.hpp;
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
 //   shared.hpp (values and arrays), shared_memory.hpp;
-// - processes: process.hpp (functions in processes of their own), queue.hpp and pipe.hpp (between
-//   them), listener.hpp (connections by sockets), manager.hpp and proxy.hpp (objects in a server).
+// - processes: process.hpp (functions in processes of their own), queue.hpp, pipe.hpp and
+//   listener.hpp (between them; connection.hpp has what connections do), manager.hpp and proxy.hpp
+//   (objects in a server).
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -28,6 +29,7 @@
 #include <hoist/code.hpp>
 #include <hoist/codec.hpp>
 #include <hoist/concatenate.hpp>
+#include <hoist/connection.hpp>
 #include <hoist/cpu_count.hpp>
 #include <hoist/delayed.hpp>
 #include <hoist/dtype.hpp>

@@ -3,6 +3,7 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/connection.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/detail/socket_stream.hpp>
 #include <hoist/detail/travel.hpp>
@@ -61,82 +62,20 @@ struct ConnectOptions {
   std::chrono::milliseconds timeout = std::chrono::seconds(20);
 };
 
-/// A connection that sends messages of type T and receives those of type U: values that tasks take,
-/// except pointers and views. By the path of a socket, locks, queues and other handles go, too.
+/// A connection by a socket, whose functions hoist/connection.hpp has. By the path of a socket,
+/// locks, queues and other handles go, too. What is sent has been handed to the system.
 ///
-/// Its functions are those of Connection (hoist/pipe.hpp), and may be called from several threads
-/// at a time. Copies are the same connection. It can't be sent. A forked child has it, too: close
-/// it in the process that doesn't use it, as the stream ends when all have.
+/// Receiving throws WrongType also for what a connection of other types has sent, and drops it;
+/// DamagedData, and ends the stream, for what is no message; LimitExceeded, which is a DamagedData,
+/// for one above max_message_bytes. Who waits in another thread gets BadArgument when it is closed
+/// here.
+///
+/// It can't be sent. A forked child has it, too: close it in the process that doesn't use it, as
+/// the stream ends when all have.
 template <class T, class U = T>
-class SocketConnection : public detail::SocketStream {
-  static_assert(
-      detail::is_message<T>() && detail::is_message<U>(),
-      "hoist: messages are values that can be sent to another process: structs of values, "
-      "or classes with a default constructor and serialize(); no pointers and no views");
-
+class SocketConnection : public MessageConnection<detail::SocketStream, T, U> {
  public:
-  /// Of nothing: may be assigned to, and is closed.
-  SocketConnection() = default;
-  explicit SocketConnection(SocketStream stream) : SocketStream(std::move(stream)) {}
-
-  /// Sends a message: hands it to the system, after waiting for room. Throws EndOfStream if the
-  /// other side is gone; CannotTravel for what can't be sent; BadArgument if it is closed here.
-  void send(const T& message) const { send_until(message, detail::Deadline::max()); }
-  /// Likewise. Throws Full if there was no room for all of it in time; the other side then receives
-  /// nothing of it.
-  template <class Rep, class Period>
-  void send(const T& message, std::chrono::duration<Rep, Period> timeout) const {
-    send_until(message, detail::deadline_after(timeout));
-  }
-  /// Receives a message, after waiting for one. Throws EndOfStream if the other side has closed the
-  /// connection or died; WrongType for what send_bytes() or a connection of other types has sent,
-  /// and drops it; DamagedData, and ends the stream, for what is no message; LimitExceeded, which
-  /// is one, for one above max_message_bytes.
-  U recv() const { return recv_until(detail::Deadline::max()); }
-  /// Likewise. Throws Empty if none is complete in time; what is there of one is kept for the next
-  /// call.
-  template <class Rep, class Period>
-  U recv(std::chrono::duration<Rep, Period> timeout) const {
-    return recv_until(detail::deadline_after(timeout));
-  }
-  /// Whether recv() would return or throw at once. Takes in what has come.
-  [[nodiscard]] bool poll() const { return poll_until(detail::Deadline()); }
-  /// Likewise; waits up to that time until it would.
-  template <class Rep, class Period>
-  [[nodiscard]] bool poll(std::chrono::duration<Rep, Period> timeout) const {
-    return poll_until(detail::deadline_after(timeout));
-  }
-
-  /// Sends bytes as they are, to be received by recv_bytes(). Errors as of send().
-  void send_bytes(std::span<const std::byte> bytes) const { put_bytes(bytes); }
-  void send_bytes(std::string_view text) const { put_bytes(std::as_bytes(std::span(text))); }
-  /// Receives them. Throws WrongType if the next message was sent by send(), and drops it.
-  std::vector<std::byte> recv_bytes() const { return get_bytes(); }
-  /// Receives them into that memory; returns how many there were. Throws BufferTooShort, which has
-  /// the message, if they are more.
-  std::size_t recv_bytes_into(std::span<std::byte> to) const { return get_bytes_into(to); }
-
-  /// Closes it in this process: all copies. Who waits in another thread gets BadArgument.
-  void close() const { leave(); }
-  [[nodiscard]] bool closed() const { return has_left(); }
-  /// The socket, only to be waited for. A message that poll() or a recv() whose time was over has
-  /// taken in makes it readable no more: ask poll() first. wait_any() does.
-  [[nodiscard]] int fileno() const { return watched_fd(); }
-
- private:
-  void send_until(const T& message, detail::Deadline deadline) const {
-    detail::MessageRoom room;
-    detail::send<T>(room.encoder(), message);
-    if (!put(room.encoder(), detail::message_type<T>(), deadline)) throw_full();
-  }
-  U recv_until(detail::Deadline deadline) const {
-    const auto source = get(detail::message_type<U>(), deadline);
-    if (source == nullptr) throw_empty();
-    detail::Decoder decoder(*source);
-    detail::Received<U> received(decoder);
-    decoder.finish();
-    return std::move(received.get());
-  }
+  using MessageConnection<detail::SocketStream, T, U>::MessageConnection;
 };
 
 /// Waits for connections at an address. Its functions may be called from several threads at a time.

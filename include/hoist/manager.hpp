@@ -20,47 +20,16 @@
 #include <vector>
 
 // A server for objects that processes use through proxies, after Python's multiprocessing.Manager;
-// hoist/proxy.hpp has the other proxies.
+// hoist/proxy.hpp has the proxies, and what holds for all of them.
+//
+//     const Manager manager;
+//     const auto ages = manager.dict<std::string, int>();
+//     ages.set("Ada", 36);  // here, and in every process that gets `ages`
+//
+// All functions may be called from several threads at a time, but those that move, assign or shut
+// down a manager.
 
 namespace hoist {
-
-/// Named values of any types in a server. A value is got as the type that it was set as.
-class NamespaceProxy : public Proxy<std::map<std::string, std::any>> {
-  using Names = std::map<std::string, std::any>;
-
- public:
-  NamespaceProxy() = default;
-  explicit NamespaceProxy(detail::ProxyHandle handle) : Proxy(std::move(handle)) {}
-
-  /// Text in quotes becomes a std::string.
-  template <class T>
-  void set(const std::string& name, const T& value) const {
-    using Kept = detail::KeptAs<T>;
-    call([](Names& names, const std::string& to, const Kept& it) { names[to] = it; }, name,
-         Kept(value));
-  }
-  /// Throws NotFound where there is no such name, WrongType where its value isn't a T.
-  template <class T>
-  T get(const std::string& name) const {
-    return call(
-        [](const Names& names, const std::string& wanted) {
-          const auto found = names.find(wanted);
-          if (found == names.end()) throw NotFound("the namespace has no \"" + wanted + "\"");
-          const T* const value = std::any_cast<T>(&found->second);
-          if (value == nullptr) throw WrongType("\"" + wanted + "\" was set to another type");
-          return *value;
-        },
-        name);
-  }
-  [[nodiscard]] bool contains(const std::string& name) const {
-    return call(
-        [](const Names& names, const std::string& wanted) { return names.contains(wanted); }, name);
-  }
-  bool erase(const std::string& name) const {
-    return call([](Names& names, const std::string& unwanted) { return names.erase(unwanted) > 0; },
-                name);
-  }
-};
 
 namespace detail {
 struct ManagerServer;
@@ -78,8 +47,10 @@ struct ManagerOptions {
 /// Ctrl-C, and ends with the manager or with this process.
 class Manager {
  public:
+  /// Without an address.
   Manager() : Manager(ManagerOptions{}) {}
-  /// Throws SystemError if the server can't be started, and as a Listener does.
+  /// Starts the server and waits until it is ready, which takes as long as a Process by spawn.
+  /// Throws SystemError if it can't be started, and as a Listener does.
   explicit Manager(const ManagerOptions& options);
   /// Uses the server that another process of the same program has started with that address, also
   /// on another machine. Proxies can be sent to processes there, too, and to others that have
@@ -98,13 +69,14 @@ class Manager {
   /// Where it listens, with the port that it has; empty if it does not.
   [[nodiscard]] std::string address() const;
 
-  /// A C that is constructed in the server with copies of these arguments.
+  /// A C that is constructed in the server with copies of these arguments. This and the functions
+  /// below throw ManagerDied; CannotTravel for what can't be sent; what the constructor throws in
+  /// the server; BadArgument after shutdown(). Each costs a round trip.
   template <class C, class... Args>
   Proxy<C> make(const Args&... args) const {
     return Proxy<C>(made<C>(args...));
   }
-  /// A map with copies of these items. All of these throw ManagerDied, CannotTravel for what can't
-  /// be sent, and what the constructor throws in the server; BadArgument after shutdown().
+  /// A map with copies of these items.
   template <class K, class V>
   DictProxy<K, V> dict(const std::map<K, V>& items = {}) const {
     return DictProxy<K, V>(made<std::map<K, V>>(items));
@@ -127,16 +99,17 @@ class Manager {
   ArrayProxy<T> array(std::initializer_list<T> items) const {
     return array(std::vector<T>(items));
   }
-  /// Text in quotes becomes a std::string.
+  /// A single value. Text in quotes becomes a std::string.
   template <class T>
   ValueProxy<detail::KeptAs<T>> value(const T& initial) const {
     using Kept = detail::KeptAs<T>;
     return ValueProxy<Kept>(made<Kept>(initial));
   }
-  /// Without any names.
-  NamespaceProxy ns() const { return NamespaceProxy(made<std::map<std::string, std::any>>()); }
+  /// A namespace without any names.
+  NamespaceProxy ns() const { return NamespaceProxy(made<detail::Names>()); }
 
-  // These need no server: they lie in shared memory, and so can't be sent to other machines.
+  // These need no server: they lie in shared memory, live as long as their handles, and can't be
+  // sent to other machines. Errors are those of their constructors.
   template <class T>
   Queue<T> queue(std::size_t maxsize = 0) const {
     return Queue<T>(maxsize);

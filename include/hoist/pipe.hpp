@@ -3,6 +3,7 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/connection.hpp>
 #include <hoist/detail/connection.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/error.hpp>
@@ -15,7 +16,6 @@
 #include <optional>
 #include <ranges>
 #include <span>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,9 +23,7 @@
 // things at once.
 //
 // A connection, which is an end of a pipe, is a handle, like a lock (hoist/lock.hpp): copies, and
-// what tasks and processes get of it, are the same end. A pipe takes five descriptors. All
-// functions may be called from several threads and processes at a time; a message goes to one of
-// them.
+// what tasks and processes get of it, are the same end. A pipe takes five descriptors.
 //
 // The end of the stream comes when all processes that have the other end have closed it or died. A
 // process has an end by making the pipe, by receiving the end, or by using one that it inherited
@@ -48,86 +46,14 @@ struct PipeOptions {
   std::size_t max_bytes = std::size_t{16} << 20;
 };
 
-/// An end of a pipe. It sends messages of type T and receives those of type U: values that tasks
-/// take, except pointers and views.
+/// An end of a pipe, whose functions hoist/connection.hpp has. One that only receives, or only
+/// sends, throws BadArgument where it is used for the other. close() leaves the end to other
+/// processes that have it; it wakes those who wait at the other end, not those who wait at this
+/// one.
 template <class T, class U = T>
-class Connection : public detail::ConnectionHandle {
-  static_assert(
-      detail::is_message<T>() && detail::is_message<U>(),
-      "hoist: messages are values that can be sent to another process: structs of values, "
-      "or classes with a default constructor and serialize(); no pointers and no views");
-
+class Connection : public MessageConnection<detail::ConnectionHandle, T, U> {
  public:
-  /// Of no pipe: may be assigned to, everything else throws BadArgument.
-  Connection() = default;
-  explicit Connection(ConnectionHandle handle) : ConnectionHandle(std::move(handle)) {}
-
-  /// Sends a message, after waiting for room. Throws EndOfStream if nobody will receive it;
-  /// CannotTravel for what can't be sent; BadArgument if this end is closed or only receives.
-  void send(const T& message) const { send_until(message, detail::Deadline::max()); }
-  /// Likewise. Throws Full if there is no room in time.
-  template <class Rep, class Period>
-  void send(const T& message, std::chrono::duration<Rep, Period> timeout) const {
-    send_until(message, detail::deadline_after(timeout));
-  }
-  /// Receives a message, after waiting for one. Throws EndOfStream if none is left and none will
-  /// come; WrongType if the next was sent by send_bytes(), and drops it.
-  U recv() const { return recv_until(detail::Deadline::max()); }
-  /// Likewise. Throws Empty if none comes in time.
-  template <class Rep, class Period>
-  U recv(std::chrono::duration<Rep, Period> timeout) const {
-    return recv_until(detail::deadline_after(timeout));
-  }
-  /// The next message, if there is one now.
-  [[nodiscard]] std::optional<U> try_recv() const {
-    return detail::get_value<U>(in(), detail::Deadline(), &peers());
-  }
-  /// Whether recv() would return or throw at once.
-  [[nodiscard]] bool poll() const { return poll_until(detail::Deadline()); }
-  /// Likewise; waits up to that time until it would.
-  template <class Rep, class Period>
-  [[nodiscard]] bool poll(std::chrono::duration<Rep, Period> timeout) const {
-    return poll_until(detail::deadline_after(timeout));
-  }
-
-  /// Sends bytes as they are, to be received by recv_bytes(). Errors as of send().
-  void send_bytes(std::span<const std::byte> bytes) const {
-    put_bytes(bytes, detail::Deadline::max());
-  }
-  void send_bytes(std::string_view text) const { send_bytes(std::as_bytes(std::span(text))); }
-  template <class Rep, class Period>
-  void send_bytes(std::span<const std::byte> bytes,
-                  std::chrono::duration<Rep, Period> timeout) const {
-    put_bytes(bytes, detail::deadline_after(timeout));
-  }
-  /// Receives them. Throws WrongType if the next message was sent by send(), and drops it.
-  std::vector<std::byte> recv_bytes() const { return get_bytes(detail::Deadline::max()); }
-  template <class Rep, class Period>
-  std::vector<std::byte> recv_bytes(std::chrono::duration<Rep, Period> timeout) const {
-    return get_bytes(detail::deadline_after(timeout));
-  }
-  /// Receives them into that memory; returns how many there were. Throws BufferTooShort, which has
-  /// the message, if they are more.
-  std::size_t recv_bytes_into(std::span<std::byte> to) const { return get_bytes_into(to); }
-
-  /// Closes this end for this process: all copies that it has. Others may still have it. Nothing
-  /// the second time. Wakes those who wait at the other end, not those who wait at this one.
-  void close() const { leave(); }
-  [[nodiscard]] bool closed() const { return has_left(); }
-  /// A descriptor that poll(2) and the like find readable when there is something to receive. Only
-  /// to be waited for, and with a time limit: it does not tell that those at the other end have
-  /// died, and may be readable for nothing; poll() knows.
-  [[nodiscard]] int fileno() const { return watched_fd(); }
-
- private:
-  void send_until(const T& message, detail::Deadline deadline) const {
-    if (!detail::put_value<T>(out(), message, deadline, &peers())) throw_full();
-  }
-  U recv_until(detail::Deadline deadline) const {
-    auto message = detail::get_value<U>(in(), deadline, &peers());
-    if (!message) throw_empty();
-    return *std::move(message);
-  }
+  using MessageConnection<detail::ConnectionHandle, T, U>::MessageConnection;
 };
 
 /// Makes a pipe and returns its ends: one that sends T and receives U, and one for the opposite.
@@ -139,7 +65,8 @@ std::pair<Connection<T, U>, Connection<U, T>> Pipe(const PipeOptions& options = 
 }
 
 /// What wait_any() waits for: a connection or queue that has something or never will, the end of a
-/// process, a readable descriptor.
+/// process, a listener at which somebody connects, a readable descriptor. Made where one of these
+/// is an argument. A descriptor must stay open as long as it is waited for.
 class Waitable {
  public:
   Waitable(const detail::ConnectionHandle& connection);  // implicit, as in wait_any({a, b})
@@ -172,9 +99,10 @@ class Waitable {
   std::function<bool()> poll_;  // of a socket
 };
 
-/// Waits until one of them is ready; returns the places of those that are, in order. Several
-/// processes may wait for one thing, and all are told. Throws SystemError for what is no
-/// descriptor.
+/// Waits until one of them is ready; returns the places of those that are, counted from 0 and in
+/// order. Several processes may wait for one thing, and all are told; whoever reads first gets it,
+/// so that another may find nothing. A peer that has died is noticed within 50 ms. Throws
+/// SystemError for what is no descriptor, BadArgument for a connection that is closed here.
 std::vector<std::size_t> wait_until_any(std::span<const Waitable> all, detail::Deadline deadline);
 inline std::vector<std::size_t> wait_any(std::initializer_list<Waitable> all) {
   return wait_until_any({all.begin(), all.size()}, detail::Deadline::max());

@@ -4,12 +4,10 @@
 #include <hoist/detail/requirements.hpp>
 
 #include <hoist/detail/managed.hpp>
-#include <hoist/error.hpp>
+#include <hoist/detail/proxy_calls.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <map>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -46,176 +44,87 @@ class Proxy : public detail::ProxyHandle {
 
 /// A map in a server, in the order of its keys, which must have an operator<. Keys and values
 /// travel as copies; to change a value in place, use call(), which is one step for everybody else.
-/// Each function is a call, and costs what that does; items() costs one for all.
+/// Each function is a call, and costs what that does, however large the map is; keys() and items()
+/// send all of it at once.
 template <class K, class V>
 class DictProxy : public Proxy<std::map<K, V>> {
   using Map = std::map<K, V>;
+  using Calls = detail::DictCalls<K, V>;
 
  public:
+  /// Of no object.
   DictProxy() = default;
   explicit DictProxy(detail::ProxyHandle handle) : Proxy<Map>(std::move(handle)) {}
 
-  /// Throws NotFound where there is no such key.
-  V get(const K& key) const {
-    return this->call(
-        [](const Map& map, const K& wanted) {
-          const auto found = map.find(wanted);
-          if (found == map.end()) throw NotFound("the managed dict has no such key");
-          return found->second;
-        },
-        key);
-  }
+  /// The value of a key. Throws NotFound where there is no such key.
+  V get(const K& key) const { return this->call(typename Calls::Get(), key); }
   /// Likewise; `otherwise` where there is none.
   V get(const K& key, const V& otherwise) const {
-    return this->call(
-        [](const Map& map, const K& wanted, const V& value) {
-          const auto found = map.find(wanted);
-          return found == map.end() ? value : found->second;
-        },
-        key, otherwise);
+    return this->call(typename Calls::GetOr(), key, otherwise);
   }
   /// Adds the key, or replaces its value.
-  void set(const K& key, const V& value) const {
-    this->call([](Map& map, const K& to, const V& it) { map.insert_or_assign(to, it); }, key,
-               value);
-  }
+  void set(const K& key, const V& value) const { this->call(typename Calls::Set(), key, value); }
   /// The value of the key, which is first set to `otherwise` if there is none.
   V setdefault(const K& key, const V& otherwise) const {
-    return this->call(
-        [](Map& map, const K& wanted, const V& value) {
-          return V(map.try_emplace(wanted, value).first->second);
-        },
-        key, otherwise);
+    return this->call(typename Calls::SetDefault(), key, otherwise);
   }
   /// Removes a key and returns its value. Throws NotFound where there is none.
-  V pop(const K& key) const {
-    return this->call(
-        [](Map& map, const K& wanted) {
-          auto node = map.extract(wanted);
-          if (!node) throw NotFound("the managed dict has no such key");
-          return V(std::move(node.mapped()));
-        },
-        key);
-  }
-  /// Whether there was such a key.
-  bool erase(const K& key) const {
-    return this->call([](Map& map, const K& unwanted) { return map.erase(unwanted) > 0; }, key);
-  }
+  V pop(const K& key) const { return this->call(typename Calls::Pop(), key); }
+  /// Removes a key. Whether there was one.
+  bool erase(const K& key) const { return this->call(typename Calls::Erase(), key); }
+  /// Whether there is such a key.
   [[nodiscard]] bool contains(const K& key) const {
-    return this->call([](const Map& map, const K& wanted) { return map.contains(wanted); }, key);
+    return this->call(typename Calls::Contains(), key);
   }
-  [[nodiscard]] std::size_t size() const {
-    return this->call([](const Map& map) { return map.size(); });
-  }
+  /// How many keys there are.
+  [[nodiscard]] std::size_t size() const { return this->call(typename Calls::Size()); }
   /// Copies of all keys, in order.
-  [[nodiscard]] std::vector<K> keys() const {
-    return this->call([](const Map& map) {
-      std::vector<K> all;
-      for (const auto& [key, value] : map) all.push_back(key);
-      return all;
-    });
-  }
+  [[nodiscard]] std::vector<K> keys() const { return this->call(typename Calls::Keys()); }
   /// A copy of all.
-  [[nodiscard]] Map items() const {
-    return this->call([](const Map& map) { return map; });
-  }
+  [[nodiscard]] Map items() const { return this->call(typename Calls::Items()); }
   /// Sets all of these.
-  void update(const Map& more) const {
-    this->call(
-        [](Map& map, const Map& values) {
-          for (const auto& [key, value] : values) map.insert_or_assign(key, value);
-        },
-        more);
-  }
-  void clear() const {
-    this->call([](Map& map) { map.clear(); });
-  }
+  void update(const Map& more) const { this->call(typename Calls::Update(), more); }
+  /// Removes all keys.
+  void clear() const { this->call(typename Calls::Clear()); }
 };
 
 /// A sequence in a server, as a std::vector: append() and pop() are cheap there, insert() and
-/// erase() move what follows. Functions with an index throw BadArgument where there is no such
-/// item.
+/// erase() move what follows. Functions with an index, counted from 0, throw BadArgument where
+/// there is no such item.
 template <class T>
 class ListProxy : public Proxy<std::vector<T>> {
- protected:
-  using List = std::vector<T>;
-  static void check(const List& list, std::size_t index) {
-    if (index >= list.size()) {
-      throw BadArgument("index " + std::to_string(index) + " of a managed sequence of " +
-                        std::to_string(list.size()));
-    }
-  }
+  using Calls = detail::ListCalls<T>;
 
  public:
+  /// Of no object.
   ListProxy() = default;
-  explicit ListProxy(detail::ProxyHandle handle) : Proxy<List>(std::move(handle)) {}
+  explicit ListProxy(detail::ProxyHandle handle) : Proxy<std::vector<T>>(std::move(handle)) {}
 
-  void append(const T& item) const {
-    this->call([](List& list, const T& it) { list.push_back(it); }, item);
-  }
-  void extend(const std::vector<T>& items) const {
-    this->call(
-        [](List& list, const List& more) { list.insert(list.end(), more.begin(), more.end()); },
-        items);
-  }
-  T at(std::size_t index) const {
-    return this->call(
-        [](const List& list, std::size_t i) {
-          check(list, i);
-          return T(list[i]);
-        },
-        index);
-  }
+  /// Adds an item at the end.
+  void append(const T& item) const { this->call(typename Calls::Append(), item); }
+  /// Adds these items at the end, in one step.
+  void extend(const std::vector<T>& items) const { this->call(typename Calls::Extend(), items); }
+  /// A copy of an item.
+  T at(std::size_t index) const { return this->call(typename Calls::At(), index); }
+  /// Replaces an item.
   void set(std::size_t index, const T& item) const {
-    this->call(
-        [](List& list, std::size_t i, const T& it) {
-          check(list, i);
-          list[i] = it;
-        },
-        index, item);
+    this->call(typename Calls::Set(), index, item);
   }
-  [[nodiscard]] std::size_t size() const {
-    return this->call([](const List& list) { return list.size(); });
-  }
-  /// Removes the last item and returns it.
-  T pop() const {
-    return this->call([](List& list) {
-      if (list.empty()) throw BadArgument("pop() of an empty managed list");
-      T last(list.back());
-      list.pop_back();
-      return last;
-    });
-  }
+  /// How many items there are.
+  [[nodiscard]] std::size_t size() const { return this->call(typename Calls::Size()); }
+  /// Removes the last item and returns it. Throws BadArgument where there is none.
+  T pop() const { return this->call(typename Calls::Pop()); }
   /// Puts an item before that index, which may be the end.
   void insert(std::size_t index, const T& item) const {
-    this->call(
-        [](List& list, std::size_t i, const T& it) {
-          if (i != list.size()) check(list, i);
-          list.insert(list.begin() + static_cast<std::ptrdiff_t>(i), it);
-        },
-        index, item);
+    this->call(typename Calls::Insert(), index, item);
   }
-  void erase(std::size_t index) const {
-    this->call(
-        [](List& list, std::size_t i) {
-          check(list, i);
-          list.erase(list.begin() + static_cast<std::ptrdiff_t>(i));
-        },
-        index);
-  }
-  void clear() const {
-    this->call([](List& list) { list.clear(); });
-  }
+  /// Removes an item.
+  void erase(std::size_t index) const { this->call(typename Calls::Erase(), index); }
+  /// Removes all items.
+  void clear() const { this->call(typename Calls::Clear()); }
   /// Copies of the items from `first` up to and without `last`, as far as there are any.
   [[nodiscard]] std::vector<T> slice(std::size_t first, std::size_t last) const {
-    return this->call(
-        [](const List& list, std::size_t from, std::size_t to) {
-          to = std::min(to, list.size());
-          from = std::min(from, to);
-          return List(list.begin() + static_cast<std::ptrdiff_t>(from),
-                      list.begin() + static_cast<std::ptrdiff_t>(to));
-        },
-        first, last);
+    return this->call(typename Calls::Slice(), first, last);
   }
   /// A copy of all.
   [[nodiscard]] std::vector<T> items() const { return slice(0, static_cast<std::size_t>(-1)); }
@@ -232,14 +141,44 @@ class ArrayProxy : public ListProxy<T> {
 /// A single value in a server. get() and set() are one step each; use call() to do both in one.
 template <class T>
 class ValueProxy : public Proxy<T> {
+  using Calls = detail::ValueCalls<T>;
+
  public:
   ValueProxy() = default;
   explicit ValueProxy(detail::ProxyHandle handle) : Proxy<T>(std::move(handle)) {}
-  T get() const {
-    return this->call([](const T& value) { return value; });
+
+  /// A copy of it.
+  T get() const { return this->call(typename Calls::Get()); }
+  /// Replaces it.
+  void set(const T& value) const { this->call(typename Calls::Set(), value); }
+};
+
+/// Named values of any types in a server. A value is got as the type that it was set as.
+class NamespaceProxy : public Proxy<detail::Names> {
+ public:
+  NamespaceProxy() = default;
+  explicit NamespaceProxy(detail::ProxyHandle handle) : Proxy(std::move(handle)) {}
+
+  /// Sets a name to a copy of a value, of whatever type it was before. Text in quotes becomes a
+  /// std::string.
+  template <class T>
+  void set(const std::string& name, const T& value) const {
+    using Kept = detail::KeptAs<T>;
+    call(typename detail::NameCalls<Kept>::Set(), name, Kept(value));
   }
-  void set(const T& value) const {
-    this->call([](T& it, const T& to) { it = to; }, value);
+  /// A copy of a value. Throws NotFound where there is no such name, WrongType where its value
+  /// isn't a T.
+  template <class T>
+  T get(const std::string& name) const {
+    return call(typename detail::NameCalls<T>::Get(), name);
+  }
+  /// Whether there is such a name.
+  [[nodiscard]] bool contains(const std::string& name) const {
+    return call(detail::DictCalls<std::string, std::any>::Contains(), name);
+  }
+  /// Removes a name. Whether there was one.
+  bool erase(const std::string& name) const {
+    return call(detail::DictCalls<std::string, std::any>::Erase(), name);
   }
 };
 

@@ -47,8 +47,6 @@ struct MessageRing {
   static std::size_t chunk_for(std::size_t max_bytes);
   static std::size_t chunks_for(std::size_t max_bytes);
 
-  std::uint64_t capacity() const { return std::uint64_t{chunk_bytes} * chunks; }
-
   const std::uint32_t chunk_bytes;
   const std::uint32_t chunks;
   const std::uint32_t max_messages;
@@ -156,18 +154,16 @@ class ReadTurn {
   /// Its next bytes, which must not be more than it has. False if its writer has given it up or
   /// died: there is no message.
   bool read(void* to, std::size_t bytes);
-  /// Likewise; in place if they are in one record, else null.
-  const std::byte* peek(std::size_t bytes) const { return left_ >= bytes ? from_ : nullptr; }
-  void skip(std::size_t bytes) {
-    from_ += bytes;
-    left_ -= bytes;
-  }
   /// Lets go of a message that was begun, whatever was read of it.
   void drop();
   /// Takes the message, which was read.
   void take();
 
  private:
+  void skip(std::size_t bytes) {
+    from_ += bytes;
+    left_ -= bytes;
+  }
   void release();
   void enter(std::uint64_t mark);
   bool next_record();

@@ -308,7 +308,7 @@ std::vector<std::byte> ConnectionHandle::get_bytes(Deadline deadline) const {
   return bytes;
 }
 
-std::size_t ConnectionHandle::get_bytes_into(std::span<std::byte> to) const {
+std::size_t ConnectionHandle::get_bytes_into(std::span<std::byte> to, Deadline deadline) const {
   std::size_t bytes = 0;
   std::vector<std::byte> too_long;
   const auto place_for = [&](std::size_t size) {
@@ -318,7 +318,7 @@ std::size_t ConnectionHandle::get_bytes_into(std::span<std::byte> to) const {
     too_long.resize(size);
     return too_long.data();
   };
-  in().get_bytes(place_for, Deadline::max(), &peers());
+  if (!in().get_bytes(place_for, deadline, &peers())) throw_empty();
   if (!too_long.empty()) throw BufferTooShort(std::move(too_long));
   return bytes;
 }

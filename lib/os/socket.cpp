@@ -18,25 +18,14 @@ constexpr std::size_t max_fds = 8;
 
 bool is_gone(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
 
-/// ETOOMANYREFS: this user has as many descriptors in sockets as are allowed, until some are taken.
-bool is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS; }
-
 /// Returns 0 or an errno.
 int send_now(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_fds)]{};
+  DescriptorRoom<max_fds> room{};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
-    std::memcpy(CMSG_DATA(header), fds.data(), sizeof(int) * fds.size());
-  }
+  if (!fds.empty()) attach_descriptors(message, room.bytes, fds);
   while (::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
     if (errno != EINTR) return errno;
   }
@@ -44,6 +33,33 @@ int send_now(int socket, std::span<const std::byte> bytes, std::span<const int> 
 }
 
 }  // namespace
+
+bool has_no_room(int error) {
+  return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS;
+}
+
+void attach_descriptors(msghdr& head, std::span<std::byte> room, std::span<const int> fds) {
+  head.msg_control = room.data();
+  head.msg_controllen = CMSG_SPACE(fds.size_bytes());
+  cmsghdr* const header = CMSG_FIRSTHDR(&head);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(fds.size_bytes());
+  std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+}
+
+void take_descriptors(msghdr& head, std::vector<Fd>& fds) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&head); header != nullptr;
+       header = CMSG_NXTHDR(&head, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      fds.emplace_back(fd);
+    }
+  }
+}
 
 Fd self_connected_socket() {
   Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -73,7 +89,7 @@ bool send_message(int socket, std::span<const std::byte> bytes, std::span<const 
     const int error = send_now(socket, bytes, fds);
     if (error == 0) return true;
     if (is_gone(error)) return false;
-    if (!is_full(error)) throw SystemError("can't send to a worker process", error);
+    if (!has_no_room(error)) throw SystemError("can't send to a worker process", error);
     pollfd ready{socket, static_cast<short>(error != ETOOMANYREFS ? POLLOUT : 0), 0};
     ::poll(&ready, 1, error != ETOOMANYREFS ? -1 : 1);  // also ends if the peer dies
   }
@@ -81,7 +97,7 @@ bool send_message(int socket, std::span<const std::byte> bytes, std::span<const 
 
 bool try_send_message(int socket, std::span<const std::byte> bytes, std::span<const int> fds) {
   const int error = send_now(socket, bytes, fds);
-  if (error != 0 && !is_full(error)) throw SystemError("can't send to a process", error);
+  if (error != 0 && !has_no_room(error)) throw SystemError("can't send to a process", error);
   return error == 0;
 }
 
@@ -90,28 +106,19 @@ bool receive_message(int socket, std::size_t limit, std::vector<std::byte>& byte
   bytes.resize(limit);
   fds.clear();
   iovec part{bytes.data(), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * max_fds)];
+  DescriptorRoom<max_fds> room;
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  message.msg_control = room.bytes.data();
+  message.msg_controllen = room.bytes.size();
   ssize_t n = 0;
   do {
     n = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
   } while (n < 0 && errno == EINTR);
   if (n == 0 || (n < 0 && is_gone(errno))) return false;
   if (n < 0) throw SystemError("can't receive from a process", errno);
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      fds.emplace_back(fd);
-    }
-  }
+  take_descriptors(message, fds);
   // There is room for as many descriptors as a message may have, so that the system dropped them
   // because this process can't have more.
   if ((message.msg_flags & MSG_CTRUNC) != 0) {

@@ -91,6 +91,8 @@ os::Fd lock_directory_of(const std::string& path) {
       throw SystemError("can't listen at " + path + ": its directory is locked by another process",
                         EWOULDBLOCK);
     }
+    // Such a lock has no wait with a time limit, and no event tells that it was released. Others
+    // hold it while they replace a socket, or never let go.
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return fd;

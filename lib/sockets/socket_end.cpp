@@ -8,10 +8,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 #include <new>
+
+#include "os/socket.hpp"
 
 namespace hoist::detail {
 
@@ -29,36 +30,8 @@ bool is_gone(int error) {
          error == EHOSTUNREACH || error == ENETUNREACH || error == ECONNABORTED;
 }
 
-bool would_wait(int error) {
-  return error == EAGAIN || error == EWOULDBLOCK || error == ETOOMANYREFS;
-}
-
 [[noreturn]] void throw_end() {
   throw EndOfStream("the other side of the connection has closed it or ended");
-}
-
-/// Adds the descriptors to the head of a message; `control` is where.
-void attach(msghdr& head, std::span<std::byte> control, std::span<const int> fds) {
-  head.msg_control = control.data();
-  head.msg_controllen = CMSG_SPACE(fds.size_bytes());
-  cmsghdr* const header = CMSG_FIRSTHDR(&head);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(fds.size_bytes());
-  std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-}
-
-void take_descriptors(msghdr& head, std::vector<os::Fd>& fds) {
-  for (cmsghdr* header = CMSG_FIRSTHDR(&head); header != nullptr;
-       header = CMSG_NXTHDR(&head, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      fds.emplace_back(fd);
-    }
-  }
 }
 
 std::size_t total(std::span<const iovec> parts) {
@@ -121,19 +94,19 @@ int SocketEnd::fd() const {
 
 /// Empties `parts` as far as it gets until the deadline; true if nothing is left.
 bool SocketEnd::write(std::vector<iovec>& parts, std::span<const int> fds, Deadline deadline) {
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * max_descriptors)> control{};
+  os::DescriptorRoom<max_descriptors> room{};
   while (!parts.empty()) {
     msghdr head{};
     head.msg_iov = parts.data();
     head.msg_iovlen = parts.size();
-    if (!fds.empty()) attach(head, control, fds);
+    if (!fds.empty()) os::attach_descriptors(head, room.bytes, fds);
     const ssize_t sent = ::sendmsg(fd_.get(), &head, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) {
       drop(parts, static_cast<std::size_t>(sent));
       fds = {};  // they go with the first byte
     } else if (is_gone(errno)) {
       throw_end();
-    } else if (would_wait(errno)) {
+    } else if (os::has_no_room(errno)) {
       // Too many descriptors are under way: no event tells when that has changed.
       const bool is_for_room = errno != ETOOMANYREFS;
       const auto soon = Clock::now() + std::chrono::milliseconds(1);
@@ -203,21 +176,21 @@ bool SocketEnd::send(OutgoingMessage& message, Deadline deadline) {
 
 void SocketEnd::read_some(std::span<std::byte> room, std::size_t& bytes) {
   iovec part{room.data(), room.size()};
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * max_descriptors)> control;
+  os::DescriptorRoom<max_descriptors> control;
   msghdr head{};
   head.msg_iov = &part;
   head.msg_iovlen = 1;
   if (rules_.descriptors && incoming_->is_at_front()) {
-    head.msg_control = control.data();
-    head.msg_controllen = control.size();
+    head.msg_control = control.bytes.data();
+    head.msg_controllen = control.bytes.size();
   }
   const ssize_t got = ::recvmsg(fd_.get(), &head, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  if (got < 0 && (errno == EINTR || would_wait(errno))) return;
+  if (got < 0 && (errno == EINTR || os::has_no_room(errno))) return;
   if (got == 0 || (got < 0 && is_gone(errno))) throw_end();
   if (got < 0) throw SystemError("can't receive from a connection", errno);
   bytes = static_cast<std::size_t>(got);
   std::vector<os::Fd> fds;
-  take_descriptors(head, fds);
+  os::take_descriptors(head, fds);
   for (os::Fd& fd : fds) incoming_->add(std::move(fd));
 }
 
@@ -316,17 +289,19 @@ std::unique_ptr<DecodeSource> SocketStream::get(const MessageType& type, Deadlin
   return message;
 }
 
-void SocketStream::put_bytes(std::span<const std::byte> bytes) const {
+void SocketStream::put_bytes(std::span<const std::byte> bytes, Deadline deadline) const {
   OutgoingMessage message(bytes, end().rules());
-  end().send(message, Deadline::max());
+  if (!end().send(message, deadline)) throw_full();
 }
 
-std::vector<std::byte> SocketStream::get_bytes() const {
-  return end().receive(Deadline::max())->open_bytes();
+std::vector<std::byte> SocketStream::get_bytes(Deadline deadline) const {
+  const auto message = end().receive(deadline);
+  if (message == nullptr) throw_empty();
+  return message->open_bytes();
 }
 
-std::size_t SocketStream::get_bytes_into(std::span<std::byte> to) const {
-  std::vector<std::byte> bytes = get_bytes();
+std::size_t SocketStream::get_bytes_into(std::span<std::byte> to, Deadline deadline) const {
+  std::vector<std::byte> bytes = get_bytes(deadline);
   if (bytes.size() > to.size()) throw BufferTooShort(std::move(bytes));
   std::ranges::copy(bytes, to.begin());
   return bytes.size();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/array.hpp>
 #include <hoist/delayed.hpp>
+#include <hoist/lock.hpp>
 #include <hoist/manager.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/pipe.hpp>
@@ -134,6 +135,21 @@ void small_items() {
                            [&] { get(items / 2); }, [&] { get(items / 2); }});
                }});
   bi::message_queue::remove(name.c_str());
+  const hoist::Lock lock;
+  const auto alone = bench::medians(rounds, {[&] {
+                                               for (int i = 0; i < items; ++i) {
+                                                 queue.put(Item{});
+                                                 bench::keep(queue.get());
+                                               }
+                                             },
+                                             [&] {
+                                               for (int i = 0; i < 2 * items; ++i) {
+                                                 lock.lock();
+                                                 lock.unlock();
+                                               }
+                                             }});
+  bench::row("Queue, put and get by one thread", "ns", alone[0] * 1e9 / items,
+             "its two locks alone", alone[1] * 1e9 / items, Goal::at_most, 4);
   const auto python = bench::python(R"(
 import multiprocessing as mp, time
 ctx = mp.get_context('fork')

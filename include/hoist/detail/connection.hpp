@@ -40,6 +40,15 @@ class ConnectionHandle : public SharedHandle {
   void note_sent() const;
 
  protected:
+  template <class T>
+  bool put_value(const T& message, Deadline deadline) const {
+    return detail::put_value<T>(out(), message, deadline, &peers());
+  }
+  template <class U>
+  std::optional<U> get_value(Deadline deadline) const {
+    return detail::get_value<U>(in(), deadline, &peers());
+  }
+
   // These throw BadArgument where this end is closed, or is not for that.
   const MessageQueue& out() const;
   const MessageQueue& in() const;
@@ -47,7 +56,7 @@ class ConnectionHandle : public SharedHandle {
 
   void put_bytes(std::span<const std::byte> bytes, Deadline deadline) const;
   std::vector<std::byte> get_bytes(Deadline deadline) const;
-  std::size_t get_bytes_into(std::span<std::byte> to) const;
+  std::size_t get_bytes_into(std::span<std::byte> to, Deadline deadline) const;
 
   void leave() const;
   bool has_left() const;

@@ -3,13 +3,15 @@
 
 #include <hoist/detail/message_queue.hpp>
 #include <hoist/detail/schema.hpp>
-#include <hoist/detail/transfer.hpp>
+#include <hoist/detail/travel.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <typeinfo>
+#include <utility>
 #include <vector>
 
 namespace hoist::detail {
@@ -53,9 +55,24 @@ class SocketStream {
   bool put(const Encoder& encoder, const MessageType& type, Deadline deadline) const;
   /// Null at the deadline.
   std::unique_ptr<DecodeSource> get(const MessageType& type, Deadline deadline) const;
-  void put_bytes(std::span<const std::byte> bytes) const;
-  std::vector<std::byte> get_bytes() const;
-  std::size_t get_bytes_into(std::span<std::byte> to) const;
+  template <class T>
+  bool put_value(const T& message, Deadline deadline) const {
+    MessageRoom room;
+    detail::send<T>(room.encoder(), message);
+    return put(room.encoder(), message_type<T>(), deadline);
+  }
+  template <class U>
+  std::optional<U> get_value(Deadline deadline) const {
+    const auto source = get(message_type<U>(), deadline);
+    if (source == nullptr) return std::nullopt;
+    Decoder decoder(*source);
+    Received<U> received(decoder);
+    decoder.finish();
+    return std::optional<U>(std::move(received.get()));
+  }
+  void put_bytes(std::span<const std::byte> bytes, Deadline deadline) const;
+  std::vector<std::byte> get_bytes(Deadline deadline) const;
+  std::size_t get_bytes_into(std::span<std::byte> to, Deadline deadline) const;
 
   void leave() const;
   bool has_left() const;
