@@ -10,6 +10,7 @@
 #include <hoist/sync.hpp>
 
 #include <any>
+#include <chrono>
 #include <cstddef>
 #include <initializer_list>
 #include <map>
@@ -41,6 +42,8 @@ struct ManagerOptions {
   std::string address = {};
   /// The secret for that. Who has it can run code in the server.
   std::optional<std::string> authkey = {};
+  /// So long connect() tries where nobody listens yet.
+  std::chrono::milliseconds timeout = std::chrono::seconds(20);
 };
 
 /// Starts a server and makes objects there. The server is this program, started again; it ignores

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -109,7 +110,8 @@ class SendingOut {
 /// Connects to the server of a link by its address; `client` is the number of this process there.
 std::shared_ptr<Line> connect_by_socket(const ManagerLink& link, std::uint64_t client);
 /// A link to the server that listens at an address. Throws as connect() does.
-ManagerLink link_to(const std::string& address, const std::optional<std::string>& authkey);
+ManagerLink link_to(const std::string& address, const std::optional<std::string>& authkey,
+                    std::chrono::milliseconds timeout);
 
 /// Serves until the queue of clients is closed.
 void serve(const ManagerLink& link);

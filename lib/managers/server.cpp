@@ -403,7 +403,7 @@ Manager::Manager(std::unique_ptr<detail::ManagerServer> server) noexcept
 
 Manager Manager::connect(const ManagerOptions& options) {
   return Manager(std::make_unique<detail::ManagerServer>(detail::ManagerServer{
-      detail::managers::link_to(options.address, options.authkey), std::nullopt}));
+      detail::managers::link_to(options.address, options.authkey, options.timeout), std::nullopt}));
 }
 
 std::string Manager::address() const { return link().address(); }

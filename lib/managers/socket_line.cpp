@@ -54,8 +54,9 @@ std::shared_ptr<Line> connect_by_socket(const ManagerLink& link, std::uint64_t c
   }
 }
 
-ManagerLink link_to(const std::string& address, const std::optional<std::string>& authkey) {
-  SocketLine line(connect_stream(address, {.authkey = authkey}));
+ManagerLink link_to(const std::string& address, const std::optional<std::string>& authkey,
+                    std::chrono::milliseconds timeout) {
+  SocketLine line(connect_stream(address, {.authkey = authkey, .timeout = timeout}));
   MessageRoom room;
   room.encoder().scalar(std::uint64_t{0});  // no client: asks for the number
   line.send(room, room.encoder());
