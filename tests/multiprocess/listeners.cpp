@@ -359,7 +359,12 @@ TEST_CASE("who dies in the middle of a message ends the stream") {
   Pair<std::string> pair(false);
   Child sender([&] {
     pair.b().close();
-    pair.a().send(large_text(100'000'000));
+    const std::string large = large_text(100'000'000);
+    std::signal(SIGALRM, [](int) { ::raise(SIGSTOP); });
+    // It stops in the middle, however fast the machine is.
+    const itimerval soon{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_usec = 2000}};
+    ::setitimer(ITIMER_REAL, &soon, nullptr);
+    pair.a().send(large);
   });
   pair.a().close();
   CHECK_THROWS_AS(pair.b().recv(200ms), Empty);
