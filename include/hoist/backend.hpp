@@ -29,7 +29,7 @@ namespace detail {
 class Encoder;
 class Decoder;
 class Reply;
-/// Runs one portable call in another process (hoist/detail/task.hpp).
+/// Runs one portable call in another process.
 using RunCall = void (*)(void* callable, Decoder& from, Reply& reply);
 /// Decodes a callable that all tasks of a loop share.
 using OpenCallable = std::shared_ptr<void> (*)(Decoder& from);
@@ -57,7 +57,7 @@ struct PortableCode {
   const void* called = nullptr;  ///< the call operator that `run` calls, where the type tells
 };
 
-/// Receives the events of tasks that run in this process; made by the dispatcher.
+/// Receives the events of tasks that run in this process.
 class TaskRun {
  public:
   virtual ~TaskRun();
@@ -92,15 +92,18 @@ class LoopTasks {
   /// Throws CannotTravel if results can't be sent to another process, or if a task writes to what
   /// it was given by reference: in another process it would write to a copy.
   virtual void check_results() const = 0;
-  /// Throws BadArgument if a task that has failed in this process can't be run again, because it
-  /// changes arguments that can't be copied.
+  /// Throws BadArgument if a failed task can't be run again in this process, because it changes
+  /// arguments that can't be copied.
   virtual void check_repeats() const {}
   /// Encodes the result of a task that ran here. Throws CannotTravel if its type can't be sent.
   virtual void encode_result(std::size_t task, detail::Encoder& to) = 0;
   /// Decodes the result of a task that ran in another process.
   virtual void decode_result(std::size_t task, detail::Decoder& from) = 0;
-  /// Discards a task whose result was encoded, or is not needed.
+  /// Discards a result that was encoded, or is not needed.
   virtual void discard_result(std::size_t task) = 0;
+  /// For tasks that report by themselves: a worker has taken these; one has failed for good.
+  virtual void taken(TaskRange) {}
+  virtual void failed(std::size_t, const std::exception_ptr&) {}
 
   /// The code that runs the task in another process of the same program. Throws CannotTravel, which
   /// names argument and type, if the types can't be sent.
@@ -128,7 +131,7 @@ class TaskResults {
   virtual detail::Decoder& next() = 0;
 };
 
-/// A running loop, as backends see it. All functions may be called from any thread.
+/// A running loop, as backends see it. Thread-safe.
 class Loop {
  public:
   virtual ~Loop();
@@ -139,15 +142,13 @@ class Loop {
   virtual unsigned n_jobs() const noexcept = 0;
   /// The tasks themselves.
   virtual LoopTasks& tasks() noexcept = 0;
-  /// The number of tasks known so far; all of them may be taken, or have been.
+  /// The number of tasks known so far, which may be taken, or have been.
   virtual std::size_t known() const noexcept = 0;
-  /// True if the owner of the loop reads input or consumes results between batches; it should then
-  /// not run long tasks itself.
+  /// True if the owner of the loop has other things to do, and should run no long tasks itself.
   virtual bool owner_is_busy() const noexcept = 0;
   /// True if the times passed to arrived() and failed() are used; otherwise they may be omitted.
   virtual bool needs_batch_times() const noexcept = 0;
-  /// True if the time of each single task is used; otherwise one time for several consecutive tasks
-  /// is enough.
+  /// True if the time of each task is used; otherwise one for several consecutive tasks is enough.
   virtual bool needs_task_times() const noexcept = 0;
   /// True if tasks can probably be taken. A cheap check without a lock.
   virtual bool available() const noexcept = 0;
@@ -156,20 +157,17 @@ class Loop {
   /// True if every task known so far is done and none is running.
   virtual bool idle() = 0;
 
-  /// Takes the next tasks for a worker, which must then be run, reported or given back. Returns
-  /// false if there are none at the moment.
+  /// Takes the next tasks for a worker, which must run, report or give them back. False if none.
   virtual bool take(TaskRange& tasks, Worker& worker) = 0;
   /// Returns tasks that were not started.
   virtual void give_back(TaskRange tasks) = 0;
 
-  /// Called by a worker of this process that finds nothing to take: batches that other workers of
-  /// this process are running are then split.
+  /// Called by a worker of this process that finds nothing to take: splits batches that others of
+  /// this process are running.
   virtual void request_split() = 0;
-  /// Marks this thread as one that runs tasks. For a child process that runs them itself
-  /// (`tasks().run`) rather than by `run`.
+  /// Marks this thread as one that runs tasks, in a child process that calls `tasks().run` itself.
   virtual void enter_tasks() = 0;
-  /// The same for another process of the program, which passes what is written here to
-  /// detail::enter_context before it runs tasks.
+  /// The same for another process, which passes this to detail::enter_context first.
   virtual void encode_context(detail::Encoder& to) const = 0;
   /// Runs tasks in this process and reports them.
   virtual void run(TaskRange tasks, Worker& worker) = 0;
@@ -193,9 +191,8 @@ class Loop {
   /// A counter that changes when the owner of the loop has something to check. Read it before
   /// checking.
   virtual unsigned epoch() const noexcept = 0;
-  /// Sleeps until the epoch differs from `seen`, or until the deadline.
+  /// Sleeps until the epoch differs from `seen`, or until the deadline; signal() ends that.
   virtual void wait(unsigned seen, Clock::time_point deadline) = 0;
-  /// Ends the wait.
   virtual void signal() = 0;
 
   // Former names.
@@ -204,18 +201,20 @@ class Loop {
   void hungry() { request_split(); }
 };
 
-/// One loop on a backend. Used by the thread that owns the loop, one call at a time.
+/// One loop on a backend. Used by one thread at a time, the owner of the loop.
 class Session {
  public:
   virtual ~Session();
-  /// More tasks may be taken: assigns them to workers, without waiting. From any thread.
+  /// More tasks may be taken: assigns them to workers, without waiting.
   virtual void wake(std::size_t tasks) = 0;
-  /// Makes one step: runs a batch, or moves messages, or sleeps (`loop.wait(seen, deadline)`, for
-  /// instance) until something happens or the deadline passes.
+  /// Makes one step: runs a batch, or moves messages, or sleeps (by `loop.wait(seen, deadline)`,
+  /// say) until something happens or the deadline passes.
   virtual void work(unsigned seen, Clock::time_point deadline) = 0;
   /// Ends the sleep of work() after the epoch has changed, if that sleep isn't loop.wait(). From
   /// any thread.
   virtual void interrupt() noexcept {}
+  /// Kills the worker that runs the task, and so fails it. False if that can't be done.
+  virtual bool kill(std::size_t) { return false; }
   /// Ends the loop on this backend: kills what can be killed, starts nothing more, and returns when
   /// nothing of the loop is running.
   virtual void stop() = 0;
@@ -231,6 +230,8 @@ struct BackendTraits {
   bool inherits_tasks = false;
   /// A running task can be killed, which `task_timeout` then does.
   bool kills_tasks = false;
+  /// Workers take and report tasks while nobody calls Session::work(); wake() is thread-safe.
+  bool works_alone = false;
   /// Target duration of a batch: short for load balance, long compared with the cost of a message.
   double batch_seconds = 200e-6;
 };

@@ -80,8 +80,7 @@ class LimitExceeded : public DamagedData {
   using DamagedData::DamagedData;
 };
 
-/// The data are intact but hold another type than the requested one. Ask for the type in the
-/// message.
+/// The data are intact but hold another type. Ask for the type in the message.
 class WrongType : public Error {
  public:
   using Error::Error;
@@ -107,11 +106,10 @@ class TimedOut : public Error {
   /// a loop's `timeout`.
   [[nodiscard]] std::size_t tasks() const noexcept { return tasks_; }
 
-  /// The results of the tasks that had succeeded by then, in the order of tasks, empty for all
-  /// others, also for those that ended later because they asked stop_requested(). `R` must be the
-  /// loop's result type, also for `outcomes`. Throws BadArgument for another type, and if there are
-  /// none: for a loop without results, calls of several types, a generator (which has handed them
-  /// over), an error from another process, and if the limit was not a loop's `timeout`.
+  /// The results of the tasks that had succeeded by then, in the order of tasks, empty for others.
+  /// `R` must be the loop's result type, also for `outcomes`. Throws BadArgument for another type,
+  /// and if there are none: for a loop without results, calls of several types, a generator (which
+  /// has handed them over), an error from another process, and no loop's `timeout`.
   template <class R>
   const std::vector<std::optional<R>>& results() const {
     return results_.get<R>("TimedOut");
@@ -131,6 +129,12 @@ class TimedOut : public Error {
 
 /// Ctrl-C or hoist::interrupt_loops() ended a loop before its work was done. Clean up and exit.
 class Interrupted : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A call has no result, because its future was cancelled, or its executor ended without it.
+class Cancelled : public Error {
  public:
   using Error::Error;
 };
@@ -246,8 +250,8 @@ class ManagerDied : public Error {
   using Error::Error;
 };
 
-/// A barrier that will not be passed: one of its parties died, gave up at a time limit, or called
-/// abort(). Barrier::reset() makes it usable again.
+/// A barrier that will not be passed, as one of its parties died, gave up or called abort().
+/// Barrier::reset() makes it usable again.
 class BrokenBarrier : public Error {
  public:
   using Error::Error;

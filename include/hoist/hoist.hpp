@@ -10,6 +10,7 @@
 // - cached functions: memory.hpp, cached_fn.hpp, file_content.hpp, code.hpp, store.hpp;
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
 //   cpu_count.hpp, register_error.hpp, backend.hpp;
+// - calls beside the program: executor.hpp, future.hpp, pool.hpp;
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
 //   shared.hpp (values and arrays), shared_memory.hpp;
 // - processes: process.hpp (functions in processes of their own), queue.hpp, pipe.hpp and
@@ -35,8 +36,10 @@
 #include <hoist/dtype.hpp>
 #include <hoist/dump.hpp>
 #include <hoist/error.hpp>
+#include <hoist/executor.hpp>
 #include <hoist/fields.hpp>
 #include <hoist/file_content.hpp>
+#include <hoist/future.hpp>
 #include <hoist/hash.hpp>
 #include <hoist/listener.hpp>
 #include <hoist/lock.hpp>
@@ -47,6 +50,7 @@
 #include <hoist/parallel_config.hpp>
 #include <hoist/pipe.hpp>
 #include <hoist/polymorphic.hpp>
+#include <hoist/pool.hpp>
 #include <hoist/process.hpp>
 #include <hoist/proxy.hpp>
 #include <hoist/queue.hpp>

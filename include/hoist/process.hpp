@@ -6,6 +6,7 @@
 #include <hoist/detail/deadline.hpp>
 #include <hoist/detail/process_work.hpp>
 #include <hoist/error.hpp>
+#include <hoist/start_method.hpp>
 
 #include <chrono>
 #include <map>
@@ -35,20 +36,6 @@
 // is another one in a spawned child, and captures of handles do not travel.
 
 namespace hoist {
-
-/// How a process comes into being.
-enum class StartMethod : unsigned char {
-  /// The program is started again and calls the function instead of main. Safe in every program;
-  /// costs the start of the program. Function and arguments must be able to travel, as for tasks.
-  spawn,
-  /// A copy of this process: any function, any captures. Takes longer the more memory this process
-  /// has, and is refused while other threads run, which would leave locks behind.
-  fork,
-  /// A copy of a server process that has done nothing but forkserver_preload: fast, safe, and
-  /// independent of this process's memory. What can travel, as for spawn. Environment, ignored
-  /// signals, stdout and stderr are those that this process had when the server was started.
-  forkserver,
-};
 
 struct ProcessOptions {
   /// For messages. By default "Process-1", "Process-2"; in such a process "Process-1:1".

@@ -97,7 +97,7 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
 
 class ThreadsBackend final : public Backend {
  public:
-  BackendTraits traits() const override { return {}; }
+  BackendTraits traits() const override { return {.works_alone = true}; }
   std::unique_ptr<Session> open(Loop& loop) override {
     return std::make_unique<ThreadsSession>(loop);
   }

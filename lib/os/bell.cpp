@@ -1,34 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/bell.hpp"
 
-#include <linux/futex.h>
 #include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <climits>
-#include <ctime>
+#include "os/futex.hpp"
 
 namespace hoist::detail::os {
 
 void Bell::wake() noexcept {
   count.fetch_add(1, std::memory_order_release);
-  ::syscall(SYS_futex, &count, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+  wake_all(count, Sharing::processes);
 }
 
 void Bell::sleep(std::uint32_t seen, Clock::time_point deadline) noexcept {
-  timespec limit{};
-  timespec* timeout = nullptr;
-  if (deadline != Clock::time_point::max()) {
-    const auto left = deadline - Clock::now();
-    if (left <= Clock::duration::zero()) return;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-    limit.tv_sec = static_cast<std::time_t>(seconds.count());
-    limit.tv_nsec = static_cast<long>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(left - seconds).count());
-    timeout = &limit;
-  }
-  ::syscall(SYS_futex, &count, FUTEX_WAIT, seen, timeout, nullptr, 0);
+  sleep_while(count, seen, deadline, Sharing::processes);
 }
 
 void Bell::pause() noexcept {

@@ -174,7 +174,10 @@ bool LoopState::take(TaskRange& tasks, Worker& worker) {
       tasks, [&](std::size_t available) { return sizer_.next(worker, available); },
       // Another worker may have settled the last tasks meanwhile, and not seen that they were.
       [&] { signal(); });
-  if (taken) trace_taken(tasks, worker);
+  if (taken) {
+    tasks_.taken(tasks);
+    trace_taken(tasks, worker);
+  }
   return taken;
 }
 
@@ -278,7 +281,7 @@ void LoopState::record_remote_failure(std::size_t task, Worker& worker, std::exc
 bool LoopState::record_failure(std::size_t task, std::exception_ptr error, double seconds) {
   switch (outcomes_.fail(task, error, seconds, !stopping())) {
     case Outcomes::Verdict::retry: queue_.retry(task); return true;
-    case Outcomes::Verdict::recorded: return true;
+    case Outcomes::Verdict::recorded: tasks_.failed(task, error); return true;
     case Outcomes::Verdict::fatal: break;
   }
   stop_.fail({std::move(error), task});

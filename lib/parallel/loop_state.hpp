@@ -47,7 +47,7 @@ class LoopState final : public Loop {
   bool stopping() const noexcept override { return stop_.stopping(); }
   bool owner_is_busy() const noexcept override {
     return reads_ || outcomes_.deliver() == Deliver::in_order ||
-           outcomes_.deliver() == Deliver::as_completed;
+           outcomes_.deliver() == Deliver::as_completed || outcomes_.deliver() == Deliver::futures;
   }
   bool needs_batch_times() const noexcept override {
     return sizer_.is_automatic() || needs_task_times();

@@ -30,6 +30,7 @@ Outcomes::Verdict Outcomes::fail(std::size_t task, const std::exception_ptr& err
   failed_attempts_.erase(task);
   failed_.fetch_add(1);
   if (failure_is_fatal()) return Verdict::fatal;
+  if (deliver_ == Deliver::futures) return Verdict::recorded;
   if (deliver_ == Deliver::outcomes) {
     accounts_[task] = {attempts, seconds, error, false};
   } else {

@@ -28,12 +28,16 @@ class Outcomes {
 
   Deliver deliver() const noexcept { return deliver_; }
   /// Whether each task is recorded by itself, not only counted.
-  bool tracks_tasks() const noexcept { return deliver_ != Deliver::all; }
+  bool tracks_tasks() const noexcept {
+    return deliver_ != Deliver::all && deliver_ != Deliver::futures;
+  }
   /// Whether complete() wants to know of tasks: also where a loop that ends early is asked which
   /// of them are done.
   bool wants_completed() const noexcept { return tracks_tasks() || marks_done_; }
   /// Whether a task that fails for good ends the loop.
-  bool failure_is_fatal() const noexcept { return deliver_ != Deliver::outcomes && !finishes_; }
+  bool failure_is_fatal() const noexcept {
+    return deliver_ != Deliver::outcomes && deliver_ != Deliver::futures && !finishes_;
+  }
 
   std::size_t done_count() const noexcept { return done_.load(); }
   std::size_t failed_count() const noexcept { return failed_.load(); }

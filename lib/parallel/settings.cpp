@@ -151,7 +151,7 @@ void check_options(const ParallelOptions& options) {
 
 namespace detail::parallel {
 
-Settings resolve_settings(const ParallelOptions& given) {
+Settings resolve_settings(const ParallelOptions& given, bool open) {
   const LoopContext& context = loop_context();
   if (context.level >= max_level) {
     throw BadArgument("a loop is nested " + std::to_string(context.level) +
@@ -165,7 +165,7 @@ Settings resolve_settings(const ParallelOptions& given) {
   settings.backend_name = resolve_backend(settings.options, context);
   settings.options.backend = settings.backend_name;
   check_options(settings.options);
-  if (settings.n_jobs == 1 && settings.backend_name == "threads") {
+  if (settings.n_jobs == 1 && settings.backend_name == "threads" && !open) {
     settings.backend_name = "sequential";
   }
   settings.backend = find_backend(settings.backend_name);
@@ -189,7 +189,7 @@ Settings resolve_settings(const ParallelOptions& given) {
   settings.inner = {context.level + 1, context.jobs * settings.n_jobs,
                     context.config,    std::make_shared<StopFlag>(),
                     nullptr,           memory::current_log()};
-  settings.inner.stop->outer = context.stop;
+  if (!open) settings.inner.stop->outer = context.stop;
   return settings;
 }
 

@@ -34,8 +34,10 @@ struct Settings {
 
 /// Sets what `options` leaves unset to what `from` has.
 void inherit(ParallelOptions& options, const ParallelOptions& from);
-/// Throws BadArgument for options that contradict each other, and for loops nested too deep.
-Settings resolve_settings(const ParallelOptions& options);
+/// Throws BadArgument for options that contradict each other, and for loops nested too deep. A loop
+/// that is `open` goes on beside its owner, also with one thread, and is not stopped with the loop
+/// in which it was made.
+Settings resolve_settings(const ParallelOptions& options, bool open = false);
 
 /// The value of an expression in n_jobs, rounded down. Throws BadArgument for anything else, and
 /// for values beyond a million.

@@ -158,8 +158,8 @@ void builtin_error_forms(AddForm add) {
                        std::length_error, std::out_of_range, std::runtime_error, std::range_error,
                        std::overflow_error, std::underflow_error>{});
   add_texts(add, Types<Error, BadArgument, CannotTravel, DamagedData, UnsafeData, LimitExceeded,
-                       WrongType, NotFound, Interrupted, BrokenBarrier, Full, Empty, Closed,
-                       EndOfStream, ManagerDied, AuthenticationError>{});
+                       WrongType, NotFound, Interrupted, Cancelled, BrokenBarrier, Full, Empty,
+                       Closed, EndOfStream, ManagerDied, AuthenticationError>{});
   add_fixed(add,
             Types<std::exception, std::bad_exception, std::bad_alloc, std::bad_array_new_length,
                   std::bad_cast, std::bad_typeid, std::bad_any_cast, std::bad_optional_access,

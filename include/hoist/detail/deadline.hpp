@@ -7,9 +7,11 @@
 
 namespace hoist::detail {
 
+using Deadline = std::chrono::steady_clock::time_point;
+
 /// The time after that long: now for what isn't above zero, at most the last that the clock has.
 template <class Rep, class Period>
-std::chrono::steady_clock::time_point deadline_after(std::chrono::duration<Rep, Period> time) {
+Deadline deadline_after(std::chrono::duration<Rep, Period> time) {
   using Clock = std::chrono::steady_clock;
   const auto now = Clock::now();
   const std::chrono::duration<long double> seconds = time;
@@ -21,7 +23,7 @@ std::chrono::steady_clock::time_point deadline_after(std::chrono::duration<Rep, 
 
 /// The same instant by the steady clock, as far as the other one does not jump.
 template <class Clock, class Duration>
-std::chrono::steady_clock::time_point deadline_at(std::chrono::time_point<Clock, Duration> time) {
+Deadline deadline_at(std::chrono::time_point<Clock, Duration> time) {
   using Seconds = std::chrono::duration<long double>;
   return deadline_after(Seconds(time.time_since_epoch()) -
                         Seconds(Clock::now().time_since_epoch()));

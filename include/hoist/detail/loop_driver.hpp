@@ -21,6 +21,7 @@ enum class Deliver : unsigned char {
   outcomes,      ///< likewise, with a TaskAccount of each task; no failure is thrown
   in_order,      ///< one by one, in the order of the input
   as_completed,  ///< one by one, in the order of completion
+  futures,       ///< by the tasks themselves; the loop stays open
 };
 
 /// The count of a loop whose input is read lazily.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/deadline.hpp>
 #include <hoist/detail/decoder.hpp>
 #include <hoist/detail/encoder.hpp>
 #include <hoist/detail/shared_handle.hpp>
@@ -25,8 +26,6 @@ namespace multiprocess {
 struct MessageContent;
 struct QueueState;
 }  // namespace multiprocess
-
-using Deadline = std::chrono::steady_clock::time_point;
 
 /// Room for one message on its way in or out; the thread keeps it for later messages.
 class MessageRoom {

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/executor.hpp>
+
+#include <hoist/error.hpp>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "futures/executor_loop.hpp"
+#include "futures/loop_options.hpp"
+#include "os/fork_hook.hpp"
+
+namespace hoist {
+
+namespace detail {
+
+namespace futures {
+
+/// The loop may be replaced: by one with other options, and by one of its own in a forked child.
+struct ExecutorState {
+  ExecutorState(ParallelOptions given, ExecutorHandle::Manners its)
+      : options(std::move(given)), manners(its), loop(make_loop()) {}
+
+  std::shared_ptr<ExecutorLoop> make_loop() const {
+    return std::make_shared<ExecutorLoop>(options, manners.kill_on_cancel,
+                                          manners.ends_with_program);
+  }
+  std::shared_ptr<ExecutorLoop> current() {
+    const std::lock_guard lock(mutex);
+    if (is_parents) {
+      // Futures of the parent's calls may refer to the old one.
+      new std::shared_ptr<ExecutorLoop>(loop);
+      loop = make_loop();
+      is_parents = false;
+    }
+    return loop;
+  }
+
+  ParallelOptions options;
+  const ExecutorHandle::Manners manners;
+  std::mutex mutex;
+  std::shared_ptr<ExecutorLoop> loop;
+  bool is_parents = false;
+  os::ForkHook renew{mutex, [this] { is_parents = true; }};
+};
+
+}  // namespace futures
+
+ExecutorHandle::ExecutorHandle(const ParallelOptions& options, Manners manners)
+    : state_(std::make_shared<futures::ExecutorState>(options, manners)) {}
+
+void ExecutorHandle::take(Submission& call) const {
+  for (;;) {
+    const std::shared_ptr<futures::ExecutorLoop> loop = state_->current();
+    if (loop->submit(call)) return;
+    if (loop == state_->current()) {
+      throw BadArgument("the executor or pool was shut down: it takes no more calls");
+    }
+  }
+}
+
+unsigned ExecutorHandle::workers() const { return state_->current()->settings().n_jobs; }
+
+void ExecutorHandle::shut_down(bool wait, bool cancel) const {
+  const std::shared_ptr<futures::ExecutorLoop> loop = state_->current();
+  loop->close(cancel);
+  if (wait) {
+    loop->finish();
+  } else {
+    futures::ExecutorLoop::retire(loop);
+  }
+}
+
+void ExecutorHandle::kill(const char* how) const {
+  state_->current()->kill(std::make_exception_ptr(
+      Cancelled(std::string("the call was ended by ") + how + ", as all of its executor")));
+}
+
+void ExecutorHandle::join() const { state_->current()->finish(); }
+
+bool ExecutorHandle::is_closed() const { return state_->current()->is_closed(); }
+
+void ExecutorHandle::replace(const ParallelOptions& options) const {
+  std::shared_ptr<futures::ExecutorLoop> old;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->options = options;
+    old = std::exchange(state_->loop, state_->make_loop());
+  }
+  futures::ExecutorLoop::retire(old);
+}
+
+void check_chunk(std::size_t chunk) {
+  if (chunk == 0) throw BadArgument("chunksize is 0; it must be at least 1");
+}
+
+namespace {
+
+/// What get_reusable_executor() refers to.
+class ReusableExecutor : public ProcessPoolExecutor {
+ public:
+  explicit ReusableExecutor(const ExecutorOptions& options)
+      : ProcessPoolExecutor(ExecutorHandle(futures::loop_options(options, nullptr), {})),
+        options_(futures::loop_options(options, nullptr)) {}
+
+  void use(const ExecutorOptions& options) {
+    ParallelOptions wanted = futures::loop_options(options, nullptr);
+    const std::lock_guard lock(mutex_);
+    if (is_same(wanted) && !handle_.is_closed()) return;
+    options_ = std::move(wanted);
+    handle_.replace(options_);
+  }
+
+ private:
+  bool is_same(const ParallelOptions& wanted) const {
+    const auto seconds = [](const TimeLimit& limit) {
+      return limit.is_set() ? limit.seconds() : 0;
+    };
+    return wanted.n_jobs == options_.n_jobs && wanted.backend == options_.backend &&
+           wanted.retries == options_.retries && wanted.workers == options_.workers &&
+           seconds(wanted.task_timeout) == seconds(options_.task_timeout);
+  }
+
+  std::mutex mutex_;
+  ParallelOptions options_;
+};
+
+constinit os::PerProcess<ReusableExecutor> reusable;
+
+}  // namespace
+
+}  // namespace detail
+
+Executor::~Executor() {
+  if (!handle_.is_closed()) handle_.shut_down(true, false);
+}
+
+ThreadPoolExecutor::ThreadPoolExecutor(const ExecutorOptions& options)
+    : Executor({detail::futures::loop_options(options, "a ThreadPoolExecutor"), {}}) {}
+
+ProcessPoolExecutor::ProcessPoolExecutor(const ExecutorOptions& options)
+    : Executor({detail::futures::loop_options(options, nullptr),
+                {.kill_on_cancel = options.kill_on_cancel}}) {}
+
+BackendExecutor::BackendExecutor(std::string backend, ParallelOptions options)
+    : Executor({[&] {
+                  options.backend = std::move(backend);
+                  detail::check_options(options);
+                  return std::move(options);
+                }(),
+                {}}) {}
+
+ProcessPoolExecutor& get_reusable_executor(const ExecutorOptions& options) {
+  detail::ReusableExecutor& executor =
+      detail::reusable.here([&] { return new detail::ReusableExecutor(options); });
+  executor.use(options);
+  return executor;
+}
+
+}  // namespace hoist

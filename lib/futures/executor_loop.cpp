@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "futures/executor_loop.hpp"
+
+#include <hoist/error.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "futures/callback_thread.hpp"
+#include "os/fork_hook.hpp"
+#include "os/own_thread.hpp"
+#include "os/thread_pool.hpp"
+
+namespace hoist::detail::futures {
+
+namespace {
+
+using Status = FutureState::Status;
+
+/// For so long the background leaves the lead to threads that submit and wait: to move the lead
+/// from one thread to another takes longer than most short calls.
+constexpr auto nap = std::chrono::milliseconds(1);
+/// After so many naps in which nothing was submitted it rests until something is.
+constexpr unsigned naps_before_rest = 20;
+/// Where calls wait to be sent, only every so many submissions look whether there is room.
+constexpr std::size_t kick_interval = 64;
+
+/// How long the end of the program waits for callbacks.
+constexpr auto callbacks_patience = std::chrono::seconds(10);
+
+/// The loops that the end of the program finishes.
+struct OpenLoops {
+  std::mutex mutex;
+  std::set<ExecutorLoop*> loops;
+};
+constinit os::PerProcess<OpenLoops> open_loops;
+
+parallel::Settings settings_of(const ParallelOptions& options) {
+  if (options.timeout.is_set()) {
+    throw BadArgument(
+        "an executor has no end that a `timeout` could be counted to: use task_timeout, or the "
+        "time "
+        "limits of its futures");
+  }
+  parallel::Settings settings = parallel::resolve_settings(options, true);
+  // Each call for itself: one that takes long, or waits for another, must keep none waiting.
+  if (settings.traits.works_alone) settings.batch = 1;
+  return settings;
+}
+
+}  // namespace
+
+ExecutorLoop::ExecutorLoop(const ParallelOptions& options, bool kill_on_cancel,
+                           bool ends_with_program)
+    : kill_on_cancel_(kill_on_cancel),
+      ends_with_program_(ends_with_program),
+      settings_(settings_of(options)),
+      tasks_(*this),
+      loop_(settings_, tasks_, Deliver::futures, false, nullptr) {}
+
+ExecutorLoop::~ExecutorLoop() {
+  if (!is_here()) {
+    // The threads and workers are the parent's.
+    static_cast<void>(session_.release());
+    return;
+  }
+  if (OpenLoops* const all = open_loops.find()) {
+    const std::lock_guard lock(all->mutex);
+    all->loops.erase(this);
+  }
+}
+
+/// With the lock of submit().
+void ExecutorLoop::open() {
+  session_ = settings_.backend->open(loop_);
+  loop_.set_session(session_.get());
+  {
+    OpenLoops& all = open_loops.here();
+    const std::lock_guard lock(all.mutex);
+    all.loops.insert(this);
+  }
+  static const bool registered = std::atexit(finish_all) == 0;
+  static_cast<void>(registered);
+  if (works_alone() || settings_.traits.sequential) return;
+  os::ThreadPool::count_own_thread(1);
+  os::start_own_thread("hoist-executor", [self = shared_from_this()]() mutable {
+    self->run_background();
+    self.reset();
+    os::ThreadPool::count_own_thread(-1);
+  });
+}
+
+bool ExecutorLoop::submit(Submission& call) {
+  if (settings_.options.retries > 0 && (settings_.traits.shares_memory || forks())) {
+    call.check_repeats();
+  }
+  call.future().set_source(*this);
+  bool was_empty = false;
+  std::size_t count = 0;
+  {
+    const std::lock_guard lock(submit_mutex_);
+    if (closed_.load()) return false;
+    if (session_ == nullptr) open();
+    was_empty = !loop_.available();
+    call.future().add_reference();
+    tasks_.append(call, [&](std::size_t tasks) {
+      count = tasks;
+      loop_.release(tasks);
+    });
+  }
+  kick(count, was_empty);
+  return true;
+}
+
+void ExecutorLoop::kick(std::size_t submitted, bool was_empty) {
+  if (works_alone()) return session_->wake(1);
+  submitted_.store(submitted, std::memory_order_relaxed);
+  if (!was_empty && submitted % kick_interval != 0) return;
+  std::unique_lock lock(lead_mutex_);
+  if (settings_.traits.sequential) {
+    const Ready ready = [this] { return loop_.idle(); };
+    if (take_lead(lock, ready, Deadline::max())) {
+      lock.unlock();
+      lead(ready, Deadline::max());
+      lock.lock();
+      give_up_lead(lock);
+    }
+    return;
+  }
+  if (leader_ == std::thread::id()) {
+    leader_ = std::this_thread::get_id();
+    lock.unlock();
+    try {
+      session_->wake(1);
+    } catch (...) {
+      fail_all(std::current_exception());
+    }
+    lock.lock();
+    give_up_lead(lock);
+  } else {
+    loop_.signal();
+    session_->interrupt();
+  }
+  if (resting_.exchange(false)) background_.notify_one();
+}
+
+bool ExecutorLoop::take_lead(std::unique_lock<std::mutex>& lock, const Ready& ready,
+                             Deadline deadline) {
+  const auto leads_already = [&] { return leader_ == std::this_thread::get_id(); };
+  if (leads_already()) return true;
+  // Counted first: who makes ready() true afterwards will wake this thread.
+  waiting_.fetch_add(1);
+  bool in_time = true;
+  while (!ready() && leader_ != std::thread::id() && in_time) {
+    if (background_leads_) {
+      loop_.signal();
+      session_->interrupt();
+    }
+    if (deadline == Deadline::max()) {
+      lead_changed_.wait(lock);
+    } else {
+      in_time = lead_changed_.wait_until(lock, deadline) == std::cv_status::no_timeout;
+    }
+  }
+  waiting_.fetch_sub(1);
+  if (leader_ != std::thread::id() || ready()) return false;
+  leader_ = std::this_thread::get_id();
+  return true;
+}
+
+void ExecutorLoop::give_up_lead(std::unique_lock<std::mutex>&) {
+  leader_ = {};
+  if (waiting_.load() > 0) lead_changed_.notify_all();
+  if (urgent_.load()) background_.notify_one();
+}
+
+void ExecutorLoop::lead(const Ready& ready, Deadline deadline) {
+  for (;;) {
+    const unsigned seen = loop_.epoch();
+    if (ready() || (deadline != Deadline::max() && Clock::now() >= deadline)) return;
+    try {
+      session_->work(seen, std::min(deadline, loop_.next_overdue()));
+      loop_.check_times();
+    } catch (...) {
+      // No worker can be started, for instance.
+      fail_all(std::current_exception());
+    }
+    if (waiting_.load() > 0) wake_waiters();
+  }
+}
+
+void ExecutorLoop::wake_waiters() {
+  const std::lock_guard lock(lead_mutex_);
+  lead_changed_.notify_all();
+  if (!works_alone() && leader_ != std::thread::id() && leader_ != std::this_thread::get_id()) {
+    loop_.signal();
+    session_->interrupt();
+  }
+}
+
+bool ExecutorLoop::await(FutureState& future, Deadline deadline) {
+  if (!works_alone()) {
+    return await([&future] { return future.is_done(); }, deadline);
+  }
+  if (!is_here()) throw Cancelled("the call of this future is in the parent of this process");
+  return run_here(future) || future.sleep(deadline);
+}
+
+bool ExecutorLoop::await(const Ready& ready, Deadline deadline) {
+  if (!is_here()) throw Cancelled("the call of this future is in the parent of this process");
+  std::unique_lock lock(lead_mutex_);
+  const bool led_before = leader_ == std::this_thread::get_id();
+  if (!take_lead(lock, ready, deadline)) return ready();
+  lock.unlock();
+  lead(ready, deadline);
+  if (led_before) return ready();
+  lock.lock();
+  give_up_lead(lock);
+  return ready();
+}
+
+bool ExecutorLoop::end(FutureState& future) {
+  if (!kill_on_cancel_ || !settings_.traits.kills_tasks) return false;
+  std::unique_lock lock(lead_mutex_);
+  if (!take_lead(lock, [&] { return future.is_done(); }, Deadline::max())) return false;
+  lock.unlock();
+  bool ended = false;
+  if (const auto task = tasks_.find(future)) {
+    // First, since the death of its worker is not to be its error.
+    ended = future.abandon(std::make_exception_ptr(
+        Cancelled("the call was cancelled while it ran, and its worker killed")));
+    if (ended) session_->kill(*task);
+  }
+  lock.lock();
+  give_up_lead(lock);
+  return ended;
+}
+
+void ExecutorLoop::lead_in_background() {
+  if (works_alone() || urgent_.exchange(true)) return;
+  const std::lock_guard lock(lead_mutex_);
+  resting_.store(false);
+  background_.notify_one();
+}
+
+void ExecutorLoop::close(bool cancel) {
+  {
+    const std::lock_guard lock(submit_mutex_);
+    closed_.store(true);
+  }
+  if (!cancel) return;
+  for (const auto& future : tasks_.all()) {
+    if (future->claim(Status::cancelled)) future->complete(Status::cancelled);
+  }
+  wake_waiters();
+}
+
+void ExecutorLoop::drain() {
+  if (session_ == nullptr) return;
+  if (!works_alone()) {
+    await([this] { return is_over(); }, Deadline::max());
+  } else {
+    for (;;) {
+      const unsigned seen = loop_.epoch();
+      if (is_over()) break;
+      loop_.wait(seen, Deadline::max());
+    }
+  }
+}
+
+void ExecutorLoop::end_session() {
+  if (ended_.exchange(true)) return;
+  loop_.stop();
+  session_->stop();
+}
+
+void ExecutorLoop::finish() {
+  close(false);
+  drain();
+  if (session_ == nullptr) return;
+  std::unique_lock lock(lead_mutex_);
+  if (take_lead(lock, [this] { return ended_.load(); }, Deadline::max())) {
+    lock.unlock();
+    end_session();
+    lock.lock();
+    give_up_lead(lock);
+  }
+  resting_.store(false);
+  background_.notify_one();
+}
+
+void ExecutorLoop::retire(const std::shared_ptr<ExecutorLoop>& loop) {
+  if (!loop->is_here()) return;
+  loop->close(false);
+  if (loop->session_ == nullptr) return;
+  if (loop->works_alone() && !loop->is_over()) {
+    os::ThreadPool::count_own_thread(1);
+    os::start_own_thread("hoist-executor", [kept = loop]() mutable {
+      kept->finish();
+      kept.reset();
+      os::ThreadPool::count_own_thread(-1);
+    });
+  } else if (loop->works_alone() || loop->settings_.traits.sequential) {
+    loop->finish();
+  } else {
+    // The background ends it.
+    loop->lead_in_background();
+  }
+}
+
+void ExecutorLoop::abandon(bool running, const std::exception_ptr& reason) {
+  for (const auto& future : tasks_.all()) {
+    if (running || future->status() == Status::pending) future->abandon(reason);
+  }
+}
+
+void ExecutorLoop::kill(const std::exception_ptr& reason) {
+  close(false);
+  if (session_ == nullptr) return;
+  abandon(false, reason);
+  std::unique_lock lock(lead_mutex_);
+  if (!take_lead(lock, [this] { return ended_.load(); }, Deadline::max())) return;
+  lock.unlock();
+  if (settings_.traits.kills_tasks) abandon(true, reason);
+  end_session();
+  // Those that were taken and not begun.
+  abandon(true, reason);
+  lock.lock();
+  give_up_lead(lock);
+  lead_changed_.notify_all();
+  resting_.store(false);
+  background_.notify_one();
+}
+
+void ExecutorLoop::fail_all(const std::exception_ptr& error) {
+  TaskRange tasks;
+  Worker none;
+  while (loop_.take(tasks, none)) {
+    for (std::size_t task = tasks.first; task < tasks.last; ++task) {
+      loop_.failed(task, none, error, Clock::now(), 0);
+    }
+  }
+}
+
+void ExecutorLoop::run_background() {
+  std::unique_lock lock(lead_mutex_);
+  std::size_t seen = 0;
+  unsigned quiet = 0;
+  while (!ended_.load()) {
+    const bool idle = loop_.idle();
+    const bool others = leader_ != std::thread::id() || waiting_.load() > 0;
+    if (idle && closed_.load() && !others) {
+      end_session();
+      break;
+    }
+    if (idle) urgent_.store(closed_.load());
+    const std::size_t submitted = submitted_.load(std::memory_order_relaxed);
+    quiet = std::exchange(seen, submitted) == submitted ? quiet + 1 : 0;
+    if (idle && quiet > naps_before_rest && !others) {
+      resting_.store(true);
+      if (!loop_.idle() || closed_.load()) {
+        resting_.store(false);
+      } else {
+        background_.wait(lock, [this] { return !resting_.load(); });
+      }
+      quiet = 0;
+      continue;
+    }
+    if (idle || others || !urgent_.load()) {
+      background_.wait_for(lock, nap);
+      if (ended_.load() || leader_ != std::thread::id() || waiting_.load() > 0 || loop_.idle())
+        continue;
+    }
+    leader_ = std::this_thread::get_id();
+    background_leads_ = true;
+    lock.unlock();
+    lead([this] { return waiting_.load() > 0 || loop_.idle(); }, Deadline::max());
+    lock.lock();
+    background_leads_ = false;
+    give_up_lead(lock);
+  }
+}
+
+namespace {
+
+/// False if there was none.
+bool finish_one(OpenLoops& all) {
+  std::shared_ptr<ExecutorLoop> one;
+  {
+    const std::lock_guard lock(all.mutex);
+    if (all.loops.empty()) return false;
+    one = (*all.loops.begin())->weak_from_this().lock();
+    all.loops.erase(all.loops.begin());
+  }
+  if (one == nullptr) return true;
+  if (one->ends_with_program()) {
+    one->kill(std::make_exception_ptr(Cancelled("the program has ended")));
+  } else {
+    one->finish();
+  }
+  return true;
+}
+
+}  // namespace
+
+void finish_all() {
+  OpenLoops* const all = open_loops.find();
+  if (all == nullptr) return;
+  while (finish_one(*all)) {
+  }
+  drain_callbacks(Clock::now() + callbacks_patience);
+}
+
+}  // namespace hoist::detail::futures

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/detail/future_calls.hpp>
+#include <hoist/detail/future_sets.hpp>
+
+#include <hoist/error.hpp>
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "base/seconds_text.hpp"
+
+namespace hoist::detail {
+
+using Status = FutureState::Status;
+
+Deadline deadline_of(const TimeLimit& limit) {
+  if (!limit.is_set()) return Deadline::max();
+  return deadline_after(std::chrono::duration<double>(limit.seconds()));
+}
+
+void await(FutureState& state, const TimeLimit& timeout) {
+  if (state.wait_until(deadline_of(timeout))) return;
+  throw TimedOut("the result was not there within " + base::seconds_text(timeout.seconds()));
+}
+
+bool is_running(const FutureState& state) noexcept {
+  return state.status() > Status::pending && state.status() < Status::done;
+}
+
+void throw_no_future() {
+  throw BadArgument("this Future refers to no result: it was made without one, or moved from");
+}
+
+void throw_unfinished(std::size_t unfinished, std::size_t all) {
+  throw TimedOut(std::to_string(unfinished) + " (of " + std::to_string(all) +
+                 ") futures are unfinished at the time limit");
+}
+
+bool claim_for_settling(FutureState& state) {
+  if (state.claim(Status::settling)) return true;
+  if (state.status() == Status::cancelled) return false;
+  throw BadArgument("the result of a future was set twice");
+}
+
+bool settle_error(FutureState& state, std::exception_ptr error) {
+  if (error == nullptr) throw BadArgument("set_exception() was called with a null pointer");
+  if (!claim_for_settling(state)) return false;
+  state.set_error(std::move(error));
+  state.complete(Status::failed);
+  return true;
+}
+
+void abandon_promise(FutureState& state) {
+  state.abandon(std::make_exception_ptr(
+      Cancelled("the Promise of this future was destroyed without having set a result")));
+}
+
+}  // namespace hoist::detail

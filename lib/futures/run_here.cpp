@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <utility>
+
+#include "futures/executor_loop.hpp"
+
+// Tasks that wait for other tasks: what is waited for and hasn't begun is run by the waiting
+// thread. So workers that all wait are no deadlock.
+
+namespace hoist::detail::futures {
+
+namespace {
+
+using Status = FutureState::Status;
+
+thread_local ExecutorLoop* current_loop = nullptr;
+
+}  // namespace
+
+CurrentLoop::CurrentLoop(ExecutorLoop* loop) noexcept
+    : before_(std::exchange(current_loop, loop)) {}
+CurrentLoop::~CurrentLoop() { current_loop = before_; }
+
+bool in_task() noexcept { return current_loop != nullptr; }
+
+BlockedTask::BlockedTask() noexcept : loop_(current_loop) {
+  if (loop_ != nullptr) loop_->blocked_.fetch_add(1);
+}
+BlockedTask::~BlockedTask() {
+  if (loop_ != nullptr) loop_->blocked_.fetch_sub(1);
+}
+
+bool ExecutorLoop::may_run_here() const {
+  if (!works_alone()) return false;
+  if (current_loop == this) return true;
+  // In the place of a task that waits; but not with another loop's state of workers.
+  return current_loop != nullptr && !settings_.options.workers.initializer &&
+         blocked_.load() > lent_.load();
+}
+
+bool ExecutorLoop::run_here(FutureState& future) {
+  if (!may_run_here() || !future.claim(Status::lent)) return false;
+  lent_.fetch_add(1);
+  {
+    const parallel::ContextScope scope(settings_.inner);
+    const CurrentLoop current(this);
+    auto& call = dynamic_cast<Submission&>(future);
+    std::exception_ptr error;
+    for (unsigned retries = settings_.options.retries;; --retries) {
+      try {
+        call.run(retries > 0);
+        error = nullptr;
+        break;
+      } catch (...) {
+        error = std::current_exception();
+      }
+      if (retries == 0) break;
+    }
+    call.drop_call();
+    future.set_error(error);
+    future.complete(error ? Status::failed : Status::done);
+  }
+  lent_.fetch_sub(1);
+  loop_.signal();
+  return true;
+}
+
+}  // namespace hoist::detail::futures
