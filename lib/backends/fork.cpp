@@ -39,10 +39,10 @@ class ForkSession final : public Session {
 
   ~ForkSession() override { stop(); }
 
-  void wake(std::size_t tasks) override { fresh_ += tasks; }
+  void wake(std::size_t) override {}
 
   void work(unsigned seen, ipc::Clock::time_point deadline) override {
-    if (forked_for_ != loop_.known()) start_wave();
+    if (wants_children()) start_wave();
     if (settle_what_came()) return;
     if (loop_.epoch() != seen) return;
     sleep(deadline);
@@ -59,7 +59,7 @@ class ForkSession final : public Session {
     if (cut_short) {
       for (auto& worker : workers_) worker->kill();
     }
-    retire();
+    retire([](const ForkWorker&) { return true; });
     // What tasks have printed comes before what the caller prints next.
     workers::OutputWriter::flush_all(cut_short
                                          ? ipc::Clock::now() + workers::stopped_output_patience
@@ -67,13 +67,23 @@ class ForkSession final : public Session {
   }
 
  private:
-  /// Children see the tasks that were known when they were forked.
+  /// Children see the tasks that were known when they were forked. Those that are at work go on
+  /// with what they have; they are replaced when they come for more.
+  bool wants_children() {
+    if (loop_.stopping()) return false;
+    const auto is_free = [&](const auto& worker) {
+      return !worker->has_work() && worker->known() != loop_.known();
+    };
+    return forked_for_ != loop_.known()
+               ? workers_.size() < loop_.n_jobs() || std::ranges::any_of(workers_, is_free)
+               : loop_.available() && std::ranges::any_of(workers_, is_free);
+  }
+
   void start_wave() {
-    retire();
+    retire([](const ForkWorker& worker) { return !worker.has_work(); });
     const std::size_t tasks = loop_.known() - std::exchange(forked_for_, loop_.known());
     const std::size_t wanted =
-        std::min<std::size_t>(std::max<std::size_t>(fresh_, 1), loop_.n_jobs());
-    fresh_ = 0;
+        std::min<std::size_t>(std::max<std::size_t>(tasks, 1), loop_.n_jobs() - workers_.size());
     watched_until_ = ipc::Clock::now();
     if (tasks <= std::size_t{2} * loop_.n_jobs()) watched_until_ += first_answers;
     // The scheduler may leave two new children on one processor for some ms: where they take all,
@@ -87,22 +97,36 @@ class ForkSession final : public Session {
       if (!processors.empty()) {
         processor = processors[(static_cast<std::size_t>(after) + i) % processors.size()];
       }
-      workers_.push_back(std::make_unique<ForkWorker>(loop_, event_.get(), i, processor));
+      workers_.push_back(
+          std::make_unique<ForkWorker>(loop_, event_.get(), free_number(), processor));
       workers_.back()->feed();
     }
+  }
+
+  unsigned free_number() const {
+    unsigned number = 0;
+    while (std::ranges::any_of(workers_,
+                               [&](const auto& worker) { return worker->number() == number; })) {
+      ++number;
+    }
+    return number;
+  }
+
+  void feed(ForkWorker& worker) {
+    if (worker.known() == loop_.known()) worker.feed();
   }
 
   bool settle_what_came() {
     bool moved = false;
     for (auto& worker : workers_) {
       moved = worker->receive() || moved;
-      worker->feed();
+      feed(*worker);
     }
     const auto idle = std::find_if(workers_.begin(), workers_.end(),
                                    [](const auto& worker) { return !worker->has_work(); });
     if (idle != workers_.end() && loop_.options().batch_size.is_automatic() && !loop_.stopping()) {
       for (auto& worker : workers_) worker->share();
-      (*idle)->feed();
+      feed(**idle);
     }
     return moved;
   }
@@ -173,16 +197,18 @@ class ForkSession final : public Session {
     worker->feed();
   }
 
-  void retire() {
-    for (auto& worker : workers_) worker->ask_to_leave();
-    workers_.clear();
+  template <class Which>
+  void retire(const Which& which) {
+    for (auto& worker : workers_) {
+      if (which(*worker)) worker->ask_to_leave();
+    }
+    std::erase_if(workers_, [&](const auto& worker) { return which(*worker); });
   }
 
   Loop& loop_;
   os::Fd event_;
   std::vector<std::unique_ptr<ForkWorker>> workers_;
   std::size_t forked_for_ = 0;
-  std::size_t fresh_ = 0;
   unsigned idle_deaths_ = 0;
   ipc::Clock::time_point watched_until_;
 };

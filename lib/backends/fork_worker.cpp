@@ -28,7 +28,7 @@
 namespace hoist::detail::backends {
 
 ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor)
-    : loop_(loop), in_flight_(loop, worker_) {
+    : loop_(loop), known_(loop.known()), in_flight_(loop, worker_) {
   worker_.number = number;
   channel_ = ipc::ChannelMemory::create_for_child();
   area_ = new (channel_.beside_state().data()) ForkArea;

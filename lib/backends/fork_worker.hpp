@@ -38,6 +38,8 @@ class ForkWorker {
   ~ForkWorker();
 
   unsigned number() const { return worker_.number; }
+  /// How many tasks the loop had when it was forked: it can run these.
+  std::size_t known() const { return known_; }
   int death_fd() const { return watch_.fd(); }
   /// For poll(2); -1 while there is nothing to take.
   int stderr_fd() const { return errors_->watched_fd(); }
@@ -72,6 +74,7 @@ class ForkWorker {
 
   Loop& loop_;
   Worker worker_;
+  const std::size_t known_;
   ForkArea* area_ = nullptr;
   ipc::ChannelMemory channel_;
   os::ChildWatch watch_;

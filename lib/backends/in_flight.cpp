@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace hoist::detail::backends {
 
@@ -61,6 +62,19 @@ void InFlight::take_back_newest() {
   batches_.pop_back();
   size_ -= tasks.size();
   loop_.give_back(tasks);
+}
+
+void InFlight::take_back_behind(std::size_t count) {
+  std::vector<TaskRange> back;
+  while (size_ > count) {
+    TaskRange& newest = batches_.back();
+    const std::size_t n = std::min(newest.size(), size_ - count);
+    newest.last -= n;
+    size_ -= n;
+    back.push_back({newest.last, newest.last + n});
+    if (newest.size() == 0) batches_.pop_back();
+  }
+  for (const TaskRange& tasks : back) loop_.give_back(tasks);
 }
 
 void InFlight::take_back_all() {

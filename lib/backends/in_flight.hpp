@@ -60,6 +60,8 @@ class InFlight {
   void return_oldest(std::size_t first);
   /// Takes back the newest batch, of which the worker has begun nothing.
   void take_back_newest();
+  /// Takes back all but the `count` tasks that are to be answered next.
+  void take_back_behind(std::size_t count);
   /// Takes back everything: the worker will answer no more.
   void take_back_all();
   /// The worker has died. If it ran a task (`ran`), that was the first of oldest(): it fails with

@@ -40,7 +40,7 @@ class FrameResults final : public TaskResults {
 
 std::optional<std::size_t> settle_frame(InFlight& tasks, ipc::Kind kind,
                                         std::span<const std::byte> content,
-                                        workers::SegmentTable& segments) {
+                                        workers::SegmentTable& segments, std::size_t known) {
   if (kind == ipc::Kind::dependencies) {
     workers::PayloadSource source(content, segments, true);
     Decoder decoder(source);
@@ -54,8 +54,11 @@ std::optional<std::size_t> settle_frame(InFlight& tasks, ipc::Kind kind,
   if (kind == ipc::Kind::results) {
     count = frame.get<std::uint32_t>();
     frame.get<std::uint32_t>();
+    if (count < known) Decoder::throw_damaged();
+    for (std::size_t i = 0; i < known; ++i) frame.take(frame.get<std::uint32_t>());
     FrameResults results(frame, segments);
-    tasks.take_results(count, results, times.began, times.took);
+    count -= known;
+    if (count > 0 || known == 0) tasks.take_results(count, results, times.began, times.took);
   } else {
     tasks.take_error(unpack_error(frame.left()), times.began, times.took);
   }

@@ -64,6 +64,7 @@ class SpawnSession final : public Session {
     bool soon = false;
     for (const auto& worker : workers_) {
       deadline = std::min(deadline, worker->deadline());
+      if (shares_) deadline = std::min(deadline, worker->overdue_at());
       soon = soon || worker->answers_soon();
     }
     ipc::BellBoard::here().bell(bell_).wait(
@@ -128,7 +129,20 @@ class SpawnSession final : public Session {
       worker->ring();
       if (segments_.full()) sweep();
     }
+    if (share()) any = true;
     sweep();
+    return any;
+  }
+
+  /// Takes tasks back that wait behind one that takes long: the next worker that is free runs them.
+  /// Batches are as large as the tasks so far were short, which says nothing of the next one.
+  bool share() {
+    if (loop_.stopping() || !shares_) return false;
+    const auto now = ipc::Clock::now();
+    bool any = false;
+    for (const auto& worker : workers_) {
+      if (worker->overdue_at() <= now && worker->take_back()) any = true;
+    }
     return any;
   }
 
@@ -198,6 +212,8 @@ class SpawnSession final : public Session {
   WorkerOptions options_;
   unsigned threads_;
   std::vector<std::unique_ptr<SpawnWorker>> workers_;
+  // With one worker nobody else could run them; batches of a fixed size stay as they are.
+  const bool shares_ = loop_.n_jobs() > 1 && loop_.options().batch_size.is_automatic();
   std::size_t wanted_ = 0;
   bool moving_ = false;
   bool stopped_ = false;

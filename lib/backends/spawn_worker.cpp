@@ -27,6 +27,8 @@ constexpr auto start_limit = std::chrono::seconds(60);
 constexpr std::size_t frame_full = ipc::max_frame / 2;
 /// A worker with batches shorter than this gets the next one before it is done with the last.
 constexpr double short_batch = 5e-3;
+/// A task that takes longer keeps none behind it waiting.
+constexpr auto long_task = std::chrono::milliseconds(5);
 /// About what it takes to wake a process.
 constexpr double wake_seconds = 100e-6;
 
@@ -51,6 +53,8 @@ void SpawnWorker::set_process(std::shared_ptr<workers::WorkerProcess> process) {
   callable_ = 0;
   timed_out_ = false;
   leaving_ = false;
+  taken_back_ = false;
+  known_results_ = 0;
   send_context();
   send_place();
 }
@@ -102,8 +106,33 @@ bool SpawnWorker::answers_soon() const {
   return busy() && info_.task_seconds * static_cast<double>(in_flight_.size()) < wake_seconds;
 }
 
+ipc::Clock::time_point SpawnWorker::overdue_at() const {
+  const bool has_others = in_flight_.size() > 1 || (in_flight_.size() == 1 && unsent_.size() > 0);
+  if (!has_others || process_ == nullptr || !process_->ready || taken_back_ || leaving_) {
+    return ipc::Clock::time_point::max();
+  }
+  return in_flight_.oldest_since() + long_task;
+}
+
+bool SpawnWorker::take_back() {
+  const auto begun = process_->stop_before_next();
+  if (!begun) return false;
+  taken_back_ = true;
+  drop_unsent();
+  in_flight_.take_back_behind(static_cast<std::size_t>(*begun - process_->received));
+  // Those before it may be done, and their results wait to be sent with its own.
+  if (!process_->has_input()) {
+    const std::size_t known = known_results_;
+    const std::uint64_t before = process_->received;
+    process_->receive_unsent(
+        [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
+    known_results_ = known + static_cast<std::size_t>(process_->received - before);
+  }
+  return true;
+}
+
 bool SpawnWorker::feed() {
-  if (process_ == nullptr || leaving_ || timed_out_) return false;
+  if (process_ == nullptr || leaving_ || timed_out_ || taken_back_) return false;
   bool any = false;
   if (unsent_.size() == 0 && wants_tasks() && loop_.take(unsent_, info_)) {
     last_batch_ = unsent_.size();
@@ -223,8 +252,13 @@ bool SpawnWorker::receive() {
 void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content) {
   if (kind == ipc::Kind::left) return take_left(content);
   if (kind == ipc::Kind::variables) return variables_.take_answer(content);
+  if (kind == ipc::Kind::resumed) {
+    taken_back_ = false;
+    return;
+  }
+  const std::size_t known = kind == ipc::Kind::results ? std::exchange(known_results_, 0) : 0;
   const std::size_t settled =
-      settle_frame(in_flight_, kind, content, process_->segments()).value_or(0);
+      settle_frame(in_flight_, kind, content, process_->segments(), known).value_or(0);
   process_->received += settled;
   if (settled > 0) idle_deaths_ = 0;
 }

@@ -44,6 +44,11 @@ class SpawnWorker {
   /// Whether its tasks take no longer than it would take to wake this process.
   bool answers_soon() const;
   bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
+  /// When its other tasks are to be taken back, as the one that it runs takes much longer than
+  /// those before it; max() where there are none.
+  ipc::Clock::time_point overdue_at() const;
+  /// Takes back the tasks that it has not begun. False where there are none, or it can't be done.
+  bool take_back();
   /// Gives back the tasks that were not sent.
   void drop_unsent();
 
@@ -78,7 +83,9 @@ class SpawnWorker {
   std::uint32_t callable_ = 0;
   bool timed_out_ = false;
   bool leaving_ = false;
-  bool rings_ = false;  // ring() is to wake the process: once, since that takes a fence
+  bool taken_back_ = false;        // it has not come to the end of what was taken back
+  std::size_t known_results_ = 0;  // of its next frame of results, those that are settled already
+  bool rings_ = false;             // ring() is to wake the process: once, since that takes a fence
   unsigned idle_deaths_ = 0;
   Encoder encoder_;
   ipc::FieldWriter frame_;

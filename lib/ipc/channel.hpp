@@ -21,7 +21,7 @@
 
 namespace hoist::detail::ipc {
 
-inline constexpr std::uint32_t channel_version = 7;
+inline constexpr std::uint32_t channel_version = 8;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
 /// Longer frames travel in a memory file of their own, so that a few always fit into a ring.
 inline constexpr std::size_t max_frame = ring_bytes / 4;
@@ -38,6 +38,12 @@ struct ChannelState {
   /// Results in the frame that the worker is writing, behind all it has sent: they are not lost if
   /// it dies. Upper half: bytes sent / 8, so that it can't be taken for another frame's.
   std::atomic<std::uint64_t> unsent{0};
+  /// The last task, as `begun` counts them, that the worker may begin before the frame `resume`. It
+  /// looks after each store to `begun`, without a barrier: the parent makes one for both.
+  std::atomic<std::uint64_t> last_to_begin{any_task};
+
+  static constexpr std::uint64_t any_task = ~std::uint64_t{0};
+  static constexpr std::uint64_t undecided = 0;  ///< the worker waits for another value
 };
 
 /// What `ChannelState::unsent` is for a frame behind `sent` bytes of others.
@@ -58,6 +64,7 @@ enum class Kind : std::uint32_t {
   leave = 9,
   context = 10,  // of the loop that the tasks to come are in
   place = 11,    // umask, working directory: of the caller when that loop started
+  resume = 12,   // tasks up to here that were not begun were taken back
   // to the parent
   ready = 20,
   results = 21,       // of tasks in a row
@@ -65,6 +72,7 @@ enum class Kind : std::uint32_t {
   error = 23,         // of the task whose result would be next
   unbegun = 24,       // the rest of a batch, from here on: somebody was idle
   dependencies = 25,  // cached functions that the tasks of the results to come have called
+  resumed = 26,       // it has come to `resume`
   // both ways
   variables = 29,  // question; count; module, offset, size, digest of each
                    // back: question; numbers of those that differ

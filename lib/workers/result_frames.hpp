@@ -57,8 +57,8 @@ class ResultFrames {
   ipc::FieldWriter payload_;
 };
 
-/// The content of the frame that a worker, now dead, was writing when nothing is left to receive
-/// from it: empty, or results.
+/// The content of the frame that a worker is writing, when nothing is left to receive from it:
+/// empty, or results. It may add more behind them, if it isn't dead, and then send them all.
 std::span<const std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state);
 
 }  // namespace hoist::detail::workers

@@ -23,6 +23,7 @@
 #include "ipc/link.hpp"
 #include "ipc/shared_bytes.hpp"
 #include "os/own_thread.hpp"
+#include "os/process_barrier.hpp"
 #include "os/process_end.hpp"
 #include "os/socket.hpp"
 #include "os/thread_pool.hpp"
@@ -141,6 +142,7 @@ class WorkerLoop {
     max_tasks_ = hello.get<std::uint64_t>();
     rss_limit_ = hello.get<std::uint64_t>();
     const std::string build_id = hello.text();
+    os::join_process_barriers();
     memory_ = ipc::ChannelMemory::open(fds[0].get());
     board_.emplace(ipc::BellBoard::open(fds[1].get()));
     link_ = ipc::Link(memory_, socket_, true);
@@ -199,6 +201,11 @@ class WorkerLoop {
       case ipc::Kind::context: enter_loop(fields); break;
       case ipc::Kind::place: enter_place(fields); break;
       case ipc::Kind::tasks: run_tasks(fields); break;
+      case ipc::Kind::resume:
+        memory_.state().last_to_begin.store(ipc::ChannelState::any_task);
+        send(ipc::Kind::resumed, {});
+        link_.ring();
+        break;
       case ipc::Kind::variables: compare_variables(fields); break;
       case ipc::Kind::leave: leave();
       default: throw DamagedData("a worker got a frame of a kind it doesn't know");
@@ -296,9 +303,10 @@ class WorkerLoop {
     results_.start(times != ipc::Times::none);
     FlushTimer timer(times == ipc::Times::each, results_.now());
     for (; count > 0; --count) {
-      memory_.state().begun.store(++begun_, std::memory_order_release);
+      const auto payload = fields.take(fields.get<std::uint32_t>());
+      if (!begin_task()) continue;
       reply_.start(shared_from);
-      run_task(fields.take(fields.get<std::uint32_t>()), call, callable);
+      run_task(payload, call, callable);
       if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();
       if (rss_limit_ != 0 && resident_bytes() > rss_limit_) retire();
       if (times == ipc::Times::none) continue;
@@ -309,6 +317,30 @@ class WorkerLoop {
       }
     }
     results_.close();
+  }
+
+  /// False for a task that the parent has taken back.
+  bool begin_task() {
+    ipc::ChannelState& state = memory_.state();
+    state.begun.store(begun_ + 1, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (state.last_to_begin.load(std::memory_order_relaxed) <= begun_ && !may_begin()) {
+      state.begun.store(begun_, std::memory_order_release);
+      return false;
+    }
+    ++begun_;
+    return true;
+  }
+
+  /// The parent takes tasks back: whether it has counted the next one among those that had begun.
+  bool may_begin() {
+    ipc::ChannelState& state = memory_.state();
+    std::uint64_t last = ipc::ChannelState::undecided;
+    bell().wait(ipc::Clock::time_point::max(), [&] {
+      last = state.last_to_begin.load(std::memory_order_acquire);
+      return last != ipc::ChannelState::undecided;
+    });
+    return begun_ < last;
   }
 
   void run_task(std::span<const std::byte> payload, RunCall call, const Callable* callable) {

@@ -11,6 +11,7 @@
 
 #include "os/child_watch.hpp"
 #include "os/inner_threads.hpp"
+#include "os/process_barrier.hpp"
 #include "os/socket.hpp"
 #include "workers/launch.hpp"
 #include "workers/result_frames.hpp"
@@ -154,6 +155,20 @@ std::uint32_t WorkerProcess::function_number(const void* address) {
     send(ipc::Kind::function, frame.bytes());
   }
   return at->second;
+}
+
+std::optional<std::uint64_t> WorkerProcess::stop_before_next() {
+  std::atomic<std::uint64_t>& last = memory_.state().last_to_begin;
+  // Sent now, so that this process never waits for the task to end.
+  if (begun() == received || !has_room(ipc::max_frame)) return std::nullopt;
+  last.store(ipc::ChannelState::undecided);
+  const bool stopped = os::process_barrier();
+  const std::uint64_t seen = begun();
+  last.store(stopped ? seen : ipc::ChannelState::any_task, std::memory_order_release);
+  ring();
+  if (!stopped || !send(ipc::Kind::resume, {})) return std::nullopt;
+  ring();
+  return seen;
 }
 
 void WorkerProcess::ask_to_leave() {

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "ipc/link.hpp"
@@ -57,12 +58,17 @@ class WorkerProcess {
   /// Handles frames; those of segments and of start are handled here. The worker may wait for the
   /// room they took: ring().
   std::size_t receive(const ipc::FrameHandler& handle, std::size_t limit);
-  /// Of a dead worker, when nothing is left to receive: handles the results it had not sent yet.
+  /// When nothing is left to receive: handles the results that it has not sent yet. Unless it is
+  /// dead, they will come again, at the beginning of its next frame of results.
   void receive_unsent(const ipc::FrameHandler& handle);
   /// Which of this process's bells the worker rings, and this end sleeps on.
   void use_bell(std::size_t number);
   /// Tasks that the worker has begun since it started.
   std::uint64_t begun() const { return memory_.state().begun.load(std::memory_order_acquire); }
+  /// Keeps it from beginning more of the tasks that it was sent: from the frame `resume` on, which
+  /// is sent here, it goes on. Returns what begun() remains until then; empty where that can't be
+  /// done.
+  std::optional<std::uint64_t> stop_before_next();
 
   /// The worker's number for a function, which it is told at the first call.
   std::uint32_t function_number(const void* address);

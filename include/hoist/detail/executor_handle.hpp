@@ -28,9 +28,9 @@ class ExecutorHandle {
 
   template <class F, class... Args>
   Future<DelayedCalls::ResultOf<Delayed<F, Args...>>> submit_call(Delayed<F, Args...> call) const {
-    using Call = SubmittedCall<Delayed<F, Args...>>;
-    using R = typename Call::Result;
-    auto* const submitted = new Call(std::move(call));
+    using Submitted = SubmittedCall<Delayed<F, Args...>>;
+    using R = typename Submitted::Result;
+    auto* const submitted = new Submitted(std::move(call));
     StatePointer<FutureValue<R>> future(submitted);
     take(*submitted);
     return Future<R>(std::move(future));
