@@ -161,7 +161,6 @@ class Loop {
   virtual bool take(TaskRange& tasks, Worker& worker) = 0;
   /// Returns tasks that were not started.
   virtual void give_back(TaskRange tasks) = 0;
-
   /// Called by a worker of this process that finds nothing to take: splits batches that others of
   /// this process are running.
   virtual void request_split() = 0;
@@ -171,6 +170,8 @@ class Loop {
   virtual void encode_context(detail::Encoder& to) const = 0;
   /// Runs tasks in this process and reports them.
   virtual void run(TaskRange tasks, Worker& worker) = 0;
+  /// Takes and runs tasks until there are none. False if it found none at all.
+  virtual bool run_all(Worker& worker);
 
   /// Reports the results of consecutive tasks that ran elsewhere, starting at `began` and taking
   /// `seconds` in all.
@@ -210,8 +211,7 @@ class Session {
   /// Makes one step: runs a batch, or moves messages, or sleeps (by `loop.wait(seen, deadline)`,
   /// say) until something happens or the deadline passes.
   virtual void work(unsigned seen, Clock::time_point deadline) = 0;
-  /// Ends the sleep of work() after the epoch has changed, if that sleep isn't loop.wait(). From
-  /// any thread.
+  /// Ends the sleep of work() when the epoch has changed, unless it is loop.wait(). Thread-safe.
   virtual void interrupt() noexcept {}
   /// Kills the worker that runs the task, and so fails it. False if that can't be done.
   virtual bool kill(std::size_t) { return false; }
@@ -236,7 +236,7 @@ struct BackendTraits {
   double batch_seconds = 200e-6;
 };
 
-/// A way to run tasks. Thread-safe; exists until the process ends.
+/// A way to run tasks. Thread-safe.
 class Backend {
  public:
   virtual ~Backend();

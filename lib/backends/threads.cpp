@@ -28,12 +28,14 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
   }
 
   void wake(std::size_t tasks) override {
+    // A helper that is about to leave looks again after it was counted off.
+    if (helpers_.load() == max_helpers_) return;
     unsigned missing = 0;
     {
       const std::lock_guard lock(mutex_);
       if (stopped_) return;
-      missing = static_cast<unsigned>(std::min<std::size_t>(tasks, max_helpers_ - helpers_));
-      helpers_ += missing;
+      missing = static_cast<unsigned>(std::min<std::size_t>(tasks, max_helpers_ - helpers_.load()));
+      helpers_.fetch_add(missing);
     }
     if (missing > 0 && os::ThreadPool::shared().enlist(*this, missing) < missing) {
       short_of_threads_.store(true);
@@ -68,17 +70,17 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
     free_.pop_back();
     for (;;) {
       lock.unlock();
-      TaskRange tasks;
       do {
-        while (loop_.take(tasks, workers_[mine])) loop_.run(tasks, workers_[mine]);
+        loop_.run_all(workers_[mine]);
         if (loop_.stopping()) break;
       } while (base::spin_until([&] { return loop_.available() || loop_.stopping(); }));
       loop_.request_split();
       lock.lock();
-      // Whoever released tasks since then may have counted on this helper.
+      helpers_.fetch_sub(1);
+      // Whoever released tasks before that may have counted on this helper.
       if (stopped_ || loop_.stopping() || !loop_.available()) break;
+      helpers_.fetch_add(1);
     }
-    --helpers_;
     free_.push_back(mine);
   }
 
@@ -91,7 +93,7 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
   std::atomic<bool> short_of_threads_{false};
   std::mutex mutex_;
   std::vector<unsigned> free_;
-  unsigned helpers_ = 0;  // asked for, or at work
+  std::atomic<unsigned> helpers_{0};  // asked for, or at work; changed with the mutex
   bool stopped_ = false;
 };
 

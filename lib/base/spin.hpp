@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <sched.h>
+
 #include <chrono>
 
 namespace hoist::detail::base {
@@ -17,14 +19,17 @@ template <class Condition>
 bool spin_until(Condition&& condition,
                 std::chrono::nanoseconds limit = std::chrono::microseconds(30)) {
   if (condition()) return true;
-  const auto end = std::chrono::steady_clock::now() + limit;
-  do {
+  const auto begin = std::chrono::steady_clock::now();
+  for (;;) {
     for (int i = 0; i < 16; ++i) {
       if (condition()) return true;
       cpu_relax();
     }
-  } while (std::chrono::steady_clock::now() < end);
-  return condition();
+    const auto spun = std::chrono::steady_clock::now() - begin;
+    if (spun >= limit) return condition();
+    // Whoever is to make it true may need this core.
+    if (spun >= limit / 8) ::sched_yield();
+  }
 }
 
 }  // namespace hoist::detail::base

@@ -3,10 +3,12 @@
 
 #include <hoist/error.hpp>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "futures/executor_loop.hpp"
 #include "futures/loop_options.hpp"
@@ -19,31 +21,31 @@ namespace detail {
 namespace futures {
 
 /// The loop may be replaced: by one with other options, and by one of its own in a forked child.
+/// Old ones stay until the end, as futures and other threads may refer to them.
 struct ExecutorState {
   ExecutorState(ParallelOptions given, ExecutorHandle::Manners its)
-      : options(std::move(given)), manners(its), loop(make_loop()) {}
-
-  std::shared_ptr<ExecutorLoop> make_loop() const {
-    return std::make_shared<ExecutorLoop>(options, manners.kill_on_cancel,
-                                          manners.ends_with_program);
+      : options(std::move(given)), manners(its) {
+    make_loop();
   }
-  std::shared_ptr<ExecutorLoop> current() {
+
+  ExecutorLoop& current() {
+    if (ExecutorLoop* const now = loop.load(std::memory_order_acquire)) return *now;
     const std::lock_guard lock(mutex);
-    if (is_parents) {
-      // Futures of the parent's calls may refer to the old one.
-      new std::shared_ptr<ExecutorLoop>(loop);
-      loop = make_loop();
-      is_parents = false;
-    }
-    return loop;
+    return loop.load() != nullptr ? *loop.load() : make_loop();
+  }
+  ExecutorLoop& make_loop() {
+    loops.push_back(
+        std::make_shared<ExecutorLoop>(options, manners.kill_on_cancel, manners.ends_with_program));
+    loop.store(loops.back().get(), std::memory_order_release);
+    return *loops.back();
   }
 
   ParallelOptions options;
   const ExecutorHandle::Manners manners;
   std::mutex mutex;
-  std::shared_ptr<ExecutorLoop> loop;
-  bool is_parents = false;
-  os::ForkHook renew{mutex, [this] { is_parents = true; }};
+  std::vector<std::shared_ptr<ExecutorLoop>> loops;
+  std::atomic<ExecutorLoop*> loop{nullptr};
+  os::ForkHook renew{mutex, [this] { loop.store(nullptr); }};
 };
 
 }  // namespace futures
@@ -53,43 +55,44 @@ ExecutorHandle::ExecutorHandle(const ParallelOptions& options, Manners manners)
 
 void ExecutorHandle::take(Submission& call) const {
   for (;;) {
-    const std::shared_ptr<futures::ExecutorLoop> loop = state_->current();
-    if (loop->submit(call)) return;
-    if (loop == state_->current()) {
+    futures::ExecutorLoop& loop = state_->current();
+    if (loop.submit(call)) return;
+    if (&loop == &state_->current()) {
       throw BadArgument("the executor or pool was shut down: it takes no more calls");
     }
   }
 }
 
-unsigned ExecutorHandle::workers() const { return state_->current()->settings().n_jobs; }
+unsigned ExecutorHandle::workers() const { return state_->current().settings().n_jobs; }
 
 void ExecutorHandle::shut_down(bool wait, bool cancel) const {
-  const std::shared_ptr<futures::ExecutorLoop> loop = state_->current();
-  loop->close(cancel);
+  futures::ExecutorLoop& loop = state_->current();
+  loop.close(cancel);
   if (wait) {
-    loop->finish();
+    loop.finish();
   } else {
-    futures::ExecutorLoop::retire(loop);
+    loop.retire();
   }
 }
 
 void ExecutorHandle::kill(const char* how) const {
-  state_->current()->kill(std::make_exception_ptr(
+  state_->current().kill(std::make_exception_ptr(
       Cancelled(std::string("the call was ended by ") + how + ", as all of its executor")));
 }
 
-void ExecutorHandle::join() const { state_->current()->finish(); }
+void ExecutorHandle::join() const { state_->current().finish(); }
 
-bool ExecutorHandle::is_closed() const { return state_->current()->is_closed(); }
+bool ExecutorHandle::is_closed() const { return state_->current().is_closed(); }
 
 void ExecutorHandle::replace(const ParallelOptions& options) const {
-  std::shared_ptr<futures::ExecutorLoop> old;
+  futures::ExecutorLoop* old = nullptr;
   {
     const std::lock_guard lock(state_->mutex);
     state_->options = options;
-    old = std::exchange(state_->loop, state_->make_loop());
+    old = state_->loop.load();
+    state_->make_loop();
   }
-  futures::ExecutorLoop::retire(old);
+  if (old != nullptr) old->retire();
 }
 
 void check_chunk(std::size_t chunk) {

@@ -73,7 +73,6 @@ ExecutorLoop::~ExecutorLoop() {
   }
 }
 
-/// With the lock of submit().
 void ExecutorLoop::open() {
   session_ = settings_.backend->open(loop_);
   loop_.set_session(session_.get());
@@ -84,6 +83,7 @@ void ExecutorLoop::open() {
   }
   static const bool registered = std::atexit(finish_all) == 0;
   static_cast<void>(registered);
+  opened_.store(true, std::memory_order_release);
   if (works_alone() || settings_.traits.sequential) return;
   os::ThreadPool::count_own_thread(1);
   os::start_own_thread("hoist-executor", [self = shared_from_this()]() mutable {
@@ -98,21 +98,24 @@ bool ExecutorLoop::submit(Submission& call) {
     call.check_repeats();
   }
   call.future().set_source(*this);
+  if (!opened_.load(std::memory_order_acquire)) {
+    const std::lock_guard lock(open_mutex_);
+    if (!opened_.load() && !closed_.load()) open();
+  }
   bool was_empty = false;
   std::size_t count = 0;
-  {
-    const std::lock_guard lock(submit_mutex_);
-    if (closed_.load()) return false;
-    if (session_ == nullptr) open();
-    was_empty = !loop_.available();
-    call.future().add_reference();
-    tasks_.append(call, [&](std::size_t tasks) {
-      count = tasks;
-      loop_.release(tasks);
-    });
+  call.future().add_reference();
+  const bool taken = tasks_.append(call, [&](std::size_t tasks) {
+    was_empty = !works_alone() && !loop_.available();
+    count = tasks;
+    loop_.release(tasks);
+  });
+  if (taken) {
+    kick(count, was_empty);
+  } else {
+    call.future().drop_reference();
   }
-  kick(count, was_empty);
-  return true;
+  return taken;
 }
 
 void ExecutorLoop::kick(std::size_t submitted, bool was_empty) {
@@ -248,9 +251,10 @@ void ExecutorLoop::lead_in_background() {
 
 void ExecutorLoop::close(bool cancel) {
   {
-    const std::lock_guard lock(submit_mutex_);
+    const std::lock_guard lock(open_mutex_);
     closed_.store(true);
   }
+  tasks_.close();
   if (!cancel) return;
   for (const auto& future : tasks_.all()) {
     if (future->claim(Status::cancelled)) future->complete(Status::cancelled);
@@ -292,22 +296,22 @@ void ExecutorLoop::finish() {
   background_.notify_one();
 }
 
-void ExecutorLoop::retire(const std::shared_ptr<ExecutorLoop>& loop) {
-  if (!loop->is_here()) return;
-  loop->close(false);
-  if (loop->session_ == nullptr) return;
-  if (loop->works_alone() && !loop->is_over()) {
+void ExecutorLoop::retire() {
+  if (!is_here()) return;
+  close(false);
+  if (session_ == nullptr) return;
+  if (works_alone() && !is_over()) {
     os::ThreadPool::count_own_thread(1);
-    os::start_own_thread("hoist-executor", [kept = loop]() mutable {
-      kept->finish();
-      kept.reset();
+    os::start_own_thread("hoist-executor", [self = shared_from_this()]() mutable {
+      self->finish();
+      self.reset();
       os::ThreadPool::count_own_thread(-1);
     });
-  } else if (loop->works_alone() || loop->settings_.traits.sequential) {
-    loop->finish();
+  } else if (works_alone() || settings_.traits.sequential) {
+    finish();
   } else {
     // The background ends it.
-    loop->lead_in_background();
+    lead_in_background();
   }
 }
 

@@ -65,7 +65,7 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   /// Takes no more calls, waits until all are over, and ends the workers' part in it.
   void finish();
   /// The same, without waiting.
-  static void retire(const std::shared_ptr<ExecutorLoop>& loop);
+  void retire();
   /// Ends all calls for this reason; those that run as far as they can be killed, else it waits for
   /// them.
   void kill(const std::exception_ptr& reason);
@@ -98,7 +98,8 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   parallel::LoopState loop_;
   std::unique_ptr<Session> session_;
 
-  std::mutex submit_mutex_;
+  std::mutex open_mutex_;
+  std::atomic<bool> opened_{false};
   std::atomic<bool> closed_{false};
   std::atomic<std::size_t> submitted_{0};
 

@@ -27,6 +27,11 @@ SubmittedTasks::~SubmittedTasks() {
   for_each([](std::size_t, Submission& call) { call.future().drop_reference(); });
 }
 
+void SubmittedTasks::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
 /// With the lock.
 SubmittedTasks::Stretch& SubmittedTasks::begin_stretch(std::size_t number) {
   if (unused_.empty()) {

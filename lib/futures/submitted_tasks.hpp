@@ -29,10 +29,11 @@ class SubmittedTasks final : public LoopTasks {
   explicit SubmittedTasks(ExecutorLoop& loop);
   ~SubmittedTasks() override;
 
-  /// Takes over a reference to the call's future. Calls `release(count)` under a lock, with the
-  /// number of all tasks by now.
+  /// Takes over a reference to the call's future, and calls `release(count)` with the number of all
+  /// tasks by now. False, and does neither, after close().
   template <class Release>
-  void append(Submission& call, Release&& release);
+  bool append(Submission& call, Release&& release);
+  void close();
   /// The futures of all calls that are kept.
   std::vector<StatePointer<FutureState>> all() const;
   /// Which task this is, if it is kept.
@@ -74,20 +75,24 @@ class SubmittedTasks final : public LoopTasks {
   ExecutorLoop& loop_;
   const std::uint64_t id_;
   const os::ProcessId process_ = os::own_process();
-  mutable std::mutex mutex_;
+  // What submitters write is apart from what workers read.
+  alignas(64) mutable std::mutex mutex_;
   std::unordered_map<std::size_t, Stretch*> stretches_;
   std::vector<std::unique_ptr<Stretch>> owned_;
   std::vector<Stretch*> unused_;
   Stretch* newest_ = nullptr;
   std::size_t count_ = 0;
+  bool closed_ = false;
 };
 
 template <class Release>
-void SubmittedTasks::append(Submission& call, Release&& release) {
+bool SubmittedTasks::append(Submission& call, Release&& release) {
   const std::lock_guard lock(mutex_);
+  if (closed_) return false;
   if (count_ % stretch == 0) newest_ = &begin_stretch(count_ / stretch);
   newest_->calls[count_ % stretch].store(&call, std::memory_order_relaxed);
   release(++count_);
+  return true;
 }
 
 }  // namespace hoist::detail::futures

@@ -21,6 +21,16 @@ Backend::~Backend() = default;
 
 void Loop::depends_on(detail::Decoder&) {}
 
+bool Loop::run_all(Worker& worker) {
+  TaskRange tasks;
+  bool any = false;
+  while (take(tasks, worker)) {
+    run(tasks, worker);
+    any = true;
+  }
+  return any;
+}
+
 void Loop::arrived(std::size_t task, Worker& worker, detail::Decoder& result,
                    Clock::time_point began, double seconds) {
   class One final : public TaskResults {
@@ -202,6 +212,21 @@ void LoopState::request_split() {
 void LoopState::run(TaskRange tasks, Worker& worker) {
   const ContextScope scope(settings_.inner);
   const os::InnerThreads inner(settings_.inner_threads);
+  run_in_scope(tasks, worker);
+}
+
+bool LoopState::run_all(Worker& worker) {
+  TaskRange tasks;
+  if (!take(tasks, worker)) return false;
+  const ContextScope scope(settings_.inner);
+  const os::InnerThreads inner(settings_.inner_threads);
+  do {
+    run_in_scope(tasks, worker);
+  } while (take(tasks, worker));
+  return true;
+}
+
+void LoopState::run_in_scope(TaskRange tasks, Worker& worker) {
   WorkerState* state = nullptr;
   try {
     state = worker_states_.of(worker);
@@ -215,12 +240,13 @@ void LoopState::run(TaskRange tasks, Worker& worker) {
   if (settings_.options.task_timeout.is_set()) loop_context().clock = &run.clock;
   const bool divisible = tasks.size() > 1;
   if (divisible) divisible_.fetch_add(1);
-  const Clock::time_point began = Clock::now();
+  const bool timed = needs_batch_times();
+  const Clock::time_point began = timed ? Clock::now() : Clock::time_point();
   const std::size_t end = tasks_.run(tasks, run);
-  const double seconds = seconds_since(began);
+  const double seconds = timed ? seconds_since(began) : 0;
   if (divisible) divisible_.fetch_sub(1);
   const std::size_t ran = end - tasks.first;
-  sizer_.note(worker, ran, seconds);
+  if (timed) sizer_.note(worker, ran, seconds);
   if (trace_ != nullptr) trace_->batch(tasks, worker, began, seconds);
   if (end < tasks.last) {
     if (!stopping()) {

@@ -65,6 +65,7 @@ class LoopState final : public Loop {
   void encode_context(Encoder& to) const override;
   void depends_on(Decoder& from) override;
   void run(TaskRange tasks, Worker& worker) override;
+  bool run_all(Worker& worker) override;
   void arrived(TaskRange tasks, Worker& worker, TaskResults& results, Clock::time_point began,
                double seconds) override;
   void failed(std::size_t task, Worker& worker, std::exception_ptr error, Clock::time_point began,
@@ -101,6 +102,7 @@ class LoopState final : public Loop {
  private:
   class Run;
 
+  void run_in_scope(TaskRange tasks, Worker& worker);
   void trace_taken(TaskRange tasks, const Worker& worker);
   /// Settles `tasks` of which `done` have succeeded.
   void settle(std::size_t tasks, std::size_t done);

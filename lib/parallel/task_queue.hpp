@@ -43,8 +43,9 @@ class TaskQueue {
   template <class BatchSize>
   bool take_returned(TaskRange& tasks, BatchSize&& batch_size);
 
-  std::atomic<std::size_t> next_{0};
-  std::atomic<std::size_t> limit_{0};
+  // Each on a line of its own: one is written by those who take, the other by those who release.
+  alignas(64) std::atomic<std::size_t> next_{0};
+  alignas(64) std::atomic<std::size_t> limit_{0};
   std::atomic<bool> has_returned_{false};
   alignas(64) std::atomic<std::size_t> outstanding_{0};
   std::mutex mutex_;
