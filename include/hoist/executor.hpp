@@ -67,7 +67,7 @@ struct MapOptions {
 
 /// Options of Executor::shutdown.
 struct ShutdownOptions {
-  /// Waits until all calls are over.
+  /// Waits until all calls are over, and their callbacks.
   bool wait = true;
   /// Cancels those that have not begun.
   bool cancel_futures = false;

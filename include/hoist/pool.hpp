@@ -157,7 +157,8 @@ class Pool {
   /// Ends all calls at once: their results are Cancelled, and the workers killed. A call that runs
   /// on a thread sees stop_requested() and is waited for.
   void terminate() { handle_.kill("Pool::terminate()"); }
-  /// Waits until all calls are over. Throws BadArgument before close() and terminate().
+  /// Waits until all calls are over, and their callbacks. Throws BadArgument before close() and
+  /// terminate().
   void join();
 
   /// The number of workers.

@@ -18,6 +18,7 @@ namespace hoist {
 namespace detail {
 
 class Decoder;
+class Storage;
 struct Encoded;
 
 /// What a worker's initializer returned.
@@ -50,17 +51,21 @@ class WorkerInitializer {
   explicit operator bool() const noexcept { return run_ != nullptr; }
   /// True if function and arguments are equal, so that workers can be shared.
   friend bool operator==(const WorkerInitializer& a, const WorkerInitializer& b) noexcept {
-    return a.run_ == b.run_ && a.value_ == b.value_;
+    return a.run_ == b.run_ && a.value_ == b.value_ && a.memory_ == b.memory_;
   }
 
   /// For backends: the function, and its arguments in encoded form.
   detail::Initialize run() const noexcept { return run_; }
   const std::vector<std::byte>& value() const noexcept { return value_; }
+  /// The memory that handles among the arguments lead to (hoist/shared.hpp): its numbers in
+  /// value(), from 1 on.
+  const std::vector<std::shared_ptr<detail::Storage>>& memory() const noexcept { return memory_; }
 
  private:
   void keep(const detail::Encoded& encoded, detail::Initialize initialize);
 
   std::vector<std::byte> value_;
+  std::vector<std::shared_ptr<detail::Storage>> memory_;
   detail::Initialize run_ = nullptr;
 };
 

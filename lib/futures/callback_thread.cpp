@@ -5,6 +5,7 @@
 #include <hoist/outcome.hpp>
 
 #include <condition_variable>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <mutex>
@@ -24,6 +25,7 @@ class CallbackThread {
     callback->next_ = nullptr;
     (last_ != nullptr ? last_->next_ : first_) = callback;
     last_ = callback;
+    ++posted_count_;
     if (!started_) {
       started_ = true;
       os::ThreadPool::count_own_thread(1);
@@ -32,10 +34,15 @@ class CallbackThread {
     posted_.notify_one();
   }
 
-  void drain(std::chrono::steady_clock::time_point deadline) {
+  void await_posted(Deadline deadline) {
     if (in_thread_) return;
     std::unique_lock lock(mutex_);
-    done_.wait_until(lock, deadline, [this] { return first_ == nullptr && !calling_; });
+    const auto is_done = [this, last = posted_count_] { return done_count_ >= last; };
+    if (deadline == Deadline::max()) {
+      done_.wait(lock, is_done);
+    } else {
+      done_.wait_until(lock, deadline, is_done);
+    }
   }
 
  private:
@@ -46,7 +53,6 @@ class CallbackThread {
       posted_.wait(lock, [this] { return first_ != nullptr; });
       std::unique_ptr<Callback> next(std::exchange(first_, first_->next_));
       if (first_ == nullptr) last_ = nullptr;
-      calling_ = true;
       lock.unlock();
       try {
         next->call();
@@ -56,8 +62,8 @@ class CallbackThread {
       }
       next.reset();
       lock.lock();
-      calling_ = false;
-      if (first_ == nullptr) done_.notify_all();
+      ++done_count_;
+      done_.notify_all();
     }
   }
 
@@ -67,7 +73,8 @@ class CallbackThread {
   std::condition_variable done_;
   Callback* first_ = nullptr;
   Callback* last_ = nullptr;
-  bool calling_ = false;
+  std::uint64_t posted_count_ = 0;
+  std::uint64_t done_count_ = 0;
   bool started_ = false;
 };
 
@@ -81,8 +88,8 @@ void post_callback(Callback* callback) noexcept { callback_thread.here().post(ca
 
 namespace futures {
 
-void drain_callbacks(std::chrono::steady_clock::time_point deadline) {
-  if (CallbackThread* const thread = callback_thread.find()) thread->drain(deadline);
+void await_callbacks(Deadline deadline) {
+  if (CallbackThread* const thread = callback_thread.find()) thread->await_posted(deadline);
 }
 
 }  // namespace futures

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "futures/callback_thread.hpp"
 #include "futures/executor_loop.hpp"
 #include "futures/loop_options.hpp"
 #include "os/fork_hook.hpp"
@@ -70,6 +71,7 @@ void ExecutorHandle::shut_down(bool wait, bool cancel) const {
   loop.close(cancel);
   if (wait) {
     loop.finish();
+    futures::await_callbacks(Deadline::max());
   } else {
     loop.retire();
   }
@@ -80,7 +82,10 @@ void ExecutorHandle::kill(const char* how) const {
       Cancelled(std::string("the call was ended by ") + how + ", as all of its executor")));
 }
 
-void ExecutorHandle::join() const { state_->current().finish(); }
+void ExecutorHandle::join() const {
+  state_->current().finish();
+  futures::await_callbacks(Deadline::max());
+}
 
 bool ExecutorHandle::is_closed() const { return state_->current().is_closed(); }
 

@@ -415,7 +415,7 @@ void finish_all() {
   if (all == nullptr) return;
   while (finish_one(*all)) {
   }
-  drain_callbacks(Clock::now() + callbacks_patience);
+  await_callbacks(Clock::now() + callbacks_patience);
 }
 
 }  // namespace hoist::detail::futures

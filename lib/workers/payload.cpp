@@ -55,6 +55,13 @@ void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, boo
   entries_[number] = {std::move(fd), *size, written, {}, {}};
 }
 
+void SegmentTable::add(std::uint32_t number, std::shared_ptr<Storage> written) {
+  const std::uint64_t end = written->backing().offset + written->bytes();
+  const std::lock_guard lock(mutex_);
+  empty_.store(false, std::memory_order_release);
+  entries_[number] = {{}, end, true, {}, std::move(written)};
+}
+
 std::shared_ptr<Storage> SegmentTable::forget(std::uint32_t number) {
   const std::lock_guard lock(mutex_);
   const auto node = entries_.extract(number);

@@ -48,6 +48,8 @@ class SegmentTable {
  public:
   /// `written`: what tasks write is to reach the file.
   void add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, bool written);
+  /// One that this process has already, and tasks write.
+  void add(std::uint32_t number, std::shared_ptr<Storage> written);
   /// Returns the storage through which tasks read it, or null.
   std::shared_ptr<Storage> forget(std::uint32_t number);
   void clear();

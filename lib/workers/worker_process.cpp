@@ -91,11 +91,22 @@ std::shared_ptr<WorkerProcess> WorkerProcess::start(const WorkerOptions& options
   worker->errors_ = std::make_shared<OutputLines>(std::move(errors), STDERR_FILENO, prefix);
   supervisor.add(worker);
   if (options.initializer) {
+    for (const auto& shared : options.initializer.memory()) {
+      const auto backing = shared->backing();
+      const auto segment =
+          announcement(worker->next_segment++, backing.offset + shared->bytes(), true);
+      worker->send(ipc::Kind::segment, segment.bytes(), backing.fd);
+    }
     ipc::FieldWriter frame;
     frame.put(worker->function_number(reinterpret_cast<const void*>(options.initializer.run())));
     frame.put(std::uint32_t{0});
     frame.append(options.initializer.value().data(), options.initializer.value().size());
     worker->send(ipc::Kind::initializer, frame.bytes());
+    for (std::uint32_t number = 1; number < worker->next_segment; ++number) {
+      ipc::FieldWriter forgotten;
+      forgotten.put(number);
+      worker->send(ipc::Kind::forget_segment, forgotten.bytes());
+    }
   }
   return worker;
 }

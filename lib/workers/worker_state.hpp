@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/encoder.hpp>
 #include <hoist/worker.hpp>
+
+#include <memory>
+#include <vector>
+
+#include "ipc/channel.hpp"
 
 namespace hoist::detail::workers {
 
@@ -16,6 +22,10 @@ class OwnState {
   WorkerState state_;
   bool made_ = false;  // an initializer may return nothing
 };
+
+/// Writes an initializer's arguments: copies, but for handles (hoist/shared.hpp). Returns the
+/// memory that these lead to, in the order of its numbers.
+std::vector<std::shared_ptr<Storage>> write_arguments(ipc::FieldWriter& to, const Encoded& encoded);
 
 /// Makes `state` that of the calling thread's tasks, until the end of the scope. Null: that of the
 /// process.

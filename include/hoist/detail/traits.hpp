@@ -142,7 +142,7 @@ struct BlockTraits<T> {
     NaturalLayout all{0, 1, true};
     std::size_t used = 0;
     bool fixed = sizeof...(I) > 0;
-    const auto add = [&](const NaturalLayout& part) {
+    [[maybe_unused]] const auto add = [&](const NaturalLayout& part) {
       all.size = (all.size + part.align - 1) / part.align * part.align + part.size;
       all.align = part.align > all.align ? part.align : all.align;
       all.block = all.block && part.block;
