@@ -3,6 +3,8 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/this_task.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -67,8 +69,7 @@ class TaskRun {
   /// Reports an exception. Returns true if the next task should be run.
   virtual bool failed(std::size_t task, std::exception_ptr error) = 0;
 
-  /// When it is set, `LoopTasks::run` returns before the next task, or before the next `stride`
-  /// tasks.
+  /// When set, `LoopTasks::run` returns before the next task, or the next `stride` tasks.
   const std::atomic<bool>* attention = nullptr;
   /// Greater than 1 only if that many tasks take about a microsecond.
   std::size_t stride = 1;
@@ -76,17 +77,17 @@ class TaskRun {
   bool each = false;
   /// Whether a task that fails may be run again, so that its arguments must stay as they are.
   bool may_repeat = false;
+  /// For this_task(). `LoopTasks::run` keeps the index; attempt and worker are the caller's.
+  TaskInfo info;
 };
 
-/// The tasks of a loop, independent of their types. Different tasks may be used from different
-/// threads.
+/// The tasks of a loop, whatever their types. Different threads may use different tasks.
 class LoopTasks {
  public:
   virtual ~LoopTasks();
   /// Runs tasks in this process and keeps their results. Returns the first task that was not run.
   virtual std::size_t run(TaskRange tasks, TaskRun& run) = 0;
-  /// Reads one more task from the input, in the thread that made the loop. Returns false at the end
-  /// of the input. Only for inputs that are read lazily.
+  /// Reads one more task of lazily read input, in the loop's thread. Returns false at its end.
   virtual bool read() = 0;
 
   /// Throws CannotTravel if results can't be sent to another process, or if a task writes to what
@@ -116,11 +117,10 @@ class LoopTasks {
 
 /// One worker of a session, as the dispatcher sees it. A backend makes one for each of its workers.
 struct Worker {
-  unsigned number = 0;  ///< 0, 1, ...; its row in traces
-  int pid = 0;          ///< process id of a worker process; 0 for a thread of this process
-  // Used by the dispatcher to size the next batch.
-  std::size_t batch = 1;
-  double task_seconds = -1;
+  unsigned number = 0;       ///< 0, 1, ...; its row in traces
+  int pid = 0;               ///< process id of a worker process; 0 for a thread of this process
+  std::size_t batch = 1;     ///< for the dispatcher, which sizes the next batch
+  double task_seconds = -1;  ///< likewise
 };
 
 /// The encoded results of several tasks, in their order.
@@ -159,10 +159,11 @@ class Loop {
 
   /// Takes the next tasks for a worker, which must run, report or give them back. False if none.
   virtual bool take(TaskRange& tasks, Worker& worker) = 0;
+  /// Which attempt at these tasks, which take() gave in one range, is the next: 1 for the first.
+  virtual unsigned attempt(TaskRange tasks) = 0;
   /// Returns tasks that were not started.
   virtual void give_back(TaskRange tasks) = 0;
-  /// Called by a worker of this process that finds nothing to take: splits batches that others of
-  /// this process are running.
+  /// For a worker of this process that finds nothing to take: splits batches that others run here.
   virtual void request_split() = 0;
   /// Marks this thread as one that runs tasks, in a child process that calls `tasks().run` itself.
   virtual void enter_tasks() = 0;
@@ -173,8 +174,7 @@ class Loop {
   /// Takes and runs tasks until there are none. False if it found none at all.
   virtual bool run_all(Worker& worker);
 
-  /// Reports the results of consecutive tasks that ran elsewhere, starting at `began` and taking
-  /// `seconds` in all.
+  /// Reports results of tasks in a row that ran elsewhere, from `began` on for `seconds` in all.
   virtual void arrived(TaskRange tasks, Worker& worker, TaskResults& results,
                        Clock::time_point began, double seconds) = 0;
   /// Reports the result of one task.

@@ -147,8 +147,8 @@ class ProcessPoolExecutor : public Executor {
   using Executor::Executor;
 };
 
-/// Calls on any backend, with all options of loops but `timeout`; those that concern reading and
-/// delivering (pre_dispatch, on_error, progress, verbose, trace) have no effect.
+/// Calls on any backend, with all options of loops but `timeout` and `stop_token`. Those that are
+/// about input and results (pre_dispatch, on_error, progress, verbose, trace) have no effect.
 class BackendExecutor : public Executor {
  public:
   explicit BackendExecutor(std::string backend, ParallelOptions options = {});

@@ -9,7 +9,7 @@
 //   whose type is known only at run time);
 // - cached functions: memory.hpp, cached_fn.hpp, file_content.hpp, code.hpp, store.hpp;
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
-//   cpu_count.hpp, register_error.hpp, backend.hpp;
+//   cpu_count.hpp, register_error.hpp, backend.hpp, this_task.hpp, random.hpp (numbers of a task);
 // - calls beside the program: executor.hpp, future.hpp, pool.hpp;
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
 //   shared.hpp (values and arrays), shared_memory.hpp;
@@ -54,6 +54,7 @@
 #include <hoist/process.hpp>
 #include <hoist/proxy.hpp>
 #include <hoist/queue.hpp>
+#include <hoist/random.hpp>
 #include <hoist/register_error.hpp>
 #include <hoist/share.hpp>
 #include <hoist/shared.hpp>
@@ -61,6 +62,7 @@
 #include <hoist/stop.hpp>
 #include <hoist/store.hpp>
 #include <hoist/sync.hpp>
+#include <hoist/this_task.hpp>
 #include <hoist/value.hpp>
 #include <hoist/values.hpp>
 #include <hoist/worker.hpp>

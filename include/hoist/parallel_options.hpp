@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -200,6 +201,10 @@ struct ParallelOptions {
   /// returns only when the task has ended (long ones should poll stop_requested()); otherwise the
   /// task fails when it ends.
   TimeLimit task_timeout = {};
+  /// Cancels this loop when a stop is requested of it, by any thread: running tasks are waited for
+  /// (threads; they see stop_requested()) or killed (processes), loops inside them stop likewise,
+  /// and the call throws Interrupted. In a ParallelConfig: of the loops that have none themselves.
+  std::stop_token stop_token = {};
   /// Verbosity as in joblib: 1 few messages, 10 many, above 10 one for every task; to stdout from
   /// 50 on.
   Setting<int> verbose = {};

@@ -23,6 +23,7 @@ struct ForkArea {
     std::atomic<std::uint32_t> state{0};
     std::uint64_t first = 0;
     std::uint64_t last = 0;
+    std::uint32_t attempt = 1;
   };
 
   // Parent to child: batches, or the request to exit. The channel's bell is rung.
@@ -49,6 +50,6 @@ struct ForkEnds {
 
 /// The life of a forked child; never returns.
 [[noreturn]] void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel,
-                                   ForkEnds ends, int parent);
+                                   ForkEnds ends, int parent, unsigned number);
 
 }  // namespace hoist::detail::backends

@@ -54,7 +54,8 @@ void die_with_parent(int parent) {
 
 class Child final : public TaskRun {
  public:
-  Child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel, ForkEnds ends)
+  Child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel, ForkEnds ends,
+        unsigned number)
       : loop_(loop),
         area_(area),
         bell_(channel.state().worker_bell),
@@ -65,6 +66,7 @@ class Child final : public TaskRun {
     attention = &area.attention;
     each = true;
     may_repeat = loop.options().retries > 0;
+    info.worker = number;
     link_.set_wake_peer([this] { wake_parent(); });
     allocate_large.store(&ipc::allocate_shared);
     os::set_temp_folder(loop.options().temp_folder);
@@ -103,6 +105,8 @@ class Child final : public TaskRun {
       }
     }
     const workers::WorkerStateScope scope(own);
+    info.attempt = command.attempt;
+    const TaskScope task_scope(&info);
     const std::size_t end = loop_.tasks().run(tasks, *this);
     results_.close();
     if (end == tasks.last) return;
@@ -163,7 +167,7 @@ class Child final : public TaskRun {
 }  // namespace
 
 void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel, ForkEnds ends,
-                      int parent) {
+                      int parent, unsigned number) {
   die_with_parent(parent);
   // The parent decides about interrupts; its handlers for crashes are about its own crashes. The
   // terminal is not this group's, but may be written to.
@@ -180,7 +184,7 @@ void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& chan
   ::on_exit(leave_at_once, nullptr);
   loop.enter_tasks();
   const program::RecordThrows record;
-  Child(loop, area, channel, ends).serve();
+  Child(loop, area, channel, ends, number).serve();
   std::cout.flush();
   leave_at_once(0, nullptr);
   ::_exit(0);

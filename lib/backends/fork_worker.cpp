@@ -52,7 +52,7 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
     if (processor) os::move_to_processor(*processor);
     socket_.reset();
     run_forked_child(loop, *area_, channel_, {event_fd, child_socket.get(), child_end.get()},
-                     parent);
+                     parent, number);
   }
   if (pid < 0) {
     os::throw_no_process(errno);
@@ -109,6 +109,7 @@ void ForkWorker::feed() {
     ForkArea::Command& command = area_->commands[written % ForkArea::depth];
     command.first = tasks.first;
     command.last = tasks.last;
+    command.attempt = loop_.attempt(tasks);
     command.state.store(ForkArea::Command::offered);
     area_->commands_written.store(written + 1, std::memory_order_release);
     channel_.state().worker_bell.ring();

@@ -136,6 +136,7 @@ bool SpawnWorker::feed() {
   bool any = false;
   if (unsent_.size() == 0 && wants_tasks() && loop_.take(unsent_, info_)) {
     last_batch_ = unsent_.size();
+    unsent_attempt_ = loop_.attempt(unsent_);
     any = true;
   }
   if (unsent_.size() > 0) any = send_tasks() || any;
@@ -175,6 +176,9 @@ bool SpawnWorker::send_frame() {
         frame_.put(static_cast<std::uint64_t>(share_results_from_));
         frame_.put(run);
         frame_.put(code.open != nullptr ? callable_ : std::uint32_t{0});
+        frame_.put(static_cast<std::uint64_t>(task));
+        frame_.put(std::uint32_t{unsent_attempt_});
+        frame_.put(std::uint32_t{info_.number});
       } else if (its.run != code.run || its.open != code.open) {
         break;
       }
@@ -185,7 +189,8 @@ bool SpawnWorker::send_frame() {
     } catch (...) {
       ++unsent_.first;
       loop_.failed(task, info_, std::current_exception(), ipc::Clock::now(), 0);
-      if (loop_.stopping()) break;
+      // The tasks of a frame are in a row.
+      if (loop_.stopping() || count > 0) break;
     }
   }
   if (count == 0) return false;

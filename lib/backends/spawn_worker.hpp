@@ -78,6 +78,7 @@ class SpawnWorker {
   std::size_t share_results_from_;
   std::shared_ptr<workers::WorkerProcess> process_;
   TaskRange unsent_;
+  unsigned unsent_attempt_ = 1;
   InFlight in_flight_;
   std::size_t last_batch_ = 1;
   std::uint32_t callable_ = 0;

@@ -45,6 +45,10 @@ parallel::Settings settings_of(const ParallelOptions& options) {
         "time "
         "limits of its futures");
   }
+  if (options.stop_token.stop_possible()) {
+    throw BadArgument(
+        "an executor does not end by a `stop_token`: cancel its futures, or shut it down");
+  }
   parallel::Settings settings = parallel::resolve_settings(options, true);
   // Each call for itself: one that takes long, or waits for another, must keep none waiting.
   if (settings.traits.works_alone) settings.batch = 1;

@@ -21,7 +21,7 @@
 
 namespace hoist::detail::ipc {
 
-inline constexpr std::uint32_t channel_version = 8;
+inline constexpr std::uint32_t channel_version = 9;
 inline constexpr std::size_t ring_bytes = std::size_t{256} << 10;
 /// Longer frames travel in a memory file of their own, so that a few always fit into a ring.
 inline constexpr std::size_t max_frame = ring_bytes / 4;

@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 
 #include "memory/dependencies.hpp"
@@ -21,6 +22,8 @@ struct StopFlag {
   std::atomic<bool> set{false};
   /// When the loop stops by itself; fixed before tasks begin.
   Clock::time_point deadline = Clock::time_point::max();
+  /// Who else may stop it: ParallelOptions::stop_token.
+  std::stop_token token;
   std::shared_ptr<const StopFlag> outer;
 
   bool requested() const noexcept {

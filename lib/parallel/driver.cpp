@@ -4,7 +4,10 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
+#include <forward_list>
+#include <functional>
 #include <optional>
+#include <stop_token>
 #include <utility>
 
 #include "parallel/interrupts.hpp"
@@ -159,12 +162,26 @@ class LoopDriver::Impl {
     session_ = settings_.backend->open(loop_);
     loop_.set_session(session_.get());
     interruptible_.emplace(loop_);
+    obey_tokens();
     // Forked children inherit the limit, which spares each of them the time that oneTBB takes to
     // set one. But to raise a number may start threads, which only the children themselves should
     // do.
     const bool inherited = settings_.traits.inherits_tasks && !settings_.inner_threads.exact;
     if (settings_.traits.shares_memory || inherited) {
       process_threads_.emplace(settings_.inner_threads);
+    }
+  }
+
+  /// Also those of the loops around it: one that sleeps while its processes work would not notice
+  /// that it is to stop. A stop that was requested before is obeyed at once.
+  void obey_tokens() {
+    for (const parallel::StopFlag* flag = settings_.inner.stop.get(); flag != nullptr;
+         flag = flag->outer.get()) {
+      if (!flag->token.stop_possible()) continue;
+      const char* const why = flag == settings_.inner.stop.get()
+                                  ? parallel::stopped_by_token
+                                  : "the stop_token of a loop around this one was asked to stop";
+      stop_callbacks_.emplace_front(flag->token, [this, why] { loop_.interrupt(why); });
     }
   }
 
@@ -263,6 +280,7 @@ class LoopDriver::Impl {
     loop_.stop();
     session_->stop();
     interruptible_.reset();
+    stop_callbacks_.clear();
     loop_.set_session(nullptr);
     session_.reset();
     process_threads_.reset();
@@ -277,6 +295,7 @@ class LoopDriver::Impl {
   parallel::Reporter reporter_;
   std::unique_ptr<Session> session_;
   std::optional<parallel::Interruptible> interruptible_;
+  std::forward_list<std::stop_callback<std::function<void()>>> stop_callbacks_;
   std::optional<os::ProcessThreads> process_threads_;
   Clock::time_point deadline_ = Clock::time_point::max();
   std::size_t window_ = 1;

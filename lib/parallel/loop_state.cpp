@@ -79,7 +79,7 @@ void OwnerEvents::wait(unsigned seen, Clock::time_point deadline) {
 /// Records each task of a batch that runs in this process.
 class LoopState::Run final : public TaskRun {
  public:
-  Run(LoopState& loop, Worker& worker) : loop_(loop), worker_(worker) {
+  Run(LoopState& loop, Worker& worker, unsigned attempt) : loop_(loop), worker_(worker) {
     attention = &loop.stop_.attention();
     if (worker.task_seconds >= 0) {
       stride =
@@ -87,6 +87,8 @@ class LoopState::Run final : public TaskRun {
     }
     each = loop.needs_task_times();
     may_repeat = loop.options().retries > 0;
+    info.worker = worker.number;
+    info.attempt = attempt;
     const TimeLimit& limit = loop.options().task_timeout;
     if (!limit.is_set()) return;
     clock.limit =
@@ -149,6 +151,8 @@ void LoopState::enter_tasks() {
   if (context.dependencies != nullptr) {
     context.dependencies = std::make_shared<memory::DependencyLog>();
   }
+  // Who stops the loop kills the child.
+  context.stop = nullptr;
   set_context(std::move(context));
   os::limit_inner_threads(settings_.inner_threads);
 }
@@ -184,11 +188,13 @@ bool LoopState::take(TaskRange& tasks, Worker& worker) {
       tasks, [&](std::size_t available) { return sizer_.next(worker, available); },
       // Another worker may have settled the last tasks meanwhile, and not seen that they were.
       [&] { signal(); });
-  if (taken) {
-    tasks_.taken(tasks);
-    trace_taken(tasks, worker);
+  if (!taken) return false;
+  if (const std::size_t alike = outcomes_.alike(tasks); alike < tasks.last) {
+    queue_.give_back({std::exchange(tasks.last, alike), tasks.last});
   }
-  return taken;
+  tasks_.taken(tasks);
+  trace_taken(tasks, worker);
+  return true;
 }
 
 /// Of batches that run elsewhere only the beginning is known.
@@ -236,7 +242,8 @@ void LoopState::run_in_scope(TaskRange tasks, Worker& worker) {
     return failed(tasks.first, worker, std::current_exception(), Clock::now(), 0);
   }
   const workers::WorkerStateScope state_scope(state);
-  Run run(*this, worker);
+  Run run(*this, worker, attempt(tasks));
+  const TaskScope task_scope(&run.info);
   if (settings_.options.task_timeout.is_set()) loop_context().clock = &run.clock;
   const bool divisible = tasks.size() > 1;
   if (divisible) divisible_.fetch_add(1);
@@ -305,6 +312,8 @@ void LoopState::record_remote_failure(std::size_t task, Worker& worker, std::exc
 }
 
 bool LoopState::record_failure(std::size_t task, std::exception_ptr error, double seconds) {
+  // A loop inside the task may have obeyed the token, and ended the task, before this loop did.
+  if (settings_.options.stop_token.stop_requested()) stop_.fail({interrupted(stopped_by_token)});
   switch (outcomes_.fail(task, error, seconds, !stopping())) {
     case Outcomes::Verdict::retry: queue_.retry(task); return true;
     case Outcomes::Verdict::recorded: tasks_.failed(task, error); return true;
@@ -315,14 +324,17 @@ bool LoopState::record_failure(std::size_t task, std::exception_ptr error, doubl
   return false;
 }
 
+std::exception_ptr LoopState::interrupted(const char* why) const {
+  return std::make_exception_ptr(
+      Interrupted(why + (" (tasks done: " + std::to_string(outcomes_.finished_count()) + ")")));
+}
+
 void LoopState::check_times() {
   if (stop_.check_all()) signal();
 }
 
-void LoopState::interrupt() {
-  stop_.fail(
-      {std::make_exception_ptr(Interrupted("the loop was interrupted (tasks done: " +
-                                           std::to_string(outcomes_.finished_count()) + ")"))});
+void LoopState::interrupt(const char* why) {
+  stop_.fail({interrupted(why)});
   signal();
   session_->interrupt();
 }

@@ -35,6 +35,9 @@ class OwnerEvents {
   std::condition_variable changed_;
 };
 
+/// Why a loop was interrupted whose ParallelOptions::stop_token was asked to stop.
+inline constexpr const char* stopped_by_token = "the loop's stop_token was asked to stop";
+
 /// A running loop: hands tasks to workers and records what they report.
 class LoopState final : public Loop {
  public:
@@ -59,6 +62,7 @@ class LoopState final : public Loop {
   bool available() const noexcept override { return queue_.available(); }
   bool idle() override { return queue_.idle(); }
   bool take(TaskRange& tasks, Worker& worker) override;
+  unsigned attempt(TaskRange tasks) override { return outcomes_.attempt(tasks.first); }
   void give_back(TaskRange tasks) override;
   void request_split() override;
   void enter_tasks() override;
@@ -87,8 +91,9 @@ class LoopState final : public Loop {
   /// When this many more tasks are finished, the owner is wanted (it reads input).
   void call_owner_after(std::size_t tasks);
   void stop() { stop_.stop(); }
-  /// Ends the loop with Interrupted. From any thread that keeps it and its session alive.
-  void interrupt();
+  /// Ends the loop with Interrupted, whose text begins with `why`. From any thread that keeps it
+  /// and its session alive.
+  void interrupt(const char* why = "the loop was interrupted");
   /// The first failure, where failures stop the loop; or TimedOut.
   LoopFailure failure() { return stop_.failure(); }
   Outcomes& outcomes() noexcept { return outcomes_; }
@@ -113,6 +118,7 @@ class LoopState final : public Loop {
                              Clock::time_point began, double seconds);
   /// True where the failure was dealt with and the loop goes on.
   bool record_failure(std::size_t task, std::exception_ptr error, double seconds);
+  std::exception_ptr interrupted(const char* why) const;
 
   const Settings& settings_;
   LoopTasks& tasks_;

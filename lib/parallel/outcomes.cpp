@@ -40,10 +40,30 @@ Outcomes::Verdict Outcomes::fail(std::size_t task, const std::exception_ptr& err
   return Verdict::recorded;
 }
 
+unsigned Outcomes::attempt(std::size_t task) {
+  if (retries_ == 0) return 1;
+  const std::lock_guard lock(mutex_);
+  return failures_of(task) + 1;
+}
+
+std::size_t Outcomes::alike(TaskRange tasks) {
+  if (retries_ == 0 || tasks.size() == 1) return tasks.last;
+  const std::lock_guard lock(mutex_);
+  if (failed_attempts_.empty()) return tasks.last;
+  std::size_t end = tasks.first + 1;
+  while (end < tasks.last && failures_of(end) == failures_of(tasks.first)) ++end;
+  return end;
+}
+
 bool Outcomes::has_retries_left(std::size_t task) {
   const std::lock_guard lock(mutex_);
-  const auto before = failed_attempts_.find(task);
-  return (before != failed_attempts_.end() ? before->second : 0) < retries_;
+  return failures_of(task) < retries_;
+}
+
+/// How often it has failed. Under the mutex.
+unsigned Outcomes::failures_of(std::size_t task) const {
+  const auto found = failed_attempts_.find(task);
+  return found != failed_attempts_.end() ? found->second : 0;
 }
 
 std::vector<TaskFailure> Outcomes::failures() {

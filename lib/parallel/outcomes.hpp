@@ -55,6 +55,10 @@ class Outcomes {
   enum class Verdict : unsigned char { retry, recorded, fatal };
   /// Records a failed attempt. `may_retry`: whether the loop still starts tasks.
   Verdict fail(std::size_t task, const std::exception_ptr& error, double seconds, bool may_retry);
+  /// Which attempt at a task is the next.
+  unsigned attempt(std::size_t task);
+  /// The end of the first tasks of a range whose next attempt is of one number.
+  std::size_t alike(TaskRange tasks);
   /// Whether the task would be tried again if it failed now.
   bool has_retries_left(std::size_t task);
 
@@ -68,6 +72,8 @@ class Outcomes {
   std::optional<std::size_t> pop_completed(Discard&& discard);
 
  private:
+  unsigned failures_of(std::size_t task) const;
+
   const Deliver deliver_;
   const unsigned retries_;
   const bool finishes_;

@@ -103,6 +103,7 @@ void inherit(ParallelOptions& options, const ParallelOptions& from) {
   if (!options.progress.is_set()) options.progress = from.progress;
   if (!options.timeout.is_given()) options.timeout = from.timeout;
   if (!options.task_timeout.is_given()) options.task_timeout = from.task_timeout;
+  if (!options.stop_token.stop_possible()) options.stop_token = from.stop_token;
   if (!options.max_nbytes.is_set()) options.max_nbytes = from.max_nbytes;
   if (!options.mmap_mode.is_set()) options.mmap_mode = from.mmap_mode;
   if (options.temp_folder.empty()) options.temp_folder = from.temp_folder;
@@ -189,7 +190,12 @@ Settings resolve_settings(const ParallelOptions& given, bool open) {
   settings.inner = {context.level + 1, context.jobs * settings.n_jobs,
                     context.config,    std::make_shared<StopFlag>(),
                     nullptr,           memory::current_log()};
-  if (!open) settings.inner.stop->outer = context.stop;
+  if (open) {
+    settings.options.stop_token = {};  // a scope's
+  } else {
+    settings.inner.stop->token = settings.options.stop_token;
+    settings.inner.stop->outer = context.stop;
+  }
   return settings;
 }
 

@@ -4,6 +4,7 @@
 #include <hoist/backend.hpp>
 #include <hoist/detail/envelope.hpp>
 #include <hoist/share.hpp>
+#include <hoist/this_task.hpp>
 #include <hoist/worker.hpp>
 
 #include <poll.h>
@@ -291,6 +292,10 @@ class WorkerLoop {
     const auto shared_from = static_cast<std::size_t>(fields.get<std::uint64_t>());
     const auto code = fields.get<std::uint32_t>();
     const auto number = fields.get<std::uint32_t>();
+    TaskInfo task{.index = static_cast<std::size_t>(fields.get<std::uint64_t>())};
+    task.attempt = fields.get<std::uint32_t>();
+    task.worker = fields.get<std::uint32_t>();
+    const TaskScope task_scope(&task);
     const Callable* callable = number != 0 ? &callables_.at(number) : nullptr;
     Callable missing;
     RunCall call = nullptr;
@@ -302,9 +307,10 @@ class WorkerLoop {
     }
     results_.start(times != ipc::Times::none);
     FlushTimer timer(times == ipc::Times::each, results_.now());
-    for (; count > 0; --count) {
+    for (std::size_t index = task.index; count > 0; --count, ++index) {
       const auto payload = fields.take(fields.get<std::uint32_t>());
       if (!begin_task()) continue;
+      task.index = index;
       reply_.start(shared_from);
       run_task(payload, call, callable);
       if (max_tasks_ != 0 && begun_ >= max_tasks_) retire();

@@ -29,6 +29,7 @@ class FakeLoop final : public Loop {
   bool stopping() const noexcept override { return false; }
   bool idle() override { return false; }
   bool take(TaskRange&, Worker&) override { return false; }
+  unsigned attempt(TaskRange) override { return 1; }
   void give_back(TaskRange tasks) override { events.push_back("back " + text(tasks)); }
   void request_split() override {}
   void enter_tasks() override {}

@@ -37,6 +37,9 @@ class Caller {
     frame.put(std::uint64_t{1} << 20);
     frame.put(worker->function_number(reinterpret_cast<const void*>(&run_call<F, Args...>)));
     frame.put(std::uint32_t{0});
+    frame.put(std::uint64_t{0});
+    frame.put(std::uint32_t{1});
+    frame.put(std::uint32_t{0});
     frame.put(static_cast<std::uint32_t>(payload.size()));
     frame.append(payload.bytes().data(), payload.size());
     if (!worker->send(ipc::Kind::tasks, frame.bytes())) throw std::runtime_error("dead");

@@ -25,6 +25,7 @@ std::size_t run_tasks(TaskRange tasks, TaskRun& run, One&& one) {
         for (; i < tasks.last; ++i) {
           if (attention.load(std::memory_order_relaxed)) return i;
           run.begin(i);
+          run.info.index = i;
           one(i);
           run.end(i);
         }
@@ -32,6 +33,7 @@ std::size_t run_tasks(TaskRange tasks, TaskRun& run, One&& one) {
         while (i < tasks.last) {
           if (attention.load(std::memory_order_relaxed)) return i;
           for (const std::size_t end = i + std::min(run.stride, tasks.last - i); i < end; ++i) {
+            run.info.index = i;
             one(i);
           }
         }
