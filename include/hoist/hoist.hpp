@@ -9,7 +9,8 @@
 //   whose type is known only at run time);
 // - cached functions: memory.hpp, cached_fn.hpp, file_content.hpp, code.hpp, store.hpp;
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
-//   cpu_count.hpp, register_error.hpp, backend.hpp, this_task.hpp, random.hpp (numbers of a task);
+//   cpu_count.hpp, register_error.hpp, backend.hpp, this_task.hpp, random.hpp (numbers of a task),
+//   zip.hpp (several ranges as one);
 // - calls beside the program: executor.hpp, future.hpp, pool.hpp;
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
 //   shared.hpp (values and arrays), shared_memory.hpp;
@@ -66,3 +67,4 @@
 #include <hoist/value.hpp>
 #include <hoist/values.hpp>
 #include <hoist/worker.hpp>
+#include <hoist/zip.hpp>

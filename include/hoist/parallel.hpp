@@ -6,7 +6,10 @@
 #include <hoist/delayed.hpp>
 #include <hoist/detail/generator_state.hpp>
 #include <hoist/detail/loop_driver.hpp>
+#include <hoist/detail/loop_into.hpp>
+#include <hoist/detail/loop_reduce.hpp>
 #include <hoist/detail/loop_run.hpp>
+#include <hoist/detail/starred_calls.hpp>
 #include <hoist/detail/tuple_tasks.hpp>
 #include <hoist/generator.hpp>
 #include <hoist/outcome.hpp>
@@ -15,6 +18,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <functional>
 #include <ranges>
 #include <tuple>
 #include <type_traits>
@@ -91,6 +95,53 @@ class [[nodiscard]] Parallel {
     if constexpr (detail::ResultIsMade<Result>::ok && !std::is_same_v<Result, detail::Refused>) {
       detail::run_loop<void, false>(options_, range,
                                     detail::MappedCalls<detail::SharedCallable<F>>{f});
+    }
+  }
+
+  /// Calls `f` with the elements of each tuple (pair, std::array) of a range: of `zip(a, b)` or
+  /// `product(a, b)` (hoist/zip.hpp), for instance. Under the rules of `map`, which hold for each
+  /// element by itself: on threads `f` may write to those it takes by reference; in processes each
+  /// must be one that can be sent.
+  template <std::ranges::input_range Range, class F>
+  auto starmap(Range&& range, F&& f) const {
+    return detail::run_loop<detail::StarmappedResult<F, Range>, false>(
+        options_, range, detail::StarredCalls<detail::SharedCallable<F>>{f});
+  }
+
+  /// Like `map`, but writes the results to existing memory, each converted and moved to its place:
+  /// `out` is a random access range (a span, a vector, an Array), which must have as many elements
+  /// as the input, or an iterator to the first of enough. Throws BadArgument if it has not (for
+  /// input of unknown length once that is known). Elements whose tasks did not succeed stay.
+  template <std::ranges::input_range Range, class F, class Output>
+  void map_into(Range&& range, F&& f, Output&& out) const {
+    using Calls = detail::MappedCalls<detail::SharedCallable<F>>;
+    detail::map_into_output<Calls, detail::MappedResult<F, Range>>(options_, range, Calls{f},
+                                                                   std::forward<Output>(out));
+  }
+
+  /// Combines `init` and the values f(x) of all elements x, from left to right, by an associative
+  /// operation; without `f`, the elements themselves. Returns a T, the type of `init`:
+  ///
+  ///     double norm = Parallel().reduce(xs, 0.0, std::plus(), [](double x) { return x * x; });
+  ///
+  /// Workers combine pieces of the input (op(T, f(x))), then the caller combines `init` and what
+  /// they made (op(T, T)); both return a T. A piece begins with f(x), or with op(T{}, f(x)) if that
+  /// is no T, so then T{} is to be neutral. Where pieces begin depends on nothing but the number of
+  /// elements (and on whether workers can read them in place), so the result, though of rounded
+  /// sums, is the same for each backend, n_jobs and run.
+  ///
+  /// Both functions are called by many workers at once. A piece is a task where tasks are counted
+  /// or limited, or fail; for this_task() and task_rng each element is one. Cost: that of a loop
+  /// over the elements; up to 512 values are kept until the end.
+  template <std::ranges::input_range Range, class T, class Op, class F = std::identity>
+  auto reduce(Range&& range, T init, Op&& op, F&& f = {}) const {
+    using Element = std::ranges::range_value_t<Range>;
+    constexpr bool can = detail::can_reduce<T, std::remove_reference_t<Op>,
+                                            std::remove_reference_t<F>, const Element&>();
+    if constexpr (can) {
+      return detail::run_reduce<T>(options_, range, std::move(init), op, f);
+    } else {
+      return detail::Refused{};
     }
   }
 

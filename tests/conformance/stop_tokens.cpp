@@ -73,6 +73,12 @@ TEST_CASE("a stop token ends its loop at once") {
           }(),
           Interrupted);
     }
+    {
+      const StopsSoon soon;
+      CHECK_THROWS_AS(Parallel(options(backend, soon.token()))
+                          .reduce(std::views::iota(0, 1000), 0, std::plus(), nap),
+                      Interrupted);
+    }
     CHECK(Clock::now() - began < 20s);
   }
 }

@@ -198,12 +198,18 @@ struct MappedCalls {
   Shared shared() const { return f; }
 };
 
+/// Whether calls pass the elements of a tuple (StarredCalls).
+template <class Calls>
+inline constexpr bool passes_elements = false;
+
 /// Throws if what the calls of a loop write to its items would be lost in other processes. `Item`:
 /// an element of the input, `Reference`: what the input's iterators give.
 template <class Calls, class R, class Item, class Reference>
 void check_writes_to_items() {
   if constexpr (is_delayed<Item>) {
     Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Item>{});
+  } else if constexpr (passes_elements<Calls>) {
+    Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Reference>{});
   } else if constexpr (std::is_lvalue_reference_v<Reference>) {
     using Given = std::remove_reference_t<Reference>;
     Calls::template check_writes<std::is_void_v<R>>(std::type_identity<Given>{});

@@ -49,6 +49,11 @@ Kept<R> decode_kept(Decoder& from) {
   return kept_result<R>([&] { return receive_result<R>(from); });
 }
 
+/// BadArgument: a loop has more results than there is memory for, or, where its length is known,
+/// not as many.
+[[noreturn]] void throw_no_room(std::size_t room);
+[[noreturn]] void throw_wrong_room(std::size_t room, std::size_t results);
+
 /// Results of a loop whose length is known. Many threads write them, each its own. Plain values are
 /// written directly to the vector that is returned.
 template <class R>
@@ -106,6 +111,30 @@ class Results {
     }
   }
   std::vector<Slot> slots_;
+};
+
+/// Results that are written to memory of the caller's. `Out` is a random access iterator to it.
+template <class R, class Out>
+class PlacedResults {
+ public:
+  PlacedResults(Out out, std::size_t room) : out_(std::move(out)), room_(room) {}
+
+  template <class Call>
+  void set(std::size_t i, Call&& call) {
+    at(i) = std::forward<Call>(call)();
+  }
+  void encode(std::size_t i, Encoder& to) const { encode_kept<R>(to, at(i)); }
+  void discard(std::size_t) {}
+  /// Throws BadArgument if there is no place for result `i`.
+  void check_room(std::size_t i) const {
+    if (i >= room_) throw_no_room(room_);
+  }
+
+ private:
+  R& at(std::size_t i) const { return out_[static_cast<std::iter_difference_t<Out>>(i)]; }
+
+  Out out_;
+  std::size_t room_;
 };
 
 }  // namespace hoist::detail

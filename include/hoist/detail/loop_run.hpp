@@ -163,10 +163,10 @@ auto run_loop(const ParallelOptions& options, Range& range, Calls&& calls) {
   static_assert(sizeof(ResultCheck<R>) > 0);  // before the condition: see Memory::cache
   if constexpr (!ResultCheck<R>::ok) {
     return Refused{};
-  } else if constexpr (ReadInPlace<Range&>) {
+  } else if constexpr (ReadsInPlace<Calls, Range&>) {
     const auto count = static_cast<std::size_t>(std::ranges::size(range));
     IndexedTasks<std::ranges::iterator_t<Range>, std::remove_cvref_t<Calls>, R> tasks(
-        std::ranges::begin(range), count, std::forward<Calls>(calls));
+        std::ranges::begin(range), std::forward<Calls>(calls), Results<R>(count));
     LoopDriver driver(options, tasks, count, how);
     return deliver<R, Outcomes>(
         driver, [&](std::size_t i) { return tasks.results.take(i); },

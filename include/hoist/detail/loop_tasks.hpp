@@ -60,16 +60,26 @@ concept ReadInPlace =
      (std::is_lvalue_reference_v<std::ranges::range_reference_t<Range>> &&
       !std::ranges::view<std::remove_cvref_t<Range>>));
 
-/// Tasks whose items are read in place. `Iterator` is random access.
-template <class Iterator, class Calls, class R>
+/// Likewise of ranges of tuples that are made of such ranges (hoist/zip.hpp), where only the
+/// elements are passed on.
+template <class Range>
+inline constexpr bool tuples_in_place = false;
+template <class Calls, class Range>
+concept ReadsInPlace =
+    ReadInPlace<Range> ||
+    (passes_elements<std::remove_cvref_t<Calls>> && tuples_in_place<std::remove_cvref_t<Range>> &&
+     std::ranges::random_access_range<Range> && std::ranges::sized_range<Range>);
+
+/// Tasks whose items are read in place. `Iterator` is random access; `Store` keeps the results.
+template <class Iterator, class Calls, class R, class Store = Results<R>>
 class IndexedTasks final : public LoopTasks {
   using Reference = std::iter_reference_t<Iterator>;
   using Item = std::remove_cvref_t<Reference>;
   using Step = std::iter_difference_t<Iterator>;
 
  public:
-  IndexedTasks(Iterator begin, std::size_t count, Calls calls)
-      : begin_(std::move(begin)), calls_(std::forward<Calls>(calls)), results(count) {}
+  IndexedTasks(Iterator begin, Calls calls, Store store)
+      : begin_(std::move(begin)), calls_(std::forward<Calls>(calls)), results(std::move(store)) {}
 
   std::size_t run(TaskRange tasks, TaskRun& run) override {
     // No task can change this copy, so it stays in a register.
@@ -114,7 +124,7 @@ class IndexedTasks final : public LoopTasks {
   Calls calls_;
 
  public:
-  Results<R> results;
+  Store results;
 };
 
 }  // namespace hoist::detail

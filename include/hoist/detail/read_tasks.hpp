@@ -13,20 +13,26 @@
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
+#include <variant>
 
 namespace hoist::detail {
 
 /// Tasks whose items are read one by one and kept until their results are taken. Of forward ranges
 /// in memory only the addresses of the items are kept.
-template <class Range, class Calls, class R>
+/// `Placed` says where results go that aren't kept here (PlacedResults).
+template <class Range, class Calls, class R, class Placed = void>
 class ReadTasks final : public LoopTasks {
   using Reference = std::ranges::range_reference_t<Range>;
   static constexpr bool in_place =
       std::is_lvalue_reference_v<Reference> && std::ranges::forward_range<Range>;
-  using Item = std::conditional_t<in_place, std::remove_cvref_t<Reference>,
+  // Tuples of references are as good as addresses.
+  static constexpr bool refers = passes_elements<Calls> && std::ranges::forward_range<Range>;
+  using Item = std::conditional_t<in_place || refers, std::remove_cvref_t<Reference>,
                                   std::ranges::range_value_t<Range>>;
   using Held = std::conditional_t<in_place, std::remove_reference_t<Reference>*, Item>;
   using Given = std::conditional_t<in_place, Reference, Held&>;  // to the call
+  static constexpr bool placed = !std::is_void_v<Placed>;
+  using Out = std::conditional_t<placed, Placed, std::monostate>;
   struct Cell {
     std::optional<Held> item;
     std::optional<Kept<R>> result;
@@ -34,15 +40,15 @@ class ReadTasks final : public LoopTasks {
   };
 
  public:
-  ReadTasks(Range range, Calls calls)
-      : range_(std::forward<Range>(range)), calls_(std::forward<Calls>(calls)) {}
+  ReadTasks(Range range, Calls calls, Out out = {})
+      : range_(std::forward<Range>(range)),
+        calls_(std::forward<Calls>(calls)),
+        out_(std::move(out)) {}
 
   std::size_t run(TaskRange tasks, TaskRun& run) override {
     return run_tasks(tasks, run, [&](std::size_t i) {
       Cell& c = cell(i);
-      c.result.emplace(kept_result<R>([&] { return call(c, run.may_repeat); }));
-      // Arguments are destroyed as soon as they are no longer needed.
-      c.item.reset();
+      keep(i, c, [&] { return call(c, run.may_repeat); });
     });
   }
   bool read() override {
@@ -53,12 +59,13 @@ class ReadTasks final : public LoopTasks {
     }
     if (*at_ == std::ranges::end(range_)) return false;
     const std::lock_guard lock(mutex_);
+    if constexpr (placed) out_.check_room(first_ + cells_.size());
     Cell& c = cells_.emplace_back();
     if constexpr (in_place) {
       c.item.emplace(std::addressof(**at_));
     } else {
       Reference item = **at_;
-      check_whole<Item>(item);
+      if constexpr (std::is_same_v<std::remove_cvref_t<Reference>, Item>) check_whole<Item>(item);
       c.item.emplace(std::forward<Reference>(item));
     }
     return true;
@@ -68,13 +75,18 @@ class ReadTasks final : public LoopTasks {
     check_writes_to_items<Calls, R, Item, Reference>();
   }
   void check_repeats() const override { check_repeats_of_items<Calls, Item, !in_place, Given>(); }
-  void encode_result(std::size_t i, Encoder& to) override { encode_kept<R>(to, *cell(i).result); }
+  void encode_result(std::size_t i, Encoder& to) override {
+    if constexpr (placed) {
+      out_.encode(i, to);
+    } else {
+      encode_kept<R>(to, *cell(i).result);
+    }
+  }
   void decode_result(std::size_t i, Decoder& from) override {
-    Cell& c = cell(i);
-    c.result.emplace(decode_kept<R>(from));
-    c.item.reset();
+    keep(i, cell(i), [&] { return receive_result<R>(from); });
   }
   void discard_result(std::size_t i) override {
+    if constexpr (placed) return;
     const std::lock_guard lock(mutex_);
     Cell& c = cells_[i - first_];
     c.item.reset();
@@ -112,6 +124,21 @@ class ReadTasks final : public LoopTasks {
     const std::lock_guard lock(mutex_);
     return cells_[i - first_];
   }
+  /// Makes and keeps a result. The arguments are destroyed as soon as they are no longer needed.
+  template <class Make>
+  void keep(std::size_t i, Cell& c, Make&& make) {
+    if constexpr (placed) {
+      out_.set(i, make);
+    } else {
+      c.result.emplace(kept_result<R>(make));
+    }
+    c.item.reset();
+    if constexpr (placed) {
+      const std::lock_guard lock(mutex_);
+      c.taken = true;
+      drop_front();
+    }
+  }
   auto call(Cell& c, bool again) {
     Given item = [&]() -> Given {
       if constexpr (in_place) {
@@ -132,6 +159,7 @@ class ReadTasks final : public LoopTasks {
 
   Range range_;
   Calls calls_;
+  [[no_unique_address]] Out out_;
   std::optional<std::ranges::iterator_t<Range>> at_;
   mutable std::mutex mutex_;
   mutable std::deque<Cell> cells_;

@@ -173,14 +173,18 @@ void send_result(Encoder& encoder, const R& value) {
   }
 }
 
-template <class F, class... Args>
-void run_with(F& callable, Decoder& from, Reply& reply) {
-  using R = TaskResult<F, Args...>;
+/// `R` is the result's type, or another to which the result is converted.
+template <class R, class F, class... Args>
+void run_as(F& callable, Decoder& from, Reply& reply) {
   ReceivedAll<Args...> args(from);
   from.finish();
   args.call([&](ReceivedArgument<Args>&... received) {
     if constexpr (std::is_void_v<R>) {
       invoke_received<F, Args...>(callable, received...);
+      reply.finish();
+    } else if constexpr (!std::is_same_v<R, TaskResult<F, Args...>>) {
+      const R value = static_cast<R>(invoke_received<F, Args...>(callable, received...));
+      send_result<R>(reply.encoder(), value);
       reply.finish();
     } else if constexpr (result_travels<R>) {
       const R& value = invoke_received<F, Args...>(callable, received...);
@@ -188,6 +192,11 @@ void run_with(F& callable, Decoder& from, Reply& reply) {
       reply.finish();
     }
   });
+}
+
+template <class F, class... Args>
+void run_with(F& callable, Decoder& from, Reply& reply) {
+  run_as<TaskResult<F, Args...>, F, Args...>(callable, from, reply);
 }
 
 template <class F, class... Args>
@@ -202,11 +211,15 @@ std::shared_ptr<void> open_callable(Decoder& from) {
   return std::make_shared<Received<F>>(from);
 }
 
-template <class F, class... Args>
-void run_item(void* callable, Decoder& from, Reply& reply) {
+template <class R, class F, class... Args>
+void run_item_as(void* callable, Decoder& from, Reply& reply) {
   // As where many threads share it.
   const F& shared = static_cast<Received<F>*>(callable)->get();
-  run_with<const F, Args...>(shared, from, reply);
+  run_as<R, const F, Args...>(shared, from, reply);
+}
+template <class F, class... Args>
+void run_item(void* callable, Decoder& from, Reply& reply) {
+  run_item_as<TaskResult<const F, Args...>, F, Args...>(callable, from, reply);
 }
 
 /// Reads what run_call or run_item wrote. `R` as TaskResult gives it.
