@@ -41,8 +41,7 @@ constinit os::PerProcess<OpenLoops> open_loops;
 parallel::Settings settings_of(const ParallelOptions& options) {
   if (options.timeout.is_set()) {
     throw BadArgument(
-        "an executor has no end that a `timeout` could be counted to: use task_timeout, or the "
-        "time "
+        "an executor has no end to which a `timeout` could count: use task_timeout, or the time "
         "limits of its futures");
   }
   if (options.stop_token.stop_possible()) {
@@ -124,7 +123,6 @@ bool ExecutorLoop::submit(Submission& call) {
 
 void ExecutorLoop::kick(std::size_t submitted, bool was_empty) {
   if (works_alone()) return session_->wake(1);
-  submitted_.store(submitted, std::memory_order_relaxed);
   if (!was_empty && submitted % kick_interval != 0) return;
   std::unique_lock lock(lead_mutex_);
   if (settings_.traits.sequential) {
@@ -133,20 +131,16 @@ void ExecutorLoop::kick(std::size_t submitted, bool was_empty) {
       lock.unlock();
       lead(ready, Deadline::max());
       lock.lock();
-      give_up_lead(lock);
+      give_up_lead();
     }
     return;
   }
   if (leader_ == std::thread::id()) {
     leader_ = std::this_thread::get_id();
     lock.unlock();
-    try {
-      session_->wake(1);
-    } catch (...) {
-      fail_all(std::current_exception());
-    }
+    step([] {});
     lock.lock();
-    give_up_lead(lock);
+    give_up_lead();
   } else {
     loop_.signal();
     session_->interrupt();
@@ -178,28 +172,41 @@ bool ExecutorLoop::take_lead(std::unique_lock<std::mutex>& lock, const Ready& re
   return true;
 }
 
-void ExecutorLoop::give_up_lead(std::unique_lock<std::mutex>&) {
+void ExecutorLoop::give_up_lead() {
   leader_ = {};
   if (waiting_.load() > 0) lead_changed_.notify_all();
   if (urgent_.load()) background_.notify_one();
+}
+
+/// Announces to the session what was submitted, and then does `work`.
+template <class Work>
+void ExecutorLoop::step(const Work& work) {
+  try {
+    const std::size_t known = loop_.known();
+    if (const std::size_t fresh = known - std::exchange(announced_, known); fresh > 0) {
+      session_->wake(fresh);
+    }
+    work();
+  } catch (...) {
+    // No worker can be started, for instance.
+    fail_all(std::current_exception());
+  }
 }
 
 void ExecutorLoop::lead(const Ready& ready, Deadline deadline) {
   for (;;) {
     const unsigned seen = loop_.epoch();
     if (ready() || (deadline != Deadline::max() && Clock::now() >= deadline)) return;
-    try {
+    step([&] {
       session_->work(seen, std::min(deadline, loop_.next_overdue()));
       loop_.check_times();
-    } catch (...) {
-      // No worker can be started, for instance.
-      fail_all(std::current_exception());
-    }
+    });
     if (waiting_.load() > 0) wake_waiters();
   }
 }
 
 void ExecutorLoop::wake_waiters() {
+  if (!is_here()) return;
   const std::lock_guard lock(lead_mutex_);
   lead_changed_.notify_all();
   if (!works_alone() && leader_ != std::thread::id() && leader_ != std::this_thread::get_id()) {
@@ -225,12 +232,12 @@ bool ExecutorLoop::await(const Ready& ready, Deadline deadline) {
   lead(ready, deadline);
   if (led_before) return ready();
   lock.lock();
-  give_up_lead(lock);
+  give_up_lead();
   return ready();
 }
 
 bool ExecutorLoop::end(FutureState& future) {
-  if (!kill_on_cancel_ || !settings_.traits.kills_tasks) return false;
+  if (!kill_on_cancel_ || !settings_.traits.kills_tasks || !is_here()) return false;
   std::unique_lock lock(lead_mutex_);
   if (!take_lead(lock, [&] { return future.is_done(); }, Deadline::max())) return false;
   lock.unlock();
@@ -242,12 +249,12 @@ bool ExecutorLoop::end(FutureState& future) {
     if (ended) session_->kill(*task);
   }
   lock.lock();
-  give_up_lead(lock);
+  give_up_lead();
   return ended;
 }
 
 void ExecutorLoop::lead_in_background() {
-  if (works_alone() || urgent_.exchange(true)) return;
+  if (works_alone() || !is_here() || urgent_.exchange(true)) return;
   const std::lock_guard lock(lead_mutex_);
   resting_.store(false);
   background_.notify_one();
@@ -267,7 +274,6 @@ void ExecutorLoop::close(bool cancel) {
 }
 
 void ExecutorLoop::drain() {
-  if (session_ == nullptr) return;
   if (!works_alone()) {
     await([this] { return is_over(); }, Deadline::max());
   } else {
@@ -279,31 +285,50 @@ void ExecutorLoop::drain() {
   }
 }
 
-void ExecutorLoop::end_session() {
-  if (ended_.exchange(true)) return;
-  loop_.stop();
-  session_->stop();
+void ExecutorLoop::end_session(std::unique_lock<std::mutex>& lock) {
+  if (!ended_.exchange(true)) {
+    lock.unlock();
+    loop_.stop();
+    session_->stop();
+    lock.lock();
+  }
+  give_up_lead();
+  resting_.store(false);
+  background_.notify_one();
+}
+
+/// Gives idle workers back to the pool of workers, where they leave after their idle_timeout.
+void ExecutorLoop::release_workers(std::unique_lock<std::mutex>& lock) {
+  if (forks()) return;
+  leader_ = std::this_thread::get_id();
+  lock.unlock();
+  std::unique_ptr<Session> next;
+  try {
+    next = settings_.backend->open(loop_);
+    session_->stop();
+  } catch (const Error&) {
+    // They stay where they are.
+  }
+  lock.lock();
+  if (next != nullptr) {
+    session_ = std::move(next);
+    loop_.set_session(session_.get());
+  }
+  give_up_lead();
 }
 
 void ExecutorLoop::finish() {
   close(false);
+  if (!opened_.load()) return;
   drain();
-  if (session_ == nullptr) return;
   std::unique_lock lock(lead_mutex_);
-  if (take_lead(lock, [this] { return ended_.load(); }, Deadline::max())) {
-    lock.unlock();
-    end_session();
-    lock.lock();
-    give_up_lead(lock);
-  }
-  resting_.store(false);
-  background_.notify_one();
+  if (take_lead(lock, [this] { return ended_.load(); }, Deadline::max())) end_session(lock);
 }
 
 void ExecutorLoop::retire() {
   if (!is_here()) return;
   close(false);
-  if (session_ == nullptr) return;
+  if (!opened_.load()) return;
   if (works_alone() && !is_over()) {
     os::ThreadPool::count_own_thread(1);
     os::start_own_thread("hoist-executor", [self = shared_from_this()]() mutable {
@@ -327,20 +352,20 @@ void ExecutorLoop::abandon(bool running, const std::exception_ptr& reason) {
 
 void ExecutorLoop::kill(const std::exception_ptr& reason) {
   close(false);
-  if (session_ == nullptr) return;
+  if (!opened_.load() || !is_here()) return;
   abandon(false, reason);
   std::unique_lock lock(lead_mutex_);
   if (!take_lead(lock, [this] { return ended_.load(); }, Deadline::max())) return;
+  if (settings_.traits.kills_tasks) {
+    lock.unlock();
+    abandon(true, reason);
+    lock.lock();
+  }
+  end_session(lock);
   lock.unlock();
-  if (settings_.traits.kills_tasks) abandon(true, reason);
-  end_session();
   // Those that were taken and not begun.
   abandon(true, reason);
-  lock.lock();
-  give_up_lead(lock);
-  lead_changed_.notify_all();
-  resting_.store(false);
-  background_.notify_one();
+  wake_waiters();
 }
 
 void ExecutorLoop::fail_all(const std::exception_ptr& error) {
@@ -361,19 +386,18 @@ void ExecutorLoop::run_background() {
     const bool idle = loop_.idle();
     const bool others = leader_ != std::thread::id() || waiting_.load() > 0;
     if (idle && closed_.load() && !others) {
-      end_session();
-      break;
+      leader_ = std::this_thread::get_id();
+      return end_session(lock);
     }
     if (idle) urgent_.store(closed_.load());
-    const std::size_t submitted = submitted_.load(std::memory_order_relaxed);
+    const std::size_t submitted = loop_.known();
     quiet = std::exchange(seen, submitted) == submitted ? quiet + 1 : 0;
     if (idle && quiet > naps_before_rest && !others) {
+      release_workers(lock);
       resting_.store(true);
-      if (!loop_.idle() || closed_.load()) {
-        resting_.store(false);
-      } else {
-        background_.wait(lock, [this] { return !resting_.load(); });
-      }
+      // Whoever submits looks at this after that.
+      if (!loop_.idle() || closed_.load()) resting_.store(false);
+      background_.wait(lock, [this] { return !resting_.load(); });
       quiet = 0;
       continue;
     }
@@ -388,7 +412,7 @@ void ExecutorLoop::run_background() {
     lead([this] { return waiting_.load() > 0 || loop_.idle(); }, Deadline::max());
     lock.lock();
     background_leads_ = false;
-    give_up_lead(lock);
+    give_up_lead();
   }
 }
 

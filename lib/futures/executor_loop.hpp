@@ -79,12 +79,15 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   void kick(std::size_t submitted, bool was_empty);
   /// Waits for the lead. False at the deadline, or once ready() holds.
   bool take_lead(std::unique_lock<std::mutex>& lock, const Ready& ready, Deadline deadline);
-  void give_up_lead(std::unique_lock<std::mutex>& lock);
+  void give_up_lead();
   /// Moves the loop along until ready() holds or the deadline passes. For the leader.
   void lead(const Ready& ready, Deadline deadline);
   void drain();
-  /// For the leader.
-  void end_session();
+  // For the leader, which is none afterwards.
+  void end_session(std::unique_lock<std::mutex>& lock);
+  void release_workers(std::unique_lock<std::mutex>& lock);
+  template <class Work>
+  void step(const Work& work);
   void fail_all(const std::exception_ptr& error);
   void abandon(bool running, const std::exception_ptr& reason);
   void run_background();
@@ -101,13 +104,13 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   std::mutex open_mutex_;
   std::atomic<bool> opened_{false};
   std::atomic<bool> closed_{false};
-  std::atomic<std::size_t> submitted_{0};
 
   std::mutex lead_mutex_;
   std::condition_variable lead_changed_;
   std::condition_variable background_;
   std::thread::id leader_;  // none: nobody leads
   bool background_leads_ = false;
+  std::size_t announced_ = 0;         // tasks that the session knows of; the leader's
   std::atomic<unsigned> waiting_{0};  // threads that wait for the lead, or for what the leader does
   std::atomic<bool> urgent_{false};   // somebody counts on the background
   std::atomic<bool> resting_{false};  // the background sleeps until something is submitted
