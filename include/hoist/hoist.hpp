@@ -11,7 +11,8 @@
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
 //   cpu_count.hpp, register_error.hpp, backend.hpp, this_task.hpp, random.hpp (numbers of a task),
 //   zip.hpp (several ranges as one);
-// - calls beside the program: executor.hpp, future.hpp, pool.hpp;
+// - calls beside the program: executor.hpp, future.hpp, pool.hpp, partial.hpp; asio.hpp, for
+//   coroutines, has to be included by itself;
 // - state that processes share: lock.hpp, sync.hpp (semaphores, events, conditions, barriers),
 //   shared.hpp (values and arrays), shared_memory.hpp;
 // - processes: process.hpp (functions in processes of their own), queue.hpp, pipe.hpp and
@@ -49,6 +50,7 @@
 #include <hoist/open_array.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/parallel_config.hpp>
+#include <hoist/partial.hpp>
 #include <hoist/pipe.hpp>
 #include <hoist/polymorphic.hpp>
 #include <hoist/pool.hpp>

@@ -4,6 +4,7 @@
 #include <hoist/detail/requirements.hpp>
 
 #include <hoist/connection.hpp>
+#include <hoist/detail/async.hpp>
 #include <hoist/detail/connection.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/error.hpp>
@@ -54,6 +55,12 @@ template <class T, class U = T>
 class Connection : public MessageConnection<detail::ConnectionHandle, T, U> {
  public:
   using MessageConnection<detail::ConnectionHandle, T, U>::MessageConnection;
+
+  /// As recv(), for coroutines and other completion tokens: see hoist/asio.hpp.
+  template <class Token = detail::DefaultToken>
+  auto async_recv(Token&& token = {}) const {
+    return detail::async<Token>().recv(*this, token);
+  }
 };
 
 /// Makes a pipe and returns its ends: one that sends T and receives U, and one for the opposite.

@@ -163,6 +163,8 @@ class Pool {
 
   /// The number of workers.
   [[nodiscard]] unsigned processes() const { return handle_.workers(); }
+  /// For hoist.
+  const detail::ExecutorHandle& handle() const noexcept { return handle_; }
 
  protected:
   explicit Pool(detail::ExecutorHandle handle) : handle_(std::move(handle)) {}

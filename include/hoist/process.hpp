@@ -3,6 +3,7 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/detail/async.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/detail/process_work.hpp>
 #include <hoist/error.hpp>
@@ -104,6 +105,12 @@ class ProcessHandle {
   template <class Rep, class Period>
   bool join(std::chrono::duration<Rep, Period> timeout) const {
     return wait(detail::deadline_after(timeout));
+  }
+  /// As join(), for coroutines and other completion tokens: see hoist/asio.hpp. The object must
+  /// not be moved or destroyed before the operation has begun.
+  template <class Token = detail::DefaultToken>
+  auto async_join(Token&& token = {}) const {
+    return detail::async<Token>().join(*this, token);
   }
   /// Nothing before its end, so compare it with 0. Then what it gave exit(): 0 if its function
   /// returned, 1 if that threw; or minus the number of the signal that ended it. 255 if nobody can

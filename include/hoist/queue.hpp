@@ -3,6 +3,7 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/detail/async.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/detail/message_queue.hpp>
 #include <hoist/error.hpp>
@@ -82,6 +83,17 @@ class Queue : public detail::MessageQueue {
   }
   /// The oldest item, if there is one now.
   [[nodiscard]] std::optional<T> try_get() const { return get_until(detail::Deadline()); }
+
+  /// As put() and get(), for coroutines and other completion tokens: see hoist/asio.hpp. An item
+  /// that is larger than the queue is a BadArgument. Cancelling takes nothing out of the queue.
+  template <class Token = detail::DefaultToken>
+  auto async_put(T item, Token&& token = {}) const {
+    return detail::async<Token>().template put<T>(*this, std::move(item), token);
+  }
+  template <class Token = detail::DefaultToken>
+  auto async_get(Token&& token = {}) const {
+    return detail::async<Token>().template get<T>(*this, token);
+  }
 
   // How many wait, at this moment.
   [[nodiscard]] std::size_t size() const { return MessageQueue::size(); }

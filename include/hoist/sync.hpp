@@ -3,6 +3,7 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/detail/async.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/detail/shared_handle.hpp>
 #include <hoist/error.hpp>
@@ -113,6 +114,11 @@ class Event : public detail::SharedHandle {
   template <class Rep, class Period>
   bool wait(std::chrono::duration<Rep, Period> timeout) const {
     return wait_until(detail::deadline_after(timeout));
+  }
+  /// As wait(), for coroutines and other completion tokens: see hoist/asio.hpp.
+  template <class Token = detail::DefaultToken>
+  auto async_wait(Token&& token = {}) const {
+    return detail::async<Token>().wait(*this, token);
   }
 
  private:

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/sync.hpp>
 
+#include <hoist/detail/watch.hpp>
+
 #include <new>
 
 #include "multiprocess/robust_mutex.hpp"
@@ -17,6 +19,13 @@ struct EventState {
   std::atomic<std::uint64_t> word{0};
   detail::os::Bell bell;
 };
+
+auto set_since_now(const EventState& state) {
+  return [&state, before = state.word.load()] {
+    const std::uint64_t now = state.word.load();
+    return (now & 1) != 0 || now >> 1 != before >> 1;
+  };
+}
 
 EventState& state_of(const Event& event) { return event.block().as<EventState>(); }
 
@@ -45,12 +54,12 @@ bool Event::is_set() const { return (state_of(*this).word.load() & 1) != 0; }
 
 bool Event::wait_until(std::chrono::steady_clock::time_point deadline) const {
   EventState& state = state_of(*this);
-  const std::uint64_t before = state.word.load();
-  const auto ready = [&] {
-    const std::uint64_t now = state.word.load();
-    return (now & 1) != 0 || now >> 1 != before >> 1;
-  };
-  return wait_and_look(state.bell, deadline, ready, [] {});
+  return wait_and_look(state.bell, deadline, set_since_now(state), [] {});
+}
+
+detail::Change detail::when_set(const Event& event) {
+  EventState& state = state_of(event);
+  return {event.block(), &state.bell, set_since_now(state)};
 }
 
 }  // namespace hoist

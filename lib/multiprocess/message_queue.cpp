@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/message_queue.hpp>
 
+#include <hoist/detail/watch.hpp>
 #include <hoist/error.hpp>
 
 #include <fcntl.h>
@@ -276,6 +277,10 @@ bool MessageQueue::put(MessageRoom& room, Encoder& encoder, Deadline deadline,
   return put_message(*this, *socket_, room.content(), deadline, peers);
 }
 
+bool MessageQueue::is_outgrown_by(MessageRoom& room) const {
+  return view_of(*this).is_outgrown_by(room.content().bytes());
+}
+
 bool MessageQueue::get(MessageRoom& room, Deadline deadline, const Peers* peers) const {
   auto& state = block().as<QueueState>();
   MessageContent& content = room.content();
@@ -388,6 +393,21 @@ void MessageQueue::settle() const {
     }
   }
   if (view.has_record()) signal(state, socket);
+}
+
+Change when_readable(const MessageQueue& queue) {
+  return {queue.block(), &queue.block().as<QueueState>().ring.filled,
+          [queue] { return queue.poll(Deadline()); }};
+}
+
+Change when_writable(const MessageQueue& queue) {
+  auto& state = queue.block().as<QueueState>();
+  // It may have been refused only because others had their turn.
+  const auto again = Clock::now() + 4 * look_interval;
+  return {queue.block(), &state.ring.freed, [queue, again, seen = state.ring.head.load()] {
+            auto& now = queue.block().as<QueueState>();
+            return now.ring.head.load() != seen || is_off(now, nullptr) || Clock::now() >= again;
+          }};
 }
 
 bool MessageQueue::is_closed() const {

@@ -49,6 +49,11 @@ constexpr std::uint32_t grains(std::size_t content) {
                                     MessageRing::grain);
 }
 
+std::uint64_t chunks_needed(const MessageRing& ring, std::uint64_t bytes) {
+  const std::size_t in_chunk = ring.chunk_bytes - MessageRing::grain - header;
+  return (bytes + series_header + in_chunk - 1) / in_chunk;
+}
+
 /// Copies `bytes` bytes of the pieces in a row, from byte `from` on.
 void copy_pieces(std::byte* to, std::span<const Bytes> pieces, std::uint64_t from,
                  std::size_t bytes) {
@@ -185,6 +190,10 @@ std::vector<bool> WriteTurn::used_chunks() {
   return used;
 }
 
+bool RingView::is_outgrown_by(std::uint64_t bytes) const {
+  return chunks_needed(ring, bytes) >= ring.chunks;
+}
+
 bool WriteTurn::has_room(std::uint64_t bytes, Place& seen) {
   const std::uint32_t count = ring_.tail.load(std::memory_order_relaxed).count;
   if (ring_.max_messages != 0 && count - ring_.head_seen.count >= ring_.max_messages) {
@@ -195,8 +204,7 @@ bool WriteTurn::has_room(std::uint64_t bytes, Place& seen) {
   const std::vector<bool> used = used_chunks();
   seen = ring_.head_seen;
   const auto free = static_cast<std::uint64_t>(std::ranges::count(used, false));
-  const std::size_t in_chunk = ring_.chunk_bytes - MessageRing::grain - header;
-  const std::uint64_t needed = (bytes + series_header + in_chunk - 1) / in_chunk;
+  const std::uint64_t needed = chunks_needed(ring_, bytes);
   return free >= needed || (needed >= ring_.chunks && free >= ring_.chunks - 1);
 }
 

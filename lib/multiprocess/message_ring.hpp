@@ -100,6 +100,8 @@ struct RingView {
     return mark(ring.head.load(std::memory_order_acquire).grain).load(std::memory_order_acquire) !=
            0;
   }
+  /// Whether a message is so large that it is written only while somebody reads it.
+  bool is_outgrown_by(std::uint64_t bytes) const;
   /// Messages that wait, as far as can be told without a lock.
   std::size_t size() const;
 };

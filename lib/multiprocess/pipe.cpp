@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/pipe.hpp>
 
+#include <hoist/detail/watch.hpp>
+
 #include <poll.h>
 
 #include <algorithm>
@@ -293,6 +295,12 @@ const Peers& ConnectionHandle::peers() const { return end(); }
 bool ConnectionHandle::poll_until(Deadline deadline) const { return in().poll(deadline, &peers()); }
 
 int ConnectionHandle::watched_fd() const { return in().fileno(); }
+
+Change when_readable(const ConnectionHandle& connection) {
+  Change change = when_readable(connection.receiving());
+  change.is_ready = [connection] { return connection.poll_until(Deadline()); };
+  return change;
+}
 
 void ConnectionHandle::put_bytes(std::span<const std::byte> bytes, Deadline deadline) const {
   if (!out().put_bytes(bytes, deadline, &peers())) throw_full();

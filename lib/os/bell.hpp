@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "os/futex.hpp"
+
 namespace hoist::detail::os {
 
 /// A futex in shared memory: one waiter sleeps on it, any process can wake it.
@@ -22,6 +24,16 @@ struct alignas(64) Bell {
   }
   void wake() noexcept;
 
+  /// For who sleeps on several bells (sleep_while_all): counts as a sleeper until leave(), and has
+  /// to look before sleeping.
+  SeenWord enter() noexcept {
+    const std::uint32_t seen = count.load(std::memory_order_acquire);
+    sleepers.fetch_add(1, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return {&count, seen};
+  }
+  void leave() noexcept { sleepers.fetch_sub(1, std::memory_order_relaxed); }
+
   /// Returns true once `ready()` holds, false at `deadline`. If that is expected `soon`, spins
   /// first, yielding the core, for about the time that waking a sleeper takes. Whatever changes the
   /// result of `ready` must call ring() afterwards.
@@ -30,12 +42,10 @@ struct alignas(64) Bell {
     if (ready()) return true;
     if (soon && spin(ready)) return true;
     for (;;) {
-      const std::uint32_t seen = count.load(std::memory_order_acquire);
-      sleepers.fetch_add(1, std::memory_order_relaxed);
-      std::atomic_thread_fence(std::memory_order_seq_cst);
+      const std::uint32_t seen = enter().seen;
       const bool now = ready();
       if (!now) sleep(seen, deadline);
-      sleepers.fetch_sub(1, std::memory_order_relaxed);
+      leave();
       if (now || ready()) return true;
       if (Clock::now() >= deadline) return false;
     }

@@ -33,6 +33,8 @@ class ConnectionHandle : public SharedHandle {
   std::uint32_t side() const noexcept { return side_; }
   const std::optional<MessageQueue>& sends() const noexcept { return out_; }
   const std::optional<MessageQueue>& receives() const noexcept { return in_; }
+  /// The queue that it receives from. Throws BadArgument where it is closed, or only sends.
+  const MessageQueue& receiving() const { return in(); }
   bool has_pipe() const noexcept { return end_ != nullptr; }
   bool poll_until(Deadline deadline) const;
   int watched_fd() const;

@@ -72,6 +72,8 @@ class MessageQueue : public SharedHandle {
   /// Throws Closed; EndOfStream if there are no peers.
   bool put(MessageRoom& room, Deadline deadline, const Peers* peers = nullptr) const;
   bool put(MessageRoom& room, Encoder& encoder, Deadline deadline, const Peers* peers) const;
+  /// Whether what put() has refused is so large that it goes through only while it is received.
+  bool is_outgrown_by(MessageRoom& room) const;
   /// Receives a message. False if none comes until the deadline. Throws Closed or EndOfStream where
   /// none will come.
   bool get(MessageRoom& room, Deadline deadline, const Peers* peers = nullptr) const;

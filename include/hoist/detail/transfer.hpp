@@ -27,6 +27,13 @@ enum class TransferMethod {
   elements,  ///< a span: as an array or vector, which the worker keeps
   shown,     ///< another view: as the value that it shows, which the worker keeps
   referred,  ///< std::reference_wrapper: what it refers to
+  parts,     ///< its parts, each by its own way
+};
+
+/// For types that are sent as their parts: `is`, and `travel` if all of these can be sent.
+template <class T>
+struct PartsOf {
+  static constexpr bool is = false;
 };
 
 template <class T>
@@ -66,6 +73,8 @@ template <class T>
 constexpr TransferMethod transfer_method_of() {
   if constexpr (is_function_pointer<T>) {
     return TransferMethod::code;
+  } else if constexpr (PartsOf<T>::is) {
+    return PartsOf<T>::travel ? TransferMethod::parts : TransferMethod::never;
   } else if constexpr (std::is_same_v<T, const char*> || std::is_same_v<T, char*> ||
                        std::is_same_v<T, std::string_view>) {
     return TransferMethod::text;

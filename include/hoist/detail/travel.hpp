@@ -69,6 +69,8 @@ void send(Encoder& encoder, const T& value) {
     } else {
       send<Referred>(encoder, value.get());
     }
+  } else if constexpr (method == TransferMethod::parts) {
+    PartsOf<T>::send(encoder, value);
   } else if constexpr (method == TransferMethod::never) {
     throw_cannot_travel(typeid(T));
   }
