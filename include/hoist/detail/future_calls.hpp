@@ -166,7 +166,7 @@ auto then(const Future<R>& future, F f) {
 /// Needs a complete Executor: hoist/executor.hpp.
 template <class R, class E, class F>
 auto then_on(E& executor, const Future<R>& future, F f) {
-  const auto submit = [future, f = std::move(f), executor = executor.handle()]() mutable {
+  auto submit = [future, f = std::move(f), executor = executor.handle()]() mutable {
     if constexpr (!takes_result<R, F>) {
       return executor.submit(std::move(f), future);
     } else if constexpr (std::is_void_v<R>) {
@@ -176,9 +176,10 @@ auto then_on(E& executor, const Future<R>& future, F f) {
     }
   };
   if constexpr (takes_result<R, F>) {
-    return then(future, [submit](const auto&...) mutable { return submit(); });
+    return then(future, [submit = std::move(submit)](const auto&...) mutable { return submit(); });
   } else {
-    return then(future, [submit](const Future<R>&) mutable { return submit(); });
+    return then(future,
+                [submit = std::move(submit)](const Future<R>&) mutable { return submit(); });
   }
 }
 
