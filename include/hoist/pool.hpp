@@ -98,6 +98,7 @@ class Pool {
   }
   /// The same without waiting: an AsyncResult.
   template <class F, class... Args>
+    requires(!detail::is_delayed<std::decay_t<F>>)
   auto apply_async(F&& f, Args&&... args) {
     return result_of(handle_.submit(std::forward<F>(f), std::forward<Args>(args)...), {});
   }

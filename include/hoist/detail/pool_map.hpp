@@ -20,9 +20,15 @@
 namespace hoist::detail {
 
 template <class R>
-using ResultCallback =
-    std::conditional_t<std::is_void_v<R>, std::function<void()>,
-                       std::function<void(std::add_lvalue_reference_t<const R>)>>;
+struct ResultCallbackOf {
+  using type = std::function<void(const R&)>;
+};
+template <>
+struct ResultCallbackOf<void> {
+  using type = std::function<void()>;
+};
+template <class R>
+using ResultCallback = typename ResultCallbackOf<R>::type;
 template <class F, class... Args>
 using CallResult = DelayedCalls::ResultOf<Delayed<F, Args...>>;
 template <class F, class Range>
