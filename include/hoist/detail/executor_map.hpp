@@ -119,7 +119,8 @@ class MapState final
         buffer_(buffer == 0 ? std::numeric_limits<std::size_t>::max()
                             : std::max<std::size_t>(1, buffer / chunk)) {
     refill();
-    if (buffer == 0 && error_) std::rethrow_exception(error_);
+    // At once where nothing comes before: the executor was shut down, for instance.
+    if (error_ && (buffer == 0 || calls_.empty())) std::rethrow_exception(error_);
   }
   ~MapState() override { cancel(); }
 
