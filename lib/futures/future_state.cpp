@@ -91,9 +91,19 @@ bool FutureState::abandon(std::exception_ptr reason) noexcept {
 }
 
 std::shared_ptr<futures::ExecutorLoop> FutureState::loop() {
-  const std::lock_guard lock(lock_of(*this));
-  if (of(word_.fetch_or(has_company, std::memory_order_acq_rel)) >= Status::done) return nullptr;
-  return source_ != nullptr ? source_->shared_from_this() : nullptr;
+  std::shared_ptr<futures::ExecutorLoop> its;
+  {
+    const std::lock_guard lock(lock_of(*this));
+    if (of(word_.fetch_or(has_company, std::memory_order_acq_rel)) >= Status::done) return nullptr;
+    if (source_ == nullptr) return nullptr;
+    its = source_->shared_from_this();
+    if (its->is_here()) return its;
+    // Those who wait for it are threads of the parent, and the callbacks its own.
+    continuations_ = nullptr;
+  }
+  abandon(std::make_exception_ptr(
+      Cancelled("the call of this future is in the parent of this process")));
+  return nullptr;
 }
 
 bool FutureState::cancel() {
@@ -108,11 +118,13 @@ bool FutureState::cancel() {
 }
 
 bool FutureState::add(Continuation& continuation, bool urgent) {
-  const std::lock_guard lock(lock_of(*this));
-  if (of(word_.fetch_or(has_company, std::memory_order_acq_rel)) >= Status::done) return false;
-  continuation.next_ = std::exchange(continuations_, &continuation);
-  // It is kept by the future, which can't be completed before the lock is free.
-  if (urgent && source_ != nullptr) source_->lead_in_background();
+  const std::shared_ptr<futures::ExecutorLoop> its = urgent ? loop() : nullptr;
+  {
+    const std::lock_guard lock(lock_of(*this));
+    if (of(word_.fetch_or(has_company, std::memory_order_acq_rel)) >= Status::done) return false;
+    continuation.next_ = std::exchange(continuations_, &continuation);
+  }
+  if (its != nullptr) its->lead_in_background();
   return true;
 }
 
