@@ -104,6 +104,7 @@ bool ExecutorLoop::submit(Submission& call) {
   if (!opened_.load(std::memory_order_acquire)) {
     const std::lock_guard lock(open_mutex_);
     if (!opened_.load() && !closed_.load()) open();
+    if (!opened_.load()) return false;
   }
   bool was_empty = false;
   std::size_t count = 0;
