@@ -104,6 +104,8 @@ class LoopTasks {
   virtual void discard_result(std::size_t task) = 0;
   /// For tasks that report by themselves: a worker has taken these; one has failed for good.
   virtual void taken(TaskRange) {}
+  /// For those: whether one that was taken is still to be run. Where not, it is to be failed.
+  virtual bool is_wanted(std::size_t) const { return true; }
   virtual void failed(std::size_t, const std::exception_ptr&) {}
 
   /// The code that runs the task in another process of the same program. Throws CannotTravel, which

@@ -105,6 +105,9 @@ void ForkWorker::feed() {
     if (written - area_->commands_read.load() >= ForkArea::depth) return;
     TaskRange tasks;
     if (!loop_.take(tasks, worker_)) return;
+    if (tasks.first >= known_) return loop_.give_back(tasks);
+    drop_unwanted(tasks);
+    if (tasks.size() == 0) continue;
     in_flight_.add(tasks);
     ForkArea::Command& command = area_->commands[written % ForkArea::depth];
     command.first = tasks.first;
@@ -114,6 +117,19 @@ void ForkWorker::feed() {
     area_->commands_written.store(written + 1, std::memory_order_release);
     channel_.state().worker_bell.ring();
   }
+}
+
+/// The child sees neither what was submitted nor what was cancelled since it was forked.
+void ForkWorker::drop_unwanted(TaskRange& tasks) {
+  const auto wanted = [&](std::size_t task) { return loop_.tasks().is_wanted(task); };
+  for (; tasks.size() > 0 && !wanted(tasks.first); ++tasks.first) {
+    loop_.failed(tasks.first, worker_, std::make_exception_ptr(Cancelled("the call was cancelled")),
+                 ipc::Clock::now(), 0);
+  }
+  std::size_t end = tasks.first;
+  while (end < std::min(tasks.last, known_) && wanted(end)) ++end;
+  const std::size_t last = std::exchange(tasks.last, end);
+  if (end < last) loop_.give_back({end, last});
 }
 
 void ForkWorker::share() {

@@ -71,6 +71,8 @@ class ForkWorker {
  private:
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
   void reap();
+  /// Leaves those that are still wanted, as far as they are in a row.
+  void drop_unwanted(TaskRange& tasks);
 
   Loop& loop_;
   Worker worker_;

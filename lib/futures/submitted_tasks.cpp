@@ -105,23 +105,50 @@ void SubmittedTasks::forget(std::size_t task) {
   unused_.push_back(&its);
 }
 
+namespace {
+
+/// Completes a call where it is over, so that one that took too long has failed before anybody saw
+/// its result.
+template <class Complete>
+class CompletingRun final : public TaskRun {
+ public:
+  CompletingRun(TaskRun& run, const Complete& complete)
+      : TaskRun(run), run_(run), complete_(complete) {}
+  void begin(std::size_t task) override { run_.begin(task); }
+  void end(std::size_t task) override {
+    run_.end(task);
+    complete_(task);
+  }
+  bool failed(std::size_t task, std::exception_ptr error) override {
+    return run_.failed(task, std::move(error));
+  }
+
+ private:
+  TaskRun& run_;
+  const Complete& complete_;
+};
+
+}  // namespace
+
 std::size_t SubmittedTasks::run(TaskRange tasks, TaskRun& run) {
   const bool in_child = loop_.forks() && is_forked_child();
   const CurrentLoop current(&loop_);
-  return run_tasks(tasks, run, [&](std::size_t task) {
+  const auto complete = [&](std::size_t task) {
+    if (in_child) return;
     Submission& call = this->call(task);
-    const Status status = call.future().status();
-    if (in_child) {
-      if (status < Status::lent) call.run(run.may_repeat);
-      return;
-    }
     // Another status: it was cancelled, or runs where somebody waits for it.
-    if (status == Status::running) {
-      call.run(run.may_repeat);
+    if (call.future().status() == Status::running) {
       call.drop_call();
       call.future().complete(Status::done);
     }
     forget(task);
+  };
+  CompletingRun completing(run, complete);
+  return run_tasks(tasks, completing, [&](std::size_t task) {
+    Submission& call = this->call(task);
+    const Status status = call.future().status();
+    if (status == Status::running || (in_child && status < Status::lent)) call.run(run.may_repeat);
+    if (!run.each) complete(task);
   });
 }
 
@@ -151,10 +178,13 @@ void SubmittedTasks::failed(std::size_t task, const std::exception_ptr& error) {
   forget(task);
 }
 
+bool SubmittedTasks::is_wanted(std::size_t task) const {
+  return call(task).future().status() == Status::running;
+}
+
 PortableCode SubmittedTasks::portable(std::size_t task) const {
-  Submission& call = this->call(task);
-  if (call.future().status() != Status::running) throw Cancelled("the call was cancelled");
-  return call.portable();
+  if (!is_wanted(task)) throw Cancelled("the call was cancelled");
+  return call(task).portable();
 }
 
 }  // namespace hoist::detail::futures

@@ -47,6 +47,7 @@ class SubmittedTasks final : public LoopTasks {
   void decode_result(std::size_t task, Decoder& from) override;
   void discard_result(std::size_t task) override { call(task).discard_result(); }
   void taken(TaskRange tasks) override;
+  bool is_wanted(std::size_t task) const override;
   void failed(std::size_t task, const std::exception_ptr& error) override;
   /// Throws Cancelled if it was: it then fails, which nobody sees.
   PortableCode portable(std::size_t task) const override;
