@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <doctest/doctest.h>
+#include <hoist/error.hpp>
+#include <hoist/executor.hpp>
+
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "support/sanitized.hpp"
+
+namespace futures {
+
+/// Ends the program, with a report of doctest, where a scope takes longer.
+class HardLimit {
+ public:
+  explicit HardLimit(unsigned seconds = 40) {
+    std::signal(SIGALRM, [](int) {
+      constexpr char text[] = "the hard time limit of a test has passed\n";
+      static_cast<void>(!::write(2, text, sizeof text - 1));
+      std::abort();
+    });
+    ::alarm(support::sanitized ? seconds * 4 : seconds);
+  }
+  HardLimit(const HardLimit&) = delete;
+  HardLimit& operator=(const HardLimit&) = delete;
+  ~HardLimit() { ::alarm(0); }
+};
+
+/// Where an executor makes its calls.
+enum class On : int { threads, fork, spawn };
+
+inline std::string name_of(On on) {
+  return on == On::threads ? "threads" : on == On::fork ? "fork" : "spawn";
+}
+
+inline std::unique_ptr<hoist::Executor> make_executor(On on, hoist::ExecutorOptions options = {}) {
+  if (on == On::threads) return std::make_unique<hoist::ThreadPoolExecutor>(options);
+  options.start_method = on == On::fork ? hoist::StartMethod::fork : hoist::StartMethod::spawn;
+  return std::make_unique<hoist::ProcessPoolExecutor>(options);
+}
+
+/// Calls work(on) for each kind of executor; `work` must come to an end within 40 s.
+template <class Work>
+void for_each_backend(const Work& work) {
+  for (const On on : {On::threads, On::fork, On::spawn}) {
+    CAPTURE(name_of(on));
+    const HardLimit limit;
+    work(on);
+  }
+}
+template <class Work>
+void for_each_process_backend(const Work& work) {
+  for_each_backend([&](On on) {
+    if (on != On::threads) work(on);
+  });
+}
+/// Without "fork", which is refused while the test has threads of its own.
+template <class Work>
+void for_each_backend_beside_threads(const Work& work) {
+  for_each_backend([&](On on) {
+    if (on != On::fork) work(on);
+  });
+}
+
+/// The exception of a future, or what waiting for it throws.
+template <class F>
+std::exception_ptr error_of(const F& call) {
+  try {
+    call();
+    return nullptr;
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+template <class E>
+bool is(const std::exception_ptr& error) {
+  if (error == nullptr) return false;
+  try {
+    std::rethrow_exception(error);
+  } catch (const E&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+/// Type and text, for reports.
+inline std::string text_of(const std::exception_ptr& error) {
+  if (error == nullptr) return "no error";
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    return std::string(typeid(e).name()) + ": " + e.what();
+  } catch (...) {
+    return "something else";
+  }
+}
+
+/// Seconds since it was made.
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+inline int square(int x) { return x * x; }
+inline int add(int x, int y) { return x + y; }
+inline int own_pid() { return static_cast<int>(::getpid()); }
+/// Where it runs, too.
+inline std::pair<int, int> squared_by(int x) { return {x * x, own_pid()}; }
+inline int sleep_ms(int ms) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+  return ms;
+}
+inline int fail_at(int x, int bad) {
+  if (x == bad) throw std::out_of_range("number " + std::to_string(x));
+  return x;
+}
+
+}  // namespace futures
