@@ -114,7 +114,10 @@ class CompletingRun final : public TaskRun {
  public:
   CompletingRun(TaskRun& run, const Complete& complete)
       : TaskRun(run), run_(run), complete_(complete) {}
-  void begin(std::size_t task) override { run_.begin(task); }
+  void begin(std::size_t task) override {
+    run_.info.index = task;
+    run_.begin(task);
+  }
   void end(std::size_t task) override {
     run_.end(task);
     complete_(task);
@@ -143,12 +146,18 @@ std::size_t SubmittedTasks::run(TaskRange tasks, TaskRun& run) {
     }
     forget(task);
   };
-  CompletingRun completing(run, complete);
-  return run_tasks(tasks, completing, [&](std::size_t task) {
+  const auto make_call = [&](std::size_t task) {
     Submission& call = this->call(task);
     const Status status = call.future().status();
     if (status == Status::running || (in_child && status < Status::lent)) call.run(run.may_repeat);
-    if (!run.each) complete(task);
+  };
+  if (run.each) {
+    CompletingRun completing(run, complete);
+    return run_tasks(tasks, completing, make_call);
+  }
+  return run_tasks(tasks, run, [&](std::size_t task) {
+    make_call(task);
+    complete(task);
   });
 }
 

@@ -28,8 +28,8 @@ constexpr std::size_t sanitizer_threads = 0;
 constexpr std::size_t sanitizer_threads = 0;
 #endif
 
-/// A thread that ends is no longer counted as hoist's own, or was joined, a little before the system
-/// has forgotten it.
+/// A thread that ends is no longer counted as hoist's own, or was joined, a little before the
+/// system has forgotten it.
 constexpr auto end_of_thread = std::chrono::milliseconds(50);
 
 [[noreturn]] void throw_unsafe(const ForkUser& user, const std::string& reason) {
