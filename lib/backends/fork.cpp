@@ -54,6 +54,15 @@ class ForkSession final : public Session {
     [[maybe_unused]] const ssize_t sent = ::write(event_.get(), &one, sizeof one);
   }
 
+  bool kill(std::size_t task) override {
+    for (auto& worker : workers_) {
+      if (!worker->runs(task)) continue;
+      worker->kill();
+      return true;
+    }
+    return false;
+  }
+
   void stop() override {
     const bool cut_short = loop_.stopping() && !loop_.idle();
     if (cut_short) {
@@ -98,7 +107,7 @@ class ForkSession final : public Session {
         processor = processors[(static_cast<std::size_t>(after) + i) % processors.size()];
       }
       workers_.push_back(
-          std::make_unique<ForkWorker>(loop_, event_.get(), free_number(), processor));
+          std::make_unique<ForkWorker>(loop_, event_.get(), free_number(), processor, owner_));
       workers_.back()->feed();
     }
   }
@@ -193,7 +202,7 @@ class ForkSession final : public Session {
     }
     if (loop_.stopping()) return;
     const os::ForkHold hold(loop_.options().force_fork, fork_backend);
-    worker = std::make_unique<ForkWorker>(loop_, event_.get(), number, std::nullopt);
+    worker = std::make_unique<ForkWorker>(loop_, event_.get(), number, std::nullopt, owner_);
     worker->feed();
   }
 
@@ -206,6 +215,8 @@ class ForkSession final : public Session {
   }
 
   Loop& loop_;
+  // Another thread may fork, one of hoist's own.
+  const os::ThreadSettings owner_ = os::ThreadSettings::of_this_thread();
   os::Fd event_;
   std::vector<std::unique_ptr<ForkWorker>> workers_;
   std::size_t forked_for_ = 0;

@@ -27,7 +27,8 @@
 
 namespace hoist::detail::backends {
 
-ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor)
+ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor,
+                       const os::ThreadSettings& like)
     : loop_(loop), known_(loop.known()), in_flight_(loop, worker_) {
   worker_.number = number;
   channel_ = ipc::ChannelMemory::create_for_child();
@@ -51,6 +52,7 @@ ForkWorker::ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<
   if (pid == 0) {
     if (processor) os::move_to_processor(*processor);
     socket_.reset();
+    const os::ThreadSettingsScope settings(like);
     run_forked_child(loop, *area_, channel_, {event_fd, child_socket.get(), child_end.get()},
                      parent, number);
   }

@@ -16,6 +16,7 @@
 #include "os/child_watch.hpp"
 #include "os/file.hpp"
 #include "os/fork_safety.hpp"
+#include "os/thread_settings.hpp"
 #include "workers/output_lines.hpp"
 #include "workers/payload.hpp"
 
@@ -32,7 +33,8 @@ constexpr auto reader_recheck = std::chrono::milliseconds(10);
 /// A forked child, seen from its parent. Forked by the constructor, gone after the destructor.
 class ForkWorker {
  public:
-  ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor);
+  ForkWorker(Loop& loop, int event_fd, unsigned number, std::optional<int> processor,
+             const os::ThreadSettings& like);
   ForkWorker(const ForkWorker&) = delete;
   ForkWorker& operator=(const ForkWorker&) = delete;
   ~ForkWorker();
@@ -60,6 +62,7 @@ class ForkWorker {
   void take_stderr() noexcept;
   ipc::Clock::time_point task_deadline() const;
   void end_overdue_task();
+  bool runs(std::size_t task) const { return area_->running.load() == task + 1; }
   void kill();
   void ask_to_leave();
   /// After its death: settles what it had done, fails the task that it ran, and gives the others

@@ -4,9 +4,11 @@
 #include <hoist/backend.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <functional>
+#include <optional>
 
 namespace hoist::detail::backends {
 
@@ -25,6 +27,14 @@ class InFlight {
   std::size_t size() const { return size_; }
   /// The batch whose first task is the one to be answered next. Not where empty().
   const TaskRange& oldest() const { return batches_.front(); }
+  /// The task that is to be answered after `n` others. Empty if there are no more than these.
+  std::optional<std::size_t> after(std::uint64_t n) const {
+    for (const TaskRange& batch : batches_) {
+      if (n < batch.size()) return batch.first + n;
+      n -= batch.size();
+    }
+    return std::nullopt;
+  }
   /// Since when the first task of oldest() can have been running. Kept up to date by answers, and
   /// by append() where the loop looks at times; a backend that knows better says so.
   Clock::time_point oldest_since() const { return oldest_since_; }

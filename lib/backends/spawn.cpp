@@ -43,6 +43,8 @@ class SpawnSession final : public Session {
         options_.env.emplace(name, std::to_string(wanted));
       }
     }
+    // What it does at the end of the program comes after what the owner of this loop will do.
+    workers::WorkerPool::here();
     workers_.reserve(loop.n_jobs());
     for (unsigned i = 0; i < loop.n_jobs(); ++i) {
       workers_.push_back(
@@ -79,6 +81,15 @@ class SpawnSession final : public Session {
   }
 
   void interrupt() noexcept override { ipc::BellBoard::here().bell(bell_).wake(); }
+
+  bool kill(std::size_t task) override {
+    for (const auto& worker : workers_) {
+      if (!worker->runs(task)) continue;
+      worker->process()->kill();
+      return true;
+    }
+    return false;
+  }
 
   void stop() override {
     if (stopped_) return;

@@ -106,6 +106,12 @@ bool SpawnWorker::answers_soon() const {
   return busy() && info_.task_seconds * static_cast<double>(in_flight_.size()) < wake_seconds;
 }
 
+bool SpawnWorker::runs(std::size_t task) const {
+  if (process_ == nullptr) return false;
+  const std::uint64_t begun = process_->begun();
+  return begun > process_->received && in_flight_.after(begun - process_->received - 1) == task;
+}
+
 ipc::Clock::time_point SpawnWorker::overdue_at() const {
   const bool has_others = in_flight_.size() > 1 || (in_flight_.size() == 1 && unsent_.size() > 0);
   if (!has_others || process_ == nullptr || !process_->ready || taken_back_ || leaving_) {

@@ -43,6 +43,8 @@ class SpawnWorker {
   void ring();
   /// Whether its tasks take no longer than it would take to wake this process.
   bool answers_soon() const;
+  /// Whether that is what it is doing now.
+  bool runs(std::size_t task) const;
   bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
   /// When its other tasks are to be taken back, as the one that it runs takes much longer than
   /// those before it; max() where there are none.
