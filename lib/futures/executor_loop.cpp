@@ -84,8 +84,11 @@ void ExecutorLoop::open() {
     const std::lock_guard lock(all.mutex);
     all.loops.insert(this);
   }
-  static const bool registered = std::atexit(finish_all) == 0;
-  static_cast<void>(registered);
+  [[maybe_unused]] static const int registered = std::atexit(finish_all);
+  if (!settings_.traits.shares_memory && !forks()) {
+    // To be called before what the first such session has registered, which ends its processes.
+    [[maybe_unused]] static const int first = std::atexit(finish_all);
+  }
   opened_.store(true, std::memory_order_release);
   if (works_alone() || settings_.traits.sequential) return;
   os::ThreadPool::count_own_thread(1);
@@ -292,6 +295,7 @@ void ExecutorLoop::end_session(std::unique_lock<std::mutex>& lock) {
     loop_.stop();
     session_->stop();
     lock.lock();
+    stopped_.store(true);
   }
   give_up_lead();
   resting_.store(false);
@@ -323,7 +327,7 @@ void ExecutorLoop::finish() {
   if (!opened_.load()) return;
   drain();
   std::unique_lock lock(lead_mutex_);
-  if (take_lead(lock, [this] { return ended_.load(); }, Deadline::max())) end_session(lock);
+  if (take_lead(lock, [this] { return stopped_.load(); }, Deadline::max())) end_session(lock);
 }
 
 void ExecutorLoop::retire() {
@@ -356,7 +360,7 @@ void ExecutorLoop::kill(const std::exception_ptr& reason) {
   if (!opened_.load() || !is_here()) return;
   abandon(false, reason);
   std::unique_lock lock(lead_mutex_);
-  if (!take_lead(lock, [this] { return ended_.load(); }, Deadline::max())) return;
+  if (!take_lead(lock, [this] { return stopped_.load(); }, Deadline::max())) return;
   if (settings_.traits.kills_tasks) {
     lock.unlock();
     abandon(true, reason);
@@ -421,13 +425,11 @@ namespace {
 
 /// False if there was none.
 bool finish_one(OpenLoops& all) {
-  std::shared_ptr<ExecutorLoop> one;
-  {
-    const std::lock_guard lock(all.mutex);
-    if (all.loops.empty()) return false;
-    one = (*all.loops.begin())->weak_from_this().lock();
-    all.loops.erase(all.loops.begin());
-  }
+  std::unique_lock lock(all.mutex);
+  if (all.loops.empty()) return false;
+  const auto one = (*all.loops.begin())->weak_from_this().lock();
+  all.loops.erase(all.loops.begin());
+  lock.unlock();
   if (one == nullptr) return true;
   if (one->ends_with_program()) {
     one->kill(std::make_exception_ptr(Cancelled("the program has ended")));
@@ -441,9 +443,7 @@ bool finish_one(OpenLoops& all) {
 
 void finish_all() {
   OpenLoops* const all = open_loops.find();
-  if (all == nullptr) return;
-  while (finish_one(*all)) {
-  }
+  while (all != nullptr && finish_one(*all)) continue;
   await_callbacks(Clock::now() + callbacks_patience);
 }
 

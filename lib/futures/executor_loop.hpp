@@ -115,6 +115,7 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   std::atomic<bool> urgent_{false};   // somebody counts on the background
   std::atomic<bool> resting_{false};  // the background sleeps until something is submitted
   std::atomic<bool> ended_{false};    // the session
+  std::atomic<bool> stopped_{false};  // it has ended: its workers are given back
 
   std::atomic<unsigned> blocked_{0};  // tasks of this loop that wait for futures
   std::atomic<unsigned> lent_{0};     // calls that run where they were waited for
