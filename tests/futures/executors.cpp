@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <latch>
 #include <memory>
@@ -165,6 +166,27 @@ TEST_CASE("all results are right whoever submits, and however many") {
   });
 }
 
+TEST_CASE("calls block the signals that the program's thread does, whichever thread begins them") {
+  const auto blocked = [] {
+    sigset_t now;
+    ::pthread_sigmask(SIG_SETMASK, nullptr, &now);
+    return ::sigismember(&now, SIGUSR1) * 2 + ::sigismember(&now, SIGTERM);
+  };
+  sigset_t mine;
+  ::sigemptyset(&mine);
+  ::sigaddset(&mine, SIGUSR1);
+  ::pthread_sigmask(SIG_BLOCK, &mine, nullptr);
+  for_each_backend([&](On on) {
+    const auto executor = make_executor(on, {.max_workers = 1});
+    const auto first = executor->submit(blocked);
+    // Nobody waits for it: a thread of hoist's own sees to it.
+    CHECK(support::within(20s, [&] { return first.done(); }));
+    if (on != On::spawn) CHECK(first.result() == 2);
+    if (on == On::spawn) CHECK(first.result() % 2 == 0);
+  });
+  ::pthread_sigmask(SIG_UNBLOCK, &mine, nullptr);
+}
+
 TEST_CASE("one call after the other, as each is waited for") {
   for_each_backend([](On on) {
     const auto executor = make_executor(on, {.max_workers = 2});
@@ -212,7 +234,7 @@ TEST_CASE("calls of dropped futures are made all the same") {
         executor->submit(note_and_wait, (dir / std::to_string(i)).string(), "/");
       }
     }
-    CHECK(support::count_entries(dir.path()) == 10);
+    CHECK(count_marks(dir.path()) == 10);
   });
 }
 
@@ -225,7 +247,7 @@ TEST_CASE("more workers than cores work at the same time") {
     for (int i = 0; i < 8; ++i) {
       calls.push_back(executor->submit(note_and_wait, (dir / std::to_string(i)).string(), end));
     }
-    CHECK(support::within(30s, [&] { return support::count_entries(dir.path()) == 8; }));
+    CHECK(support::within(30s, [&] { return count_marks(dir.path()) == 8; }));
     support::spill(end, "x");
     for (const auto& call : calls) CHECK(call.result() == 1);
   });
@@ -584,7 +606,7 @@ TEST_CASE("map gives the results in order, having submitted all at once") {
     for (const int x : executor->map(std::vector<int>{}, square)) CHECK(x == -1);
     {
       const auto later = executor->map(std::vector{0, 1, 2, 3}, Spill{dir.path().string()});
-      CHECK(support::within(30s, [&] { return support::count_entries(dir.path()) == 4; }));
+      CHECK(support::within(30s, [&] { return count_marks(dir.path()) == 4; }));
     }
     CHECK_THROWS_AS(executor->map(numbers, square, {.chunksize = 0}), BadArgument);
   });
@@ -662,7 +684,7 @@ TEST_CASE("map's time limit counts from its call, and cancels what has not begun
     CHECK(seen == 0);
     support::spill(end, "x");
     executor->shutdown();
-    CHECK(support::count_entries(dir.path()) < 12);
+    CHECK(count_marks(dir.path()) < 12);
     CHECK_FALSE(std::filesystem::exists(dir / "19"));
   });
 }
@@ -679,7 +701,7 @@ TEST_CASE("an abandoned map cancels what has not begun") {
     support::spill(end, "x");
     executor->shutdown();
     CHECK_FALSE(std::filesystem::exists(dir / "29"));
-    CHECK(support::count_entries(dir.path()) < 20);
+    CHECK(count_marks(dir.path()) < 20);
   });
 }
 

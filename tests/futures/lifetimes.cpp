@@ -40,9 +40,9 @@ On variable_backend() {
   return name == "threads" ? On::threads : name == "fork" ? On::fork : On::spawn;
 }
 
-/// Takes 10 ms, and leaves a mark.
-void mark_slowly(const std::string& mark) {
-  std::this_thread::sleep_for(10ms);
+/// Leaves a mark, after some time.
+void mark_slowly(const std::string& mark, int ms) {
+  sleep_ms(ms);
   support::spill(mark, "x");
 }
 /// Leaves its id, and lasts.
@@ -59,10 +59,10 @@ int note_until(const std::string& mark, const std::string& end) {
 
 /// Whether two calls are under way that leave their ids there.
 bool two_run(const std::filesystem::path& directory) {
-  return support::within(20s, [&] { return support::count_entries(directory) == 2; });
+  return support::within(20s, [&] { return count_marks(directory) == 2; });
 }
 void check_two_gone(const support::TempDir& dir) {
-  CHECK(support::count_entries(dir.path()) == 2);
+  CHECK(count_marks(dir.path()) == 2);
   for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
     const std::vector<int> pids = support::noted_pids(entry.path());
     REQUIRE(pids.size() == 1);
@@ -77,9 +77,9 @@ struct Program : support::ChildProgram {
                      {"TEST_BACKEND=" + name_of(on), "TEST_DIRECTORY=" + dir.path().string()}) {}
 };
 
-void submit_marks(Executor& executor, int count) {
+void submit_marks(Executor& executor, int count, int ms = 10) {
   for (int i = 0; i < count; ++i) {
-    executor.submit(mark_slowly, variable("TEST_DIRECTORY") + "/" + std::to_string(i));
+    executor.submit(mark_slowly, variable("TEST_DIRECTORY") + "/" + std::to_string(i), ms);
   }
 }
 
@@ -194,6 +194,15 @@ TEST_CASE("(child) ends with a static executor" * doctest::skip()) {
   static const std::unique_ptr<Executor> executor = make_executor(variable_backend());
   submit_marks(*executor, 20);
 }
+// Where another kind of executor had been used before, workers had two seconds.
+TEST_CASE("(child) ends with calls that take longer" * doctest::skip()) {
+  for (const On before : {On::threads, On::fork}) {
+    CHECK(make_executor(before, {.max_workers = 1})->submit(square, 2).result() == 4);
+  }
+  static const std::unique_ptr<Executor> executor =
+      make_executor(variable_backend(), {.max_workers = 2});
+  submit_marks(*executor, 20, 280);
+}
 TEST_CASE("(child) calls exit with an executor on the heap" * doctest::skip()) {
   auto* const executor = make_executor(variable_backend(), {.max_workers = 2}).release();
   submit_marks(*executor, 20);
@@ -208,7 +217,8 @@ TEST_CASE("(child) ends after a shutdown that doesn't wait" * doctest::skip()) {
 TEST_CASE("calls that were submitted are finished at the end of the program") {
   for_each_backend([](On on) {
     for (const char* name :
-         {"(child) ends with a static executor", "(child) calls exit with an executor on the heap",
+         {"(child) ends with a static executor", "(child) ends with calls that take longer",
+          "(child) calls exit with an executor on the heap",
           "(child) ends after a shutdown that doesn't wait"}) {
       CAPTURE(name);
       const support::TempDir dir;
@@ -216,7 +226,7 @@ TEST_CASE("calls that were submitted are finished at the end of the program") {
       CHECK(program.ends_within(20s));
       CAPTURE(program.errors());
       CHECK(program.exit_code() == (std::string(name).find("exit") != std::string::npos ? 7 : 0));
-      CHECK(support::count_entries(dir.path()) == 20);
+      CHECK(count_marks(dir.path()) == 20);
     }
   });
 }

@@ -200,7 +200,7 @@ TEST_CASE("all chunks are run even after an error, of which the first is thrown"
     CHECK_THROWS_WITH_AS(pool->map(Mark{dir.path().string(), 0}, first(40), 2), "number 0",
                          std::out_of_range);
     // But for the rest of its chunk.
-    CHECK(support::count_entries(dir.path()) == 39);
+    CHECK(count_marks(dir.path()) == 39);
     const auto twice = [](int x) {
       sleep_ms(x == 3 ? 50 : 0);
       return fail_at(x, x == 3 || x == 9 ? x : -1);
@@ -362,12 +362,12 @@ TEST_CASE("the end of its scope terminates a pool") {
       for (int i = 0; i < 10; ++i) {
         calls.push_back(pool->apply_async(note_and_sleep, (dir / std::to_string(i)).string()));
       }
-      REQUIRE(support::within(20s, [&] { return support::count_entries(dir.path()) == 2; }));
+      REQUIRE(support::within(20s, [&] { return count_marks(dir.path()) == 2; }));
     }
     CHECK(watch.seconds() < 20);
     for (const auto& call : calls) CHECK(call.ready());
     CHECK_THROWS_AS(calls.back().get(), Cancelled);
-    CHECK(support::count_entries(dir.path()) == 2);
+    CHECK(count_marks(dir.path()) == 2);
     if (on == On::threads) return;
     for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
       const int pid = support::noted_pids(entry.path()).at(0);

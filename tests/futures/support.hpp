@@ -11,6 +11,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -104,6 +105,15 @@ inline std::string text_of(const std::exception_ptr& error) {
   } catch (...) {
     return "something else";
   }
+}
+
+/// How many files of note_pids() or spill() are in a directory.
+inline std::size_t count_marks(const std::filesystem::path& directory) {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() != ".tmp") ++count;
+  }
+  return count;
 }
 
 /// Seconds since it was made.
