@@ -199,6 +199,11 @@ class JoinProcess {
 };
 
 template <class Token>
+auto join_process(const ProcessHandle& process, Token&& token) {
+  return asio::async_compose<Token, void(std::exception_ptr)>(JoinProcess(process), token);
+}
+
+template <class Token>
 struct Async {
   template <class T>
   static auto get(const MessageQueue& queue, Token& token) {
@@ -218,9 +223,9 @@ struct Async {
   }
   static auto join(const ProcessHandle& process, Token& token) {
     if constexpr (std::is_same_v<std::remove_cvref_t<Token>, DefaultToken>) {
-      return Async<const asio::use_awaitable_t<>&>::join(process, asio::use_awaitable);
+      return join_process(process, asio::use_awaitable);
     } else {
-      return asio::async_compose<Token, void(std::exception_ptr)>(JoinProcess(process), token);
+      return join_process(process, std::forward<Token>(token));
     }
   }
 };
