@@ -672,6 +672,44 @@ TEST_CASE("more waits than the system can sleep on at once") {
   }());
 }
 
+TEST_CASE("cancelling races with results") {
+  ThreadPoolExecutor workers({.max_workers = 2});
+  const Queue<int> queue;
+  std::atomic<int> results{0};
+  std::atomic<int> late{0};
+  constexpr int n = 400;
+  run(
+      [](Executor& executor, const Queue<int>& items, auto& there, auto& over) -> Task {
+        const auto wait = [&](Task task, int limit) -> Task {
+          try {
+            co_await wait_for(std::move(task), std::chrono::microseconds(limit));
+            ++there;
+          } catch (const TimedOut&) {
+            ++over;
+          }
+        };
+        const auto get = [&]() -> Task { static_cast<void>(co_await items.async_get()); };
+        std::vector<Task> tasks;
+        for (int i = 0; i < n; ++i) {
+          const std::chrono::microseconds time(i % 7 * 10);
+          tasks.push_back(wait(async_run(executor, [time] { std::this_thread::sleep_for(time); }),
+                               i % 50 * 200));
+          tasks.push_back(wait(get(), i % 50 * 200));
+        }
+        std::thread producer([&] {
+          for (int i = 0; i < n / 2; ++i) {
+            items.put(i);
+            std::this_thread::sleep_for(10us);
+          }
+        });
+        co_await gather(tasks);
+        producer.join();
+      }(workers, queue, results, late),
+      3);
+  CHECK(results + late == 2 * n);
+  CHECK(results > 0);
+}
+
 TEST_CASE("handlers of queues and events") {
   Queue<int> queue;
   Event event;

@@ -128,6 +128,7 @@ class AwaitedAttempt final : public PendingHandler<Handler>, private Watch {
   }
 
   void cancel() noexcept override {
+    is_cancelled_ = true;  // also where it has just been told, and would try again
     if (this->post(this->aborted())) stop_watching();
   }
   void drop_handler() noexcept override {
@@ -141,6 +142,7 @@ class AwaitedAttempt final : public PendingHandler<Handler>, private Watch {
     Attempt attempt = *std::move(attempt_);
     attempt_.reset();
     std::optional<Kept<R>> value = std::move(value_);
+    if (!error && !value && is_cancelled_) error = this->aborted();
     self = {};
     if (error || value) {
       call_with<R>(std::move(handler), std::move(error), std::move(value));
@@ -151,6 +153,7 @@ class AwaitedAttempt final : public PendingHandler<Handler>, private Watch {
 
   std::optional<Attempt> attempt_;
   std::optional<Kept<R>> value_;
+  bool is_cancelled_ = false;
 };
 
 struct InitiateAttempt {
