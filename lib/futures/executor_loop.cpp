@@ -18,8 +18,6 @@ namespace hoist::detail::futures {
 
 namespace {
 
-using Status = FutureState::Status;
-
 /// For so long the background leaves the lead to threads that submit and wait: to move the lead
 /// from one thread to another takes longer than most short calls.
 constexpr auto nap = std::chrono::milliseconds(1);
@@ -182,15 +180,17 @@ void ExecutorLoop::give_up_lead() {
   if (urgent_.load()) background_.notify_one();
 }
 
-/// Announces to the session what was submitted, and then does `work`.
+/// Announces to the session what was submitted. If there is nothing, does `work`: not both, since
+/// the session may settle calls in each, and work() may sleep.
 template <class Work>
 void ExecutorLoop::step(const Work& work) {
   try {
     const std::size_t known = loop_.known();
     if (const std::size_t fresh = known - std::exchange(announced_, known); fresh > 0) {
       session_->wake(fresh);
+    } else {
+      work();
     }
-    work();
   } catch (...) {
     // No worker can be started, for instance.
     fail_all(std::current_exception());

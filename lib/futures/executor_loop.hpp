@@ -20,6 +20,8 @@
 
 namespace hoist::detail::futures {
 
+using Status = FutureState::Status;
+
 /// A loop that stays open: its input is what is submitted to an executor, and each task completes
 /// a future.
 ///

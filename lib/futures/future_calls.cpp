@@ -12,8 +12,6 @@
 
 namespace hoist::detail {
 
-using Status = FutureState::Status;
-
 Deadline deadline_of(const TimeLimit& limit) {
   if (!limit.is_set()) return Deadline::max();
   return deadline_after(std::chrono::duration<double>(limit.seconds()));
@@ -25,7 +23,8 @@ void await(FutureState& state, const TimeLimit& timeout) {
 }
 
 bool is_running(const FutureState& state) noexcept {
-  return state.status() > Status::pending && state.status() < Status::done;
+  return state.status() > FutureState::Status::pending &&
+         state.status() < FutureState::Status::done;
 }
 
 void throw_no_future() {
@@ -38,8 +37,8 @@ void throw_unfinished(std::size_t unfinished, std::size_t all) {
 }
 
 bool claim_for_settling(FutureState& state) {
-  if (state.claim(Status::settling)) return true;
-  if (state.status() == Status::cancelled) return false;
+  if (state.claim(FutureState::Status::settling)) return true;
+  if (state.status() == FutureState::Status::cancelled) return false;
   throw BadArgument("the result of a future was set twice");
 }
 
@@ -47,7 +46,7 @@ bool settle_error(FutureState& state, std::exception_ptr error) {
   if (error == nullptr) throw BadArgument("set_exception() was called with a null pointer");
   if (!claim_for_settling(state)) return false;
   state.set_error(std::move(error));
-  state.complete(Status::failed);
+  state.complete(FutureState::Status::failed);
   return true;
 }
 

@@ -10,8 +10,6 @@ namespace hoist::detail::futures {
 
 namespace {
 
-using Status = FutureState::Status;
-
 thread_local ExecutorLoop* current_loop = nullptr;
 
 }  // namespace

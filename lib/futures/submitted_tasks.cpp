@@ -10,8 +10,6 @@
 
 namespace hoist::detail::futures {
 
-using Status = FutureState::Status;
-
 namespace {
 
 std::uint64_t next_id() {

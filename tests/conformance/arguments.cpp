@@ -276,8 +276,6 @@ TEST_CASE("writes to read_write arrays that would be lost are refused") {
   const auto columns = array.slice(1, 0, 2);
   CHECK_THROWS_WITH_AS(parallel(delayed(fill)(columns, std::size_t{1})),
                        doctest::Contains("strided"), CannotTravel);
-  CHECK_THROWS_WITH_AS(WorkerInitializer(fill, array, std::size_t{1}),
-                       doctest::Contains("initializer"), CannotTravel);
   const auto read_only = [](const Array<const double>& a) { return a.size(); };
   const Array<const double> view = array;
   CHECK(std::get<0>(parallel(delayed(read_only)(view))) == 16);

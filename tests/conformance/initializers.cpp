@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 #include <hoist/error.hpp>
+#include <hoist/lock.hpp>
+#include <hoist/open_array.hpp>
 #include <hoist/parallel.hpp>
+#include <hoist/shared.hpp>
 #include <hoist/worker.hpp>
 
 #include <unistd.h>
 #include <atomic>
+#include <mutex>
 #include <numeric>
+#include <ranges>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "conformance/support.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace hoist;
 using conformance::backends;
@@ -142,5 +148,35 @@ TEST_CASE("tasks of an inner loop have its states, and not the outer loop's") {
     };
     const auto results = Parallel(with(backend, {make_table, 10, "four"})).map(first(4), inner);
     for (int i = 0; i < 4; ++i) CHECK(results[static_cast<std::size_t>(i)] == 6 + 4 + i);
+  }
+}
+
+TEST_CASE("an initializer takes handles, which lead to the same memory in every worker") {
+  const support::TempDir dir;
+  const auto array = open_array<double>(dir / "a.npy", {4, 4});
+  struct Kept {
+    SharedArray<long> counts;
+    Lock lock;
+    Array<double> array;
+  };
+  const auto keep = [](const SharedArray<long>& counts, const Lock& lock,
+                       const Array<double>& written) { return Kept{counts, lock, written}; };
+  const auto count = [](int n) {
+    const Kept& kept = worker_state<Kept>();
+    const std::lock_guard held(kept.lock);
+    ++kept.counts[static_cast<std::size_t>(n % 3)];
+    kept.array.data()[n % 16] += 1;
+  };
+  long rounds = 0;
+  const SharedArray<long> counts(3);
+  const Lock lock;
+  for (const std::string& backend : backends()) {
+    CAPTURE(backend);
+    ++rounds;
+    const Parallel parallel(
+        {.n_jobs = 2, .backend = backend, .workers = {.initializer = {keep, counts, lock, array}}});
+    parallel.for_each(std::views::iota(0, 96), count);
+    for (const long n : counts) CHECK(n == 32 * rounds);
+    for (int i = 0; i < 16; ++i) CHECK(array.data()[i] == 6.0 * static_cast<double>(rounds));
   }
 }

@@ -8,33 +8,17 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <csignal>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "support/sanitized.hpp"
+#include "support/hard_limit.hpp"
 
 namespace futures {
 
-/// Ends the program, with a report of doctest, where a scope takes longer.
-class HardLimit {
- public:
-  explicit HardLimit(unsigned seconds = 40) {
-    std::signal(SIGALRM, [](int) {
-      constexpr char text[] = "the hard time limit of a test has passed\n";
-      static_cast<void>(!::write(2, text, sizeof text - 1));
-      std::abort();
-    });
-    ::alarm(support::sanitized ? seconds * 4 : seconds);
-  }
-  HardLimit(const HardLimit&) = delete;
-  HardLimit& operator=(const HardLimit&) = delete;
-  ~HardLimit() { ::alarm(0); }
-};
+using support::HardLimit;
 
 /// Where an executor makes its calls.
 enum class On : int { threads, fork, spawn };
