@@ -135,8 +135,9 @@ class Session {
   virtual void work(unsigned seen, Clock::time_point deadline) = 0;
   /// Ends the sleep of work() when the epoch has changed, unless it is loop.wait(). Thread-safe.
   virtual void interrupt() noexcept {}
-  /// Kills the worker that runs the task, and so fails it. False if that can't be done.
-  virtual bool kill(std::size_t) { return false; }
+  /// Kills the worker that has taken the task, now or when it begins it, and so fails the task. For
+  /// backends that can (BackendTraits::kills_tasks).
+  virtual void kill(std::size_t) {}
   /// Ends the loop on this backend: kills what can be killed, starts nothing more, and returns when
   /// nothing of the loop is running.
   virtual void stop() = 0;

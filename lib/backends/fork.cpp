@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "backends/builtin.hpp"
+#include "backends/doomed_tasks.hpp"
 #include "backends/fork_worker.hpp"
 #include "os/cpu.hpp"
 
@@ -44,8 +45,9 @@ class ForkSession final : public Session {
   void work(unsigned seen, ipc::Clock::time_point deadline) override {
     if (wants_children()) start_wave();
     if (settle_what_came()) return;
+    doomed_.kill(workers_);
     if (loop_.epoch() != seen) return;
-    sleep(deadline);
+    sleep(std::min(deadline, doomed_.next_look()));
     settle_what_came();
   }
 
@@ -54,13 +56,9 @@ class ForkSession final : public Session {
     [[maybe_unused]] const ssize_t sent = ::write(event_.get(), &one, sizeof one);
   }
 
-  bool kill(std::size_t task) override {
-    for (auto& worker : workers_) {
-      if (!worker->runs(task)) continue;
-      worker->kill();
-      return true;
-    }
-    return false;
+  void kill(std::size_t task) override {
+    doomed_.add(task);
+    doomed_.kill(workers_);
   }
 
   void stop() override {
@@ -219,6 +217,7 @@ class ForkSession final : public Session {
   const os::ThreadSettings owner_ = os::ThreadSettings::of_this_thread();
   os::Fd event_;
   std::vector<std::unique_ptr<ForkWorker>> workers_;
+  DoomedTasks doomed_;
   std::size_t forked_for_ = 0;
   unsigned idle_deaths_ = 0;
   ipc::Clock::time_point watched_until_;

@@ -63,6 +63,7 @@ class ForkWorker {
   ipc::Clock::time_point task_deadline() const;
   void end_overdue_task();
   bool runs(std::size_t task) const { return area_->running.load() == task + 1; }
+  bool has(std::size_t task) const { return in_flight_.has(task); }
   void kill();
   void ask_to_leave();
   /// After its death: settles what it had done, fails the task that it ran, and gives the others

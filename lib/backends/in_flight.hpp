@@ -3,6 +3,7 @@
 
 #include <hoist/backend.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -34,6 +35,11 @@ class InFlight {
       n -= batch.size();
     }
     return std::nullopt;
+  }
+  bool has(std::size_t task) const {
+    return std::ranges::any_of(batches_, [task](const TaskRange& batch) {
+      return batch.first <= task && task < batch.last;
+    });
   }
   /// Since when the first task of oldest() can have been running. Kept up to date by answers, and
   /// by append() where the loop looks at times; a backend that knows better says so.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backends/builtin.hpp"
+#include "backends/doomed_tasks.hpp"
 #include "backends/spawn_worker.hpp"
 #include "os/cpu.hpp"
 #include "os/inner_threads.hpp"
@@ -64,6 +65,7 @@ class SpawnSession final : public Session {
     if (move()) return;
     check_variables();
     bool soon = false;
+    deadline = std::min(deadline, doomed_.next_look());
     for (const auto& worker : workers_) {
       deadline = std::min(deadline, worker->deadline());
       if (shares_) deadline = std::min(deadline, worker->overdue_at());
@@ -82,13 +84,9 @@ class SpawnSession final : public Session {
 
   void interrupt() noexcept override { ipc::BellBoard::here().bell(bell_).wake(); }
 
-  bool kill(std::size_t task) override {
-    for (const auto& worker : workers_) {
-      if (!worker->runs(task)) continue;
-      worker->process()->kill();
-      return true;
-    }
-    return false;
+  void kill(std::size_t task) override {
+    doomed_.add(task);
+    doomed_.kill(workers_);
   }
 
   void stop() override {
@@ -141,6 +139,7 @@ class SpawnSession final : public Session {
       if (segments_.full()) sweep();
     }
     if (share()) any = true;
+    doomed_.kill(workers_);
     sweep();
     return any;
   }
@@ -225,6 +224,7 @@ class SpawnSession final : public Session {
   std::vector<std::unique_ptr<SpawnWorker>> workers_;
   // With one worker nobody else could run them; batches of a fixed size stay as they are.
   const bool shares_ = loop_.n_jobs() > 1 && loop_.options().batch_size.is_automatic();
+  DoomedTasks doomed_;
   std::size_t wanted_ = 0;
   bool moving_ = false;
   bool stopped_ = false;

@@ -45,6 +45,11 @@ class SpawnWorker {
   bool answers_soon() const;
   /// Whether that is what it is doing now.
   bool runs(std::size_t task) const;
+  bool has(std::size_t task) const {
+    return in_flight_.has(task) || (unsent_.first <= task && task < unsent_.last);
+  }
+  /// Ends its process, which must be there.
+  void kill() { process_->kill(); }
   bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
   /// When its other tasks are to be taken back, as the one that it runs takes much longer than
   /// those before it; max() where there are none.

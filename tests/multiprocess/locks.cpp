@@ -292,7 +292,6 @@ TEST_CASE("locks are no values") {
   CHECK_THROWS_AS((void)hash(counter), CannotTravel);
   CHECK_THROWS_AS((void)hash(Lock()), CannotTravel);
   CHECK_THROWS_AS((void)share(counter), CannotTravel);
-  CHECK_THROWS_AS(WorkerInitializer([](const Lock&) {}, Lock()), CannotTravel);
   const Memory memory(dir / "cache");
   const auto make = [](int) { return Lock(); };
   CHECK((void(memory.cache(make)(1)), memory.stats().errors == 1));
