@@ -148,10 +148,12 @@ class SpawnSession final : public Session {
   /// Batches are as large as the tasks so far were short, which says nothing of the next one.
   bool share() {
     if (loop_.stopping() || !shares_) return false;
-    const auto now = ipc::Clock::now();
     bool any = false;
     for (const auto& worker : workers_) {
-      if (worker->overdue_at() <= now && worker->take_back()) any = true;
+      // The clock is a good part of a short task.
+      const auto overdue = worker->overdue_at();
+      if (overdue == ipc::Clock::time_point::max() || ipc::Clock::now() < overdue) continue;
+      any = worker->take_back() || any;
     }
     return any;
   }
