@@ -33,7 +33,7 @@ bool few(const Shape& shape, std::size_t most_per_axis) {
 
 Ends choose_ends(const Shape& shape) {
   // NumPy shows three at both ends whatever the number of axes is, six to the power of it.
-  for (const std::size_t n : {3, 2, 1}) {
+  for (const std::size_t n : {3U, 2U, 1U}) {
     if (few(shape, 2 * n)) return {n, n};
   }
   return {1, 0};

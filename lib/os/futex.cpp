@@ -16,8 +16,17 @@ namespace hoist::detail::os {
 
 namespace {
 
-int with(int operation, Sharing sharing) {
-  return sharing == Sharing::threads ? operation | FUTEX_PRIVATE_FLAG : operation;
+using Clock = std::chrono::steady_clock;
+
+int operation(int plain, Sharing sharing) {
+  return sharing == Sharing::threads ? plain | FUTEX_PRIVATE_FLAG : plain;
+}
+
+timespec to_timespec(Clock::duration duration) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(duration);
+  return {static_cast<std::time_t>(seconds.count()),
+          static_cast<long>(
+              std::chrono::duration_cast<std::chrono::nanoseconds>(duration - seconds).count())};
 }
 
 // As in <linux/futex.h>, which may be older than the running kernel.
@@ -35,38 +44,28 @@ struct WaitvEntry {
 
 void sleep_while(std::atomic<std::uint32_t>& word, std::uint32_t seen,
                  std::chrono::steady_clock::time_point deadline, Sharing sharing) noexcept {
-  using Clock = std::chrono::steady_clock;
   timespec limit{};
-  timespec* timeout = nullptr;
-  if (deadline != Clock::time_point::max()) {
+  const bool for_ever = deadline == Clock::time_point::max();
+  if (!for_ever) {
     const auto left = deadline - Clock::now();
     if (left <= Clock::duration::zero()) return;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-    limit.tv_sec = static_cast<std::time_t>(seconds.count());
-    limit.tv_nsec = static_cast<long>(
-        std::chrono::duration_cast<std::chrono::nanoseconds>(left - seconds).count());
-    timeout = &limit;
+    limit = to_timespec(left);
   }
-  ::syscall(SYS_futex, &word, with(FUTEX_WAIT, sharing), seen, timeout, nullptr, 0);
+  ::syscall(SYS_futex, &word, operation(FUTEX_WAIT, sharing), seen, for_ever ? nullptr : &limit,
+            nullptr, 0);
 }
 
 void sleep_while_all(std::span<const SeenWord> words,
                      std::chrono::steady_clock::time_point deadline) noexcept {
-  using Clock = std::chrono::steady_clock;
   constexpr auto max = Clock::time_point::max();
   if (words.size() <= waitv_most) {
-    std::array<WaitvEntry, waitv_most> entries;
-    std::ranges::transform(words, entries.begin(), [](const SeenWord& one) {
+    std::array<WaitvEntry, waitv_most> waited;
+    std::ranges::transform(words, waited.begin(), [](const SeenWord& one) {
       return WaitvEntry{one.seen, reinterpret_cast<std::uintptr_t>(one.word)};
     });
     // The deadline is a time of the monotonic clock, as this system call has it.
-    const auto since = deadline.time_since_epoch();
-    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-    const timespec limit{
-        static_cast<std::time_t>(seconds.count()),
-        static_cast<long>(
-            std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
-    const long woken = ::syscall(waitv_number, entries.data(), words.size(), 0U,
+    const timespec limit = to_timespec(deadline.time_since_epoch());
+    const long woken = ::syscall(waitv_number, waited.data(), words.size(), 0U,
                                  deadline == max ? nullptr : &limit, CLOCK_MONOTONIC);
     if (woken >= 0 || errno == ETIMEDOUT || errno == EAGAIN || errno == EINTR) return;
   }
@@ -76,7 +75,7 @@ void sleep_while_all(std::span<const SeenWord> words,
 }
 
 void wake_all(std::atomic<std::uint32_t>& word, Sharing sharing) noexcept {
-  ::syscall(SYS_futex, &word, with(FUTEX_WAKE, sharing), INT_MAX, nullptr, nullptr, 0);
+  ::syscall(SYS_futex, &word, operation(FUTEX_WAKE, sharing), INT_MAX, nullptr, nullptr, 0);
 }
 
 }  // namespace hoist::detail::os

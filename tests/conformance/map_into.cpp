@@ -73,7 +73,7 @@ TEST_CASE("there must be as many places as elements") {
     CAPTURE(backend);
     const Parallel parallel({.n_jobs = 2, .backend = backend});
     auto unsized = std::views::iota(0, 50) | std::views::filter([](int) { return true; });
-    for (const std::size_t size : {0, 49, 51}) {
+    for (const std::size_t size : {0U, 49U, 51U}) {
       std::vector<double> out(size);
       CHECK_THROWS_WITH_AS(parallel.map_into(std::views::iota(0, 50), half, out),
                            doctest::Contains("50 elements"), BadArgument);

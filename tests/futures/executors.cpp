@@ -592,8 +592,8 @@ TEST_CASE("map gives the results in order, having submitted all at once") {
     const auto executor = make_executor(on, {.max_workers = 2});
     std::vector<int> numbers(200);
     std::iota(numbers.begin(), numbers.end(), 0);
-    for (const std::size_t chunksize : {1, 7, 1000}) {
-      for (const std::size_t buffersize : {0, 1, 20}) {
+    for (const std::size_t chunksize : {1U, 7U, 1000U}) {
+      for (const std::size_t buffersize : {0U, 1U, 20U}) {
         int expected = 0;
         for (const int x :
              executor->map(numbers, square, {.chunksize = chunksize, .buffersize = buffersize})) {
@@ -652,7 +652,7 @@ TEST_CASE("a range that throws makes map throw, or the increment after the resul
                    return x;
                  });
     CHECK_THROWS_AS(executor->map(range, square), std::domain_error);
-    for (const std::size_t chunksize : {1, 4}) {
+    for (const std::size_t chunksize : {1U, 4U}) {
       std::vector<int> seen;
       const auto loop = [&] {
         for (const int x :
@@ -738,7 +738,7 @@ TEST_CASE("an initializer that throws fails the call that the worker came for") 
 
 TEST_CASE("workers are replaced after so many calls") {
   const HardLimit limit;
-  for (const std::size_t most : {1, 3}) {
+  for (const std::size_t most : {1U, 3U}) {
     ProcessPoolExecutor executor({.max_workers = 1, .max_tasks = most});
     std::map<int, std::size_t> calls_of;
     for (int i = 0; i < 9; ++i) {

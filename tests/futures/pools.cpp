@@ -227,7 +227,7 @@ TEST_CASE("imap gives the results in order, imap_unordered as they come") {
   for_each_backend([](On on) {
     const auto pool = make_pool(on);
     const auto numbers = first(100);
-    for (const std::size_t chunksize : {1, 7, 1000}) {
+    for (const std::size_t chunksize : {1U, 7U, 1000U}) {
       std::vector<int> ordered;
       for (const int x : pool->imap(square, numbers, chunksize)) ordered.push_back(x);
       CHECK(ordered == squares(100));
