@@ -80,7 +80,8 @@ class Executor {
  public:
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
-  /// As shutdown(): waits until all calls are over, unless it was shut down without that.
+  /// As shutdown(): waits until all calls are over, unless it was shut down without that. In one of
+  /// its own calls it doesn't wait.
   virtual ~Executor();
 
   /// Makes the call f(args...) in a worker, with copies of function and arguments (delayed in
@@ -108,7 +109,7 @@ class Executor {
   }
 
   /// Takes no more calls. Those that were submitted are finished, in the background if it doesn't
-  /// wait. Not to be called by one of its own calls with `wait`.
+  /// wait. Throws BadArgument in one of its own calls with `wait`.
   void shutdown(const ShutdownOptions& options = {}) {
     handle_.shut_down(options.wait, options.cancel_futures);
   }
@@ -135,6 +136,8 @@ class ThreadPoolExecutor : public Executor {
  public:
   /// Throws BadArgument for options that can't be met, also for those of processes.
   explicit ThreadPoolExecutor(const ExecutorOptions& options = {});
+  explicit ThreadPoolExecutor(int max_workers)
+      : ThreadPoolExecutor(ExecutorOptions{.max_workers = max_workers}) {}
 };
 
 /// Calls in worker processes.
@@ -142,9 +145,8 @@ class ProcessPoolExecutor : public Executor {
  public:
   /// Throws BadArgument for options that can't be met. Starts no process yet.
   explicit ProcessPoolExecutor(const ExecutorOptions& options = {});
-
- protected:
-  using Executor::Executor;
+  explicit ProcessPoolExecutor(int max_workers)
+      : ProcessPoolExecutor(ExecutorOptions{.max_workers = max_workers}) {}
 };
 
 /// Calls on any backend, with all options of loops but `timeout` and `stop_token`. Those that are

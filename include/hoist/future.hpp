@@ -8,7 +8,7 @@
 #include <hoist/error.hpp>
 #include <hoist/parallel_options.hpp>
 
-#include <cstddef>
+#include <concepts>
 #include <exception>
 #include <ranges>
 #include <tuple>
@@ -54,18 +54,20 @@ class Future {
   /// Waits for the result, with a reference that is valid as long as a handle is. Throws what the
   /// call has thrown, Cancelled, and TimedOut if it is not there in time; it may come later. A time
   /// limit is a duration, or a number of seconds; at 0 it is only looked at. In a task of an
-  /// executor of threads a call that hasn't begun is made by the waiting thread, so that tasks may
-  /// wait for tasks.
+  /// executor of threads, a call that hasn't begun is made by the waiting thread if there is no
+  /// time limit, so that tasks may wait for tasks (and should hold no locks then).
   detail::ResultReference<R> result(TimeLimit timeout = {}) const& {
     detail::await(state(), timeout);
     state_->check();
     if constexpr (!std::is_void_v<R>) return std::as_const(state_->value());
   }
-  /// The same of a temporary: the value, moved out if no other handle can see it.
+  /// The same of a temporary or a moved handle, which is left without a result: the value, moved
+  /// out if no other handle can see it, or if it can't be copied.
   R result(TimeLimit timeout = {}) && {
     detail::await(state(), timeout);
-    state_->check();
-    if constexpr (!std::is_void_v<R>) return detail::move_or_copy<R>(*state_);
+    const auto taken = std::exchange(state_, {});
+    taken->check();
+    if constexpr (!std::is_void_v<R>) return detail::move_or_copy<R>(*taken);
   }
   /// Waits likewise, and returns the call's exception, Cancelled, or null for a result.
   [[nodiscard]] std::exception_ptr exception(TimeLimit timeout = {}) const {
@@ -120,7 +122,8 @@ class Future {
 };
 
 /// Makes a Future for a result that comes from elsewhere: from a callback of another library, say.
-/// If it is destroyed without having set one, the future is cancelled. Movable. Thread-safe.
+/// If it is destroyed without having set one, the future is cancelled. Movable; one that was moved
+/// from throws BadArgument. Thread-safe.
 template <class R>
 class Promise {
  public:
@@ -136,22 +139,31 @@ class Promise {
   }
 
   /// The future; each call returns a handle of the same one.
-  [[nodiscard]] Future<R> future() const { return Future<R>(state_); }
+  [[nodiscard]] Future<R> future() const { return Future<R>(shared_state()); }
   /// Says that the call has begun, after which the future can't be cancelled. False if it was.
-  bool set_running() { return state_->claim(detail::FutureState::Status::running); }
+  bool set_running() { return shared_state()->claim(detail::FutureState::Status::running); }
   /// Sets the result, made of these arguments (none for void). False if the future was cancelled.
   /// Throws BadArgument if there is a result or an exception already.
   template <class... Args>
+    requires std::constructible_from<detail::Kept<R>, Args...>
   bool set_value(Args&&... args) {
-    return detail::settle(*state_, [&] { return detail::Kept<R>(std::forward<Args>(args)...); });
+    // Whoever waits may destroy the promise before this returns.
+    const auto state = shared_state();
+    return detail::settle(*state, [&] { return detail::Kept<R>(std::forward<Args>(args)...); });
   }
   /// Sets the exception: an exception object or a std::exception_ptr that isn't null.
   template <class E>
   bool set_exception(E&& error) {
-    return detail::settle_error(*state_, detail::as_pointer(std::forward<E>(error)));
+    const auto state = shared_state();
+    return detail::settle_error(*state, detail::as_pointer(std::forward<E>(error)));
   }
 
  private:
+  detail::StatePointer<detail::FutureValue<R>> shared_state() const {
+    if (!state_) detail::throw_no_future();
+    return state_;
+  }
+
   detail::StatePointer<detail::FutureValue<R>> state_;
 };
 

@@ -57,6 +57,7 @@ struct AsyncOptions {
 template <class R>
 class AsyncResult {
  public:
+  AsyncResult() = default;
   /// For Pool.
   explicit AsyncResult(Future<R> future) : future_(std::move(future)) {}
 

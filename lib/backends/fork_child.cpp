@@ -33,15 +33,20 @@ void leave_at_once(int status, void*) {
   ::_exit(status);
 }
 
-/// Sent by the system when the parent ends.
+/// Sent by the system when the thread ends that forked this process: perhaps with its process.
 const int parent_ended = SIGRTMAX;
+volatile sig_atomic_t parent_process = 0;
 
 /// Has the end of the parent end this process and those it started, which are a group of their own.
 /// A handler does it: SIGKILL would only reach this one.
 void die_with_parent(int parent) {
   ::setpgid(0, 0);
+  parent_process = parent;
   struct sigaction action{};
-  action.sa_handler = [](int) { ::kill(0, SIGKILL); };
+  action.sa_handler = [](int) {
+    if (::getppid() != parent_process) ::kill(0, SIGKILL);
+  };
+  action.sa_flags = SA_RESTART;
   ::sigemptyset(&action.sa_mask);
   ::sigaction(parent_ended, &action, nullptr);
   sigset_t unblocked;

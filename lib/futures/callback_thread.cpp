@@ -3,12 +3,15 @@
 
 #include <hoist/detail/future_state.hpp>
 #include <hoist/outcome.hpp>
+#include <hoist/this_task.hpp>
 
 #include <condition_variable>
-#include <cstdint>
+#include <cstddef>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "os/fork_hook.hpp"
@@ -25,19 +28,19 @@ class CallbackThread {
     callback->next_ = nullptr;
     (last_ != nullptr ? last_->next_ : first_) = callback;
     last_ = callback;
-    ++posted_count_;
-    if (!started_) {
-      started_ = true;
-      os::ThreadPool::count_own_thread(1);
-      os::start_own_thread("hoist-callbacks", [this] { run(); });
-    }
+    ++of_owners_[callback->owner_];
+    if (!started_) start();
     posted_.notify_one();
   }
 
-  void await_posted(Deadline deadline) {
-    if (in_thread_) return;
+  /// Those of one owner; null: all.
+  void await(const void* owner, Deadline deadline) {
+    // A callback may wait for this task.
+    if (in_thread_ || in_task()) return;
     std::unique_lock lock(mutex_);
-    const auto is_done = [this, last = posted_count_] { return done_count_ >= last; };
+    const auto is_done = [&] {
+      return owner != nullptr ? !of_owners_.contains(owner) : of_owners_.empty();
+    };
     if (deadline == Deadline::max()) {
       done_.wait(lock, is_done);
     } else {
@@ -46,6 +49,17 @@ class CallbackThread {
   }
 
  private:
+  void start() {
+    os::ThreadPool::count_own_thread(1);
+    try {
+      os::start_own_thread("hoist-callbacks", [this] { run(); });
+      started_ = true;
+    } catch (const std::system_error&) {
+      // There can be no more threads now: the next callback tries again.
+      os::ThreadPool::count_own_thread(-1);
+    }
+  }
+
   [[noreturn]] void run() {
     in_thread_ = true;
     std::unique_lock lock(mutex_);
@@ -53,6 +67,7 @@ class CallbackThread {
       posted_.wait(lock, [this] { return first_ != nullptr; });
       std::unique_ptr<Callback> next(std::exchange(first_, first_->next_));
       if (first_ == nullptr) last_ = nullptr;
+      const void* const owner = next->owner_;
       lock.unlock();
       try {
         next->call();
@@ -62,7 +77,8 @@ class CallbackThread {
       }
       next.reset();
       lock.lock();
-      ++done_count_;
+      const auto left = of_owners_.find(owner);
+      if (--left->second == 0) of_owners_.erase(left);
       done_.notify_all();
     }
   }
@@ -73,8 +89,7 @@ class CallbackThread {
   std::condition_variable done_;
   Callback* first_ = nullptr;
   Callback* last_ = nullptr;
-  std::uint64_t posted_count_ = 0;
-  std::uint64_t done_count_ = 0;
+  std::map<const void*, std::size_t> of_owners_;  // callbacks that are not over
   bool started_ = false;
 };
 
@@ -88,8 +103,8 @@ void post_callback(Callback* callback) noexcept { callback_thread.here().post(ca
 
 namespace futures {
 
-void await_callbacks(Deadline deadline) {
-  if (CallbackThread* const thread = callback_thread.find()) thread->await_posted(deadline);
+void await_callbacks(const void* owner, Deadline deadline) {
+  if (CallbackThread* const thread = callback_thread.find()) thread->await(owner, deadline);
 }
 
 }  // namespace futures

@@ -5,7 +5,8 @@
 
 namespace hoist::detail::futures {
 
-/// Waits until the callbacks that were posted so far are over; not in a callback.
-void await_callbacks(Deadline deadline);
+/// Waits until the callbacks of futures of `owner` (an ExecutorLoop; null: all) that were posted so
+/// far are over. Does nothing in callbacks and tasks, for which a callback may wait.
+void await_callbacks(const void* owner, Deadline deadline);
 
 }  // namespace hoist::detail::futures

@@ -42,12 +42,20 @@ struct ExecutorState {
   }
 
   ParallelOptions options;
-  const ExecutorHandle::Manners manners;
+  ExecutorHandle::Manners manners;
   std::mutex mutex;
   std::vector<std::shared_ptr<ExecutorLoop>> loops;
   std::atomic<ExecutorLoop*> loop{nullptr};
   os::ForkHook renew{mutex, [this] { loop.store(nullptr); }};
 };
+
+namespace {
+
+[[noreturn]] void throw_waits_for_itself() {
+  throw BadArgument("a call of an executor can't wait for the end of that executor");
+}
+
+}  // namespace
 
 }  // namespace futures
 
@@ -68,10 +76,11 @@ unsigned ExecutorHandle::workers() const { return state_->current().settings().n
 
 void ExecutorHandle::shut_down(bool wait, bool cancel) const {
   futures::ExecutorLoop& loop = state_->current();
+  if (wait && loop.runs_here()) futures::throw_waits_for_itself();
   loop.close(cancel);
   if (wait) {
     loop.finish();
-    futures::await_callbacks(Deadline::max());
+    futures::await_callbacks(&loop, Deadline::max());
   } else {
     loop.retire();
   }
@@ -83,17 +92,22 @@ void ExecutorHandle::kill(const char* how) const {
 }
 
 void ExecutorHandle::join() const {
-  state_->current().finish();
-  futures::await_callbacks(Deadline::max());
+  futures::ExecutorLoop& loop = state_->current();
+  if (loop.runs_here()) futures::throw_waits_for_itself();
+  loop.finish();
+  futures::await_callbacks(&loop, Deadline::max());
 }
+
+bool ExecutorHandle::runs_here() const { return state_->current().runs_here(); }
 
 bool ExecutorHandle::is_closed() const { return state_->current().is_closed(); }
 
-void ExecutorHandle::replace(const ParallelOptions& options) const {
+void ExecutorHandle::replace(const ParallelOptions& options, Manners manners) const {
   futures::ExecutorLoop* old = nullptr;
   {
     const std::lock_guard lock(state_->mutex);
     state_->options = options;
+    state_->manners = manners;
     old = state_->loop.load();
     state_->make_loop();
   }
@@ -110,15 +124,18 @@ namespace {
 class ReusableExecutor : public ProcessPoolExecutor {
  public:
   explicit ReusableExecutor(const ExecutorOptions& options)
-      : ProcessPoolExecutor(ExecutorHandle(futures::loop_options(options, nullptr), {})),
-        options_(futures::loop_options(options, nullptr)) {}
+      : ProcessPoolExecutor(options),
+        loop_(futures::loop_options(options, nullptr)),
+        kill_on_cancel_(options.kill_on_cancel) {}
 
   void use(const ExecutorOptions& options) {
     ParallelOptions wanted = futures::loop_options(options, nullptr);
     const std::lock_guard lock(mutex_);
-    if (is_same(wanted) && !handle_.is_closed()) return;
-    options_ = std::move(wanted);
-    handle_.replace(options_);
+    const bool same = is_same(wanted) && kill_on_cancel_ == options.kill_on_cancel;
+    if (same && !handle_.is_closed()) return;
+    loop_ = std::move(wanted);
+    kill_on_cancel_ = options.kill_on_cancel;
+    handle_.replace(loop_, {.kill_on_cancel = kill_on_cancel_});
   }
 
  private:
@@ -126,13 +143,14 @@ class ReusableExecutor : public ProcessPoolExecutor {
     const auto seconds = [](const TimeLimit& limit) {
       return limit.is_set() ? limit.seconds() : 0;
     };
-    return wanted.n_jobs == options_.n_jobs && wanted.backend == options_.backend &&
-           wanted.retries == options_.retries && wanted.workers == options_.workers &&
-           seconds(wanted.task_timeout) == seconds(options_.task_timeout);
+    return wanted.n_jobs == loop_.n_jobs && wanted.backend == loop_.backend &&
+           wanted.retries == loop_.retries && wanted.workers == loop_.workers &&
+           seconds(wanted.task_timeout) == seconds(loop_.task_timeout);
   }
 
   std::mutex mutex_;
-  ParallelOptions options_;
+  ParallelOptions loop_;
+  bool kill_on_cancel_;
 };
 
 constinit os::PerProcess<ReusableExecutor> reusable;
@@ -142,7 +160,8 @@ constinit os::PerProcess<ReusableExecutor> reusable;
 }  // namespace detail
 
 Executor::~Executor() {
-  if (!handle_.is_closed()) handle_.shut_down(true, false);
+  // The last reference to it may be in one of its own calls.
+  if (!handle_.is_closed()) handle_.shut_down(!handle_.runs_here(), false);
 }
 
 ThreadPoolExecutor::ThreadPoolExecutor(const ExecutorOptions& options)

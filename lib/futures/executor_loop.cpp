@@ -4,13 +4,11 @@
 #include <hoist/error.hpp>
 
 #include <chrono>
-#include <cstdlib>
-#include <set>
+#include <system_error>
 #include <utility>
 #include <vector>
 
-#include "futures/callback_thread.hpp"
-#include "os/fork_hook.hpp"
+#include "futures/open_loops.hpp"
 #include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
@@ -25,16 +23,6 @@ constexpr auto nap = std::chrono::milliseconds(1);
 constexpr unsigned naps_before_rest = 20;
 /// Where calls wait to be sent, only every so many submissions look whether there is room.
 constexpr std::size_t kick_interval = 64;
-
-/// How long the end of the program waits for callbacks.
-constexpr auto callbacks_patience = std::chrono::seconds(10);
-
-/// The loops that the end of the program finishes.
-struct OpenLoops {
-  std::mutex mutex;
-  std::set<ExecutorLoop*> loops;
-};
-constinit os::PerProcess<OpenLoops> open_loops;
 
 parallel::Settings settings_of(const ParallelOptions& options) {
   if (options.timeout.is_set()) {
@@ -68,33 +56,33 @@ ExecutorLoop::~ExecutorLoop() {
     static_cast<void>(session_.release());
     return;
   }
-  if (OpenLoops* const all = open_loops.find()) {
-    const std::lock_guard lock(all->mutex);
-    all->loops.erase(this);
-  }
+  remove_open_loop(*this);
 }
 
 void ExecutorLoop::open() {
   session_ = settings_.backend->open(loop_);
   loop_.set_session(session_.get());
-  {
-    OpenLoops& all = open_loops.here();
-    const std::lock_guard lock(all.mutex);
-    all.loops.insert(this);
-  }
-  [[maybe_unused]] static const int registered = std::atexit(finish_all);
-  if (!settings_.traits.shares_memory && !forks()) {
-    // To be called before what the first such session has registered, which ends its processes.
-    [[maybe_unused]] static const int first = std::atexit(finish_all);
+  add_open_loop(*this);
+  if (!works_alone() && !settings_.traits.sequential) {
+    start_thread([this] { run_background(); });
   }
   opened_.store(true, std::memory_order_release);
-  if (works_alone() || settings_.traits.sequential) return;
+}
+
+/// One that keeps this loop.
+void ExecutorLoop::start_thread(std::function<void()> body) {
   os::ThreadPool::count_own_thread(1);
-  os::start_own_thread("hoist-executor", [self = shared_from_this()]() mutable {
-    self->run_background();
-    self.reset();
+  try {
+    os::start_own_thread("hoist-executor",
+                         [self = shared_from_this(), body = std::move(body)]() mutable {
+                           body();
+                           self.reset();
+                           os::ThreadPool::count_own_thread(-1);
+                         });
+  } catch (const std::system_error& error) {
     os::ThreadPool::count_own_thread(-1);
-  });
+    throw SystemError("an executor can't start its thread", error.code().value());
+  }
 }
 
 bool ExecutorLoop::submit(Submission& call) {
@@ -144,8 +132,7 @@ void ExecutorLoop::kick(std::size_t submitted, bool was_empty) {
     lock.lock();
     give_up_lead();
   } else {
-    loop_.signal();
-    session_->interrupt();
+    interrupt_leader();
   }
   if (resting_.exchange(false)) background_.notify_one();
 }
@@ -157,11 +144,9 @@ bool ExecutorLoop::take_lead(std::unique_lock<std::mutex>& lock, const Ready& re
   // Counted first: who makes ready() true afterwards will wake this thread.
   waiting_.fetch_add(1);
   bool in_time = true;
-  while (!ready() && leader_ != std::thread::id() && in_time) {
-    if (background_leads_) {
-      loop_.signal();
-      session_->interrupt();
-    }
+  const auto is_taken = [&] { return leader_ != std::thread::id() || demands_.load() > 0; };
+  while (!ready() && is_taken() && in_time) {
+    if (background_leads_) interrupt_leader();
     if (deadline == Deadline::max()) {
       lead_changed_.wait(lock);
     } else {
@@ -169,14 +154,35 @@ bool ExecutorLoop::take_lead(std::unique_lock<std::mutex>& lock, const Ready& re
     }
   }
   waiting_.fetch_sub(1);
-  if (leader_ != std::thread::id() || ready()) return false;
+  if (is_taken() || ready()) return false;
   leader_ = std::this_thread::get_id();
   return true;
 }
 
+bool ExecutorLoop::demand_lead(std::unique_lock<std::mutex>& lock, const Ready& ready) {
+  if (leader_ == std::this_thread::get_id()) return true;
+  demands_.fetch_add(1);
+  while (!ready() && leader_ != std::thread::id()) {
+    if (!works_alone()) interrupt_leader();
+    lead_changed_.wait(lock);
+  }
+  demands_.fetch_sub(1);
+  if (leader_ == std::thread::id() && !ready()) {
+    leader_ = std::this_thread::get_id();
+    return true;
+  }
+  lead_changed_.notify_all();
+  return false;
+}
+
+void ExecutorLoop::interrupt_leader() {
+  loop_.signal();
+  session_->interrupt();
+}
+
 void ExecutorLoop::give_up_lead() {
   leader_ = {};
-  if (waiting_.load() > 0) lead_changed_.notify_all();
+  if (waiting_.load() + demands_.load() > 0) lead_changed_.notify_all();
   if (urgent_.load()) background_.notify_one();
 }
 
@@ -200,7 +206,8 @@ void ExecutorLoop::step(const Work& work) {
 void ExecutorLoop::lead(const Ready& ready, Deadline deadline) {
   for (;;) {
     const unsigned seen = loop_.epoch();
-    if (ready() || (deadline != Deadline::max() && Clock::now() >= deadline)) return;
+    if (ready() || demands_.load() > 0) return;
+    if (deadline != Deadline::max() && Clock::now() >= deadline) return;
     step([&] {
       session_->work(seen, std::min(deadline, loop_.next_overdue()));
       loop_.check_times();
@@ -214,8 +221,7 @@ void ExecutorLoop::wake_waiters() {
   const std::lock_guard lock(lead_mutex_);
   lead_changed_.notify_all();
   if (!works_alone() && leader_ != std::thread::id() && leader_ != std::this_thread::get_id()) {
-    loop_.signal();
-    session_->interrupt();
+    interrupt_leader();
   }
 }
 
@@ -223,35 +229,35 @@ bool ExecutorLoop::await(FutureState& future, Deadline deadline) {
   if (!works_alone()) {
     return await([&future] { return future.is_done(); }, deadline);
   }
-  if (!is_here()) throw Cancelled("the call of this future is in the parent of this process");
-  return run_here(future) || future.sleep(deadline);
+  // A call that is made here can't be given up in time.
+  return (deadline == Deadline::max() && run_here(future)) || future.sleep(deadline);
 }
 
 bool ExecutorLoop::await(const Ready& ready, Deadline deadline) {
-  if (!is_here()) throw Cancelled("the call of this future is in the parent of this process");
   std::unique_lock lock(lead_mutex_);
   const bool led_before = leader_ == std::this_thread::get_id();
-  if (!take_lead(lock, ready, deadline)) return ready();
-  lock.unlock();
-  lead(ready, deadline);
-  if (led_before) return ready();
-  lock.lock();
-  give_up_lead();
+  while (take_lead(lock, ready, deadline)) {
+    lock.unlock();
+    lead(ready, deadline);
+    if (led_before) return ready();
+    lock.lock();
+    give_up_lead();
+    if (deadline != Deadline::max() && Clock::now() >= deadline) break;
+  }
   return ready();
 }
 
 bool ExecutorLoop::end(FutureState& future) {
   if (!kill_on_cancel_ || !settings_.traits.kills_tasks || !is_here()) return false;
   std::unique_lock lock(lead_mutex_);
-  if (!take_lead(lock, [&] { return future.is_done(); }, Deadline::max())) return false;
+  if (!demand_lead(lock, [&] { return future.is_done(); })) return false;
   lock.unlock();
-  bool ended = false;
-  if (const auto task = tasks_.find(future)) {
-    // First, since the death of its worker is not to be its error.
-    ended = future.abandon(std::make_exception_ptr(
-        Cancelled("the call was cancelled while it ran, and its worker killed")));
-    if (ended) session_->kill(*task);
-  }
+  // First, since the death of its worker is not to be its error.
+  const bool ended =
+      future.abandon(std::make_exception_ptr(
+                         Cancelled("the call was cancelled while it ran, and its worker killed")),
+                     true);
+  if (ended) session_->kill(dynamic_cast<Submission&>(future).task);
   lock.lock();
   give_up_lead();
   return ended;
@@ -271,9 +277,7 @@ void ExecutorLoop::close(bool cancel) {
   }
   tasks_.close();
   if (!cancel) return;
-  for (const auto& future : tasks_.all()) {
-    if (future->claim(Status::cancelled)) future->complete(Status::cancelled);
-  }
+  for (const auto& future : tasks_.all()) future->cancel_pending();
   wake_waiters();
 }
 
@@ -327,7 +331,7 @@ void ExecutorLoop::finish() {
   if (!opened_.load()) return;
   drain();
   std::unique_lock lock(lead_mutex_);
-  if (take_lead(lock, [this] { return stopped_.load(); }, Deadline::max())) end_session(lock);
+  if (demand_lead(lock, [this] { return stopped_.load(); })) end_session(lock);
 }
 
 void ExecutorLoop::retire() {
@@ -335,12 +339,7 @@ void ExecutorLoop::retire() {
   close(false);
   if (!opened_.load()) return;
   if (works_alone() && !is_over()) {
-    os::ThreadPool::count_own_thread(1);
-    os::start_own_thread("hoist-executor", [self = shared_from_this()]() mutable {
-      self->finish();
-      self.reset();
-      os::ThreadPool::count_own_thread(-1);
-    });
+    start_thread([this] { finish(); });
   } else if (works_alone() || settings_.traits.sequential) {
     finish();
   } else {
@@ -350,17 +349,17 @@ void ExecutorLoop::retire() {
 }
 
 void ExecutorLoop::abandon(bool running, const std::exception_ptr& reason) {
-  for (const auto& future : tasks_.all()) {
-    if (running || future->status() == Status::pending) future->abandon(reason);
-  }
+  for (const auto& future : tasks_.all()) future->abandon(reason, running);
 }
 
 void ExecutorLoop::kill(const std::exception_ptr& reason) {
   close(false);
   if (!opened_.load() || !is_here()) return;
   abandon(false, reason);
+  // One of its own calls can't wait for itself.
+  if (runs_here()) return start_thread([this, reason] { kill(reason); });
   std::unique_lock lock(lead_mutex_);
-  if (!take_lead(lock, [this] { return stopped_.load(); }, Deadline::max())) return;
+  if (!demand_lead(lock, [this] { return stopped_.load(); })) return;
   if (settings_.traits.kills_tasks) {
     lock.unlock();
     abandon(true, reason);
@@ -371,6 +370,11 @@ void ExecutorLoop::kill(const std::exception_ptr& reason) {
   // Those that were taken and not begun.
   abandon(true, reason);
   wake_waiters();
+  for (;;) {
+    const unsigned seen = loop_.epoch();
+    if (lent_.load() == 0) break;
+    loop_.wait(seen, Deadline::max());
+  }
 }
 
 void ExecutorLoop::fail_all(const std::exception_ptr& error) {
@@ -389,7 +393,7 @@ void ExecutorLoop::run_background() {
   unsigned quiet = 0;
   while (!ended_.load()) {
     const bool idle = loop_.idle();
-    const bool others = leader_ != std::thread::id() || waiting_.load() > 0;
+    const bool others = leader_ != std::thread::id() || waiting_.load() + demands_.load() > 0;
     if (idle && closed_.load() && !others) {
       leader_ = std::this_thread::get_id();
       return end_session(lock);
@@ -408,8 +412,10 @@ void ExecutorLoop::run_background() {
     }
     if (idle || others || !urgent_.load()) {
       background_.wait_for(lock, nap);
-      if (ended_.load() || leader_ != std::thread::id() || waiting_.load() > 0 || loop_.idle())
+      if (ended_.load() || leader_ != std::thread::id() || waiting_.load() + demands_.load() > 0 ||
+          loop_.idle()) {
         continue;
+      }
     }
     leader_ = std::this_thread::get_id();
     background_leads_ = true;
@@ -419,32 +425,6 @@ void ExecutorLoop::run_background() {
     background_leads_ = false;
     give_up_lead();
   }
-}
-
-namespace {
-
-/// False if there was none.
-bool finish_one(OpenLoops& all) {
-  std::unique_lock lock(all.mutex);
-  if (all.loops.empty()) return false;
-  const auto one = (*all.loops.begin())->weak_from_this().lock();
-  all.loops.erase(all.loops.begin());
-  lock.unlock();
-  if (one == nullptr) return true;
-  if (one->ends_with_program()) {
-    one->kill(std::make_exception_ptr(Cancelled("the program has ended")));
-  } else {
-    one->finish();
-  }
-  return true;
-}
-
-}  // namespace
-
-void finish_all() {
-  OpenLoops* const all = open_loops.find();
-  while (all != nullptr && finish_one(*all)) continue;
-  await_callbacks(Clock::now() + callbacks_patience);
 }
 
 }  // namespace hoist::detail::futures

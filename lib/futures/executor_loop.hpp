@@ -49,6 +49,8 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   /// Takes a call, with a reference to its future. False after close().
   bool submit(Submission& call);
   bool is_closed() const noexcept { return closed_.load(); }
+  /// Whether this thread runs one of its calls.
+  bool runs_here() const noexcept;
   /// Waits for a future of this loop, and helps. False at the deadline.
   bool await(FutureState& future, Deadline deadline);
   /// Waits until ready(), which futures of this loop alone make true, and helps.
@@ -78,9 +80,13 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
 
   bool is_over() { return loop_.stopping() || (loop_.idle() && lent_.load() == 0); }
   void open();
+  void start_thread(std::function<void()> body);
   void kick(std::size_t submitted, bool was_empty);
   /// Waits for the lead. False at the deadline, or once ready() holds.
   bool take_lead(std::unique_lock<std::mutex>& lock, const Ready& ready, Deadline deadline);
+  /// Has whoever leads make room, and goes before those who wait. False once ready() holds.
+  bool demand_lead(std::unique_lock<std::mutex>& lock, const Ready& ready);
+  void interrupt_leader();
   void give_up_lead();
   /// Moves the loop along until ready() holds or the deadline passes. For the leader.
   void lead(const Ready& ready, Deadline deadline);
@@ -114,6 +120,7 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   bool background_leads_ = false;
   std::size_t announced_ = 0;         // tasks that the session knows of; the leader's
   std::atomic<unsigned> waiting_{0};  // threads that wait for the lead, or for what the leader does
+  std::atomic<unsigned> demands_{0};  // threads that take the lead from others
   std::atomic<bool> urgent_{false};   // somebody counts on the background
   std::atomic<bool> resting_{false};  // the background sleeps until something is submitted
   std::atomic<bool> ended_{false};    // the session
@@ -149,8 +156,5 @@ class BlockedTask {
  private:
   ExecutorLoop* loop_;
 };
-
-/// Finishes the loops of the process, or kills them: at the end of the program.
-void finish_all();
 
 }  // namespace hoist::detail::futures

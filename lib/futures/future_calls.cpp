@@ -37,9 +37,15 @@ void throw_unfinished(std::size_t unfinished, std::size_t all) {
 }
 
 bool claim_for_settling(FutureState& state) {
-  if (state.claim(FutureState::Status::settling)) return true;
+  if (state.claim_to_settle()) return true;
   if (state.status() == FutureState::Status::cancelled) return false;
   throw BadArgument("the result of a future was set twice");
+}
+
+void fail_like(FutureState& state, const FutureState& failed) {
+  if (!state.claim_to_settle()) return;
+  state.set_error(failed.error());
+  state.complete(failed.status());
 }
 
 bool settle_error(FutureState& state, std::exception_ptr error) {
@@ -51,8 +57,9 @@ bool settle_error(FutureState& state, std::exception_ptr error) {
 }
 
 void abandon_promise(FutureState& state) {
-  state.abandon(std::make_exception_ptr(
-      Cancelled("the Promise of this future was destroyed without having set a result")));
+  state.abandon(std::make_exception_ptr(Cancelled(
+                    "the Promise of this future was destroyed without having set a result")),
+                true);
 }
 
 }  // namespace hoist::detail

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/future_state.hpp>
+#include <hoist/error.hpp>
 
 #include <atomic>
 #include <condition_variable>
@@ -10,6 +11,7 @@
 
 #include "base/spin.hpp"
 #include "futures/executor_loop.hpp"
+#include "os/process_id.hpp"
 
 namespace hoist::detail {
 
@@ -32,6 +34,7 @@ struct FutureGroup::Shared {
     changed.notify_all();
   }
 
+  const os::ProcessId process = os::own_process();
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::size_t> done;       // not returned yet
@@ -57,6 +60,8 @@ void FutureGroup::Member::completed() noexcept {
 FutureGroup::FutureGroup() : shared_(new Shared) {}
 
 FutureGroup::~FutureGroup() {
+  // In a forked child the threads that would tell are not there.
+  if (shared_->process != os::own_process()) return;
   std::size_t told = 0;
   for (Member& member : shared_->members) {
     if (!member.state->remove(member)) ++told;
@@ -92,6 +97,9 @@ std::size_t FutureGroup::left() const noexcept { return shared_->left; }
 std::optional<std::size_t> FutureGroup::next(Deadline deadline) {
   Shared& group = *shared_;
   if (group.left == 0) return std::nullopt;
+  if (group.process != os::own_process()) {
+    throw Cancelled("these futures are waited for by the parent of this process");
+  }
   const auto news = [&] { return group.has_news.load(std::memory_order_acquire); };
   if (!news()) {
     if (!group.mixed && group.loop != nullptr && !group.loop->works_alone()) {
@@ -113,7 +121,9 @@ bool FutureGroup::wait_or_run(Deadline deadline) {
   Shared& group = *shared_;
   const futures::BlockedTask blocked;
   const auto news = [&] { return group.has_news.load(std::memory_order_acquire); };
-  for (; futures::in_task() && !news() && group.untried < group.members.size(); ++group.untried) {
+  // A call that is made here can't be given up in time.
+  const bool may_run = deadline == Deadline::max() && futures::in_task();
+  for (; may_run && !news() && group.untried < group.members.size(); ++group.untried) {
     FutureState& future = *group.members[group.untried].state;
     if (const auto loop = future.loop()) loop->run_here(future);
   }

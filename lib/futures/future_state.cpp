@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/detail/future_state.hpp>
+#include <hoist/detail/submission.hpp>
 #include <hoist/error.hpp>
 
 #include <array>
@@ -12,6 +13,7 @@
 #include "futures/executor_loop.hpp"
 #include "os/fork_hook.hpp"
 #include "os/futex.hpp"
+#include "os/process_id.hpp"
 
 namespace hoist::detail {
 
@@ -29,6 +31,7 @@ std::mutex& lock_of(const FutureState& state) {
 
 }  // namespace
 
+FutureState::FutureState() : process_(os::pid_of(os::own_process())) {}
 FutureState::~FutureState() = default;
 
 std::exception_ptr FutureState::error() const {
@@ -41,13 +44,11 @@ void FutureState::check() const {
   if (status() != Status::done) std::rethrow_exception(error());
 }
 
-bool FutureState::claim(Status next) noexcept {
+bool FutureState::claim(Status next, bool from_running) noexcept {
   std::uint32_t word = word_.load(std::memory_order_relaxed);
   for (;;) {
     const Status now = of(word);
-    if (now != Status::pending && !(next == Status::settling && now == Status::running)) {
-      return false;
-    }
+    if (now != Status::pending && !(from_running && now == Status::running)) return false;
     const std::uint32_t wanted = (word & ~status_bits) | static_cast<std::uint32_t>(next);
     if (word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel,
                                     std::memory_order_relaxed)) {
@@ -78,39 +79,43 @@ void FutureState::tell_company() noexcept {
   while (first != nullptr) std::exchange(first, first->next_)->completed();
 }
 
-bool FutureState::abandon(std::exception_ptr reason) noexcept {
-  std::uint32_t word = word_.load(std::memory_order_relaxed);
-  do {
-    if (of(word) >= Status::settling) return false;
-  } while (!word_.compare_exchange_weak(
-      word, (word & ~status_bits) | static_cast<std::uint32_t>(Status::settling),
-      std::memory_order_acq_rel, std::memory_order_relaxed));
+bool FutureState::abandon(std::exception_ptr reason, bool running) noexcept {
+  if (!claim(Status::settling, running)) return false;
   set_error(std::move(reason));
   complete(Status::cancelled);
   return true;
 }
 
-std::shared_ptr<futures::ExecutorLoop> FutureState::loop() {
-  std::shared_ptr<futures::ExecutorLoop> its;
+void FutureState::end_in_child() {
+  if (process_ == os::pid_of(os::own_process()) || is_done()) return;
   {
-    const std::lock_guard lock(lock_of(*this));
-    if (of(word_.fetch_or(has_company, std::memory_order_acq_rel)) >= Status::done) return nullptr;
-    if (source_ == nullptr) return nullptr;
-    its = source_->shared_from_this();
-    if (its->is_here()) return its;
     // Those who wait for it are threads of the parent, and the callbacks its own.
+    const std::lock_guard lock(lock_of(*this));
     continuations_ = nullptr;
   }
-  abandon(std::make_exception_ptr(
+  set_error(std::make_exception_ptr(
       Cancelled("the call of this future is in the parent of this process")));
-  return nullptr;
+  complete(Status::cancelled);
+}
+
+std::shared_ptr<futures::ExecutorLoop> FutureState::loop() {
+  end_in_child();
+  const std::lock_guard lock(lock_of(*this));
+  if (of(word_.fetch_or(has_company, std::memory_order_acq_rel)) >= Status::done) return nullptr;
+  return source_ != nullptr ? source_->shared_from_this() : nullptr;
+}
+
+bool FutureState::cancel_pending() {
+  if (!claim(Status::settling)) return false;
+  // What it holds is not to wait until a worker comes across it.
+  if (auto* const call = dynamic_cast<Submission*>(this)) call->drop_call();
+  complete(Status::cancelled);
+  return true;
 }
 
 bool FutureState::cancel() {
   const std::shared_ptr<futures::ExecutorLoop> loop = this->loop();
-  if (claim(Status::cancelled)) {
-    complete(Status::cancelled);
-  } else if (loop == nullptr || !loop->end(*this)) {
+  if (!cancel_pending() && (loop == nullptr || !loop->end(*this))) {
     return status() == Status::cancelled;
   }
   if (loop != nullptr) loop->wake_waiters();
@@ -118,6 +123,7 @@ bool FutureState::cancel() {
 }
 
 bool FutureState::add(Continuation& continuation, bool urgent) {
+  end_in_child();
   const std::shared_ptr<futures::ExecutorLoop> its = urgent ? loop() : nullptr;
   {
     const std::lock_guard lock(lock_of(*this));

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/this_task.hpp>
+
 #include <utility>
 
 #include "futures/executor_loop.hpp"
@@ -18,6 +20,8 @@ CurrentLoop::CurrentLoop(ExecutorLoop* loop) noexcept
     : before_(std::exchange(current_loop, loop)) {}
 CurrentLoop::~CurrentLoop() { current_loop = before_; }
 
+bool ExecutorLoop::runs_here() const noexcept { return current_loop == this; }
+
 bool in_task() noexcept { return current_loop != nullptr; }
 
 BlockedTask::BlockedTask() noexcept : loop_(current_loop) {
@@ -28,7 +32,8 @@ BlockedTask::~BlockedTask() {
 }
 
 bool ExecutorLoop::may_run_here() const {
-  if (!works_alone()) return false;
+  // It would have no time limit of its own here.
+  if (!works_alone() || settings_.options.task_timeout.is_set()) return false;
   if (current_loop == this) return true;
   // In the place of a task that waits; but not with another loop's state of workers.
   return current_loop != nullptr && !settings_.options.workers.initializer &&
@@ -36,12 +41,16 @@ bool ExecutorLoop::may_run_here() const {
 }
 
 bool ExecutorLoop::run_here(FutureState& future) {
-  if (!may_run_here() || !future.claim(Status::lent)) return false;
+  if (!may_run_here()) return false;
+  // Before it is claimed: who sees that must not take the loop for idle.
   lent_.fetch_add(1);
-  {
+  const bool lent = future.claim(Status::lent);
+  if (lent) {
     const parallel::ContextScope scope(settings_.inner);
     const CurrentLoop current(this);
     auto& call = dynamic_cast<Submission&>(future);
+    TaskInfo info{call.task, 1, this_task().worker};
+    const TaskScope task_scope(&info);
     std::exception_ptr error;
     for (unsigned retries = settings_.options.retries;; --retries) {
       try {
@@ -52,6 +61,7 @@ bool ExecutorLoop::run_here(FutureState& future) {
         error = std::current_exception();
       }
       if (retries == 0) break;
+      ++info.attempt;
     }
     call.drop_call();
     future.set_error(error);
@@ -59,7 +69,7 @@ bool ExecutorLoop::run_here(FutureState& future) {
   }
   lent_.fetch_sub(1);
   loop_.signal();
-  return true;
+  return lent;
 }
 
 }  // namespace hoist::detail::futures

@@ -22,7 +22,9 @@ std::uint64_t next_id() {
 SubmittedTasks::SubmittedTasks(ExecutorLoop& loop) : loop_(loop), id_(next_id()) {}
 
 SubmittedTasks::~SubmittedTasks() {
-  for_each([](std::size_t, Submission& call) { call.future().drop_reference(); });
+  // In a forked child they may be in the midst of a change by a thread of the parent.
+  if (is_forked_child()) return;
+  for (const auto& future : all()) future->drop_reference();
 }
 
 void SubmittedTasks::close() {
@@ -60,32 +62,21 @@ Submission& SubmittedTasks::call(std::size_t task) const {
   return *stretch_of(task).calls[task % stretch].load(std::memory_order_relaxed);
 }
 
-void SubmittedTasks::for_each(const std::function<void(std::size_t, Submission&)>& f) const {
-  for (const auto& [number, one] : stretches_) {
-    for (std::size_t i = 0; i < stretch; ++i) {
-      Submission* const kept = one->calls[i].load(std::memory_order_relaxed);
-      if (kept != nullptr) f(number * stretch + i, *kept);
-    }
-  }
-}
-
 std::vector<StatePointer<FutureState>> SubmittedTasks::all() const {
   std::vector<StatePointer<FutureState>> futures;
   const std::lock_guard lock(mutex_);
-  for_each([&](std::size_t, Submission& call) {
-    call.future().add_reference();
-    futures.emplace_back(&call.future());
-  });
+  readers_.fetch_add(1);
+  for (const auto& [number, one] : stretches_) {
+    for (auto& call : one->calls) {
+      // What is found here is not freed before forget() gets the lock.
+      Submission* const kept = call.load();
+      if (kept == nullptr) continue;
+      kept->future().add_reference();
+      futures.emplace_back(&kept->future());
+    }
+  }
+  readers_.fetch_sub(1);
   return futures;
-}
-
-std::optional<std::size_t> SubmittedTasks::find(const FutureState& future) const {
-  std::optional<std::size_t> found;
-  const std::lock_guard lock(mutex_);
-  for_each([&](std::size_t task, Submission& call) {
-    if (&call.future() == &future) found = task;
-  });
-  return found;
 }
 
 /// In a child of the backend "fork" results are for the parent.
@@ -93,9 +84,11 @@ bool SubmittedTasks::is_forked_child() const { return os::own_process() != proce
 
 void SubmittedTasks::forget(std::size_t task) {
   Stretch& its = stretch_of(task);
-  Submission& call = *its.calls[task % stretch].exchange(nullptr, std::memory_order_relaxed);
-  // A thread that it is lent to does that itself.
-  if (call.future().status() != Status::lent) call.drop_call();
+  Submission& call = *its.calls[task % stretch].exchange(nullptr);
+  if (readers_.load() > 0) const std::lock_guard wait_for_readers(mutex_);
+  // A thread that runs or cancels it does that itself.
+  const Status status = call.future().status();
+  if (status != Status::lent && status != Status::settling) call.drop_call();
   call.future().drop_reference();
   if (its.left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   const std::lock_guard lock(mutex_);

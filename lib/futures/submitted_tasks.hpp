@@ -8,10 +8,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -36,8 +34,6 @@ class SubmittedTasks final : public LoopTasks {
   void close();
   /// The futures of all calls that are kept.
   std::vector<StatePointer<FutureState>> all() const;
-  /// Which task this is, if it is kept.
-  std::optional<std::size_t> find(const FutureState& future) const;
 
   std::size_t run(TaskRange tasks, TaskRun& run) override;
   bool read() override { return false; }
@@ -64,8 +60,6 @@ class SubmittedTasks final : public LoopTasks {
     std::atomic<std::size_t> left{0};  // that are not over, or not there yet
   };
 
-  /// Calls f(task, call) for those that are kept, with the lock.
-  void for_each(const std::function<void(std::size_t, Submission&)>& f) const;
   Stretch& begin_stretch(std::size_t number);
   Stretch& stretch_of(std::size_t task) const;
   Submission& call(std::size_t task) const;
@@ -78,6 +72,7 @@ class SubmittedTasks final : public LoopTasks {
   const os::ProcessId process_ = os::own_process();
   // What submitters write is apart from what workers read.
   alignas(64) mutable std::mutex mutex_;
+  mutable std::atomic<unsigned> readers_{0};  // of all calls: those that are over wait for them
   std::unordered_map<std::size_t, Stretch*> stretches_;
   std::vector<std::unique_ptr<Stretch>> owned_;
   std::vector<Stretch*> unused_;
@@ -91,6 +86,7 @@ bool SubmittedTasks::append(Submission& call, Release&& release) {
   const std::lock_guard lock(mutex_);
   if (closed_) return false;
   if (count_ % stretch == 0) newest_ = &begin_stretch(count_ / stretch);
+  call.task = count_;
   newest_->calls[count_ % stretch].store(&call, std::memory_order_relaxed);
   release(++count_);
   return true;

@@ -314,7 +314,8 @@ void LoopState::record_remote_failure(std::size_t task, Worker& worker, std::exc
 bool LoopState::record_failure(std::size_t task, std::exception_ptr error, double seconds) {
   // A loop inside the task may have obeyed the token, and ended the task, before this loop did.
   if (settings_.options.stop_token.stop_requested()) stop_.fail({interrupted(stopped_by_token)});
-  switch (outcomes_.fail(task, error, seconds, !stopping())) {
+  const bool may_retry = !stopping() && tasks_.is_wanted(task);
+  switch (outcomes_.fail(task, error, seconds, may_retry)) {
     case Outcomes::Verdict::retry: queue_.retry(task); return true;
     case Outcomes::Verdict::recorded: tasks_.failed(task, error); return true;
     case Outcomes::Verdict::fatal: break;

@@ -972,3 +972,20 @@ TEST_CASE("executors that start themselves without end are an error") {
   const HardLimit limit;
   CHECK_THROWS_WITH_AS(endless(0), doctest::Contains("nested"), BadArgument);
 }
+
+TEST_CASE("a thread that has submitted and waited may end while other calls run") {
+  const HardLimit limit;
+  for (const std::string backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    BackendExecutor executor(backend, {.n_jobs = 2, .force_fork = true});
+    Future<int> slow;
+    std::thread([&] {
+      slow = executor.submit([] {
+        std::this_thread::sleep_for(300ms);
+        return 7;
+      });
+      CHECK(executor.submit([] { return 1; }).result(30) == 1);
+    }).join();
+    CHECK(slow.result(30) == 7);
+  }
+}

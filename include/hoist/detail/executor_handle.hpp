@@ -46,8 +46,10 @@ class ExecutorHandle {
   /// Waits until it is over, after shut_down() or kill().
   void join() const;
   bool is_closed() const;
+  /// Whether this thread runs one of its calls.
+  bool runs_here() const;
   /// Goes on with other options: what was submitted before is finished beside it.
-  void replace(const ParallelOptions& options) const;
+  void replace(const ParallelOptions& options, Manners manners) const;
 
  private:
   void take(Submission& call) const;

@@ -53,6 +53,8 @@ std::exception_ptr as_pointer(E&& error) {
 bool claim_for_settling(FutureState& state);
 bool settle_error(FutureState& state, std::exception_ptr error);
 void abandon_promise(FutureState& state);
+/// Ends it as another one has: failed or cancelled. Unless it has ended already.
+void fail_like(FutureState& state, const FutureState& failed);
 
 /// Settles with what make() returns, or throws, in which case the exception is the future's.
 template <class R, class Make>
@@ -72,8 +74,8 @@ bool settle(FutureValue<R>& state, Make&& make) {
 template <class R>
 void pass_on(const Future<R>& from, FutureValue<R>& to) {
   FutureValue<R>& state = *from.shared_state();
-  if (const std::exception_ptr error = state.error()) {
-    settle_error(to, error);
+  if (state.status() != FutureState::Status::done) {
+    fail_like(to, state);
   } else {
     settle(to, [&]() -> Kept<R> {
       if constexpr (std::is_void_v<R>) {
@@ -135,9 +137,9 @@ auto call_continuation(const Future<R>& future, F& f) {
 /// Calls the continuation of a future that is done, for `target`.
 template <class R, class F, class U>
 void continue_with(const Future<R>& future, F& f, const StatePointer<FutureValue<U>>& target) {
-  if (const auto error = takes_result<R, F> ? future.shared_state()->error() : nullptr) {
-    settle_error(*target, error);
-    return;
+  const FutureState& state = *future.shared_state();
+  if (takes_result<R, F> && state.status() != FutureState::Status::done) {
+    return fail_like(*target, state);
   }
   if (!target->claim(FutureState::Status::running)) return;
   if constexpr (is_future<Continued<R, F>>) {

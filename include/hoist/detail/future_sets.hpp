@@ -120,11 +120,8 @@ struct Gathering {
   Gathering(StatePointer<FutureValue<U>> to, std::size_t count, Finish f)
       : target(std::move(to)), left(count), finish(std::move(f)) {}
   void one_done(const FutureState& state) {
-    if (const std::exception_ptr error = state.error()) {
-      // The first one of several.
-      if (!target->claim(FutureState::Status::settling)) return;
-      target->set_error(error);
-      target->complete(FutureState::Status::failed);
+    if (state.status() != FutureState::Status::done) {
+      fail_like(*target, state);
     } else if (left.fetch_sub(1) == 1) {
       settle(*target, finish);
     }

@@ -50,7 +50,7 @@ class FutureState {
     cancelled,
   };
 
-  FutureState() = default;
+  FutureState();
   FutureState(const FutureState&) = delete;
   FutureState& operator=(const FutureState&) = delete;
   virtual ~FutureState();
@@ -73,22 +73,28 @@ class FutureState {
   bool wait_until(Deadline deadline) { return is_done() || wait(deadline); }
   /// Cancels it where it hasn't begun, or where its executor can end it.
   bool cancel();
+  /// Only where it hasn't begun.
+  bool cancel_pending();
   /// Adds one that is told when the future is done. False, and it is not told, if it is already.
   /// `urgent`: no thread will wait for it, so that its executor's own has to see to it.
   bool add(Continuation& continuation, bool urgent = true);
   /// Takes one back. False if it is being told, or was.
   bool remove(Continuation& continuation);
 
-  /// From pending (or, for settling, also from running) to another status. False from others.
-  bool claim(Status next) noexcept;
+  /// From pending to another status. False from others.
+  bool claim(Status next) noexcept { return claim(next, false); }
+  /// From pending or running to settling, for a Promise.
+  bool claim_to_settle() noexcept { return claim(Status::settling, true); }
   void set_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
   /// Publishes what the claimer has set.
   void complete(Status status) noexcept;
-  /// As one that is cancelled, for this reason; whatever it was, unless it is done.
-  bool abandon(std::exception_ptr reason) noexcept;
+  /// Cancels it for this reason where it is pending; `running`: or runs, and who runs it does not
+  /// complete it meanwhile.
+  bool abandon(std::exception_ptr reason, bool running) noexcept;
 
   /// Who runs it, for a call that was submitted. Set before others know the future.
   void set_source(futures::ExecutorLoop& loop) noexcept { source_ = &loop; }
+  const void* source() const noexcept { return source_; }
 
  private:
   friend class FutureGroup;
@@ -100,6 +106,9 @@ class FutureState {
   /// Its executor's, for as long as the caller needs it; null if it has none, or is done.
   std::shared_ptr<futures::ExecutorLoop> loop();
   static Status of(std::uint32_t word) noexcept { return static_cast<Status>(word & status_bits); }
+  bool claim(Status next, bool from_running) noexcept;
+  /// In a forked child, where nobody will complete what the parent has begun: cancels it.
+  void end_in_child();
   bool wait(Deadline deadline);
   /// Sleeps without helping; for threads.
   bool sleep(Deadline deadline);
@@ -110,6 +119,7 @@ class FutureState {
   Continuation* continuations_ = nullptr;  // the latest first
   std::exception_ptr error_;
   futures::ExecutorLoop* source_ = nullptr;
+  const int process_;  // in which it was made
 };
 
 /// With its value.
@@ -168,6 +178,7 @@ class StatePointer {
 /// stderr.
 class Callback {
  public:
+  explicit Callback(const void* owner) noexcept : owner_(owner) {}
   virtual ~Callback() = default;
   virtual void call() = 0;
 
@@ -175,6 +186,7 @@ class Callback {
   friend void post_callback(Callback* callback) noexcept;
   friend class CallbackThread;
   Callback* next_ = nullptr;
+  const void* const owner_;  // the executor of the future, if it has one
 };
 /// Takes the callback over.
 void post_callback(Callback* callback) noexcept;
@@ -183,7 +195,7 @@ void post_callback(Callback* callback) noexcept;
 template <class F>
 class PostedContinuation final : public Continuation, public Callback {
  public:
-  explicit PostedContinuation(F f) : f_(std::move(f)) {}
+  PostedContinuation(const FutureState& state, F f) : Callback(state.source()), f_(std::move(f)) {}
   void completed() noexcept override { post_callback(this); }
   void call() override { f_(); }
 
@@ -194,7 +206,7 @@ class PostedContinuation final : public Continuation, public Callback {
 /// Calls f() in the thread of callbacks, once the future is done.
 template <class F>
 void call_when_done(FutureState& state, F&& f) {
-  auto* posted = new PostedContinuation<std::decay_t<F>>(std::forward<F>(f));
+  auto* posted = new PostedContinuation<std::decay_t<F>>(state, std::forward<F>(f));
   if (!state.add(*posted)) post_callback(posted);
 }
 

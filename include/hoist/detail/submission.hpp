@@ -5,6 +5,7 @@
 #include <hoist/detail/future_state.hpp>
 #include <hoist/detail/loop_calls.hpp>
 
+#include <cstddef>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -19,6 +20,8 @@ class Submission {
   Submission& operator=(const Submission&) = delete;
 
   FutureState& future() noexcept { return future_; }
+  /// Its index in the executor's loop.
+  std::size_t task = 0;
   /// Makes the call and keeps what it returns. `again`: it may have to be made once more.
   virtual void run(bool again) = 0;
   /// The call is over: destroys function and arguments.
