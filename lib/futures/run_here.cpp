@@ -32,8 +32,7 @@ BlockedTask::~BlockedTask() {
 }
 
 bool ExecutorLoop::may_run_here() const {
-  // It would have no time limit of its own here.
-  if (!works_alone() || settings_.options.task_timeout.is_set()) return false;
+  if (!works_alone()) return false;
   if (current_loop == this) return true;
   // In the place of a task that waits; but not with another loop's state of workers.
   return current_loop != nullptr && !settings_.options.workers.initializer &&
@@ -54,7 +53,9 @@ bool ExecutorLoop::run_here(FutureState& future) {
     std::exception_ptr error;
     for (unsigned retries = settings_.options.retries;; --retries) {
       try {
+        const Clock::time_point began = Clock::now();
         call.run(retries > 0);
+        parallel::check_task_time(call.task, began, settings_.options.task_timeout);
         error = nullptr;
         break;
       } catch (...) {

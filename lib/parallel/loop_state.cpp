@@ -76,6 +76,14 @@ void OwnerEvents::wait(unsigned seen, Clock::time_point deadline) {
   }
 }
 
+void check_task_time(std::size_t task, Clock::time_point began, const TimeLimit& limit) {
+  if (!limit.is_set()) return;
+  const double seconds = seconds_since(began);
+  if (seconds <= limit.seconds()) return;
+  throw TimedOut("task " + std::to_string(task) + " took " + base::seconds_text(seconds) +
+                 ", more than the task_timeout of " + base::seconds_text(limit.seconds()));
+}
+
 /// Records each task of a batch that runs in this process.
 class LoopState::Run final : public TaskRun {
  public:
@@ -107,11 +115,7 @@ class LoopState::Run final : public TaskRun {
     clock.began.store(Clock::time_point::max(), std::memory_order_relaxed);
     // Tasks after it in this batch must not begin when the loop's time is over.
     if (loop_.stop_.has_deadline() && loop_.stop_.check_deadline()) loop_.signal();
-    if (const TimeLimit& limit = loop_.options().task_timeout;
-        limit.is_set() && seconds > limit.seconds()) {
-      throw TimedOut("task " + std::to_string(task) + " took " + base::seconds_text(seconds) +
-                     ", more than the task_timeout of " + base::seconds_text(limit.seconds()));
-    }
+    check_task_time(task, began_, loop_.options().task_timeout);
     if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, false);
     loop_.complete(task, seconds);
   }

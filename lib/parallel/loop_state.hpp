@@ -35,6 +35,9 @@ class OwnerEvents {
   std::condition_variable changed_;
 };
 
+/// Throws TimedOut for a task of this process that has taken longer.
+void check_task_time(std::size_t task, Clock::time_point began, const TimeLimit& limit);
+
 /// Why a loop was interrupted whose ParallelOptions::stop_token was asked to stop.
 inline constexpr const char* stopped_by_token = "the loop's stop_token was asked to stop";
 
