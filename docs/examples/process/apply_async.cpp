@@ -29,9 +29,9 @@ void report(const std::exception_ptr& error) {
 int main() {
   hoist::Pool pool({.processes = 2});
   const auto call = [&](double x) {
-    return pool.apply_async(hoist::delayed(root)(x),
-                            {.callback = [](double y) { std::printf("root: %g\n", y); },
-                             .error_callback = report});
+    return pool.apply_async(
+        hoist::delayed(root)(x),
+        {.callback = [](double y) { std::printf("root: %g\n", y); }, .error_callback = report});
   };
   const auto nine = call(9);
   nine.wait();
