@@ -4,10 +4,9 @@
 #include <hoist/detail/requirements.hpp>
 
 #include <hoist/detail/derived.hpp>
-#include <hoist/detail/task.hpp>
+#include <hoist/detail/partial_travel.hpp>
 
 #include <functional>
-#include <optional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -67,46 +66,5 @@ template <class F, class... Args>
   (detail::check_whole<std::decay_t<Args>>(args), ...);
   return {std::forward<F>(f), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)};
 }
-
-namespace detail {
-
-template <class F, class... Bound>
-struct PartsOf<Partial<F, Bound...>> {
-  static constexpr bool is = true;
-  /// What is written to a copy of a referred object would be lost.
-  static constexpr bool travel =
-      travels<F> && ((travels<Bound> && !refers_to_mutable<Bound>) && ...);
-
-  static void send(Encoder& encoder, const Partial<F, Bound...>& partial) {
-    detail::send<F>(encoder, partial.function());
-    std::apply([&](const Bound&... bound) { (send_as_argument<Bound>(encoder, bound), ...); },
-               partial.bound());
-  }
-};
-
-template <class F, class... Bound>
-class Received<Partial<F, Bound...>, TransferMethod::parts> {
- public:
-  explicit Received(Decoder& decoder) : f_(decoder), bound_(decoder) {
-    bound_.call([this](ReceivedArgument<Bound>&... bound) {
-      value_.emplace(take<F>(f_), std::tuple<Bound...>(take<Bound>(bound)...));
-    });
-  }
-  Partial<F, Bound...>& get() { return *value_; }
-
- private:
-  /// The value, or a view of what is kept here.
-  template <class T, class From>
-  static T take(From& from) {
-    return static_cast<std::conditional_t<std::is_reference_v<decltype(from.get())>, T&&, T>>(
-        from.get());
-  }
-
-  Received<F> f_;
-  ReceivedAll<Bound...> bound_;
-  std::optional<Partial<F, Bound...>> value_;
-};
-
-}  // namespace detail
 
 }  // namespace hoist

@@ -37,7 +37,10 @@ class PhiloxEngine {
   static constexpr std::size_t round_count = 10;
   static constexpr result_type default_seed = 20111115;
 
+  /// With the standard's default seed, after which the 10,000th number is known (4x64:
+  /// 3409172418970261260, 4x32: 1955073260).
   constexpr PhiloxEngine() : PhiloxEngine(default_seed) {}
+  /// Every value gives a sequence of its own.
   constexpr explicit PhiloxEngine(result_type value) { seed(value); }
 
   static constexpr result_type min() noexcept { return 0; }
