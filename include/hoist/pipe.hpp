@@ -66,7 +66,8 @@ class Connection : public MessageConnection<detail::ConnectionHandle, T, U> {
 /// Makes a pipe and returns its ends: one that sends T and receives U, and one for the opposite.
 /// Throws SystemError where there is no memory or no descriptor left.
 template <class T, class U = T>
-std::pair<Connection<T, U>, Connection<U, T>> Pipe(const PipeOptions& options = {}) {
+std::pair<Connection<T, U>, Connection<U, T>> Pipe(  // NOLINT(readability-identifier-naming)
+    const PipeOptions& options = {}) {
   auto [first, second] = detail::ConnectionHandle::make(options.duplex, options.max_bytes);
   return {Connection<T, U>(std::move(first)), Connection<U, T>(std::move(second))};
 }

@@ -53,7 +53,7 @@ ExecutorLoop::ExecutorLoop(const ParallelOptions& options, bool kill_on_cancel,
 ExecutorLoop::~ExecutorLoop() {
   if (!is_here()) {
     // The threads and workers are the parent's.
-    static_cast<void>(session_.release());
+    [[maybe_unused]] auto* const parents = session_.release();
     return;
   }
   remove_open_loop(*this);

@@ -213,7 +213,7 @@ TEST_CASE("a future that refers to nothing says so") {
   Future<int> moved = ready(2);
   const Future<int> taken = std::move(moved);
   CHECK(taken.result() == 2);
-  CHECK_FALSE(moved.valid());
+  CHECK_FALSE(moved.valid());  // NOLINT: it says that it was moved from
 }
 
 TEST_CASE("a time limit ends the wait and not the call") {

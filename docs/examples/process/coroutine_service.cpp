@@ -98,7 +98,7 @@ int main() {
   tcp::acceptor acceptor(io, {asio::ip::address_v4::loopback(), 0});
   asio::co_spawn(io, accept(service, acceptor), asio::detached);
   asio::co_spawn(io, report(service), asio::detached);
-  asio::co_spawn(io, be_client(acceptor.local_endpoint()), [&](std::exception_ptr error) {
+  asio::co_spawn(io, be_client(acceptor.local_endpoint()), [&](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);
     io.stop();
   });

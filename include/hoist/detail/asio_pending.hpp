@@ -53,6 +53,7 @@ class Pending {
 
   Pending(const Pending&) = delete;
   Pending& operator=(const Pending&) = delete;
+  virtual ~Pending() = default;
 
   void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void drop_reference() noexcept {
@@ -67,7 +68,6 @@ class Pending {
 
  protected:
   explicit Pending(std::shared_ptr<List> list) noexcept : list_(std::move(list)) {}
-  virtual ~Pending() = default;
 
   virtual void post_handler() = 0;
   /// In the handler's executor. Drops the reference before it calls the handler.

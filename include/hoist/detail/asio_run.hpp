@@ -54,7 +54,8 @@ class AwaitedCall final : public PendingHandler<Handler>, private Continuation {
     Handler handler = this->take_handler();
     std::exception_ptr error = std::move(this->error_);
     std::optional<Kept<R>> value;
-    if (!error && !(error = future_->error())) {
+    if (!error) error = future_->error();
+    if (!error) {
       try {
         // Nobody else has a handle of this future.
         value.emplace(std::move(future_->value()));

@@ -24,12 +24,10 @@ class ExecutorLoop;
 /// Is told once that a future is done.
 class Continuation {
  public:
+  virtual ~Continuation() = default;
   /// Called by the thread that has completed the future; it holds no lock. To be short. The
   /// continuation may be destroyed in it.
   virtual void completed() noexcept = 0;
-
- protected:
-  ~Continuation() = default;
 
  private:
   friend class FutureState;
