@@ -30,13 +30,12 @@ class ThreadsSession final : public Session, public os::ThreadPool::Job {
   void wake(std::size_t tasks) override {
     // A helper that is about to leave looks again after it was counted off.
     if (helpers_.load() == max_helpers_) return;
-    unsigned missing = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopped_) return;
-      missing = static_cast<unsigned>(std::min<std::size_t>(tasks, max_helpers_ - helpers_.load()));
-      helpers_.fetch_add(missing);
-    }
+    // Enlisted with the lock: after stop() nobody may.
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return;
+    const auto missing =
+        static_cast<unsigned>(std::min<std::size_t>(tasks, max_helpers_ - helpers_.load()));
+    helpers_.fetch_add(missing);
     if (missing > 0 && os::ThreadPool::shared().enlist(*this, missing) < missing) {
       short_of_threads_.store(true);
     }

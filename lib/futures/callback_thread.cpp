@@ -15,7 +15,6 @@
 #include <utility>
 
 #include "os/fork_hook.hpp"
-#include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
 namespace hoist::detail {
@@ -50,13 +49,11 @@ class CallbackThread {
 
  private:
   void start() {
-    os::ThreadPool::count_own_thread(1);
     try {
-      os::start_own_thread("hoist-callbacks", [this] { run(); });
+      os::ThreadPool::start_beside("hoist-callbacks", [this] { run(); });
       started_ = true;
     } catch (const std::system_error&) {
       // There can be no more threads now: the next callback tries again.
-      os::ThreadPool::count_own_thread(-1);
     }
   }
 

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "futures/open_loops.hpp"
-#include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
 namespace hoist::detail::futures {
@@ -71,16 +70,10 @@ void ExecutorLoop::open() {
 
 /// One that keeps this loop.
 void ExecutorLoop::start_thread(std::function<void()> body) {
-  os::ThreadPool::count_own_thread(1);
   try {
-    os::start_own_thread("hoist-executor",
-                         [self = shared_from_this(), body = std::move(body)]() mutable {
-                           body();
-                           self.reset();
-                           os::ThreadPool::count_own_thread(-1);
-                         });
+    os::ThreadPool::start_beside("hoist-executor",
+                                 [self = shared_from_this(), body = std::move(body)] { body(); });
   } catch (const std::system_error& error) {
-    os::ThreadPool::count_own_thread(-1);
     throw SystemError("an executor can't start its thread", error.code().value());
   }
 }
@@ -230,7 +223,8 @@ bool ExecutorLoop::await(FutureState& future, Deadline deadline) {
     return await([&future] { return future.is_done(); }, deadline);
   }
   // A call that is made here can't be given up in time.
-  return (deadline == Deadline::max() && run_here(future)) || future.sleep(deadline);
+  if (deadline != Deadline::max() || !in_task()) return future.sleep(deadline);
+  return run_or_wait(future);
 }
 
 bool ExecutorLoop::await(const Ready& ready, Deadline deadline) {
@@ -370,11 +364,8 @@ void ExecutorLoop::kill(const std::exception_ptr& reason) {
   // Those that were taken and not begun.
   abandon(true, reason);
   wake_waiters();
-  for (;;) {
-    const unsigned seen = loop_.epoch();
-    if (lent_.load() == 0) break;
-    loop_.wait(seen, Deadline::max());
-  }
+  std::unique_lock lending(lend_mutex_);
+  may_lend_.wait(lending, [this] { return lent_ == 0; });
 }
 
 void ExecutorLoop::fail_all(const std::exception_ptr& error) {

@@ -78,7 +78,7 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   friend class BlockedTask;
   using Ready = std::function<bool()>;
 
-  bool is_over() { return loop_.stopping() || (loop_.idle() && lent_.load() == 0); }
+  bool is_over();
   void open();
   void start_thread(std::function<void()> body);
   void kick(std::size_t submitted, bool was_empty);
@@ -99,7 +99,10 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   void fail_all(const std::exception_ptr& error);
   void abandon(bool running, const std::exception_ptr& reason);
   void run_background();
+  /// With the lock of lending.
   bool may_run_here() const;
+  bool run_or_wait(FutureState& future);
+  void change_blocked(int change);
 
   const os::ProcessId process_ = os::own_process();
   const bool kill_on_cancel_;
@@ -126,8 +129,10 @@ class ExecutorLoop : public std::enable_shared_from_this<ExecutorLoop> {
   std::atomic<bool> ended_{false};    // the session
   std::atomic<bool> stopped_{false};  // it has ended: its workers are given back
 
-  std::atomic<unsigned> blocked_{0};  // tasks of this loop that wait for futures
-  std::atomic<unsigned> lent_{0};     // calls that run where they were waited for
+  std::mutex lend_mutex_;
+  std::condition_variable may_lend_;  // or what a thread waits for that would run a call is done
+  unsigned blocked_ = 0;              // tasks of this loop that wait for futures
+  unsigned lent_ = 0;                 // calls that run where they were waited for
 };
 
 /// The loop whose task this thread runs; for a scope.

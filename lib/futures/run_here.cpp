@@ -25,26 +25,40 @@ bool ExecutorLoop::runs_here() const noexcept { return current_loop == this; }
 bool in_task() noexcept { return current_loop != nullptr; }
 
 BlockedTask::BlockedTask() noexcept : loop_(current_loop) {
-  if (loop_ != nullptr) loop_->blocked_.fetch_add(1);
+  if (loop_ != nullptr) loop_->change_blocked(1);
 }
 BlockedTask::~BlockedTask() {
-  if (loop_ != nullptr) loop_->blocked_.fetch_sub(1);
+  if (loop_ != nullptr) loop_->change_blocked(-1);
+}
+
+void ExecutorLoop::change_blocked(int change) {
+  const std::lock_guard lock(lend_mutex_);
+  blocked_ += static_cast<unsigned>(change);
+  if (change > 0) may_lend_.notify_all();
+}
+
+bool ExecutorLoop::is_over() {
+  if (loop_.stopping()) return true;
+  if (!loop_.idle()) return false;
+  // After that: a call that was lent no longer counts in the loop.
+  const std::lock_guard lock(lend_mutex_);
+  return lent_ == 0;
 }
 
 bool ExecutorLoop::may_run_here() const {
-  if (!works_alone()) return false;
+  if (!works_alone() || current_loop == nullptr) return false;
   if (current_loop == this) return true;
   // In the place of a task that waits; but not with another loop's state of workers.
-  return current_loop != nullptr && !settings_.options.workers.initializer &&
-         blocked_.load() > lent_.load();
+  return !settings_.options.workers.initializer && blocked_ > lent_;
 }
 
 bool ExecutorLoop::run_here(FutureState& future) {
-  if (!may_run_here()) return false;
-  // Before it is claimed: who sees that must not take the loop for idle.
-  lent_.fetch_add(1);
-  const bool lent = future.claim(Status::lent);
-  if (lent) {
+  {
+    const std::lock_guard lock(lend_mutex_);
+    if (!may_run_here() || !future.claim(Status::lent)) return false;
+    ++lent_;
+  }
+  {
     const parallel::ContextScope scope(settings_.inner);
     const CurrentLoop current(this);
     auto& call = dynamic_cast<Submission&>(future);
@@ -68,9 +82,47 @@ bool ExecutorLoop::run_here(FutureState& future) {
     future.set_error(error);
     future.complete(error ? Status::failed : Status::done);
   }
-  lent_.fetch_sub(1);
+  {
+    const std::lock_guard lock(lend_mutex_);
+    --lent_;
+    may_lend_.notify_all();
+  }
   loop_.signal();
-  return lent;
+  return true;
+}
+
+bool ExecutorLoop::run_or_wait(FutureState& future) {
+  /// Wakes the thread when the future is done.
+  struct Wake final : Continuation {
+    explicit Wake(ExecutorLoop& its) : loop(its) {}
+    void completed() noexcept override {
+      const std::lock_guard lock(loop.lend_mutex_);
+      done = true;
+      loop.may_lend_.notify_all();
+    }
+    ExecutorLoop& loop;
+    bool done = false;
+  };
+  while (!run_here(future)) {
+    Wake wake(*this);
+    if (!future.add(wake, false)) break;
+    bool done = false;
+    {
+      std::unique_lock lock(lend_mutex_);
+      may_lend_.wait(lock, [&] {
+        return wake.done || (future.status() == Status::pending && may_run_here());
+      });
+      done = wake.done;
+    }
+    if (done) break;
+    if (!future.remove(wake)) {
+      // It is being told.
+      std::unique_lock lock(lend_mutex_);
+      may_lend_.wait(lock, [&] { return wake.done; });
+      break;
+    }
+  }
+  return true;
 }
 
 }  // namespace hoist::detail::futures

@@ -14,7 +14,6 @@
 #include "os/bell.hpp"
 #include "os/fork_hook.hpp"
 #include "os/futex.hpp"
-#include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
 namespace hoist::detail {
@@ -61,11 +60,10 @@ class Watcher {
 
   void start() {
     try {
-      os::start_own_thread("hoist-watcher", [this] { run(); });
+      os::ThreadPool::start_beside("hoist-watcher", [this] { run(); });
     } catch (const std::system_error& error) {
       throw SystemError("can't start a thread that waits", error.code().value());
     }
-    os::ThreadPool::count_own_thread(1);
     started_ = true;
   }
 

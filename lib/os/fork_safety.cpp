@@ -3,12 +3,14 @@
 
 #include <hoist/error.hpp>
 
-#include <chrono>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
+#include <sstream>
 #include <string>
-#include <thread>
+#include <vector>
 
 #include "os/thread_pool.hpp"
 
@@ -28,9 +30,23 @@ constexpr std::size_t sanitizer_threads = 0;
 constexpr std::size_t sanitizer_threads = 0;
 #endif
 
-/// A thread that ends is no longer counted as hoist's own, or was joined, a little before the
-/// system has forgotten it.
-constexpr auto end_of_thread = std::chrono::milliseconds(50);
+/// Whether a thread is on its way out (PF_EXITING, which is set before others can join it): it is
+/// still listed for a moment, and holds no lock any more. `directory` is its own in /proc.
+bool is_ending(const std::filesystem::path& directory) {
+  constexpr unsigned long exiting = 0x4;
+  std::ifstream file(directory / "stat");
+  std::string text(std::istreambuf_iterator<char>(file), {});
+  // Behind the name, which may have any characters: state, five numbers, flags.
+  text.erase(0, text.rfind(')') + 1);
+  char state = 0;
+  long skipped = 0;
+  unsigned long flags = 0;
+  std::istringstream fields(text);
+  fields >> state;
+  for (int i = 0; i < 5; ++i) fields >> skipped;
+  // What can't be read is gone.
+  return !(fields >> flags) || (flags & exiting) != 0;
+}
 
 [[noreturn]] void throw_unsafe(const ForkUser& user, const std::string& reason) {
   throw BadArgument(std::string(user.name) + " can't be used " + reason + "; " + user.remedy);
@@ -45,19 +61,17 @@ void check_fork_is_safe(bool force, const ForkUser& user) {
                  "in a task of backend threads, whose other threads would leave locks behind in "
                  "the children");
   }
-  const auto deadline = std::chrono::steady_clock::now() + end_of_thread;
-  for (;;) {
-    std::error_code error;
-    const auto tasks = std::filesystem::directory_iterator("/proc/self/task", error);
-    if (error) return;
-    const auto all = static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
-    const std::size_t own = 1 + ThreadPool::own_threads() + sanitizer_threads;
-    if (all <= own) return;
-    if (std::chrono::steady_clock::now() >= deadline) {
-      throw_unsafe(user, "while other threads of the program run (" + std::to_string(all - own) +
-                             "): they would leave locks behind in the children");
-    }
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  std::error_code error;
+  const auto listed = std::filesystem::directory_iterator("/proc/self/task", error);
+  if (error) return;
+  const std::vector<std::filesystem::path> threads(begin(listed), end(listed));
+  const std::size_t own = 1 + ThreadPool::own_threads() + sanitizer_threads;
+  if (threads.size() <= own) return;
+  const std::size_t all =
+      threads.size() - static_cast<std::size_t>(std::ranges::count_if(threads, is_ending));
+  if (all > own) {
+    throw_unsafe(user, "while other threads of the program run (" + std::to_string(all - own) +
+                           "): they would leave locks behind in the children");
   }
 }
 

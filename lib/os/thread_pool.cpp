@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/thread_pool.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 #include <system_error>
+#include <utility>
 
 #include "base/spin.hpp"
 #include "os/fork_hook.hpp"
@@ -72,10 +75,43 @@ void ThreadPool::withdraw(Job& job) {
 std::size_t ThreadPool::own_threads() {
   ThreadPool& pool = shared();
   const std::lock_guard lock(pool.mutex_);
-  return pool.threads_ + static_cast<std::size_t>(pool.others_.load());
+  return pool.threads_ + pool.others_.load();
 }
 
-void ThreadPool::count_own_thread(int change) { shared().others_.fetch_add(change); }
+void ThreadPool::start_beside(const char* name, std::function<void()> body) {
+  ThreadPool& pool = shared();
+  {
+    const std::lock_guard lock(pool.mutex_);
+    if (!pool.resting_.empty()) {
+      Resting& thread = *pool.resting_.back();
+      pool.resting_.pop_back();
+      thread.name = name;
+      thread.next = std::move(body);
+      thread.called.notify_one();
+      return;
+    }
+  }
+  pool.others_.fetch_add(1);
+  try {
+    start_own_thread(
+        name, [&pool, body = std::move(body)]() mutable { pool.run_beside(std::move(body)); });
+  } catch (...) {
+    pool.others_.fetch_sub(1);
+    throw;
+  }
+}
+
+void ThreadPool::run_beside(std::function<void()> body) {
+  for (;;) {
+    std::exchange(body, nullptr)();
+    Resting own;
+    std::unique_lock lock(mutex_);
+    resting_.push_back(&own);
+    own.called.wait(lock, [&] { return own.next != nullptr; });
+    body = std::move(own.next);
+    ::pthread_setname_np(::pthread_self(), own.name);
+  }
+}
 
 bool ThreadPool::in_pool() {
   return pool_of_thread != nullptr && pool_of_thread == pool_of_process.find();

@@ -5,7 +5,9 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <mutex>
+#include <vector>
 
 namespace hoist::detail::os {
 
@@ -38,8 +40,11 @@ class ThreadPool {
   /// The number of threads of hoist's own, of the pool and others: those next to which it is safe
   /// to fork.
   static std::size_t own_threads();
-  /// Counts a thread of another part of hoist, which must hold no lock that a child could need.
-  static void count_own_thread(int change);
+  /// Runs another part of hoist in a thread beside the pool, which counts as one of hoist's own: it
+  /// must hold no lock that a child could need. When it returns the thread waits for the next such
+  /// part, since one that ends would still be there for a moment when it counts no longer. Throws
+  /// std::system_error if there can be no more threads.
+  static void start_beside(const char* name, std::function<void()> body);
   /// Whether the calling thread is one of the pool's.
   static bool in_pool();
 
@@ -50,7 +55,15 @@ class ThreadPool {
 
  private:
   ThreadPool() = default;
+  /// A thread beside the pool, between two parts.
+  struct Resting {
+    std::function<void()> next;
+    const char* name = nullptr;
+    std::condition_variable called;
+  };
+
   void thread();
+  [[noreturn]] void run_beside(std::function<void()> body);
 
   std::mutex mutex_;
   std::condition_variable work_;
@@ -60,7 +73,8 @@ class ThreadPool {
   std::atomic<std::size_t> queued_{0};
   unsigned idle_ = 0;
   unsigned threads_ = 0;
-  std::atomic<int> others_{0};
+  std::atomic<std::size_t> others_{0};
+  std::vector<Resting*> resting_;
 };
 
 }  // namespace hoist::detail::os

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "os/fork_hook.hpp"
-#include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 #include "parallel/loop_state.hpp"
 
@@ -32,8 +31,7 @@ class Watch {
  public:
   Watch() {
     ::sem_init(&news_, 0, 0);
-    os::start_own_thread("hoist-ctrl-c", [this] { run(); });
-    os::ThreadPool::count_own_thread(1);
+    os::ThreadPool::start_beside("hoist-ctrl-c", [this] { run(); });
   }
 
   void add(LoopState& loop) {

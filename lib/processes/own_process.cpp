@@ -17,7 +17,6 @@
 #include "ipc/channel.hpp"
 #include "os/fork_hook.hpp"
 #include "os/kept_fd.hpp"
-#include "os/own_thread.hpp"
 #include "os/process_end.hpp"
 #include "os/socket.hpp"
 #include "os/thread_pool.hpp"
@@ -57,8 +56,7 @@ ParentChannel& channel_to_parent() {
 /// Ends this process when its parent has ended. No signal of the kernel would do: it goes off when
 /// the thread ends that has started this.
 void end_with_parent(const Peer& parent) {
-  os::ThreadPool::count_own_thread(1);
-  os::start_own_thread("hoist-parent", [fd = parent.fd()] {
+  os::ThreadPool::start_beside("hoist-parent", [fd = parent.fd()] {
     pollfd ended{fd, POLLIN, 0};
     while (fd >= 0 && ::poll(&ended, 1, -1) <= 0) {
     }

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "os/fork_hook.hpp"
-#include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
 namespace hoist::detail::workers {
@@ -57,8 +56,7 @@ OutputWriter::OutputWriter(int fd) : fd_(fd) {
   // A forked child has the registration, too, but only writers of its own.
   static const int registered = std::atexit([] { flush_all(ipc::Clock::time_point::max()); });
   static_cast<void>(registered);
-  os::start_own_thread("hoist-output", [this] { run(); });
-  os::ThreadPool::count_own_thread(1);
+  os::ThreadPool::start_beside("hoist-output", [this] { run(); });
 }
 
 void OutputWriter::put(std::string lines, std::function<void()> written) {

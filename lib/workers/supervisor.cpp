@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "os/fork_hook.hpp"
-#include "os/own_thread.hpp"
 #include "os/thread_pool.hpp"
 
 namespace hoist::detail::workers {
@@ -43,9 +42,8 @@ Supervisor::Supervisor()
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wakeup_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!epoll_ || !wakeup_) throw SystemError("can't watch worker processes", errno);
   watch(wakeup_.get(), wakeup_id, EPOLLIN);
-  os::start_own_thread("hoist-workers", [this] { run(); });
   // Not in the way of backend fork: a child starts afresh.
-  os::ThreadPool::count_own_thread(1);
+  os::ThreadPool::start_beside("hoist-workers", [this] { run(); });
 }
 
 void Supervisor::watch(int fd, std::uint64_t id, unsigned events) {

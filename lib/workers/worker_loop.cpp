@@ -23,7 +23,6 @@
 #include "fingerprint/variable_values.hpp"
 #include "ipc/link.hpp"
 #include "ipc/shared_bytes.hpp"
-#include "os/own_thread.hpp"
 #include "os/process_barrier.hpp"
 #include "os/process_end.hpp"
 #include "os/socket.hpp"
@@ -162,9 +161,8 @@ class WorkerLoop {
     send(ipc::Kind::ready, ready.bytes());
     link_.ring();
     const int parent = fds.size() > 2 ? fds[2].release() : -1;
-    os::ThreadPool::count_own_thread(1);
-    os::start_own_thread("hoist-parent",
-                         [socket = socket_, parent] { watch_parent(socket, parent); });
+    os::ThreadPool::start_beside("hoist-parent",
+                                 [socket = socket_, parent] { watch_parent(socket, parent); });
   }
 
   /// Loops come and go, each with a bell of its own.
