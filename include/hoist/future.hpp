@@ -6,10 +6,12 @@
 #include <hoist/detail/future_calls.hpp>
 #include <hoist/detail/future_sets.hpp>
 #include <hoist/error.hpp>
+#include <hoist/generator.hpp>
 #include <hoist/parallel_options.hpp>
 
 #include <concepts>
 #include <exception>
+#include <memory>
 #include <ranges>
 #include <tuple>
 #include <type_traits>
@@ -189,7 +191,8 @@ auto wait(Range&& futures, ReturnWhen when = ReturnWhen::all_completed, TimeLimi
 /// the number of futures.
 template <std::ranges::input_range Range>
 [[nodiscard]] auto as_completed(Range&& futures, TimeLimit timeout = {}) {
-  return detail::CompletedFutures<detail::FutureOf<Range>>(futures, timeout);
+  using One = detail::FutureOf<Range>;
+  return Generator<One>(std::make_unique<detail::CompletedFutures<One>>(futures, timeout));
 }
 
 /// The future of all results: a std::tuple of them (std::monostate for void). Fails with the first

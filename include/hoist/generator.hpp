@@ -3,6 +3,9 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/detail/deadline.hpp>
+
+#include <chrono>
 #include <cstddef>
 #include <iterator>
 #include <memory>
@@ -36,8 +39,9 @@ class [[nodiscard]] Generator {
   class State {
    public:
     virtual ~State() = default;
-    /// The next result, which it waits for; empty at the end.
-    virtual std::optional<Yield> next() = 0;
+    /// The next result, which it waits for; empty at the end. Throws TimedOut at the deadline,
+    /// after which it can be called again.
+    virtual std::optional<Yield> next(detail::Deadline deadline) = 0;
 
    private:
     friend class Generator;
@@ -56,7 +60,7 @@ class [[nodiscard]] Generator {
     Yield* operator->() const { return &*state_->current_; }
     /// Waits for the next result. Throws the loop's error.
     Iterator& operator++() {
-      state_->current_ = state_->next();
+      state_->current_ = state_->next(detail::Deadline::max());
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -71,11 +75,21 @@ class [[nodiscard]] Generator {
 
   /// Waits for the first result. To be called once, because this is an input range.
   Iterator begin() {
-    state_->current_ = state_->next();
+    state_->current_ = state_->next(detail::Deadline::max());
     return Iterator(this);
   }
   /// The end of the results; comparing with it takes no time.
   std::default_sentinel_t end() const noexcept { return {}; }
+
+  /// The next result, in place of iterators: waits for it, and is empty at the end. Throws the
+  /// loop's error.
+  [[nodiscard]] std::optional<Yield> next() { return state_->next(detail::Deadline::max()); }
+  /// Likewise. Throws TimedOut if there is none in time; the loop goes on, and next() can be called
+  /// again. A loop on threads may run a task in this thread, which is then waited for.
+  template <class Rep, class Period>
+  [[nodiscard]] std::optional<Yield> next(std::chrono::duration<Rep, Period> timeout) {
+    return state_->next(detail::deadline_after(timeout));
+  }
 
  private:
   std::unique_ptr<State> state_;

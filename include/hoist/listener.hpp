@@ -4,6 +4,7 @@
 #include <hoist/detail/requirements.hpp>
 
 #include <hoist/connection.hpp>
+#include <hoist/detail/async.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/detail/socket_stream.hpp>
 #include <hoist/detail/travel.hpp>
@@ -76,6 +77,13 @@ template <class T, class U = T>
 class SocketConnection : public MessageConnection<detail::SocketStream, T, U> {
  public:
   using MessageConnection<detail::SocketStream, T, U>::MessageConnection;
+
+  /// As recv(), for coroutines and other completion tokens: see hoist/asio.hpp. It does not notice
+  /// a close() of this side: cancel it before.
+  template <class Token = detail::DefaultToken>
+  auto async_recv(Token&& token = {}) const {
+    return detail::async<Token>().recv(*this, token);
+  }
 };
 
 /// Waits for connections at an address. Its functions may be called from several threads at a time.

@@ -106,7 +106,7 @@ class LoopDriver::Impl {
     return std::nullopt;
   }
 
-  bool next(std::size_t& task) {
+  bool next(std::size_t& task, Deadline deadline) {
     if (ended_) return false;
     for (;;) {
       const unsigned seen = loop_.epoch();
@@ -135,7 +135,10 @@ class LoopDriver::Impl {
         if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
         return false;
       }
-      work(seen);
+      if (deadline != Deadline::max() && Clock::now() >= deadline) {
+        throw TimedOut("the generator has no further result within the time limit of next()");
+      }
+      work(seen, deadline);
     }
   }
 
@@ -252,10 +255,10 @@ class LoopDriver::Impl {
   }
 
   /// One step of the session, which ends in time for the next deadline or report.
-  void work(unsigned seen) {
+  void work(unsigned seen, Deadline deadline = Deadline::max()) {
     const bool in_waves = settings_.traits.inherits_tasks;
     const Clock::time_point began = in_waves ? Clock::now() : Clock::time_point();
-    session_->work(seen, std::min({deadline_, reporter_.next(), loop_.next_overdue()}));
+    session_->work(seen, std::min({deadline, deadline_, reporter_.next(), loop_.next_overdue()}));
     if (in_waves) waited_ += Clock::now() - began;
     loop_.check_times();
   }
@@ -318,7 +321,7 @@ LoopDriver::~LoopDriver() = default;
 
 std::optional<TimedOut> LoopDriver::run() { return impl_->run(); }
 void LoopDriver::start() { impl_->start(); }
-bool LoopDriver::next(std::size_t& task) { return impl_->next(task); }
+bool LoopDriver::next(std::size_t& task, Deadline deadline) { return impl_->next(task, deadline); }
 std::size_t LoopDriver::tasks() const { return impl_->tasks(); }
 TaskAccount LoopDriver::account(std::size_t task) const {
   return impl_->loop().outcomes().account(task);

@@ -16,28 +16,16 @@
 #include <thread>
 
 #include "conformance/support.hpp"
+#include "support/task_end.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
 
+using support::End;
+using support::meet;
+
 namespace {
-
-enum class End : int { throws, exits, aborts, segfaults, is_killed, is_out_of_memory };
-
-void meet(End end) {
-  switch (end) {
-    case End::throws: throw std::runtime_error("thrown");
-    case End::exits: std::fprintf(stderr, "last words of a test\n"); std::exit(42);
-    case End::aborts: std::abort();
-    case End::segfaults:
-      std::signal(SIGSEGV, SIG_DFL);  // a sanitizer's handler would make an exit of it
-      std::raise(SIGSEGV);
-      break;
-    case End::is_killed: std::raise(SIGKILL); break;
-    case End::is_out_of_memory: throw std::bad_alloc();
-  }
-}
 
 /// Ends its process while it is encoded or decoded.
 struct Fragile {
@@ -67,7 +55,7 @@ std::vector<std::string> process_backends() {
 
 void check_death(const std::exception_ptr& error, End end) {
   switch (end) {
-    case End::throws: CHECK_THROWS_AS(std::rethrow_exception(error), std::runtime_error); return;
+    case End::throws: CHECK_THROWS_AS(std::rethrow_exception(error), std::domain_error); return;
     case End::is_out_of_memory:
       CHECK_THROWS_AS(std::rethrow_exception(error), std::bad_alloc);
       return;
@@ -84,6 +72,10 @@ void check_death(const std::exception_ptr& error, End end) {
         CHECK(died.exit_code() == 42);
         CHECK(died.signal() == 0);
         break;
+      case End::exits_hard:
+        CHECK(died.exit_code() == 43);
+        CHECK(died.signal() == 0);
+        break;
       case End::aborts: CHECK(died.signal() == SIGABRT); break;
       case End::segfaults: CHECK(died.signal() == SIGSEGV); break;
       default: CHECK(died.signal() == SIGKILL); break;
@@ -93,7 +85,7 @@ void check_death(const std::exception_ptr& error, End end) {
   }
 }
 
-constexpr End ends[] = {End::throws,    End::exits,     End::aborts,
+constexpr End ends[] = {End::throws,    End::exits,     End::exits_hard,      End::aborts,
                         End::segfaults, End::is_killed, End::is_out_of_memory};
 
 }  // namespace

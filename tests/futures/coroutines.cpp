@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/asio.hpp>
 #include <hoist/hoist.hpp>
+#include <hoist/listener.hpp>
 
 #include <boost/asio.hpp>
 
@@ -622,6 +623,30 @@ TEST_CASE("connections") {
     CHECK_THROWS_AS(co_await here.async_recv(), EndOfStream);
     co_await process.async_join();
     CHECK(process.exitcode() == -SIGABRT);
+    here.close();
+    CHECK_THROWS_AS(co_await here.async_recv(), BadArgument);
+  }());
+}
+
+TEST_CASE("connections by sockets") {
+  run([]() -> Task {
+    const Listener listener("127.0.0.1:0", {.authkey = "0123456789abcdef"});
+    std::thread peer([address = listener.address()] {
+      const auto end = connect<std::string>(address, {.authkey = "0123456789abcdef"});
+      end.send("one");
+      CHECK(end.recv() == "go on");
+      std::this_thread::sleep_for(20ms);
+      end.send(std::string(3 << 20, 'x'));  // comes in parts
+      end.send_bytes("text");
+    });
+    const auto here = listener.accept<std::string>(20s);
+    CHECK(co_await here.async_recv() == "one");
+    CHECK_THROWS_AS(co_await wait_for(here.async_recv(), 30ms), TimedOut);
+    here.send("go on");
+    CHECK(co_await here.async_recv() == std::string(3 << 20, 'x'));
+    CHECK_THROWS_AS(co_await here.async_recv(), WrongType);
+    CHECK_THROWS_AS(co_await here.async_recv(), EndOfStream);
+    peer.join();
     here.close();
     CHECK_THROWS_AS(co_await here.async_recv(), BadArgument);
   }());

@@ -23,34 +23,22 @@
 
 #include "futures/support.hpp"
 #include "support/child_program.hpp"
+#include "support/task_end.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
 using namespace futures;
+using support::End;
+using support::meet;
 
 namespace {
 
 enum class Place : int { encode_argument, decode_argument, run, encode_result, decode_result };
-enum class End : int { throws, exits, exits_hard, aborts, segfaults, is_killed };
 constexpr Place places[] = {Place::encode_argument, Place::decode_argument, Place::run,
                             Place::encode_result, Place::decode_result};
 constexpr End ends[] = {End::throws, End::exits,     End::exits_hard,
                         End::aborts, End::segfaults, End::is_killed};
-
-void meet(End end) {
-  switch (end) {
-    case End::throws: throw std::domain_error("thrown");
-    case End::exits: std::exit(42);
-    case End::exits_hard: ::_exit(43);
-    case End::aborts: std::abort();
-    case End::segfaults:
-      std::signal(SIGSEGV, SIG_DFL);  // a sanitizer's handler would make an exit of it
-      std::raise(SIGSEGV);
-      break;
-    case End::is_killed: std::raise(SIGKILL); break;
-  }
-}
 
 /// An argument, and a result, that fails when it is encoded or decoded.
 struct Fragile {

@@ -244,6 +244,28 @@ TEST_CASE("imap gives the results in order, imap_unordered as they come") {
   });
 }
 
+TEST_CASE("who waits for the next result of imap with a time limit may try again") {
+  for_each_backend([](On on) {
+    const auto pool = make_pool(on);
+    for (const bool ordered : {true, false}) {
+      CAPTURE(ordered);
+      const std::vector times{300, 1};
+      auto results =
+          ordered ? pool->imap(sleep_ms, times, 2) : pool->imap_unordered(sleep_ms, times, 2);
+      CHECK_THROWS_AS((void)results.next(20ms), TimedOut);
+      CHECK_THROWS_AS((void)results.next(0ms), TimedOut);
+      CHECK(results.next(60s) == 300);
+      CHECK(results.next() == 1);
+      CHECK(results.next(0ms) == std::nullopt);
+      CHECK(results.next() == std::nullopt);
+    }
+    auto failing = pool->imap([](int x) { return fail_at(x, 1); }, first(5));
+    CHECK(failing.next(60s) == 0);
+    CHECK_THROWS_WITH_AS((void)failing.next(60s), "number 1", std::out_of_range);
+    CHECK(failing.next(60s) == std::nullopt);
+  });
+}
+
 TEST_CASE("imap reads endless input as results are taken") {
   for_each_backend([](On on) {
     const auto pool = make_pool(on);

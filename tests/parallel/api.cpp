@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <list>
 #include <memory>
@@ -16,6 +17,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 using namespace hoist;
 using namespace std::chrono_literals;
@@ -163,6 +165,33 @@ TEST_CASE("what LoopErrors says ends with the first failure, whatever was thrown
                                          }),
                        "1 of 3 tasks failed; the first is task 1: an exception of type int",
                        LoopErrors);
+}
+
+TEST_CASE("who waits for the next result of a generator with a time limit may try again") {
+  const auto nap = [](int ms) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+    return ms;
+  };
+  for (const char* const backend : {"threads", "fork", "spawn"}) {
+    CAPTURE(backend);
+    const std::vector<int> times(4, 200);
+    auto naps = Parallel({.n_jobs = 2, .backend = backend}).generator(times, nap);
+    int taken = 0;
+    int late = 0;
+    for (bool ended = false; !ended;) {
+      try {
+        ended = !naps.next(std::chrono::milliseconds(5)).has_value();
+        if (!ended) ++taken;
+      } catch (const TimedOut& error) {
+        CHECK(std::string(error.what()).find("next()") != std::string::npos);
+        ++late;
+      }
+    }
+    CHECK(taken == 4);
+    // A thread that waits for results of a loop on threads runs tasks of it.
+    if (std::string(backend) != "threads") CHECK(late > 0);
+    CHECK_FALSE(naps.next().has_value());
+  }
 }
 
 TEST_CASE("a generator may be moved while it is iterated") {

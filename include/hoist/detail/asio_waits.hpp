@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/asio_descriptors.hpp>
 #include <hoist/detail/asio_pending.hpp>
 #include <hoist/detail/asio_result.hpp>
 #include <hoist/detail/async.hpp>
@@ -10,14 +11,7 @@
 #include <hoist/queue.hpp>
 #include <hoist/sync.hpp>
 
-#include <boost/asio/append.hpp>
-#include <boost/asio/cancellation_state.hpp>
-#include <boost/asio/compose.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
-#include <fcntl.h>
-
-#include <cerrno>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -164,48 +158,6 @@ struct InitiateAttempt {
   }
 };
 
-/// Waits for the descriptor of a process, which Asio itself can do.
-class JoinProcess {
- public:
-  explicit JoinProcess(const ProcessHandle& process) : process_(&process) {}
-
-  template <class Self>
-  void operator()(Self& self) {
-    self.reset_cancellation_state(asio::enable_total_cancellation());
-    try {
-      // A duplicate, since Asio closes it, and wants one for each wait.
-      const int fd = ::fcntl(process_->sentinel(), F_DUPFD_CLOEXEC, 0);
-      if (fd < 0) throw SystemError("can't duplicate the descriptor of a process", errno);
-      sentinel_ = std::make_shared<Descriptor>(self.get_executor(), fd);
-    } catch (...) {
-      error_ = std::current_exception();
-      asio::post(asio::append(std::move(self), boost::system::error_code()));
-      return;
-    }
-    Descriptor& sentinel = *sentinel_;
-    sentinel.async_wait(Descriptor::wait_read, std::move(self));
-  }
-  template <class Self>
-  void operator()(Self& self, boost::system::error_code code) {
-    std::exception_ptr error = std::move(error_);
-    if (code) error = std::make_exception_ptr(boost::system::system_error(code));
-    sentinel_.reset();
-    self.complete(std::move(error));
-  }
-
- private:
-  using Descriptor = asio::posix::stream_descriptor;
-
-  const ProcessHandle* process_;
-  std::shared_ptr<Descriptor> sentinel_;
-  std::exception_ptr error_;
-};
-
-template <class Token>
-auto join_process(const ProcessHandle& process, Token&& token) {
-  return asio::async_compose<Token, void(std::exception_ptr)>(JoinProcess(process), token);
-}
-
 template <class Token>
 struct Async {
   template <class T>
@@ -220,6 +172,10 @@ struct Async {
   template <class T, class U>
   static auto recv(const Connection<T, U>& connection, Token& token) {
     return initiate<U>(InitiateAttempt(), std::forward<Token>(token), Recv<T, U>{connection});
+  }
+  template <class T, class U>
+  static auto recv(const SocketConnection<T, U>& connection, Token& token) {
+    return initiate<U>(InitiateRecv<T, U>(), std::forward<Token>(token), connection);
   }
   static auto wait(const Event& event, Token& token) {
     return initiate<void>(InitiateAttempt(), std::forward<Token>(token), WaitForEvent{event});

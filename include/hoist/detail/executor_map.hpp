@@ -124,14 +124,17 @@ class MapState final
   }
   ~MapState() override { cancel(); }
 
-  std::optional<Yield> next() override {
+  std::optional<Yield> next(Deadline deadline) override {
     while (at_ == results_.size()) {
       if (calls_.empty()) {
         if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
         return std::nullopt;
       }
+      std::optional<Call> call = take_call(std::min(deadline, deadline_));
+      if (!call && deadline < deadline_) throw_unfinished(calls_.size(), number_);
       try {
-        results_ = take_next();
+        if (!call) throw_unfinished(calls_.size(), number_);
+        results_ = std::move(*call).result();
       } catch (...) {
         cancel();
         ended_ = true;
@@ -163,19 +166,20 @@ class MapState final
       error_ = std::current_exception();
     }
   }
-  std::vector<Yield> take_next() {
+  /// The call whose results come next; empty if it isn't done by then.
+  std::optional<Call> take_call(Deadline deadline) {
     auto taken = calls_.begin();
     if constexpr (!Ordered) {
-      const auto number = group_.next(deadline_);
-      if (!number) throw_unfinished(calls_.size(), number_);
+      const auto number = group_.next(deadline);
+      if (!number) return std::nullopt;
       taken =
           std::ranges::lower_bound(calls_, *number, {}, [](const auto& one) { return one.first; });
-    } else if (!taken->second.shared_state()->wait_until(deadline_)) {
-      throw_unfinished(calls_.size(), number_);
+    } else if (!taken->second.shared_state()->wait_until(deadline)) {
+      return std::nullopt;
     }
     Call call = std::move(taken->second);
     calls_.erase(taken);
-    return std::move(call).result();
+    return call;
   }
   void cancel() {
     for (auto& [number, call] : calls_) call.cancel();

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <hoist/detail/future_calls.hpp>
+#include <hoist/generator.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <exception>
-#include <iterator>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <tuple>
 #include <unordered_set>
@@ -24,109 +25,89 @@ using FutureOf = std::remove_cvref_t<std::ranges::range_reference_t<Range>>;
 /// TimedOut for as_completed.
 [[noreturn]] void throw_unfinished(std::size_t unfinished, std::size_t all);
 
+/// Futures that are waited for, each once. `One` is a Future.
+template <class One>
+struct AwaitedFutures {
+  template <class Range>
+  explicit AwaitedFutures(Range& futures) {
+    std::unordered_set<const FutureState*> known;
+    for (const One& future : futures) {
+      if (!known.insert(future.shared_state().get()).second) continue;
+      group.add(future.shared_state(), all.size());
+      all.push_back(future);
+    }
+  }
+
+  std::vector<One> all;
+  FutureGroup group;  // by their places in `all`
+};
+
 template <template <class> class Waited, class Range>
 auto wait_for(Range& futures, int when, const TimeLimit& timeout) {
   constexpr int first_completed = 0;
   constexpr int first_exception = 1;
   using One = FutureOf<Range&>;
   const Deadline deadline = deadline_of(timeout);
-  std::vector<One> all;
-  std::unordered_set<const FutureState*> known;
-  FutureGroup group;
-  for (const One& future : futures) {
-    if (!known.insert(future.shared_state().get()).second) continue;
-    group.add(future.shared_state(), all.size());
-    all.push_back(future);
-  }
+  AwaitedFutures<One> awaited(futures);
   bool enough = false;
-  while (!enough && group.left() > 0) {
-    const auto number = group.next(deadline);
+  while (!enough && awaited.group.left() > 0) {
+    const auto number = awaited.group.next(deadline);
     if (!number) break;
     enough = when == first_completed ||
              (when == first_exception &&
-              all[*number].shared_state()->status() == FutureState::Status::failed);
+              awaited.all[*number].shared_state()->status() == FutureState::Status::failed);
   }
   Waited<typename One::value_type> waited;
-  for (One& future : all) {
+  for (One& future : awaited.all) {
     (future.done() ? waited.done : waited.not_done).push_back(std::move(future));
   }
   return waited;
 }
 
-/// An input range of `One`, which is a Future.
+/// The futures of as_completed.
 template <class One>
-class CompletedFutures {
+class CompletedFutures final : public Generator<One>::State {
  public:
   template <class Range>
   CompletedFutures(Range& futures, const TimeLimit& timeout)
-      : deadline_(deadline_of(timeout)), group_(std::make_unique<FutureGroup>()) {
-    std::unordered_set<const FutureState*> known;
-    for (const One& future : futures) {
-      if (!known.insert(future.shared_state().get()).second) continue;
-      group_->add(future.shared_state(), futures_.size());
-      futures_.push_back(future);
-    }
+      : deadline_(deadline_of(timeout)), awaited_(futures) {}
+
+  std::optional<One> next(Deadline deadline) override {
+    if (awaited_.group.left() == 0) return std::nullopt;
+    const auto number = awaited_.group.next(std::min(deadline, deadline_));
+    if (!number) throw_unfinished(awaited_.group.left(), awaited_.all.size());
+    return std::move(awaited_.all[*number]);
   }
-
-  class Iterator {
-   public:
-    using value_type = One;
-    using difference_type = std::ptrdiff_t;
-    using iterator_concept = std::input_iterator_tag;
-
-    Iterator() = default;
-    explicit Iterator(CompletedFutures* owner) : owner_(owner) {}
-    One& operator*() const { return owner_->current_; }
-    One* operator->() const { return &owner_->current_; }
-    Iterator& operator++() {
-      owner_->advance();
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    bool operator==(std::default_sentinel_t) const { return !owner_->current_.valid(); }
-
-   private:
-    CompletedFutures* owner_ = nullptr;
-  };
-  Iterator begin() {
-    if (!current_.valid()) advance();
-    return Iterator(this);
-  }
-  std::default_sentinel_t end() const noexcept { return {}; }
 
  private:
-  void advance() {
-    current_ = One();
-    if (group_->left() == 0) return;
-    const auto number = group_->next(deadline_);
-    if (!number) throw_unfinished(group_->left(), futures_.size());
-    current_ = std::move(futures_[*number]);
-  }
-
-  Deadline deadline_;
-  std::vector<One> futures_;
-  std::unique_ptr<FutureGroup> group_;
-  One current_;
+  const Deadline deadline_;
+  AwaitedFutures<One> awaited_;
 };
 
-/// Calls `finish()` when all of several futures have a result, and fails the target with the first
-/// error.
+/// The future of what `finish` makes when all of some futures are done. `fails_early`: it fails
+/// with the first error, without waiting for the others.
 template <class U, class Finish>
-struct Gathering {
-  StatePointer<FutureValue<U>> target;
-  std::atomic<std::size_t> left;
-  Finish finish;
-
-  Gathering(StatePointer<FutureValue<U>> to, std::size_t count, Finish f)
-      : target(std::move(to)), left(count), finish(std::move(f)) {}
-  void one_done(const FutureState& state) {
-    if (state.status() != FutureState::Status::done) {
-      fail_like(*target, state);
-    } else if (left.fetch_sub(1) == 1) {
-      settle(*target, finish);
-    }
+Future<U> when_all_done(const std::vector<StatePointer<FutureState>>& futures, Finish finish,
+                        bool fails_early) {
+  struct Gathering {
+    StatePointer<FutureValue<U>> target;
+    std::atomic<std::size_t> left;
+    Finish finish;
+  };
+  StatePointer<FutureValue<U>> target(new FutureValue<U>);
+  if (futures.empty()) settle(*target, finish);
+  const std::shared_ptr<Gathering> all(new Gathering{target, futures.size(), std::move(finish)});
+  for (const auto& future : futures) {
+    call_when_done(*future, [all, future, fails_early] {
+      if (fails_early && future->status() != FutureState::Status::done) {
+        fail_like(*all->target, *future);
+      } else if (all->left.fetch_sub(1) == 1) {
+        settle(*all->target, all->finish);
+      }
+    });
   }
-};
+  return Future<U>(std::move(target));
+}
 
 template <class R>
 Kept<R> kept_of(const Future<R>& future) {
@@ -136,17 +117,8 @@ Kept<R> kept_of(const Future<R>& future) {
 template <class... R>
 auto all_of_tuple(const Future<R>&... futures) {
   using U = std::tuple<Kept<R>...>;
-  StatePointer<FutureValue<U>> target(new FutureValue<U>);
-  const auto finish = [futures...] { return U(kept_of<R>(futures)...); };
-  if constexpr (sizeof...(R) == 0) {
-    settle(*target, finish);
-  } else {
-    auto all = std::make_shared<Gathering<U, decltype(finish)>>(target, sizeof...(R), finish);
-    (call_when_done(*futures.shared_state(),
-                    [all, futures] { all->one_done(*futures.shared_state()); }),
-     ...);
-  }
-  return Future<U>(target);
+  return when_all_done<U>(
+      {futures.shared_state()...}, [futures...] { return U(kept_of<R>(futures)...); }, true);
 }
 
 template <class Range>
@@ -154,24 +126,19 @@ auto all_of_range(Range& futures) {
   using One = FutureOf<Range&>;
   using R = typename One::value_type;
   using U = std::vector<Kept<R>>;
-  StatePointer<FutureValue<U>> target(new FutureValue<U>);
   std::vector<One> given;
-  for (const One& future : futures) given.push_back(future);
-  const auto finish = [given] {
+  std::vector<StatePointer<FutureState>> states;
+  for (const One& future : futures) {
+    given.push_back(future);
+    states.push_back(future.shared_state());
+  }
+  const auto finish = [given = std::move(given)] {
     U results;
     results.reserve(given.size());
     for (const One& future : given) results.push_back(kept_of<R>(future));
     return results;
   };
-  if (given.empty()) {
-    settle(*target, finish);
-  } else {
-    auto all = std::make_shared<Gathering<U, decltype(finish)>>(target, given.size(), finish);
-    for (const One& one : given) {
-      call_when_done(*one.shared_state(), [all, one] { all->one_done(*one.shared_state()); });
-    }
-  }
-  return Future<U>(target);
+  return when_all_done<U>(states, finish, true);
 }
 
 }  // namespace hoist::detail

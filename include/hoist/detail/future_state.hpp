@@ -129,7 +129,6 @@ class FutureValue : public FutureState {
     value_.emplace(std::forward<Make>(make)());
   }
   Kept<R>& value() noexcept { return *value_; }
-  bool has_value() const noexcept { return value_.has_value(); }
   void drop_value() noexcept { value_.reset(); }
 
  private:

@@ -25,9 +25,9 @@ class GeneratorState final
     driver_.start();
   }
 
-  std::optional<Yield> next() override {
+  std::optional<Yield> next(Deadline deadline) override {
     std::size_t task = 0;
-    if (!driver_.next(task)) {
+    if (!driver_.next(task, deadline)) {
       if (auto failures = driver_.failures(); !failures.empty() && !thrown_) {
         thrown_ = true;
         throw LoopErrors(std::move(failures), driver_.tasks());

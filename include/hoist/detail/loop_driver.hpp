@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/backend.hpp>
+#include <hoist/detail/deadline.hpp>
 #include <hoist/error.hpp>
 #include <hoist/outcome.hpp>
 #include <hoist/parallel_options.hpp>
@@ -52,8 +53,8 @@ class LoopDriver {
   /// Reads the first part of the input and starts its tasks; for generators.
   void start();
   /// Waits for the next result and sets `task` to its index. Returns false at the end. Throws as
-  /// run() does, and TimedOut.
-  bool next(std::size_t& task);
+  /// run() does, and TimedOut; at this deadline, too, after which the loop goes on.
+  bool next(std::size_t& task, Deadline deadline);
 
   std::size_t tasks() const;
   /// With Deliver::all only whether it is done, and only for a loop whose time was over.

@@ -4,11 +4,9 @@
 #include <hoist/detail/executor_map.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <ranges>
 #include <type_traits>
@@ -67,20 +65,14 @@ struct ChunkCalls {
   auto collect() { return detail::collect<F, Item>(calls); }
   /// Done when all are.
   Future<All> future() && {
-    StatePointer<FutureValue<All>> target(new FutureValue<All>);
-    auto shared = std::make_shared<std::vector<ChunkFuture<F, Item>>>(std::move(calls));
-    auto left = std::make_shared<std::atomic<std::size_t>>(shared->size());
-    const auto finish = [target, shared] {
-      settle(*target,
-             [&] { return kept_result<All>([&] { return detail::collect<F, Item>(*shared); }); });
-    };
-    if (shared->empty()) finish();
-    for (const auto& call : std::vector(*shared)) {
-      call_when_done(*call.shared_state(), [left, finish] {
-        if (left->fetch_sub(1) == 1) finish();
-      });
-    }
-    return Future<All>(target);
+    std::vector<StatePointer<FutureState>> states;
+    for (const auto& call : calls) states.push_back(call.shared_state());
+    return when_all_done<All>(
+        states,
+        [calls = std::move(calls)]() mutable {
+          return kept_result<All>([&] { return detail::collect<F, Item>(calls); });
+        },
+        false);
   }
 
   std::vector<ChunkFuture<F, Item>> calls;
