@@ -17,6 +17,7 @@
 #include "backends/builtin.hpp"
 #include "backends/doomed_tasks.hpp"
 #include "backends/fork_worker.hpp"
+#include "base/spin.hpp"
 #include "os/cpu.hpp"
 
 namespace hoist::detail::backends {
@@ -147,8 +148,8 @@ class ForkSession final : public Session {
   void sleep(ipc::Clock::time_point deadline) {
     // Children that were just forked answer in less time than it would take them to wake this
     // process.
-    while (ipc::Clock::now() < watched_until_) {
-      ::sched_yield();
+    auto now = ipc::Clock::now();
+    while (now < watched_until_ && base::yield_core(now)) {
       if (news(false)) return;
     }
     if (news(true)) return;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <sched.h>
-
 #include <chrono>
 
 namespace hoist::detail::base {
@@ -10,8 +8,15 @@ namespace hoist::detail::base {
 inline void cpu_relax() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
 #endif
 }
+
+/// Lets another thread have this core, and sets `now` to the time after it. Returns false at once
+/// on a busy machine, where whoever yields comes after all others, many milliseconds later: a
+/// thread that sleeps runs soon after it is woken.
+bool yield_core(std::chrono::steady_clock::time_point& now) noexcept;
 
 /// Spins for about as long as sleeping and waking would take (40 us on a virtual machine). Returns
 /// whether the condition has become true.
@@ -25,10 +30,10 @@ bool spin_until(Condition&& condition,
       if (condition()) return true;
       cpu_relax();
     }
-    const auto spun = std::chrono::steady_clock::now() - begin;
-    if (spun >= limit) return condition();
+    auto now = std::chrono::steady_clock::now();
+    if (now - begin >= limit) return condition();
     // Whoever is to make it true may need this core.
-    if (spun >= limit / 8) ::sched_yield();
+    if (now - begin >= limit / 8 && !yield_core(now)) return condition();
   }
 }
 

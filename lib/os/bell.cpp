@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/bell.hpp"
 
-#include <sched.h>
-
 #include "os/futex.hpp"
 
 namespace hoist::detail::os {
@@ -15,15 +13,5 @@ void Bell::wake() noexcept {
 void Bell::sleep(std::uint32_t seen, Clock::time_point deadline) noexcept {
   sleep_while(count, seen, deadline, Sharing::processes);
 }
-
-void Bell::pause() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-void Bell::yield() noexcept { ::sched_yield(); }
 
 }  // namespace hoist::detail::os

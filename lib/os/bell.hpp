@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "base/spin.hpp"
 #include "os/futex.hpp"
 
 namespace hoist::detail::os {
@@ -52,8 +53,6 @@ struct alignas(64) Bell {
   }
 
  private:
-  static void pause() noexcept;
-  static void yield() noexcept;
   void sleep(std::uint32_t seen, Clock::time_point deadline) noexcept;
 
   template <class Ready>
@@ -62,15 +61,15 @@ struct alignas(64) Bell {
     // a tenth. After that the partner may need this core, so yields let it run. Waking a sleeper
     // costs 40 to 80 us on a virtual machine, so sleeping is delayed for that long.
     for (int i = 0; i < 512; ++i) {
-      if (i >= 400) pause();
+      if (i >= 400) base::cpu_relax();
       if (ready()) return true;
     }
-    const auto until = Clock::now() + std::chrono::microseconds(60);
-    do {
-      yield();
+    auto now = Clock::now();
+    const auto until = now + std::chrono::microseconds(60);
+    while (now < until && base::yield_core(now)) {
       if (ready()) return true;
-    } while (Clock::now() < until);
-    return false;
+    }
+    return ready();
   }
 };
 

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "base/spin.hpp"
+
+#include <sched.h>
+
+namespace hoist::detail::base {
+
+bool yield_core(std::chrono::steady_clock::time_point& now) noexcept {
+  using std::chrono::milliseconds;
+  thread_local std::chrono::steady_clock::time_point busy_until;
+  if (now < busy_until) return false;
+  ::sched_yield();
+  const auto after = std::chrono::steady_clock::now();
+  if (after - now > milliseconds(1)) busy_until = after + milliseconds(100);
+  now = after;
+  return true;
+}
+
+}  // namespace hoist::detail::base
