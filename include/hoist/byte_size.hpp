@@ -10,10 +10,11 @@
 
 namespace hoist {
 
-/// A number of bytes, given as an integer or as text: "1000", "64K", "1.5G".
+/// A number of bytes, given as an integer or as text: "1000", "64K", "1.5 GiB".
 ///
-/// K, M, G and T stand for powers of 1024; fractions are allowed and rounded down to whole bytes.
-/// Every option that takes a size has this type. A plain value; thread-safe.
+/// K, M, G and T, or KiB to TiB, stand for powers of 1024 ("MB", which others take for either, is
+/// refused); fractions are allowed and rounded down to whole bytes. Every option that takes a size
+/// has this type. A plain value; thread-safe.
 class ByteSize {
  public:
   constexpr ByteSize() = default;

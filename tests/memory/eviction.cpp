@@ -47,7 +47,11 @@ TEST_CASE("sizes are numbers or text") {
   CHECK(ByteSize("17").bytes() == 17);
   CHECK(ByteSize("64K").bytes() == 65536);
   CHECK(ByteSize("1.5g").bytes() == 1536ULL << 20);
-  for (const char* bad : {"", "K", "1X", "1KB", "-1", "1e400", "nan", "1 K", "99999999T"}) {
+  CHECK(ByteSize("2 MiB").bytes() == 2U << 20);
+  CHECK(ByteSize("1 K").bytes() == 1024);
+  CHECK(ByteSize("3tiB").bytes() == 3ULL << 40);
+  for (const char* bad : {"", "K", "MiB", "1X", "1KB", "1 B", "1iB", "1Mi", "1M iB", "1 MiB ", "-1",
+                          "1e400", "nan", "99999999T"}) {
     CAPTURE(bad);
     CHECK_THROWS_AS(ByteSize{bad}, hoist::BadArgument);
   }
