@@ -21,10 +21,11 @@
 
 namespace hoist::detail::sockets {
 
+/// In the last byte of a header: until that is sent, an end can still become a withdrawal.
 enum class ChunkKind : std::uint32_t {
   content = 0,
-  end = 1,        ///< of a message, whose content is complete; has none itself
-  withdrawn = 2,  ///< the message is none; likewise
+  end = 1U << 24,        ///< of a message, whose content is complete; has none itself
+  withdrawn = 2U << 24,  ///< the message is none; likewise
 };
 
 struct ChunkHeader {

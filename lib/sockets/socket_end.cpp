@@ -22,7 +22,6 @@ namespace {
 
 /// Who keeps on sending is listened to for so many reads before the time is looked at.
 constexpr int reads_at_once = 16;
-constexpr auto time_for_end = std::chrono::seconds(10);
 constexpr auto time_for_reads = std::chrono::milliseconds(100);
 
 bool is_gone(int error) {
@@ -128,20 +127,19 @@ bool SocketEnd::send_rest(Deadline deadline) {
   return sent;
 }
 
-/// Completes the chunk that was begun, later, by that many bytes of the parts, and tells that the
-/// message is none.
-void SocketEnd::withdraw(std::span<const iovec> parts, std::size_t bytes) {
-  const auto keep = [this](const void* data, std::size_t size) {
-    const auto* const from = static_cast<const std::byte*>(data);
-    rest_.insert(rest_.end(), from, from + size);
-  };
+/// Completes the chunk that was begun, later, and tells that the message is none. `with_end`: the
+/// parts have the end of the message, or what is left of it.
+void SocketEnd::withdraw(std::span<const iovec> parts, bool with_end) {
   for (const iovec& part : parts) {
-    const std::size_t kept = std::min(bytes, part.iov_len);
-    keep(part.iov_base, kept);
-    bytes -= kept;
+    const auto* const from = static_cast<const std::byte*>(part.iov_base);
+    rest_.insert(rest_.end(), from, from + part.iov_len);
   }
+  if (!with_end) rest_.resize(rest_.size() + sizeof(ChunkHeader));
+  // An end that has been sent in part differs in its last byte only.
   const ChunkHeader mark{0, ChunkKind::withdrawn};
-  keep(&mark, sizeof mark);
+  const std::size_t bytes = std::min(rest_.size(), sizeof mark);
+  std::memcpy(rest_.data() + rest_.size() - bytes,
+              reinterpret_cast<const std::byte*>(&mark) + sizeof mark - bytes, bytes);
 }
 
 bool SocketEnd::send(OutgoingMessage& message, Deadline deadline) {
@@ -158,18 +156,8 @@ bool SocketEnd::send(OutgoingMessage& message, Deadline deadline) {
       if (is_partial()) ::shutdown(fd_.get(), SHUT_RDWR);
       throw;
     }
-    if (!is_partial()) return false;
-    const std::size_t end = message.is_at_end() ? sizeof(ChunkHeader) : 0;
-    const std::size_t left = total(parts);
-    if (left >= end) {
-      withdraw(parts, left - end);
-      return false;
-    }
-    // The end itself is half out: it is too late.
-    if (!write(parts, {}, Clock::now() + time_for_end)) {
-      ::shutdown(fd_.get(), SHUT_RDWR);
-      throw_end();
-    }
+    if (is_partial()) withdraw(parts, message.is_at_end());
+    return false;
   }
   return true;
 }

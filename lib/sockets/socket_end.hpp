@@ -55,7 +55,7 @@ class SocketEnd {
   bool wait(short events, Deadline deadline) const;
   bool write(std::vector<iovec>& parts, std::span<const int> fds, Deadline deadline);
   bool send_rest(Deadline deadline);
-  void withdraw(std::span<const iovec> parts, std::size_t bytes);
+  void withdraw(std::span<const iovec> parts, bool with_end);
   bool complete(Deadline deadline);
   bool read_message(Deadline deadline);
   void read_some(std::span<std::byte> room, std::size_t& bytes);

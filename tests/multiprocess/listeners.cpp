@@ -334,6 +334,23 @@ TEST_CASE("all that could be sent in time is received, and nothing else, whateve
   }
 }
 
+TEST_CASE("a message of which all but a part of its end could be sent is withdrawn") {
+  // Some of these sizes fill the buffers of the connection in the middle of an end.
+  for (std::size_t size = 32; size < 64; ++size) {
+    CAPTURE(size);
+    Pair<std::string> pair(false);
+    std::size_t sent = 0;
+    try {
+      for (;; ++sent) pair.a().send(std::string(size, 'x'), 0s);
+    } catch (const Full&) {
+    }
+    std::jthread sender([&] { pair.a().send("last"); });
+    std::size_t got = 0;
+    while (pair.b().recv(10s) != "last") ++got;
+    CHECK(got == sent);
+  }
+}
+
 TEST_CASE("the stream ends when the other side is closed or dies") {
   for (const bool by_path : {true, false}) {
     CAPTURE(by_path);
