@@ -2,11 +2,10 @@
 #include "fingerprint/code_decode.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <array>
+#include <cstring>
 
-#if defined(__x86_64__)
-#include <Zydis/Zydis.h>
-#endif
+#include "fingerprint/instruction.hpp"
 
 namespace hoist::detail::fingerprint {
 
@@ -19,9 +18,9 @@ bool DecodedCode::starts_instruction(std::uint64_t address) const {
   return contains(address) && std::binary_search(offsets.begin(), offsets.end(), address - begin);
 }
 
-#if defined(__x86_64__)
-
 namespace {
+
+using Kind = Instruction::Kind;
 
 /// What stands in the stream for an instruction that isn't put as its bytes. None is a valid first
 /// byte of an instruction in 64-bit mode.
@@ -32,7 +31,7 @@ enum class Mark : std::uint8_t {
   raw = 0x16
 };
 
-constexpr std::uint8_t no_register = 0xff;
+constexpr unsigned no_register = 0xff;
 
 class CodeReader {
  public:
@@ -45,30 +44,29 @@ class CodeReader {
     code_.refs.clear();
     code_.begin = begin;
     code_.end = begin + bytes.size();
-    ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    full_ = decoder_;
-    // Lengths and fields are all that most instructions need, at two thirds of the cost.
-    ZydisDecoderEnableMode(&decoder_, ZYDIS_DECODER_MODE_MINIMAL, ZYAN_TRUE);
   }
 
   DecodedCode read() {
     code_.offsets.reserve(bytes_.size() / 4);
     stream_.reserve(bytes_.size() + bytes_.size() / 4);
-    for (at_ = 0; at_ < bytes_.size();) {
-      ZydisDecoderContext context;
-      if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder_, &context, bytes_.data() + at_,
-                                                      bytes_.size() - at_, &instruction_))) {
+    while (at_ < bytes_.size()) {
+      if (!decode_instruction(bytes_.subspan(at_), instruction_)) {
+        put_up_to(at_);
         stream_.put8(static_cast<std::uint8_t>(Mark::raw));
-        stream_.put(bytes_.subspan(at_));
+        at_ = bytes_.size();
         break;
       }
-      next_ = code_.begin + at_ + instruction_.length;
-      if (instruction_.mnemonic != ZYDIS_MNEMONIC_NOP) {
+      next_ = at_ + instruction_.length;
+      if (instruction_.kind == Kind::nop) {
+        put_up_to(at_);
+        done_ = next_;
+      } else {
         code_.offsets.push_back(static_cast<std::uint32_t>(at_));
-        put_instruction();
+        visit();
       }
-      at_ += instruction_.length;
+      at_ = next_;
     }
+    put_up_to(at_);
     for (const auto& [position, target] : jumps_) stream_.patch32(position, code_.index_of(target));
     code_.digest = stream_.digest();
     return std::move(code_);
@@ -80,43 +78,53 @@ class CodeReader {
     std::uint64_t target;
   };
 
-  void put_instruction() {
-    const auto& raw = instruction_.raw;
-    if (raw.imm[0].is_relative) {
-      // Short (7x, EB) and near (0F 8x, E9) forms of a jump count the same.
-      const std::uint8_t opcode = instruction_.opcode;
-      const bool condition =
-          instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F && (opcode & 0xf0) == 0x80;
-      put_branch(next_ + static_cast<std::uint64_t>(raw.imm[0].value.s),
-                 condition        ? static_cast<std::uint8_t>(0x70 | (opcode & 0x0f))
-                 : opcode == 0xe9 ? std::uint8_t{0xeb}
-                                  : opcode);
-      return;
-    }
-    if (instruction_.mnemonic == ZYDIS_MNEMONIC_JMP) code_.jumps_indirectly = true;
-    start_ = stream_.size();
-    stream_.put(bytes_.subspan(at_, instruction_.length));
-    const bool in_memory = raw.modrm.offset != 0 && raw.modrm.mod != 3;
-    const bool at_address = in_memory && raw.modrm.mod == 0 && raw.modrm.rm == 5;
-    // A jump through a register mostly belongs to a table of jumps; one through a member is a call.
-    const bool calls =
-        instruction_.mnemonic == ZYDIS_MNEMONIC_CALL ||
-        (instruction_.mnemonic == ZYDIS_MNEMONIC_JMP && in_memory && raw.modrm.rm != 4);
-    if (calls && !at_address) code_.calls_by_pointer = true;
-    if (at_address) {
-      put_reference(next_ + static_cast<std::uint64_t>(raw.disp.value), memory_use(false),
-                    raw.disp.offset, 4);
-    } else if (in_memory && raw.disp.size == 32) {
-      put_displacement();
-    }
-    if (raw.imm[0].size >= 32) put_immediate();
-    remember_thread_pointer();
+  /// Puts the bytes that were decoded since the last call, before `end`.
+  void put_up_to(std::size_t end) {
+    stream_.put(bytes_.subspan(done_, end - done_));
+    done_ = end;
   }
 
-  void put_branch(std::uint64_t target, std::uint8_t short_opcode) {
+  std::uint64_t next_address() const { return code_.begin + next_; }
+
+  /// Most instructions only wait for being put together with those around them.
+  void visit() {
+    if (instruction_.is_relative) {
+      visit_branch();
+      return;
+    }
+    if (instruction_.kind == Kind::jump) code_.jumps_indirectly = true;
+    const bool in_memory = instruction_.in_memory();
+    // A jump through a register mostly belongs to a table of jumps; one through a member is a call.
+    const bool calls = instruction_.kind == Kind::call ||
+                       (instruction_.kind == Kind::jump && in_memory && instruction_.rm() != 4);
+    if (calls && !instruction_.at_address()) code_.calls_by_pointer = true;
+    if (instruction_.at_address()) {
+      put_reference(next_address() + static_cast<std::uint64_t>(instruction_.displacement),
+                    memory_use(false), instruction_.displacement_at, 4);
+    } else if (in_memory && instruction_.displacement_size == 4) {
+      visit_displacement();
+    }
+    if (instruction_.immediate_size >= 4) visit_immediate();
+    if (instruction_.fs_prefix) remember_thread_pointer();
+  }
+
+  void visit_branch() {
+    // Short (7x, EB) and near (0F 8x, E9) forms of a jump count the same.
+    std::uint8_t opcode = instruction_.opcode;
+    const bool near_condition =
+        instruction_.map == Instruction::Map::two_byte && (opcode & 0xf0) == 0x80;
+    if (near_condition) {
+      opcode = static_cast<std::uint8_t>(0x70 | (opcode & 0x0f));
+    } else if (opcode == 0xe9) {
+      opcode = 0xeb;
+    }
+    const std::uint64_t target =
+        next_address() + static_cast<std::uint64_t>(instruction_.immediate);
     const bool inside = code_.contains(target);
+    put_up_to(at_);
+    done_ = next_;
     stream_.put8(static_cast<std::uint8_t>(inside ? Mark::jump_inside : Mark::jump_outside));
-    stream_.put8(short_opcode);
+    stream_.put8(opcode);
     if (inside) {
       jumps_.push_back({stream_.size(), target});
       stream_.put32(0);
@@ -127,56 +135,52 @@ class CodeReader {
 
   /// A 32-bit displacement that isn't relative to the instruction: an absolute address in code that
   /// is linked to a fixed one, an offset from the thread pointer, or a plain number.
-  void put_displacement() {
-    const auto& raw = instruction_.raw;
-    const bool sib = raw.modrm.rm == 4;
-    const bool has_base = !(sib && raw.sib.base == 5 && raw.modrm.mod == 0);
-    const bool has_index = sib && (raw.sib.index != 4 || rex_x());
-    const auto value = static_cast<std::uint64_t>(raw.disp.value);
-    if (raw.disp.value < 0) {
-      const bool on_thread_pointer = has_base && !has_index &&
-                                     base_register() == thread_register_ &&
-                                     code_.offsets.size() - thread_instruction_ < 8;
-      if (on_thread_pointer || (!has_base && !has_index && has_prefix(0x64))) {
-        if (put_tls(value, raw.disp.offset) && instruction_.mnemonic != ZYDIS_MNEMONIC_LEA) {
+  void visit_displacement() {
+    const bool has_base = instruction_.has_base();
+    const bool has_index = instruction_.has_index();
+    const auto value = static_cast<std::uint64_t>(instruction_.displacement);
+    if (instruction_.displacement < 0) {
+      const bool on_thread_pointer = has_base && !has_index && is_thread_pointer();
+      if (on_thread_pointer || (!has_base && !has_index && instruction_.fs_prefix)) {
+        if (put_tls(value, instruction_.displacement_at) && instruction_.kind != Kind::lea) {
           note_access(code_.refs.back());
         }
       }
-    } else if (!image_.is_relocatable() && !has_prefix(0x64) && is_data_address(value)) {
-      put_reference(value, memory_use(has_base || has_index), raw.disp.offset, 4);
+    } else if (!image_.is_relocatable() && !instruction_.fs_prefix && is_data_address(value)) {
+      put_reference(value, memory_use(has_base || has_index), instruction_.displacement_at, 4);
     }
   }
 
-  void put_immediate() {
-    const auto& imm = instruction_.raw.imm[0];
-    const bool wide = rex_w();
-    if (instruction_.mnemonic == ZYDIS_MNEMONIC_MOV && wide && imm.size == 32 && imm.value.s < -1) {
-      const auto count = static_cast<std::uint64_t>(-imm.value.s);
+  void visit_immediate() {
+    const bool wide = instruction_.is_wide();
+    const std::int64_t number = instruction_.immediate;
+    const auto value = static_cast<std::uint64_t>(number);
+    if (instruction_.kind == Kind::mov && wide && instruction_.immediate_size == 4 && number < -1) {
+      const auto count = static_cast<std::uint64_t>(-number);
       if (code_.counts_from_end == 0 || count < code_.counts_from_end) {
         code_.counts_from_end = count;
       }
     }
-    const auto value = static_cast<std::uint64_t>(imm.value.s);
-    if (instruction_.mnemonic == ZYDIS_MNEMONIC_ADD && wide && imm.value.s < 0 &&
-        instruction_.raw.modrm.mod == 3 && base_register() == thread_register_ &&
-        code_.offsets.size() - thread_instruction_ < 8) {
-      put_tls(value, imm.offset);
+    if (instruction_.kind == Kind::add && wide && number < 0 && instruction_.mod() == 3 &&
+        is_thread_pointer()) {
+      put_tls(value, instruction_.immediate_at);
       return;
     }
     if (image_.is_relocatable() || !is_pointer(value)) return;
-    switch (instruction_.mnemonic) {
-      case ZYDIS_MNEMONIC_MOV:
-      case ZYDIS_MNEMONIC_PUSH: break;
-      case ZYDIS_MNEMONIC_CMP:
-        put_reference(value, RefUse::compare, imm.offset, imm.size / 8);
+    switch (instruction_.kind) {
+      case Kind::mov:
+      case Kind::push: break;
+      case Kind::cmp:
+        put_reference(value, RefUse::compare, instruction_.immediate_at,
+                      instruction_.immediate_size);
         return;
-      case ZYDIS_MNEMONIC_ADD:
-      case ZYDIS_MNEMONIC_SUB:
+      case Kind::add:
+      case Kind::sub:
         if (!wide) return;
         break;
       default: return;
     }
-    put_reference(value, RefUse::address, imm.offset, imm.size / 8);
+    put_reference(value, RefUse::address, instruction_.immediate_at, instruction_.immediate_size);
   }
 
   bool put_tls(std::uint64_t thread_offset, std::uint8_t field) {
@@ -186,7 +190,12 @@ class CodeReader {
     return true;
   }
 
+  /// Blanks `count` bytes from `field` on in the instruction and puts what stands for them.
   void put_reference(std::uint64_t target, RefUse use, std::uint8_t field, std::size_t count) {
+    if (done_ != next_) {
+      put_up_to(next_);
+      start_ = stream_.size() - instruction_.length;
+    }
     stream_.blank(start_ + field, count);
     stream_.put8(static_cast<std::uint8_t>(Mark::reference));
     stream_.put8(static_cast<std::uint8_t>(use));
@@ -203,81 +212,29 @@ class CodeReader {
   }
 
   RefUse memory_use(bool indexed) const {
-    if (instruction_.mnemonic == ZYDIS_MNEMONIC_LEA) return RefUse::address;
+    if (instruction_.kind == Kind::lea) return RefUse::address;
     return indexed ? RefUse::indexed : RefUse::access;
   }
 
-  /// What the instruction does to its memory operand. Operands are asked for only where the opcode
-  /// doesn't tell.
   void note_access(CodeRef& ref) const {
-    if (note_common_access(ref)) return;
-    ZydisDecodedInstruction instruction;
-    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&full_, bytes_.data() + at_, bytes_.size() - at_,
-                                             &instruction, operands))) {
-      return;
-    }
-    for (unsigned i = 0; i < instruction.operand_count; ++i) {
-      if (operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-          operands[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
-        ref.size = operands[i].size / 8;
-        ref.reads = (operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0;
-        ref.writes = (operands[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
-        return;
-      }
-    }
-  }
-
-  bool note_common_access(CodeRef& ref) const {
-    if (instruction_.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
-    const std::uint8_t opcode = instruction_.opcode;
-    if (instruction_.opcode_map == ZYDIS_OPCODE_MAP_0F) {
-      if ((opcode & 0xf6) != 0xb6) return false;  // movzx, movsx
-      ref.size = (opcode & 1) == 0 ? 1 : 2;
-      ref.reads = true;
-      return true;
-    }
-    if (instruction_.opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) return false;
-    const bool arithmetic = opcode < 0x40 && (opcode & 7) < 4;
-    const bool exchange = (opcode & 0xfe) == 0x86;
-    const bool test = (opcode & 0xfe) == 0x84;
-    const bool store = (opcode & 0xfe) == 0x88;
-    const bool load = (opcode & 0xfe) == 0x8a;
-    if (!arithmetic && !exchange && !test && !store && !load) return false;
-    const bool compare = (opcode & 0xf8) == 0x38;
-    ref.size = (opcode & 1) == 0 ? 1 : rex_w() ? 8 : has_prefix(0x66) ? 2 : 4;
-    ref.reads = !store;
-    ref.writes = store || exchange || (arithmetic && (opcode & 2) == 0 && !compare);
-    return true;
+    const MemoryAccess access = memory_access(bytes_.subspan(at_), instruction_);
+    ref.size = access.size;
+    ref.reads = access.reads;
+    ref.writes = access.writes;
   }
 
   /// Follows `mov reg, fs:0`, which precedes offsets from the thread pointer in other instructions.
   void remember_thread_pointer() {
-    const auto& raw = instruction_.raw;
-    if (instruction_.mnemonic == ZYDIS_MNEMONIC_MOV && has_prefix(0x64) && raw.disp.size == 32 &&
-        raw.disp.value == 0 && raw.modrm.mod == 0 && raw.modrm.rm == 4) {
-      thread_register_ = static_cast<std::uint8_t>(raw.modrm.reg | (rex_r() ? 8 : 0));
+    if (instruction_.kind == Kind::mov && instruction_.displacement_size == 4 &&
+        instruction_.displacement == 0 && instruction_.mod() == 0 && instruction_.rm() == 4) {
+      thread_register_ = instruction_.reg();
       thread_instruction_ = code_.offsets.size();
     }
   }
 
-  bool has_rex() const { return (instruction_.attributes & ZYDIS_ATTRIB_HAS_REX) != 0; }
-  bool rex_w() const { return has_rex() && instruction_.raw.rex.W != 0; }
-  bool rex_r() const { return has_rex() && instruction_.raw.rex.R != 0; }
-  bool rex_x() const { return has_rex() && instruction_.raw.rex.X != 0; }
-  bool rex_b() const { return has_rex() && instruction_.raw.rex.B != 0; }
-
-  std::uint8_t base_register() const {
-    const auto& raw = instruction_.raw;
-    const std::uint8_t base = raw.modrm.rm == 4 && raw.modrm.mod != 3 ? raw.sib.base : raw.modrm.rm;
-    return static_cast<std::uint8_t>(base | (rex_b() ? 8 : 0));
-  }
-
-  bool has_prefix(std::uint8_t value) const {
-    for (unsigned i = 0; i < instruction_.raw.prefix_count; ++i) {
-      if (instruction_.raw.prefixes[i].value == value) return true;
-    }
-    return false;
+  bool is_thread_pointer() const {
+    return instruction_.base() == thread_register_ &&
+           code_.offsets.size() - thread_instruction_ < 8;
   }
 
   bool is_data_address(std::uint64_t value) const {
@@ -304,22 +261,19 @@ class CodeReader {
 
   program::ElfImage& image_;
   std::span<const std::byte> bytes_;
-  ZydisDecoder decoder_;
-  ZydisDecoder full_;
-  ZydisDecodedInstruction instruction_;
   DecodedCode code_;
   base::DigestStream stream_;
   std::vector<Jump> jumps_;
-  std::size_t at_ = 0;
-  std::size_t start_ = 0;
-  std::uint64_t next_ = 0;
-  std::uint8_t thread_register_ = no_register;
+  Instruction instruction_;
+  std::size_t at_ = 0;     ///< where the instruction is
+  std::size_t next_ = 0;   ///< where it ends
+  std::size_t done_ = 0;   ///< what is before is in the stream, or left out
+  std::size_t start_ = 0;  ///< of the instruction in the stream, if it has a reference
+  unsigned thread_register_ = no_register;
   std::size_t thread_instruction_ = 0;
 };
 
 }  // namespace
-
-bool can_decode() { return true; }
 
 DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end,
                         DecodedCode reused) {
@@ -328,40 +282,21 @@ DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint
 }
 
 std::uint64_t plt_slot(const program::ElfImage& image, std::uint64_t address) {
-  ZydisDecoder decoder;
-  ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+  constexpr std::array<unsigned char, 4> endbr64 = {0xf3, 0x0f, 0x1e, 0xfa};
   const program::ElfSection* section = image.section_at(address);
   if (section == nullptr || section->kind != program::SectionKind::code) return 0;
   auto bytes = image.bytes(address, std::min<std::uint64_t>(16, section->end() - address));
-  while (!bytes.empty()) {
-    ZydisDecoderContext context;
-    ZydisDecodedInstruction instruction;
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, bytes.data(), bytes.size(),
-                                                    &instruction))) {
-      return 0;
-    }
-    address += instruction.length;
-    bytes = bytes.subspan(instruction.length);
-    if (instruction.mnemonic == ZYDIS_MNEMONIC_ENDBR64) continue;
-    const auto& raw = instruction.raw;
-    if (instruction.mnemonic != ZYDIS_MNEMONIC_JMP || raw.imm[0].is_relative ||
-        raw.modrm.offset == 0 || raw.modrm.mod != 0 || raw.modrm.rm != 5) {
-      return 0;
-    }
-    return address + static_cast<std::uint64_t>(raw.disp.value);
+  while (bytes.size() >= endbr64.size() &&
+         std::memcmp(bytes.data(), endbr64.data(), endbr64.size()) == 0) {
+    bytes = bytes.subspan(endbr64.size());
+    address += endbr64.size();
   }
-  return 0;
+  Instruction instruction;
+  if (!decode_instruction(bytes, instruction) || instruction.kind != Instruction::Kind::jump ||
+      instruction.is_relative || !instruction.at_address()) {
+    return 0;
+  }
+  return address + instruction.length + static_cast<std::uint64_t>(instruction.displacement);
 }
-
-#else
-
-bool can_decode() { return false; }
-DecodedCode decode_code(program::ElfImage& /*image*/, std::uint64_t /*begin*/,
-                        std::uint64_t /*end*/, DecodedCode /*reused*/) {
-  return {};
-}
-std::uint64_t plt_slot(const program::ElfImage& /*image*/, std::uint64_t /*address*/) { return 0; }
-
-#endif
 
 }  // namespace hoist::detail::fingerprint

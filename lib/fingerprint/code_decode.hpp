@@ -55,9 +55,6 @@ struct DecodedCode {
   bool starts_instruction(std::uint64_t address) const;
 };
 
-/// Whether this build can read the machine code of the processor it runs on.
-bool can_decode();
-
 /// Decodes [begin, end) of the image; what can't be decoded is taken as plain bytes up to the end.
 /// Empty code if the range isn't in the file. `reused` is code no longer needed, for its memory.
 DecodedCode decode_code(program::ElfImage& image, std::uint64_t begin, std::uint64_t end,

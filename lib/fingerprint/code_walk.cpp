@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "fingerprint/handler_table.hpp"
+#include "fingerprint/instruction.hpp"
 #include "program/symbol_names.hpp"
 #include "program/unwind_tables.hpp"
 
