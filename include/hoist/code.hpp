@@ -72,7 +72,7 @@ CodeReport explain_code(const void* function, CodeCheck check);
 }
 
 /// What the fingerprint of a function's code covers: `explain(train).text()`. Takes what
-/// `Memory::cache` takes. Thread-safe; not cached, about 5 us per function reached.
+/// `Memory::cache` takes. Thread-safe; not cached, about 1 us per function reached.
 template <class F>
   requires detail::HasSignature<F>
 [[nodiscard]] CodeReport explain(F f, CodeCheck check = CodeCheck::callees) {

@@ -140,9 +140,11 @@ CodeWalk::Edge CodeWalk::pointer_edge(program::Module& module, std::uint64_t add
 
 CodeWalk::Edge CodeWalk::object_edge(program::Module& module, const program::ElfSymbol& symbol,
                                      std::uint64_t address) {
+  const std::uint64_t offset = address - symbol.address;
+  const auto known = numbers_.find({&module, symbol.address, Shape::symbol});
+  if (known != numbers_.end()) return {known->second, offset};
   program::ElfImage& image = *module.image();
   const std::string_view name = image.name_of(symbol);
-  const std::uint64_t offset = address - symbol.address;
   const bool vtable = program::is_vtable(name);
   if (program::is_hoist_entity(name) || (vtable && check_ == CodeCheck::function)) {
     return {external(&module, name, address), offset};
@@ -180,11 +182,14 @@ CodeWalk::Edge CodeWalk::unnamed_edge(program::Module& module, std::uint64_t add
 /// of an array can't be told without knowing the others.
 void CodeWalk::note_objects(Function& function) {
   program::ElfImage& image = *function.module->image();
+  function.symbols.assign(function.code->refs.size(), nullptr);
   function.objects.clear();
   function.unnamed.clear();
-  for (const CodeRef& ref : function.code->refs) {
+  for (std::size_t i = 0; i < function.code->refs.size(); ++i) {
+    const CodeRef& ref = function.code->refs[i];
     if (ref.use == RefUse::branch || ref.use == RefUse::tls) continue;
     const program::ElfSymbol* symbol = image.object_at(ref.target);
+    function.symbols[i] = symbol;
     if (symbol != nullptr) {
       function.objects.push_back(symbol->address);
       continue;
@@ -204,7 +209,8 @@ void CodeWalk::note_objects(Function& function) {
   std::sort(function.unnamed.begin(), function.unnamed.end());
 }
 
-void CodeWalk::resolve(Function& function, const CodeRef& ref) {
+void CodeWalk::resolve(Function& function, std::size_t index) {
+  const CodeRef& ref = function.code->refs[index];
   program::Module& module = *function.module;
   program::ElfImage& image = *module.image();
   if (ref.use == RefUse::branch) {
@@ -228,18 +234,22 @@ void CodeWalk::resolve(Function& function, const CodeRef& ref) {
     // Just these bytes count, not what else is in the table.
     put_content(module, ref.target, ref.target + ref.size);
   } else {
-    resolve_address(function, ref);
+    resolve_address(function, ref, function.symbols[index]);
   }
 }
 
 /// An address of data that is taken, or used with an index: any of what lies there may be meant.
-void CodeWalk::resolve_address(Function& function, const CodeRef& ref) {
+void CodeWalk::resolve_address(Function& function, const CodeRef& ref,
+                               const program::ElfSymbol* symbol) {
   program::Module& module = *function.module;
   program::ElfImage& image = *module.image();
   const std::uint64_t address = ref.target;
   const program::ElfSection* section = image.section_at(address);
-  const program::ElfSymbol* symbol = image.object_at(address);
-  const program::ElfSymbol* before = image.object_ending_at(address);
+  // Where the function counts up to zero, or mentions what lies before, this may be the end of it.
+  const std::uint64_t count = function.code->counts_from_end;
+  const bool may_be_end =
+      count != 0 || (!function.objects.empty() && function.objects.front() < address);
+  const program::ElfSymbol* before = may_be_end ? image.object_ending_at(address) : nullptr;
 
   // One past the last element of an array is where something unrelated starts.
   if (before != nullptr &&
@@ -249,7 +259,6 @@ void CodeWalk::resolve_address(Function& function, const CodeRef& ref) {
     return;
   }
   // It also is the start for a loop that counts up to zero.
-  const std::uint64_t count = function.code->counts_from_end;
   if (before != nullptr && count != 0 && count <= before->size) {
     edges_.push_back(object_edge(module, *before, address));
   }

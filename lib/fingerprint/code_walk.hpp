@@ -71,6 +71,7 @@ class CodeWalk {
     bool visited = false;
     bool jumps_indirectly = false;
     bool calls_by_pointer = false;
+    bool is_of_program = false;  ///< variable: not of the run time or of templates of hoist
     program::Module* module = nullptr;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
@@ -113,6 +114,8 @@ class CodeWalk {
     std::uint32_t node = no_node;
     program::Module* module = nullptr;
     const DecodedCode* code = nullptr;
+    /// For each reference the data symbol that covers its target, null for none.
+    std::vector<const program::ElfSymbol*> symbols;
     std::vector<std::uint64_t> objects;  ///< addresses of the data symbols it mentions, sorted
     std::vector<std::uint64_t> unnamed;  ///< other data it takes the address of, sorted
   };
@@ -140,10 +143,11 @@ class CodeWalk {
                     std::uint32_t owner);
   Edge tls_edge(program::Module& module, std::uint64_t offset);
   void note_objects(Function& function);
-  void resolve(Function& function, const CodeRef& ref);
-  void resolve_address(Function& function, const CodeRef& ref);
+  void resolve(Function& function, std::size_t index);
+  void resolve_address(Function& function, const CodeRef& ref, const program::ElfSymbol* symbol);
 
   // variable_use.cpp: what is done to variables.
+  static bool is_of_program(std::string_view name);
   void note_use(const Function& function, const CodeRef& ref, RefUse how, const Edge& edge);
   void note_pointer(const Edge& edge);
   std::vector<VariableBytes> value_of(std::uint32_t index) const;

@@ -11,12 +11,6 @@ namespace hoist::detail::fingerprint {
 
 namespace {
 
-/// Not of the run time or of templates of hoist; what else is hoist's is no variable to the walk.
-bool is_of_program(std::string_view name) {
-  return !program::is_run_time_entity(name) && !name.starts_with("_ZN5hoist") &&
-         !name.starts_with("_ZZN5hoist") && !name.starts_with("_ZZNK5hoist");
-}
-
 template <class Ranges>
 bool overlaps(const Ranges& ranges, std::uint64_t begin, std::uint64_t end) {
   return std::any_of(ranges.begin(), ranges.end(),
@@ -33,15 +27,20 @@ void add_range(Ranges& ranges, std::uint64_t begin, std::uint64_t end) {
 
 }  // namespace
 
+/// What else is hoist's is no variable to the walk.
+bool CodeWalk::is_of_program(std::string_view name) {
+  return !program::is_run_time_entity(name) && !name.starts_with("_ZN5hoist") &&
+         !name.starts_with("_ZZN5hoist") && !name.starts_with("_ZZNK5hoist");
+}
+
 /// Notes what an instruction does to the variable that an edge leads to.
 void CodeWalk::note_use(const Function& function, const CodeRef& ref, RefUse how,
                         const Edge& edge) {
-  if (edge.node == no_node || nodes_[edge.node].kind != CodeNode::Kind::variable) return;
+  if (edge.node == no_node || !nodes_[edge.node].is_of_program) return;
   const Node& reader = nodes_[function.node];
   const Node& variable = nodes_[edge.node];
   // In a program that contains the C library, that one's variables look like the program's own.
-  const bool run_time = has_run_time_ && function.node != 0 && !reader.name.starts_with("_Z");
-  if (run_time || !is_of_program(variable.name)) return;
+  if (has_run_time_ && function.node != 0 && !reader.name.starts_with("_Z")) return;
   VariableUse& use = uses_[edge.node];
   const std::uint64_t size = variable.end - variable.begin;
   std::uint64_t begin = edge.offset;
@@ -69,8 +68,7 @@ void CodeWalk::note_use(const Function& function, const CodeRef& ref, RefUse how
 
 /// Notes that data hold the address of what an edge leads to.
 void CodeWalk::note_pointer(const Edge& edge) {
-  if (edge.node == no_node || nodes_[edge.node].kind != CodeNode::Kind::variable) return;
-  if (is_of_program(nodes_[edge.node].name)) uses_[edge.node].escapes = true;
+  if (edge.node != no_node && nodes_[edge.node].is_of_program) uses_[edge.node].escapes = true;
 }
 
 /// The bytes of a variable that count with their present value.

@@ -208,10 +208,17 @@ const ElfSection* ElfImage::section_named(std::string_view name) const {
 }
 
 std::span<const std::byte> ElfImage::bytes(std::uint64_t address, std::uint64_t size) const {
+  const auto found = bytes_from(address, size);
+  return found.size() == size ? found : std::span<const std::byte>();
+}
+
+std::span<const std::byte> ElfImage::bytes_from(std::uint64_t address, std::uint64_t size) const {
   const ElfSection* section = section_at(address);
-  if (section == nullptr || !section->has_content || size > section->end() - address) return {};
-  prepare(section->offset + (address - section->address), size);
-  return {data_ + section->offset + (address - section->address), size};
+  if (section == nullptr || !section->has_content) return {};
+  size = std::min(size, section->end() - address);
+  const std::uint64_t offset = section->offset + (address - section->address);
+  prepare(offset, size);
+  return {data_ + offset, size};
 }
 
 std::optional<std::uint64_t> ElfImage::word(std::uint64_t address) const {

@@ -106,6 +106,8 @@ class ElfImage {
   const ElfSection* frame_header() const { return frame_header_; }
   /// File content of [address, address + size); empty unless all of it is in one section's content.
   std::span<const std::byte> bytes(std::uint64_t address, std::uint64_t size) const;
+  /// The same from address on as far as the section's content goes, but at most `size` bytes.
+  std::span<const std::byte> bytes_from(std::uint64_t address, std::uint64_t size) const;
   /// A little-endian value, or nothing if it isn't in the file.
   std::optional<std::uint64_t> word(std::uint64_t address) const;
   std::optional<std::int32_t> int32(std::uint64_t address) const;

@@ -285,11 +285,8 @@ void ElfImage::read_relocations(Tables& tables) {
   };
   // Linkers sort most of them already.
   const auto rest = std::is_sorted_until(all.begin(), all.end(), before);
-  if (rest == all.end()) return;
   std::sort(rest, all.end(), before);
-  std::pmr::vector<ElfRelocation> merged(all.size(), all.get_allocator());
-  std::merge(all.begin(), rest, rest, all.end(), merged.begin(), before);
-  all.swap(merged);
+  std::inplace_merge(all.begin(), rest, all.end(), before);
 }
 
 std::span<const ElfRelocation> ElfImage::relocations() {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 #include "program/elf_image.hpp"
@@ -27,12 +29,13 @@ class UnwindCursor {
   template <class T>
   T fixed() {
     T value{};
-    const auto bytes = image_.bytes(at_, sizeof value);
-    if (bytes.empty()) {
+    if (rest_.size() < sizeof value) rest_ = image_.bytes_from(at_, read_ahead);
+    if (rest_.size() < sizeof value) {
       ok_ = false;
       return value;
     }
-    std::memcpy(&value, bytes.data(), sizeof value);
+    std::memcpy(&value, rest_.data(), sizeof value);
+    rest_ = rest_.subspan(sizeof value);
     at_ += sizeof value;
     return value;
   }
@@ -93,8 +96,11 @@ class UnwindCursor {
   }
 
  private:
+  static constexpr std::uint64_t read_ahead = 64;
+
   const ElfImage& image_;
   std::uint64_t at_;
+  std::span<const std::byte> rest_;  ///< of what was read, from `at_` on
   bool ok_ = true;
 };
 
