@@ -58,8 +58,13 @@ struct MemoryOptions {
   bool fsync = false;
   /// What happens when a result can't be stored.
   OnStoreError on_store_error = OnStoreError::warn;
-  /// "local", "memory", or a name given to `register_store_backend`.
+  /// "local", "memory", "redis" (with hoist::redis), or a name given to `register_store_backend`. A
+  /// location like "redis://host/name" says it by itself.
   std::string backend = "local";
+  /// A directory for copies of entries, in front of a store on another machine: what was read or
+  /// computed here once is found there as fast as in a local cache, and can be mapped. Limits hold
+  /// for each of the two; what is found there doesn't count as a use of the entry behind it.
+  std::filesystem::path local = {};
 };
 
 /// What a function, or a Memory, has done in this process.
@@ -81,7 +86,7 @@ struct MemoryStats : CacheStats {
   std::map<std::string, CacheStats> functions;
 };
 
-/// Remembers the results of functions on disk.
+/// Remembers the results of functions on disk, or on a server.
 ///
 /// A result belongs to the function's name, the fingerprint of its code (or `.version`), the
 /// content of its arguments, and the values of the variables that its code reads and does not write
@@ -95,8 +100,9 @@ class [[nodiscard]] Memory {
   /// Without a cache: every call computes.
   Memory() : Memory(std::filesystem::path()) {}
   /// `location` is created by the first store; a leading `~/` is the home directory. A relative one
-  /// means the current directory of this moment, whatever that is later. Throws BadArgument for
-  /// options that can't be met, never because of the state of the directory.
+  /// means the current directory of this moment, whatever that is later. `redis://host/name` is on
+  /// a Redis server, for programs that are linked with hoist::redis (docs/guide/memory.md). Throws
+  /// BadArgument for options that can't be met, never because of the state of directory or server.
   [[nodiscard]] explicit Memory(const std::filesystem::path& location,
                                 const MemoryOptions& options = {});
 

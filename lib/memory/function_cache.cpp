@@ -368,7 +368,7 @@ std::unique_ptr<MissingResult> FunctionCache::obtain(EntryAddress address, const
     }
     if (lease->role() == FlightLease::Role::follower) continue;
     if (lease->role() == FlightLease::Role::leader && !lease->is_locked() && verbose_ >= 1) {
-      memory_->note_once("\"" + memory_->location().string() +
+      memory_->note_once("\"" + memory_->shown_location() +
                          "\" can't be locked: processes that ask for one result at once will each "
                          "compute it");
     }

@@ -85,7 +85,9 @@ CacheOptions options_of(const CacheParts& parts) {
 MemoryParts parts_of(const std::shared_ptr<memory::MemoryCore>& memory) {
   if (memory == nullptr) return {};
   const MemoryOptions& options = memory->options();
-  MemoryParts parts{.location = memory->location().string(), .backend = options.backend};
+  MemoryParts parts{.location = memory->location().string(),
+                    .backend = options.backend,
+                    .local = options.local.string()};
   parts.codec = options.compress.codec();
   parts.level = options.compress.level();
   parts.compress = options.compress.is_set();
@@ -107,7 +109,8 @@ std::shared_ptr<memory::MemoryCore> open_memory(const MemoryParts& parts) {
                         .single_flight = parts.single_flight,
                         .hot_bytes = parts.hot_bytes,
                         .fsync = parts.fsync,
-                        .backend = parts.backend};
+                        .backend = parts.backend,
+                        .local = parts.local};
   if (parts.compress) options.compress = Compression(parts.codec, parts.level);
   options.mmap_mode = static_cast<MmapMode>(parts.mmap_mode);
   if (parts.bytes_limit) options.bytes_limit = *parts.bytes_limit;

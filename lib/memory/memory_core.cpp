@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 
 #include "memory/store.hpp"
@@ -21,14 +23,26 @@ CacheStats Counters::read() const {
 
 namespace {
 
+/// The name of the store: a location with a scheme, "redis://...", says it itself.
+std::string store_name(const std::filesystem::path& location, const std::string& backend) {
+  const std::string& text = location.native();
+  const auto end = text.find("://");
+  if (backend != "local" || end == std::string::npos || end == 0) return backend;
+  const auto is_letter = [](char c) { return c >= 'a' && c <= 'z'; };
+  if (!std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(end), is_letter)) {
+    return backend;
+  }
+  return text.substr(0, end);
+}
+
 /// With the home directory in place of "~". Relative locations of built-in stores mean the current
 /// directory at the time; what a registered store makes of its location is its own affair.
-std::filesystem::path resolved(const std::filesystem::path& location, const std::string& backend) {
+std::filesystem::path resolved(const std::filesystem::path& location, const std::string& store) {
   std::filesystem::path path = location;
   const std::string text = location.string();
   const char* home = std::getenv("HOME");
   if (home != nullptr && (text == "~" || text.starts_with("~/"))) path = home + text.substr(1);
-  if (path.empty() || (backend != "local" && backend != "memory")) return path;
+  if (path.empty() || (store != "local" && store != "memory")) return path;
   std::error_code error;
   const auto absolute = std::filesystem::absolute(path, error);
   return error ? path : absolute;
@@ -54,7 +68,8 @@ const Codec* entry_codec(const Compression& compress, MmapMode mmap) {
 }
 
 MemoryCore::MemoryCore(const std::filesystem::path& location, MemoryOptions options)
-    : location_(resolved(location, options.backend)), options_(std::move(options)) {
+    : location_(resolved(location, store_name(location, options.backend))),
+      options_(std::move(options)) {
   entry_codec(options_.compress, options_.mmap_mode);
   const SizeLimits limits{options_.bytes_limit, options_.items_limit, options_.age_limit};
   check_limits(limits);
@@ -68,7 +83,12 @@ MemoryCore::MemoryCore(const std::filesystem::path& location, MemoryOptions opti
   if (limits.bytes_limit || limits.items_limit || limits.age_limit) {
     evictor_ = std::make_unique<Evictor>(limits);
   }
-  store_ = make_store(options_.backend, {.location = location_, .fsync = options_.fsync});
+  options_.local = resolved(options_.local, "local");
+  store_ = make_store(store_name(location_, options_.backend),
+                      {.location = location_, .fsync = options_.fsync});
+  if (options_.local.empty()) return;
+  auto local = make_store("local", {.location = options_.local, .fsync = options_.fsync});
+  store_ = make_tiered_store(std::move(local), std::move(store_), limits);
 }
 
 std::shared_ptr<Counters> MemoryCore::counters(const std::string& function) {
@@ -112,10 +132,20 @@ void MemoryCore::store_failed(const std::string& function) {
 
 void MemoryCore::eviction_failed() {
   if (options_.on_store_error == OnStoreError::ignore) return;
-  const std::string text = "\"" + location_.string() + "\" could not be kept within its limits: ";
+  const std::string text = "\"" + shown_location() + "\" could not be kept within its limits: ";
   if (is_first(text)) {
     log_line(text + current_error() + " (said once; stats().errors counts)");
   }
+}
+
+std::string MemoryCore::shown_location() const {
+  std::string text = location_.string();
+  const auto scheme = text.find("://");
+  if (scheme == std::string::npos) return text;
+  const auto begin = scheme + 3;
+  const auto end = text.substr(0, text.find_first_of("/?", begin)).rfind('@');
+  if (end == std::string::npos || end < begin) return text;
+  return text.erase(begin, end + 1 - begin);
 }
 
 void MemoryCore::note_once(const std::string& text) {

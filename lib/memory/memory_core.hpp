@@ -36,6 +36,8 @@ class MemoryCore final {
   MemoryCore(const std::filesystem::path& location, MemoryOptions options);
 
   const std::filesystem::path& location() const noexcept { return location_; }
+  /// For messages: without what a URL says of a user and a password.
+  std::string shown_location() const;
   const MemoryOptions& options() const noexcept { return options_; }
   /// Null without a location.
   StoreBackend* store() const noexcept { return store_.get(); }

@@ -75,7 +75,7 @@ std::unique_ptr<StoreBackend> make_store(const std::string& name, const StoreCon
         known += (known.empty() ? "\"" : ", \"") + other + "\"";
       }
       throw BadArgument("MemoryOptions::backend: there is no store \"" + name + "\"; known are " +
-                        known);
+                        known + "; \"redis\" is in a library of its own, hoist::redis");
     }
     factory = found->second;
   }

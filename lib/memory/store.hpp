@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/memory.hpp>
 #include <hoist/store.hpp>
 
 #include <memory>
@@ -21,5 +22,10 @@ std::unique_ptr<StoreBackend> make_local_store(const StoreConfig& config, os::Fi
 
 /// The store of entries in this process's memory, one for each location.
 std::unique_ptr<StoreBackend> make_memory_store(const StoreConfig& config);
+
+/// A remote store with a local one in front, which is kept within the limits.
+std::unique_ptr<StoreBackend> make_tiered_store(std::unique_ptr<StoreBackend> local,
+                                                std::unique_ptr<StoreBackend> remote,
+                                                const SizeLimits& limits);
 
 }  // namespace hoist::detail::memory

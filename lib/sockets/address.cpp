@@ -153,6 +153,14 @@ std::pair<os::Fd, int> try_hosts(const SocketAddress& address, Deadline deadline
   return {os::Fd(), error};
 }
 
+std::pair<os::Fd, int> try_once(const SocketAddress& address, Deadline deadline) {
+  auto attempt = address.is_path() ? try_path(address) : try_hosts(address, deadline);
+  if (attempt.second == ETIMEDOUT) {
+    throw TimedOut("can't connect to " + address.text() + " in time");
+  }
+  return attempt;
+}
+
 /// Whether the listener may yet come, or have room.
 bool may_change(int error) {
   return error == ECONNREFUSED || error == ENOENT || error == EAGAIN || error == ECONNRESET ||
@@ -278,13 +286,18 @@ void ListeningSocket::close(bool removes_path) {
 
 os::Fd connect_socket(const SocketAddress& address, Deadline deadline) {
   for (;;) {
-    auto [fd, error] = address.is_path() ? try_path(address) : try_hosts(address, deadline);
+    auto [fd, error] = try_once(address, deadline);
     if (error == 0) return std::move(fd);
-    if (error == ETIMEDOUT) throw TimedOut("can't connect to " + address.text() + " in time");
     const auto now = Clock::now();
     if (!may_change(error) || now >= deadline) throw_cannot("connect to", address.text(), error);
     std::this_thread::sleep_until(std::min<Deadline>(deadline, now + between_attempts));
   }
+}
+
+os::Fd connect_once(const SocketAddress& address, Deadline deadline) {
+  auto [fd, error] = try_once(address, deadline);
+  if (error != 0) throw_cannot("connect to", address.text(), error);
+  return std::move(fd);
 }
 
 void prepare_connection(int fd) {

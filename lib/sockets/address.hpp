@@ -63,6 +63,8 @@ class ListeningSocket {
 
 /// Connects, as often as somebody may come to listen in time. Throws TimedOut, SystemError.
 os::Fd connect_socket(const SocketAddress& address, Deadline deadline);
+/// Connects if somebody listens now. Throws likewise, and NotFound for an unknown host.
+os::Fd connect_once(const SocketAddress& address, Deadline deadline);
 
 /// Sets what connections need. For sockets of both kinds.
 void prepare_connection(int fd);

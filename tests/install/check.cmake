@@ -23,7 +23,11 @@ function(build_user name)
       -D CMAKE_CXX_COMPILER=${COMPILER} -D CMAKE_BUILD_TYPE=Debug -D CMAKE_CXX_FLAGS_DEBUG=-O0
       ${ARGN})
   run(${CMAKE_COMMAND} --build ${dir}/build --parallel 2)
-  foreach(program IN ITEMS user errors_usual errors_static_runtime host)
+  set(programs user errors_usual errors_static_runtime host)
+  if(EXISTS ${BINARY_DIR}/libhoist_redis.a OR EXISTS ${BINARY_DIR}/libhoist_redis.so)
+    list(APPEND programs redis)
+  endif()
+  foreach(program IN LISTS programs)
     execute_process(COMMAND ${dir}/build/${program} WORKING_DIRECTORY ${dir} TIMEOUT 60
                     RESULT_VARIABLE result)
     if(NOT result EQUAL 0)

@@ -5,6 +5,7 @@
 #include <hoist/store.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <set>
 #include <stdexcept>
@@ -125,7 +126,8 @@ class StoreContract {
     CHECK(names("nothing").empty());
     CHECK(store_->usage().items == 41);
     CHECK(store_->usage().bytes == 123);
-    // The most recently used one is listed as such.
+    // The most recently used one is listed as such, by a store that counts milliseconds.
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
     get(entry(7));
     std::string newest;
     std::chrono::system_clock::time_point last;

@@ -48,6 +48,13 @@ if(NOT HOIST_PUBLIC_DEPENDENCIES_ONLY)
   _hoist_find_library(zydis Zydis/Zydis.h Zydis Zycore)
 endif()
 
+# What a component needs.
+macro(hoist_find_dependencies_of component)
+  if(${component} STREQUAL "redis")
+    find_dependency(OpenSSL)
+  endif()
+endmacro()
+
 set(hoist_public_dependencies Threads::Threads)
 set(hoist_private_dependencies
     hoist_deps::zstd

@@ -17,6 +17,12 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/hoistConfigVersion.cmake
                                  COMPATIBILITY SameMinorVersion)
 
 install(TARGETS hoist hoist_worker EXPORT hoistTargets)
+# Each component has its targets in a file of its own, read for those who ask for it.
+foreach(component IN LISTS hoist_components)
+  install(TARGETS hoist_${component} EXPORT hoist_${component})
+  install(EXPORT hoist_${component} NAMESPACE hoist:: DESTINATION ${hoist_package_dir}
+          FILE hoist_${component}.cmake)
+endforeach()
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/hoist DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.hpp")
 install(EXPORT hoistTargets NAMESPACE hoist:: DESTINATION ${hoist_package_dir})

@@ -159,6 +159,7 @@ void hash_state(Hasher& hasher, const F& f) {
 struct MemoryParts {
   std::string location = {};
   std::string backend = {};
+  std::string local = {};
   std::string codec = {};
   std::int32_t level = 0;
   bool compress = false;

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace hoist::detail::redis {
+
+/// So many hexadecimal digits that nobody else has come upon.
+std::string random_name(std::size_t digits);
+
+}  // namespace hoist::detail::redis

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/array.hpp>
+#include <hoist/memory.hpp>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "bench.hpp"
+
+// A cache on a Redis server on this machine, beside the barest client of it.
+
+namespace {
+
+using bench::Goal;
+using hoist::Array;
+using hoist::Memory;
+
+constexpr std::size_t large_bytes = std::size_t{100} << 20;
+constexpr std::size_t piece_bytes = std::size_t{16} << 20;
+
+std::string kibibyte(int x) { return std::string(1024, static_cast<char>('a' + x % 26)); }
+
+Array<double> hundred_mebibytes(int seed) {
+  auto values = Array<double>::uninitialized({large_bytes / sizeof(double)});
+  std::iota(values.data(), values.data() + values.size(), seed);
+  return values;
+}
+
+int one_second(int x) {
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  return x;
+}
+
+int forever(int x) {
+  while (x == 0) std::this_thread::sleep_for(std::chrono::seconds(1));
+  return x;
+}
+
+sockaddr_in address_of(int port) {
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_port = htons(static_cast<std::uint16_t>(port));
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return name;
+}
+
+/// A blocking socket, and replies of which the caller knows how long they are.
+class RawClient {
+ public:
+  explicit RawClient(int port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    const sockaddr_in name = address_of(port);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (::connect(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
+      if (std::chrono::steady_clock::now() > end) throw std::runtime_error("no Redis server");
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    const int on = 1;
+    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+  ~RawClient() { ::close(fd_); }
+
+  void send(const char* data, std::size_t bytes) const {
+    while (bytes > 0) {
+      const ssize_t sent = ::send(fd_, data, bytes, MSG_NOSIGNAL);
+      if (sent <= 0) throw std::runtime_error("the Redis server is gone");
+      data += sent;
+      bytes -= static_cast<std::size_t>(sent);
+    }
+  }
+  void receive(char* to, std::size_t bytes) const {
+    while (bytes > 0) {
+      const ssize_t got = ::recv(fd_, to, bytes, 0);
+      if (got <= 0) throw std::runtime_error("the Redis server is gone");
+      to += got;
+      bytes -= static_cast<std::size_t>(got);
+    }
+  }
+  void set(const std::string& key, const std::vector<char>& value) const {
+    const std::string head = "*3\r\n$3\r\nSET\r\n$" + std::to_string(key.size()) + "\r\n" + key +
+                             "\r\n$" + std::to_string(value.size()) + "\r\n";
+    send(head.data(), head.size());
+    send(value.data(), value.size());
+    send("\r\n", 2);
+    char reply[5];
+    receive(reply, sizeof reply);
+  }
+  /// To `to`, which has room for the bytes and what is around them.
+  void get(const std::string& key, char* to, std::size_t bytes) const {
+    const std::string words =
+        "*2\r\n$3\r\nGET\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n";
+    send(words.data(), words.size());
+    receive(to, 1 + std::to_string(bytes).size() + 2 + bytes + 2);
+  }
+
+ private:
+  int fd_;
+};
+
+/// A server for the time of the group.
+class Server {
+ public:
+  Server() : port_(free_port()) {
+    const std::string port = std::to_string(port_);
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      const int null = ::open("/dev/null", O_WRONLY);
+      ::dup2(null, STDOUT_FILENO);
+      ::execlp("redis-server", "redis-server", "--port", port.c_str(), "--save", "", nullptr);
+      ::_exit(127);
+    }
+  }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  ~Server() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  int port() const { return port_; }
+  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_) + "/bench"; }
+
+ private:
+  static int free_port() {
+    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in name = address_of(0);
+    socklen_t size = sizeof name;
+    ::bind(fd, reinterpret_cast<sockaddr*>(&name), size);
+    ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size);
+    ::close(fd);
+    return ntohs(name.sin_port);
+  }
+
+  int port_;
+  pid_t pid_ = -1;
+};
+
+void small_hits(const Server& server, const RawClient& raw) {
+  raw.set("raw", std::vector<char>(1024, 'x'));
+  const Memory memory(server.url());
+  const Memory tiered(server.url(), {.local = bench::scratch() + "/tier"});
+  const Memory local(bench::scratch() + "/local");
+  const auto far = memory.cache(kibibyte);
+  const auto near = tiered.cache(kibibyte);
+  const auto here = local.cache(kibibyte);
+  far(1);
+  near(1);
+  here(1);
+  constexpr int n = 2000;
+  char reply[2048];
+  const auto times = bench::medians(9, {[&] {
+                                          for (int i = 0; i < n; ++i) raw.get("raw", reply, 1024);
+                                        },
+                                        [&] {
+                                          for (int i = 0; i < n; ++i) bench::keep(far(1));
+                                        },
+                                        [&] {
+                                          for (int i = 0; i < n; ++i) bench::keep(here(1));
+                                        },
+                                        [&] {
+                                          for (int i = 0; i < n; ++i) bench::keep(near(1));
+                                        }});
+  bench::row("redis, hit of 1 KiB", "us", times[1] / n * 1e6, "raw GET", times[0] / n * 1e6,
+             Goal::at_most, 1.6);
+  bench::row("redis, hit of 1 KiB in the local tier", "us", times[3] / n * 1e6, "local cache",
+             times[2] / n * 1e6, Goal::at_most, 1.15);
+}
+
+void large_values(const Server& server, const RawClient& raw) {
+  const std::vector<char> piece(piece_bytes, 'x');
+  const auto each_piece = [](const auto& work) {
+    for (std::size_t at = 0; at < large_bytes; at += piece_bytes) {
+      work("piece" + std::to_string(at), std::min(piece_bytes, large_bytes - at));
+    }
+  };
+  each_piece([&](const std::string& key, std::size_t bytes) {
+    raw.set(key, std::vector<char>(piece.begin(), piece.begin() + static_cast<long>(bytes)));
+  });
+  const Memory memory(server.url());
+  const auto cached = memory.cache(hundred_mebibytes);
+  cached(1);
+  const auto to = std::make_unique<char[]>(large_bytes + 1024);
+  int next = 2;
+  const auto times = bench::medians(
+      7, {[&] {
+            std::size_t at = 0;
+            each_piece([&](const std::string& key, std::size_t bytes) {
+              raw.get(key, to.get() + at, bytes);
+              at += bytes;
+            });
+          },
+          [&] { bench::keep(cached(1).data()); },
+          [&] { each_piece([&](const std::string& key, std::size_t) { raw.set(key, piece); }); },
+          [&] { bench::keep(cached(next++).data()); },
+          [&] { bench::keep(hundred_mebibytes(next).data()); },
+          [&] { memory.reduce_size({.items_limit = 1}); }});
+  constexpr double gigabytes = static_cast<double>(large_bytes) / 1e9;
+  bench::row("redis, hit of 100 MiB", "GB/s", gigabytes / times[1], "raw GET of 16 MiB pieces",
+             gigabytes / times[0], Goal::at_least, 0.6);
+  bench::row("redis, store of 100 MiB", "GB/s", gigabytes / (times[3] - times[4]),
+             "raw SET of 16 MiB pieces", gigabytes / times[2], Goal::at_least, 0.6);
+  memory.clear();
+}
+
+void single_flight(const Server& server) {
+  const Memory memory(server.url());
+  const auto cached = memory.cache(one_second);
+  std::vector<pid_t> children;
+  int computed = 0;
+  const double took = bench::seconds([&] {
+    for (int i = 0; i < 16; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        cached(7);
+        ::_exit(static_cast<int>(memory.stats().misses));
+      }
+      children.push_back(child);
+    }
+    for (const pid_t child : children) {
+      int status = 0;
+      ::waitpid(child, &status, 0);
+      computed += WEXITSTATUS(status);
+    }
+  });
+  bench::row("redis, single flight, 16 processes x 1 s", "s", took, "the function", 1,
+             Goal::at_most, 1.2);
+  bench::row("redis, single flight, 16 processes", "calls", computed, "one", 1, Goal::at_most, 1);
+
+  const auto held = memory.cache(forever);
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    held(0);
+    ::_exit(0);
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  const pid_t waiter = ::fork();
+  if (waiter == 0) {
+    // What it waits for it would compute for ever: it has the lock when somebody else can't get it.
+    ::alarm(20);
+    held(0);
+    ::_exit(0);
+  }
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  const RawClient raw(server.port());
+  ::kill(holder, SIGKILL);
+  ::waitpid(holder, nullptr, 0);
+  const auto lock_value = [&] {
+    const std::string script =
+        "for _,k in ipairs(redis.call('KEYS','{hoist:bench}:l:*')) do return "
+        "string.sub(redis.call('GET',k),1,32) end return string.rep('-',32)";
+    const std::string words = "*3\r\n$4\r\nEVAL\r\n$" + std::to_string(script.size()) + "\r\n" +
+                              script + "\r\n$1\r\n0\r\n";
+    raw.send(words.data(), words.size());
+    char reply[5 + 32 + 2];
+    raw.receive(reply, sizeof reply);
+    return std::string(reply + 5, 32);
+  };
+  const std::string before = lock_value();
+  const double passed = bench::seconds([&] {
+    while (lock_value() == before || lock_value()[0] == '-') {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  bench::row("redis, holder killed, next one starts", "s", passed, "a second", 1, Goal::at_most, 1);
+  ::kill(waiter, SIGKILL);
+  ::waitpid(waiter, nullptr, 0);
+}
+
+void run() {
+  const Server server;
+  const RawClient raw(server.port());
+  small_hits(server, raw);
+  large_values(server, raw);
+  single_flight(server);
+}
+
+const bench::Group group("cluster", run);
+
+}  // namespace
