@@ -11,7 +11,6 @@
 #include <hoist/queue.hpp>
 #include <hoist/sync.hpp>
 
-
 #include <exception>
 #include <memory>
 #include <optional>
