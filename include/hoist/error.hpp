@@ -227,7 +227,7 @@ class Closed : public Error {
 };
 
 /// Nothing will come out of a pipe, and nobody will get what is sent: all processes that had its
-/// other end have closed it or died.
+/// other end have closed it or died. Or: no other process has a queue that this one waits for.
 class EndOfStream : public Error {
  public:
   using Error::Error;

@@ -26,6 +26,11 @@
 // An item that was put is there even if its producer dies. A process that is killed takes at most
 // the item with it that it was about to get.
 //
+// A wait that can't end is an EndOfStream after two seconds: no other process has the queue any
+// more, and the one that waits has no other thread. That is known of queues which processes got as
+// a Process or by fork; one that was sent otherwise (as an argument of a worker's task, in an item)
+// may be anywhere. So let go of a queue that you don't use, for others to see the end.
+//
 // Items may be any values that tasks take, of any size; large arrays in them (8 MiB and more) go by
 // memory files of their own and are not copied again. Locks, queues and the like are passed as the
 // handles they are.
@@ -39,6 +44,40 @@ struct QueueOptions {
   /// larger goes through all the same, while somebody gets it.
   std::size_t max_bytes = std::size_t{256} << 20;
 };
+
+namespace detail {
+
+/// Gets items from a queue until it is closed and empty.
+template <class Q, class T>
+class QueueIterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = T;
+  using difference_type = std::ptrdiff_t;
+  using pointer = T*;
+  using reference = T&;
+
+  explicit QueueIterator(const Q& queue) : queue_(&queue) { ++*this; }
+  T& operator*() const { return *item_; }
+  T* operator->() const { return &*item_; }
+  QueueIterator& operator++() {
+    item_.reset();
+    try {
+      item_.emplace(queue_->get());
+    } catch (const Closed&) {
+      // The end.
+    }
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  bool operator==(std::default_sentinel_t) const { return !item_; }
+
+ private:
+  const Q* queue_;
+  mutable std::optional<T> item_;
+};
+
+}  // namespace detail
 
 /// A first-in, first-out queue of T, which is a value that tasks take: no pointer and no view.
 template <class T>
@@ -54,12 +93,11 @@ class Queue : public detail::MessageQueue {
   /// At most so many items wait; 0: no such limit.
   explicit Queue(std::size_t maxsize) : Queue(QueueOptions{.maxsize = maxsize}) {}
   /// Throws SystemError where there is no memory or no descriptor left.
-  explicit Queue(const QueueOptions& options)
-      : MessageQueue({options.maxsize, options.max_bytes}) {}
+  explicit Queue(const QueueOptions& options) : Queue(options, false) {}
   explicit Queue(detail::MessageQueue queue) : MessageQueue(std::move(queue)) {}
 
-  /// Adds an item, after waiting for room. Throws Closed; CannotTravel for an item that can't be
-  /// sent; SystemError where memory is short.
+  /// Adds an item, after waiting for room. Throws Closed; EndOfStream where nobody is left to make
+  /// room; CannotTravel for an item that can't be sent; SystemError where memory is short.
   void put(const T& item) const { put_until(item, detail::Deadline::max()); }
   /// Likewise. Throws Full if there is no room in time.
   template <class Rep, class Period>
@@ -70,9 +108,10 @@ class Queue : public detail::MessageQueue {
   /// turn, as may all that only try.
   [[nodiscard]] bool try_put(const T& item) const { return put_until(item, detail::Deadline()); }
 
-  /// Takes the oldest item, after waiting for one. Throws Closed if none is left and none will
-  /// come; errors of decoding, with which the item is gone. Nobody can tell whether another
-  /// producer will come: if those that there are may die, use a time limit, or wait_any with them.
+  /// Takes the oldest item, after waiting for one. Throws Closed if the queue is, and none is left;
+  /// EndOfStream where nobody is left to put one; errors of decoding, with which the item is gone.
+  /// Others that have the queue may still put something, whatever becomes of its producers: if you
+  /// depend on these, use a time limit, or wait_any with them.
   T get() const { return *get_until(detail::Deadline::max()); }
   /// Likewise. Throws Empty if there is none in time.
   template <class Rep, class Period>
@@ -117,39 +156,14 @@ class Queue : public detail::MessageQueue {
   [[nodiscard]] std::size_t qsize() const { return size(); }
 
   /// Gets items until the queue is closed and empty: `for (T item : queue)`.
-  class Iterator {
-   public:
-    using iterator_category = std::input_iterator_tag;
-    using value_type = T;
-    using difference_type = std::ptrdiff_t;
-    using pointer = T*;
-    using reference = T&;
-
-    explicit Iterator(const Queue& queue) : queue_(&queue) { ++*this; }
-    T& operator*() const { return *item_; }
-    T* operator->() const { return &*item_; }
-    Iterator& operator++() {
-      item_.reset();
-      try {
-        item_.emplace(queue_->get());
-      } catch (const Closed&) {
-        // The end.
-      }
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    bool operator==(std::default_sentinel_t) const { return !item_; }
-
-   private:
-    const Queue* queue_;
-    mutable std::optional<T> item_;
-  };
+  using Iterator = detail::QueueIterator<Queue, T>;
   Iterator begin() const { return Iterator(*this); }
   std::default_sentinel_t end() const { return {}; }
 
  protected:
   Queue(const QueueOptions& options, bool counts_tasks)
-      : MessageQueue({options.maxsize, options.max_bytes}, counts_tasks) {}
+      : MessageQueue({options.maxsize, options.max_bytes},
+                     {.tasks = counts_tasks, .holders = true}) {}
 
  private:
   bool put_until(const T& item, detail::Deadline deadline) const {
@@ -177,7 +191,7 @@ class JoinableQueue : public Queue<T> {
   void task_done() const { detail::MessageQueue::task_done(); }
   /// Waits until task_done() has been called for every item that was put. Throws OwnerDied if a
   /// process has died that had got items and not said so for all; the next call waits for the
-  /// others.
+  /// others. Throws EndOfStream where nobody is left who could do what remains.
   void join() const { detail::MessageQueue::join(detail::Deadline::max()); }
   /// Likewise; false if the time is over first.
   template <class Rep, class Period>

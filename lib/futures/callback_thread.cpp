@@ -50,7 +50,8 @@ class CallbackThread {
  private:
   void start() {
     try {
-      os::ThreadPool::start_beside("hoist-callbacks", [this] { run(); });
+      os::ThreadPool::start_beside(
+          "hoist-callbacks", [this] { run(); }, os::ThreadPool::Calls::user);
       started_ = true;
     } catch (const std::system_error&) {
       // There can be no more threads now: the next callback tries again.

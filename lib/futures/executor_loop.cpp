@@ -71,8 +71,9 @@ void ExecutorLoop::open() {
 /// One that keeps this loop.
 void ExecutorLoop::start_thread(std::function<void()> body) {
   try {
-    os::ThreadPool::start_beside("hoist-executor",
-                                 [self = shared_from_this(), body = std::move(body)] { body(); });
+    os::ThreadPool::start_beside(
+        "hoist-executor", [self = shared_from_this(), body = std::move(body)] { body(); },
+        os::ThreadPool::Calls::user);
   } catch (const std::system_error& error) {
     throw SystemError("an executor can't start its thread", error.code().value());
   }

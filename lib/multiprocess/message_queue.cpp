@@ -4,17 +4,14 @@
 #include <hoist/detail/watch.hpp>
 #include <hoist/error.hpp>
 
-#include <fcntl.h>
-#include <poll.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <new>
 #include <utility>
 
 #include "ipc/shared_bytes.hpp"
 #include "multiprocess/message_content.hpp"
+#include "multiprocess/passed_descriptors.hpp"
+#include "multiprocess/queue_holders.hpp"
 #include "multiprocess/queue_state.hpp"
 #include "multiprocess/shared_store.hpp"
 #include "os/socket.hpp"
@@ -51,75 +48,6 @@ Deadline for_turn(Deadline deadline) {
   return std::max(deadline, Clock::now() + std::chrono::milliseconds(100));
 }
 
-/// What comes with a descriptor.
-struct DescriptorHead {
-  std::uint64_t tag = 0;
-  std::uint64_t index = 0;
-};
-
-/// Sends what belongs to the message that is written next. False at the deadline, and when
-/// `is_off()`; what was sent by then is dropped by who receives.
-template <class IsOff, class Look>
-bool send_descriptors(QueueState& state, const Storage& kept_socket, MessageContent& content,
-                      Deadline deadline, const IsOff& is_off, const Look& look) {
-  if (content.descriptors().empty()) return true;
-  const int socket = kept_socket.backing().fd;
-  about_to_store();
-  DescriptorHead head{++state.last_tag, 0};
-  content.set_tag(head.tag, state.outside_sent.load());
-  for (const os::Fd& fd : content.descriptors()) {
-    const int number = fd.get();
-    while (!os::try_send_message(socket, std::as_bytes(std::span(&head, 1)), {&number, 1})) {
-      look();
-      if (is_off() || Clock::now() >= deadline) return false;
-      pollfd room{socket, POLLOUT, 0};
-      ::poll(&room, 1, 1);
-    }
-    ++head.index;
-  }
-  store(state.outside_sent, state.outside_sent.load() + content.outside());
-  return true;
-}
-
-bool has_input(int socket) {
-  pollfd input{socket, POLLIN, 0};
-  return ::poll(&input, 1, 0) > 0;
-}
-
-/// As many descriptors as a message brings, which make sure that there is room for them. Throws
-/// SystemError where there is none.
-std::vector<os::Fd> reserve_descriptors(int socket, std::size_t n) {
-  std::vector<os::Fd> reserve;
-  while (reserve.size() < n) {
-    reserve.emplace_back(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
-    if (!reserve.back()) {
-      throw SystemError("can't receive descriptors: too many are open (ulimit -n)", errno);
-    }
-  }
-  return reserve;
-}
-
-/// Receives those of a message that was taken, and drops older ones, whose messages were never sent
-/// or whose receivers died.
-void receive_descriptors(QueueState& state, int socket, MessageContent& content,
-                         std::vector<os::Fd> reserve) {
-  std::vector<std::byte> bytes;
-  std::vector<os::Fd> fds;
-  for (std::size_t left = content.expected(); left > 0;) {
-    DescriptorHead head;
-    if (!reserve.empty()) reserve.pop_back();
-    if (!has_input(socket) || !os::receive_message(socket, sizeof head, bytes, fds) ||
-        bytes.size() != sizeof head) {
-      throw DamagedData("a descriptor that should have come with a message didn't");
-    }
-    std::memcpy(&head, bytes.data(), sizeof head);
-    if (fds.empty()) store(state.signalled, 0U);  // it was there for those who poll
-    if (fds.size() != 1 || head.tag != content.tag()) continue;
-    content.add_descriptor(static_cast<std::size_t>(head.index), std::move(fds.front()));
-    --left;
-  }
-}
-
 void look_for(const Peers* peers) {
   if (peers != nullptr) peers->look();
 }
@@ -148,15 +76,20 @@ void look_as_reader(QueueState& state, const RingView& view, const Peers* peers)
 
 [[noreturn]] void throw_nothing_comes(const QueueState& state) {
   if (state.closed.load() != QueueState::open) throw Closed("the queue has been closed");
+  if (!state.is_pipe) {
+    throw EndOfStream(
+        "the wait for a queue would never end: all other processes that had it have ended or let "
+        "go of it, and this one has no other thread");
+  }
   throw EndOfStream("the other end of the pipe is closed, or those who had it have ended");
 }
 
-/// Makes the socket readable. Twice is no harm, as whoever finds it so looks what there is.
-void signal(QueueState& state, int socket) {
-  if (state.signalled.load() != 0) return;
-  const DescriptorHead nothing;
-  os::try_send_message(socket, std::as_bytes(std::span(&nothing, 1)), {});
-  store(state.signalled, 1U);
+/// Calls `wait` with these peers or, where they are not known, with the others that have the queue.
+template <class Wait>
+bool wait_for(const Holding* holding, const Peers* peers, const Wait& wait) {
+  if (peers != nullptr || holding == nullptr) return wait(peers);
+  const Others others(*holding);
+  return wait(&others);
 }
 
 /// Sends what the content has packed.
@@ -175,7 +108,8 @@ bool put_message(const MessageQueue& queue, const Storage& socket, MessageConten
       // Not looked at without need: its line of the cache is the reader's.
       if (content.outside() > 0) seen = state.ring.head.load();
       if (state.has_room_outside(content.outside()) && turn.has_room(content.bytes(), seen)) {
-        sent = send_descriptors(state, socket, content, deadline, off, look) &&
+        sent = (content.descriptors().empty() ||
+                send_descriptors(state, socket.backing().fd, content, deadline, off, look)) &&
                turn.write(content.pieces(), deadline, off, look);
         if (!sent && !off()) return false;
         if (!sent) throw_nothing_comes(state);
@@ -256,7 +190,7 @@ MessageRoom::~MessageRoom() {
 Encoder& MessageRoom::encoder() noexcept { return content_->encoder; }
 DecodeSource& MessageRoom::source() noexcept { return *content_; }
 
-MessageQueue::MessageQueue(const QueueLimits& limits, bool counts_tasks)
+MessageQueue::MessageQueue(const QueueLimits& limits, Knows knows)
     : SharedHandle(SharedBlock(
           BlockTag(),
           ipc::allocate_growing("hoist-queue",
@@ -264,7 +198,21 @@ MessageQueue::MessageQueue(const QueueLimits& limits, bool counts_tasks)
                                                   MessageRing::chunks_for(limits.max_bytes),
                                 data_offset + MessageRing::chunk_for(limits.max_bytes)))),
       socket_(ipc::keep_descriptor(os::self_connected_socket())) {
-  new (block().data()) QueueState(limits.max_items, limits.max_bytes, counts_tasks);
+  auto* const state = new (block().data()) QueueState(limits.max_items, limits.max_bytes, knows);
+  holding_ = Holding::take(block(), state->holders);
+}
+
+MessageQueue::MessageQueue(SharedBlock block, std::shared_ptr<Storage> socket)
+    : SharedHandle(std::move(block)),
+      socket_(std::move(socket)),
+      holding_(Holding::take(this->block(), this->block().as<QueueState>().holders)) {}
+
+bool MessageQueue::note_sent(bool to_new_process) const {
+  return holding_ != nullptr && holding_->note_sent(to_new_process);
+}
+
+void MessageQueue::note_arrived() const {
+  if (holding_ != nullptr) holding_->note_arrived();
 }
 
 bool MessageQueue::put(MessageRoom& room, Deadline deadline, const Peers* peers) const {
@@ -274,7 +222,9 @@ bool MessageQueue::put(MessageRoom& room, Deadline deadline, const Peers* peers)
 bool MessageQueue::put(MessageRoom& room, Encoder& encoder, Deadline deadline,
                        const Peers* peers) const {
   room.content().pack(encoder);
-  return put_message(*this, *socket_, room.content(), deadline, peers);
+  return wait_for(holding_.get(), peers, [&](const Peers* known) {
+    return put_message(*this, *socket_, room.content(), deadline, known);
+  });
 }
 
 bool MessageQueue::is_outgrown_by(MessageRoom& room) const {
@@ -298,7 +248,9 @@ bool MessageQueue::get(MessageRoom& room, Deadline deadline, const Peers* peers)
     if (content.expected() == 0) return;
     receive_descriptors(state, socket_->backing().fd, content, std::move(reserve));
   };
-  return get_message(*this, deadline, peers, receive, taking, taken);
+  return wait_for(holding_.get(), peers, [&](const Peers* known) {
+    return get_message(*this, deadline, known, receive, taking, taken);
+  });
 }
 
 bool MessageQueue::put_bytes(std::span<const std::byte> bytes, Deadline deadline,
@@ -386,10 +338,7 @@ void MessageQueue::settle() const {
     if (!reading || !writing) return;  // who has the turn will see to it
     store(state.signalled, 0U);
     // Nothing is in the queue or on its way, so these belong to nobody.
-    std::vector<std::byte> bytes;
-    std::vector<os::Fd> fds;
-    while (!view.has_record() && has_input(socket) &&
-           os::receive_message(socket, sizeof(DescriptorHead), bytes, fds)) {
+    while (!view.has_record() && drop_descriptor(socket)) {
     }
   }
   if (view.has_record()) signal(state, socket);
@@ -422,14 +371,23 @@ void MessageQueue::task_done() const {
 bool MessageQueue::join(Deadline deadline) const {
   auto& state = block().as<QueueState>();
   const RingView view = view_of(*this);
-  const auto done = [&] { return state.unfinished() == 0; };
   const auto look = [&] {
     state.sweep();
     const ReadTurn turn(view, Clock::now());
     if (turn) state.drop_lost_tasks();
   };
   look();
-  return wait_and_look(state.all_done, deadline, done, look);
+  return wait_for(holding_.get(), nullptr, [&](const Peers* others) {
+    const auto done = [&] { return state.unfinished() == 0; };
+    const auto over = [&] { return done() || (others != nullptr && others->are_gone()); };
+    const auto look_around = [&] {
+      look();
+      look_for(others);
+    };
+    if (!wait_and_look(state.all_done, deadline, over, look_around)) return false;
+    if (!done()) throw_nothing_comes(state);
+    return true;
+  });
 }
 
 }  // namespace hoist::detail

@@ -8,14 +8,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <mutex>
 #include <new>
-#include <set>
 
+#include "multiprocess/enrolled.hpp"
 #include "multiprocess/process_table.hpp"
 #include "multiprocess/shared_store.hpp"
 #include "os/fork_hook.hpp"
-#include "os/process_end.hpp"
 
 namespace hoist::detail {
 
@@ -74,30 +72,17 @@ struct PipeState {
   std::array<EndState, 2> ends;
 };
 
-/// The ends that this process has.
-struct Ends {
-  std::mutex mutex;
-  std::set<PipeEnd*> all;
-
-  static Ends& here();
-  static void add(PipeEnd* end);
-  static void inherit_all();
-  static void leave_all();
-};
-
 }  // namespace
 
 /// What the handles of one end have in common in this process.
-class PipeEnd final : public Peers {
+class PipeEnd final : public Peers, Enrolled {
  public:
   PipeEnd(SharedBlock block, std::uint32_t side, std::optional<MessageQueue> out,
           std::optional<MessageQueue> in)
       : block_(std::move(block)), side_(side), queues_{std::move(out), std::move(in)} {
     use();
-    Ends::add(this);
+    enroll();
   }
-  PipeEnd(const PipeEnd&) = delete;
-  PipeEnd& operator=(const PipeEnd&) = delete;
   ~PipeEnd();
 
   bool are_gone() const override {
@@ -124,8 +109,8 @@ class PipeEnd final : public Peers {
   bool has_left() const { return left_.load(); }
   /// Closes it in this process. `by_death`: as the process ends.
   void leave(bool by_death);
-  /// In a forked child.
-  void inherit();
+  void inherit() override;
+  void end_with_process() override { leave(true); }
   void note_sent() { sent_.store(true); }
 
  private:
@@ -141,42 +126,6 @@ class PipeEnd final : public Peers {
   const std::uint64_t forks_before_ = os::fork_count();
 };
 
-namespace {
-
-constinit std::atomic<Ends*> the_ends{nullptr};
-
-Ends& Ends::here() {
-  static auto* const ends = [] {
-    auto* const made = new Ends;
-    os::ForkHook::keep(made->mutex);
-    the_ends.store(made);
-    os::ForkHook::at_last(inherit_all);
-    return made;
-  }();
-  return *ends;
-}
-
-void Ends::add(PipeEnd* end) {
-  Ends& ends = here();
-  const std::lock_guard lock(ends.mutex);
-  ends.all.insert(end);
-}
-
-void Ends::inherit_all() {
-  Ends& ends = *the_ends.load();
-  const std::lock_guard lock(ends.mutex);
-  for (PipeEnd* const end : ends.all) end->inherit();
-}
-
-void Ends::leave_all() {
-  os::own_thread();  // may have to wait for a fork, which may have to wait for this mutex
-  Ends& ends = here();
-  const std::lock_guard lock(ends.mutex);
-  for (PipeEnd* const end : ends.all) end->leave(true);
-}
-
-}  // namespace
-
 void PipeEnd::inherit() {
   const Guard guard(state().mutex);
   user_.store(0);
@@ -190,7 +139,7 @@ void PipeEnd::inherit() {
 
 void PipeEnd::use() {
   if (user_.load(std::memory_order_relaxed) == os::own_process()) return;
-  os::at_process_end(Ends::leave_all);
+  see_end();
   for (bool swept = false;; swept = true) {
     {
       const Guard guard(state().mutex);
@@ -236,11 +185,7 @@ void PipeEnd::leave(bool by_death) {
 }
 
 PipeEnd::~PipeEnd() {
-  {
-    Ends& ends = Ends::here();
-    const std::lock_guard lock(ends.mutex);
-    ends.all.erase(this);
-  }
+  withdraw();
   leave(false);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/message_queue.hpp>
 #include <hoist/error.hpp>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 
 #include "multiprocess/message_ring.hpp"
 #include "multiprocess/process_table.hpp"
+#include "multiprocess/queue_holders.hpp"
 #include "multiprocess/shared_store.hpp"
 
 namespace hoist::detail::multiprocess {
@@ -31,10 +33,15 @@ struct QueueState {
   /// is at work any more: what is in the ring is all.
   enum Closing : std::uint32_t { open, closing, ended };
 
-  QueueState(std::size_t max_items, std::size_t bytes, bool counts)
-      : counts_tasks(counts), max_bytes(bytes), ring(max_items, bytes) {}
+  QueueState(std::size_t max_items, std::size_t bytes, MessageQueue::Knows knows)
+      : counts_tasks(knows.tasks),
+        is_pipe(!knows.holders),
+        max_bytes(bytes),
+        holders(knows.holders),
+        ring(max_items, bytes) {}
 
   const bool counts_tasks;
+  const bool is_pipe;  ///< or a part of something else that has ends
   const std::uint64_t max_bytes;
   std::atomic<std::uint32_t> closed{open};
 
@@ -55,6 +62,8 @@ struct QueueState {
   std::atomic<int> last_dead{0};
   os::Bell all_done;
   ProcessTable<InHand> in_hand;
+
+  QueueHolders holders;
 
   MessageRing ring;
 

@@ -60,7 +60,7 @@ class Watcher {
 
   void start() {
     try {
-      os::ThreadPool::start_beside("hoist-watcher", [this] { run(); });
+      os::ThreadPool::start_beside("hoist-watcher", [this] { run(); }, os::ThreadPool::Calls::user);
     } catch (const std::system_error& error) {
       throw SystemError("can't start a thread that waits", error.code().value());
     }

@@ -78,8 +78,15 @@ std::size_t ThreadPool::own_threads() {
   return pool.threads_ + pool.others_.load();
 }
 
-void ThreadPool::start_beside(const char* name, std::function<void()> body) {
+void ThreadPool::start_beside(const char* name, std::function<void()> body, Calls calls) {
   ThreadPool& pool = shared();
+  if (calls == Calls::user) {
+    pool.calling_.fetch_add(1);
+    body = [&pool, called = std::move(body)] {
+      called();
+      pool.calling_.fetch_sub(1);
+    };
+  }
   {
     const std::lock_guard lock(pool.mutex_);
     if (!pool.resting_.empty()) {
@@ -97,6 +104,7 @@ void ThreadPool::start_beside(const char* name, std::function<void()> body) {
         name, [&pool, body = std::move(body)]() mutable { pool.run_beside(std::move(body)); });
   } catch (...) {
     pool.others_.fetch_sub(1);
+    if (calls == Calls::user) pool.calling_.fetch_sub(1);
     throw;
   }
 }
@@ -141,6 +149,11 @@ void ThreadPool::thread() {
     lock.lock();
     if (--job.running_ == 0) left_.notify_all();
   }
+}
+
+bool ThreadPool::may_call_user() {
+  const std::lock_guard lock(mutex_);
+  return idle_ != threads_ || !queue_.empty() || calling_.load() > 0;
 }
 
 bool ThreadPool::hold_for_fork() {

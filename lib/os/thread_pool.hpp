@@ -40,11 +40,16 @@ class ThreadPool {
   /// The number of threads of hoist's own, of the pool and others: those next to which it is safe
   /// to fork.
   static std::size_t own_threads();
+  /// Whose functions a thread beside the pool calls.
+  enum class Calls { hoist, user };
   /// Runs another part of hoist in a thread beside the pool, which counts as one of hoist's own: it
   /// must hold no lock that a child could need. When it returns the thread waits for the next such
   /// part, since one that ends would still be there for a moment when it counts no longer. Throws
   /// std::system_error if there can be no more threads.
-  static void start_beside(const char* name, std::function<void()> body);
+  static void start_beside(const char* name, std::function<void()> body,
+                           Calls calls = Calls::hoist);
+  /// Whether a thread of the pool is at work, or one beside it that `calls` the user's code.
+  bool may_call_user();
   /// Whether the calling thread is one of the pool's.
   static bool in_pool();
 
@@ -74,6 +79,7 @@ class ThreadPool {
   unsigned idle_ = 0;
   unsigned threads_ = 0;
   std::atomic<std::size_t> others_{0};
+  std::atomic<std::size_t> calling_{0};  // of these, those that call the user's code
   std::vector<Resting*> resting_;
 };
 

@@ -145,6 +145,7 @@ void read_modules(ipc::FieldReader& from, bool is_hosted) {
 SentWork::SentWork(const Identity& identity, const ProcessWork& work, bool by_server,
                    const std::map<std::string, std::string>& variables) {
   Encoder encoder;
+  encoder.set_for_new_process();
   const RunWork run = work.send(encoder);
   const CodeAddress code = code_address_of(reinterpret_cast<const void*>(run));
   messages_.emplace_back();

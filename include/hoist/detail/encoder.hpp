@@ -114,6 +114,9 @@ class Encoder : public ArchiveBase<Encoder> {
   /// Likewise, but nobody knows for which: it has never been told this one's numbers of modules.
   void set_for_any_process() noexcept { for_process_ = for_any_process_ = true; }
   bool is_for_any_process() const noexcept { return for_any_process_; }
+  /// Likewise, for a Process, which receives it once.
+  void set_for_new_process() noexcept { for_process_ = for_new_process_ = true; }
+  bool is_for_new_process() const noexcept { return for_new_process_; }
   /// The first function whose address has been encoded since clear(), or null.
   const void* code() const noexcept { return code_; }
   void note_code(const void* address) noexcept {
@@ -176,6 +179,7 @@ class Encoder : public ArchiveBase<Encoder> {
   const void* code_ = nullptr;
   bool for_process_ = false;
   bool for_any_process_ = false;
+  bool for_new_process_ = false;
 };
 
 }  // namespace hoist::detail

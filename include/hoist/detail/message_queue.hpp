@@ -10,6 +10,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@
 namespace hoist::detail {
 
 namespace multiprocess {
+class Holding;
 struct MessageContent;
 struct QueueState;
 }  // namespace multiprocess
@@ -64,9 +66,13 @@ class Peers {
 /// A queue of messages; see lib/multiprocess/message_ring.hpp.
 class MessageQueue : public SharedHandle {
  public:
-  explicit MessageQueue(const QueueLimits& limits, bool counts_tasks = false);
-  MessageQueue(SharedBlock block, std::shared_ptr<Storage> socket)
-      : SharedHandle(std::move(block)), socket_(std::move(socket)) {}
+  /// What a queue is to know besides its messages.
+  struct Knows {
+    bool tasks = false;    ///< which of them are done
+    bool holders = false;  ///< who has it, so that a wait which nobody can end is an EndOfStream
+  };
+  explicit MessageQueue(const QueueLimits& limits, Knows knows = {false, false});
+  MessageQueue(SharedBlock block, std::shared_ptr<Storage> socket);
 
   /// Sends what the room's encoder has. False if there is no room in the queue until the deadline.
   /// Throws Closed; EndOfStream if there are no peers.
@@ -103,9 +109,13 @@ class MessageQueue : public SharedHandle {
   bool join(Deadline deadline) const;
 
   const std::shared_ptr<Storage>& socket() const noexcept { return socket_; }
+  /// It is being sent. Whether note_arrived() is to be called by who gets it.
+  bool note_sent(bool to_new_process) const;
+  void note_arrived() const;
 
  private:
   std::shared_ptr<Storage> socket_;  // for descriptors of what is sent
+  std::shared_ptr<multiprocess::Holding> holding_;
 };
 
 template <class T>
@@ -116,11 +126,18 @@ struct HandleParts<T> {
   template <class Ar>
   static void send(Ar& ar, const T& queue) {
     SharedBlock::send(ar, queue.block());
-    if constexpr (!Ar::hashing) ar.descriptor(queue.socket());
+    if constexpr (!Ar::hashing) {
+      ar.descriptor(queue.socket());
+      ar.scalar(queue.note_sent(ar.is_for_new_process()));
+    }
   }
   static T receive(Decoder& decoder) {
     SharedBlock block = SharedBlock::receive(decoder);
-    return T(MessageQueue(std::move(block), decoder.array_block(0, true)));
+    const MessageQueue queue(std::move(block), decoder.array_block(0, true));
+    std::uint8_t is_awaited = 0;
+    decoder.scalar(is_awaited);
+    if (is_awaited != 0) queue.note_arrived();
+    return T(queue);
   }
 };
 
