@@ -59,7 +59,7 @@ struct ConnectOptions {
   std::optional<std::string> authkey = {};
   bool any_program = false;
   std::size_t max_message_bytes = std::size_t{1} << 30;
-  /// For all of it: until then, connect() tries again where nobody listens yet.
+  /// For all of it, also to look up a name: until then, connect() tries again where nobody listens.
   std::chrono::milliseconds timeout = std::chrono::seconds(20);
 };
 

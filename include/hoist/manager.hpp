@@ -5,9 +5,10 @@
 
 #include <hoist/detail/managed.hpp>
 #include <hoist/proxy.hpp>
-#include <hoist/queue.hpp>
+#include <hoist/queue_proxy.hpp>
 #include <hoist/shared.hpp>
 #include <hoist/sync.hpp>
+#include <hoist/sync_proxy.hpp>
 
 #include <any>
 #include <chrono>
@@ -32,7 +33,7 @@
 
 namespace hoist {
 
-namespace detail {
+namespace detail::managers {
 struct ManagerServer;
 }
 
@@ -110,36 +111,52 @@ class Manager {
   }
   /// A namespace without any names.
   NamespaceProxy ns() const { return NamespaceProxy(made<detail::Names>()); }
+  /// The namespace that all who use this server have in common, also those who have connected by
+  /// its address: here they find each other's proxies.
+  NamespaceProxy names() const {
+    return NamespaceProxy(detail::ProxyHandle::receive(link(), detail::names_object));
+  }
 
-  // These need no server: they lie in shared memory, live as long as their handles, and can't be
-  // sent to other machines. Errors are those of their constructors.
+  // What hoist/queue_proxy.hpp and hoist/sync_proxy.hpp have: shared memory of the server's
+  // machine. Errors are those of the constructors, too.
   template <class T>
-  Queue<T> queue(std::size_t maxsize = 0) const {
-    return Queue<T>(maxsize);
+  QueueProxy<T> queue(std::size_t maxsize = 0) const {
+    return QueueProxy<T>(made<Queue<T>>(maxsize));
   }
   template <class T>
-  JoinableQueue<T> joinable_queue(std::size_t maxsize = 0) const {
-    return JoinableQueue<T>(maxsize);
+  JoinableQueueProxy<T> joinable_queue(std::size_t maxsize = 0) const {
+    return JoinableQueueProxy<T>(made<JoinableQueue<T>>(maxsize));
   }
-  Lock lock() const { return {}; }
-  RLock rlock() const { return {}; }
-  Semaphore semaphore(std::ptrdiff_t value = 1) const { return Semaphore(value); }
-  BoundedSemaphore bounded_semaphore(std::ptrdiff_t value = 1) const {
-    return BoundedSemaphore(value);
+  LockProxy<Lock> lock() const { return LockProxy<Lock>(made<Lock>()); }
+  LockProxy<RLock> rlock() const { return LockProxy<RLock>(made<RLock>()); }
+  SemaphoreProxy<Semaphore> semaphore(std::ptrdiff_t value = 1) const {
+    return SemaphoreProxy<Semaphore>(made<Semaphore>(value));
   }
-  Event event() const { return {}; }
-  Condition condition() const { return {}; }
-  Barrier barrier(std::ptrdiff_t parties) const { return Barrier(parties); }
+  SemaphoreProxy<BoundedSemaphore> bounded_semaphore(std::ptrdiff_t value = 1) const {
+    return SemaphoreProxy<BoundedSemaphore>(made<BoundedSemaphore>(value));
+  }
+  EventProxy event() const { return EventProxy(made<Event>()); }
+  /// With a new RLock.
+  ConditionProxy condition() const { return ConditionProxy(made<Condition>()); }
+  BarrierProxy barrier(std::ptrdiff_t parties) const {
+    return BarrierProxy(made<Barrier>(parties));
+  }
+  /// With an action, as Barrier has one. It is done where the last party is: by its agent, if that
+  /// has connected by address.
+  template <class F>
+  BarrierProxy barrier(std::ptrdiff_t parties, const F& action) const {
+    return BarrierProxy(made<Barrier>(parties, action));
+  }
 
  private:
-  explicit Manager(std::unique_ptr<detail::ManagerServer> server) noexcept;
+  explicit Manager(std::unique_ptr<detail::managers::ManagerServer> server) noexcept;
   const detail::ManagerLink& link() const;
   template <class C, class... Args>
   detail::ProxyHandle made(const Args&... args) const {
     return detail::ProxyHandle::make<C>(link(), args...);
   }
 
-  std::unique_ptr<detail::ManagerServer> server_;
+  std::unique_ptr<detail::managers::ManagerServer> server_;
 };
 
 }  // namespace hoist

@@ -17,12 +17,15 @@
 // Proxies are handles, like locks (hoist/lock.hpp): a copy, and what tasks and processes get of
 // one, is a proxy of the same object; proxies can be stored in managed objects. An object lives as
 // long as a proxy of it in any process, and for a minute after one was sent: what is received later
-// than that and was the last is NotFound. All functions may be called from several threads and
-// processes at a time; the calls of one object are made one after another, and a function that is
-// called must not wait for another call of its object. What a call throws in the server, the caller
-// gets as itself. ManagerDied is thrown once the server has ended, also by calls that wait at that
-// moment; there is no other time limit. Results are copies. A call, and to send or receive a proxy,
-// costs a round trip between two processes; each thread that calls has a pipe to the server.
+// than that and was the last is NotFound.
+//
+// All functions may be called from several threads and processes at a time; the calls of one object
+// are made one after another. A function that is called may call managed objects in turn, its own
+// as well; where objects call each other at the same time, one call is made in the middle of
+// another, while that waits for it. What a call throws in the server, the caller gets as itself.
+// ManagerDied is thrown once the server has ended, also by calls that wait at that moment; there is
+// no other time limit. Results are copies. A call, and to send or receive a proxy, costs a round
+// trip between two processes; each thread that calls has a connection to the server.
 
 namespace hoist {
 
@@ -122,6 +125,13 @@ class ListProxy : public Proxy<std::vector<T>> {
   void erase(std::size_t index) const { this->call(typename Calls::Erase(), index); }
   /// Removes all items.
   void clear() const { this->call(typename Calls::Clear()); }
+  /// Sorts the items by their operator<, or by a function that tells whether one precedes another.
+  void sort() const { this->call(typename Calls::Sort()); }
+  template <class Less>
+  void sort(const Less& less) const {
+    this->call(typename Calls::SortBy(), less);
+  }
+  void reverse() const { this->call(typename Calls::Reverse()); }
   /// Copies of the items from `first` up to and without `last`, as far as there are any.
   [[nodiscard]] std::vector<T> slice(std::size_t first, std::size_t last) const {
     return this->call(typename Calls::Slice(), first, last);

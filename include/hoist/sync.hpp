@@ -3,6 +3,7 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/barrier.hpp>
 #include <hoist/detail/async.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/detail/shared_handle.hpp>
@@ -12,18 +13,13 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
-// Semaphores, events, conditions and barriers for threads and processes. What hoist/lock.hpp says
-// of handles holds for all of them.
+// Semaphores, events and conditions for threads and processes; hoist/barrier.hpp has barriers. What
+// hoist/lock.hpp says of handles holds for all of them.
 
 namespace hoist {
-
-namespace detail::multiprocess {
-class BarrierSeat;
-}  // namespace detail::multiprocess
 
 struct SemaphoreOptions {
   /// What a process has acquired and not released is given back when the process ends. Set it to
@@ -193,41 +189,6 @@ class Condition : public detail::SharedHandle {
   bool wait_briefly(std::chrono::steady_clock::time_point deadline) const;
 
   LockHandle lock_;
-};
-
-/// Lets a fixed number of parties, threads or processes, wait until all of them have come. If a
-/// process is killed that waits, or that has a handle and has waited before or got the handle with
-/// a task, the barrier breaks: all who wait get BrokenBarrier. A forked child that is killed before
-/// its first wait is not missed: set a time limit. At most 500 processes may use one at a time; one
-/// that calls _exit() itself counts as killed.
-class Barrier : public detail::SharedHandle {
- public:
-  /// Throws BadArgument unless there are 1 to 65535 parties.
-  Barrier() : Barrier(1) {}
-  explicit Barrier(std::ptrdiff_t parties);
-  explicit Barrier(detail::SharedBlock block);
-
-  /// Waits for the others. Returns the caller's arrival number, 0 to parties - 1, another for each.
-  /// Throws BrokenBarrier.
-  std::ptrdiff_t wait() const;
-  /// Likewise; after that time the barrier breaks for all who wait.
-  template <class Rep, class Period>
-  std::ptrdiff_t wait(std::chrono::duration<Rep, Period> timeout) const {
-    return wait_until(detail::deadline_after(timeout));
-  }
-  /// Breaks it: all who wait, and all who come, get BrokenBarrier until reset().
-  void abort() const;
-  /// Makes it as new; who waits gets BrokenBarrier.
-  void reset() const;
-  [[nodiscard]] bool broken() const;
-  [[nodiscard]] std::ptrdiff_t parties() const;
-  /// How many wait at this moment.
-  [[nodiscard]] std::ptrdiff_t n_waiting() const;
-
- private:
-  std::ptrdiff_t wait_until(std::chrono::steady_clock::time_point deadline) const;
-
-  std::shared_ptr<detail::multiprocess::BarrierSeat> seat_;
 };
 
 namespace detail {

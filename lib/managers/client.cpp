@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "managers/line.hpp"
+#include "managers/turns.hpp"
 #include "os/fork_hook.hpp"
 
 namespace hoist::detail {
@@ -23,23 +24,18 @@ namespace {
   throw ManagerDied("the server of the manager has ended, and its objects are gone");
 }
 
-std::uint64_t random_number() {
-  std::random_device random;
-  return std::uint64_t{random()} << 32 | random();
-}
-
-/// The connections of a thread through shared memory, by the number of the server.
-using PipeLines = std::map<std::uint64_t, std::shared_ptr<PipeLine>>;
+/// The connections of a thread, by the number of the server.
+using Lines = std::map<std::uint64_t, std::shared_ptr<Line>>;
 
 // Plain, as they are used also when the thread's other objects have been destroyed.
-constinit thread_local PipeLines* pipe_lines = nullptr;
+constinit thread_local Lines* lines_here = nullptr;
 constinit thread_local bool thread_ends = false;
 constinit thread_local bool sending_out = false;
 
 struct CloseLines {
   ~CloseLines() {
     thread_ends = true;
-    delete std::exchange(pipe_lines, nullptr);
+    delete std::exchange(lines_here, nullptr);
   }
 };
 
@@ -57,7 +53,7 @@ class ServerLife final : public Peers {
   mutable std::atomic<bool> is_gone_{false};
 };
 
-std::shared_ptr<PipeLine> connect_by_pipe(const ManagerLink& link) {
+std::shared_ptr<Line> connect_by_pipe(const ManagerLink& link) {
   const os::ProcessId server = state_of(link).server.load();
   const ServerLife life(server);
   if (life.are_gone()) throw_died();
@@ -75,25 +71,22 @@ std::shared_ptr<PipeLine> connect_by_pipe(const ManagerLink& link) {
   return std::make_shared<PipeLine>(std::move(own), server);
 }
 
-std::shared_ptr<Line> pipe_line_to(const ManagerLink& link) {
-  if (thread_ends) return connect_by_pipe(link);
-  static thread_local const CloseLines close;
-  static_cast<void>(close);
-  if (pipe_lines == nullptr) pipe_lines = new PipeLines;
-  auto& known = (*pipe_lines)[link.number()];
-  // What a forked child has inherited is its parent's.
-  if (known == nullptr || !known->is_own() || known->is_over()) known = connect_by_pipe(link);
-  return known;
+std::shared_ptr<Line> connect(const ManagerLink& link) {
+  return link.is_remote() ? connect_by_socket(link) : connect_by_pipe(link);
 }
 
-/// The connections by address of this process. They stay open as long as the process: the server
-/// drops the references of a process that has none.
-struct SocketLines {
-  std::mutex mutex;
-  std::multimap<std::uint64_t, std::shared_ptr<Line>> idle;  // by the number of the server
-  const std::uint64_t client = random_number();
-};
-constinit os::PerProcess<SocketLines> socket_lines;
+/// The server has a thread for each, which does for this thread what only one and the same thread
+/// can: release a lock that it has taken.
+std::shared_ptr<Line> line_to(const ManagerLink& link) {
+  if (thread_ends) return connect(link);
+  static thread_local const CloseLines close;
+  static_cast<void>(close);
+  if (lines_here == nullptr) lines_here = new Lines;
+  auto& known = (*lines_here)[link.number()];
+  // What a forked child has inherited is its parent's.
+  if (known == nullptr || !known->is_own() || known->is_over()) known = connect(link);
+  return known;
+}
 
 /// The keys for servers that this process has had a link to: a link that comes from a server brings
 /// none.
@@ -108,23 +101,12 @@ Keys& keys() {
   return *all;
 }
 
-/// A connection by address that no thread of this process uses, or a new one.
-std::shared_ptr<Line> take_line(const ManagerLink& link) {
-  SocketLines& lines = socket_lines.here();
-  {
-    const std::lock_guard lock(lines.mutex);
-    if (auto node = lines.idle.extract(link.number())) return std::move(node.mapped());
-  }
-  return connect_by_socket(link, lines.client);
-}
-
-void keep_line(const ManagerLink& link, std::shared_ptr<Line> line) {
-  SocketLines& lines = socket_lines.here();
-  const std::lock_guard lock(lines.mutex);
-  lines.idle.emplace(link.number(), std::move(line));
-}
-
 }  // namespace
+
+std::uint64_t random_number() {
+  std::random_device random;
+  return std::uint64_t{random()} << 32 | random();
+}
 
 SendingOut::SendingOut(bool out) noexcept : before_(std::exchange(sending_out, out)) {}
 SendingOut::~SendingOut() { sending_out = before_; }
@@ -200,26 +182,18 @@ ManagerLink ManagerLink::receive(Decoder& decoder) {
 }
 
 Exchange::Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, const void* code)
-    : link_(link), line_(link.is_remote() ? take_line(link) : pipe_line_to(link)) {
-  if (kind == Kind::call && is_served_here(link) && object == object_called_here()) {
-    throw BadArgument(
-        "a function that is called through a proxy calls its own object through a proxy: it would "
-        "wait for itself");
-  }
+    : link_(link), line_(line_to(link)) {
   Encoder& to = room_.encoder();
   to.scalar(kind);
   to.scalar(object);
+  to.scalar(chain_here());
   if (code != nullptr) encode_code(to, code);
   sent_out_before_ = std::exchange(sending_out, line_->leads_out());
 }
 
 Exchange::~Exchange() {
   sending_out = sent_out_before_;
-  if (line_->leads_out()) {
-    if (is_done_) keep_line(link_, std::move(line_));
-  } else if (!is_done_ && pipe_lines != nullptr) {
-    pipe_lines->erase(link_.number());  // a reply may still come
-  }
+  if (!is_done_ && lines_here != nullptr) lines_here->erase(link_.number());  // a reply may come
 }
 
 void Exchange::post() {
@@ -239,7 +213,8 @@ Decoder& Exchange::reply() {
   post();
   is_done_ = false;
   try {
-    decoder_.emplace(line_->receive(room_));
+    source_ = line_->receive(room_);
+    decoder_.emplace(*source_);
   } catch (const EndOfStream&) {
     throw_died();
   }

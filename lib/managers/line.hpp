@@ -43,30 +43,33 @@ class Line {
  public:
   virtual ~Line() = default;
   virtual void send(MessageRoom& room, Encoder& encoder) = 0;
-  /// Valid until the next call, and as long as the room.
-  virtual DecodeSource& receive(MessageRoom& room) = 0;
+  /// Valid as long as the room.
+  virtual std::shared_ptr<DecodeSource> receive(MessageRoom& room) = 0;
   /// Whether what it carries has to do without shared memory.
   virtual bool leads_out() const = 0;
   virtual bool is_over() const = 0;
+  /// Whether it was made by this process, and not by one that has forked it.
+  bool is_own() const { return creator_ == os::own_process(); }
+
+ private:
+  const os::ProcessId creator_ = os::own_process();
 };
 
 class PipeLine final : public Line, public ConnectionHandle, public Peers {
  public:
   /// `other` is the process at the other end.
   PipeLine(ConnectionHandle handle, os::ProcessId other)
-      : ConnectionHandle(std::move(handle)), other_(other), creator_(os::own_process()) {}
+      : ConnectionHandle(std::move(handle)), other_(other) {}
 
   void send(MessageRoom& room, Encoder& encoder) override {
     out().put(room, encoder, Deadline::max(), this);
   }
-  DecodeSource& receive(MessageRoom& room) override {
+  std::shared_ptr<DecodeSource> receive(MessageRoom& room) override {
     in().get(room, Deadline::max(), this);
-    return room.source();
+    return {std::shared_ptr<void>(), &room.source()};
   }
   bool leads_out() const override { return false; }
   bool is_over() const override { return are_gone(); }
-  /// Whether it was made by this process, and not by one that has forked it.
-  bool is_own() const { return creator_ == os::own_process(); }
 
   bool are_gone() const override { return has_died_.load() || peers().are_gone(); }
   void look() const override {
@@ -77,7 +80,6 @@ class PipeLine final : public Line, public ConnectionHandle, public Peers {
 
  private:
   const os::ProcessId other_;
-  const os::ProcessId creator_;
   mutable std::atomic<bool> has_died_{false};
 };
 
@@ -86,14 +88,21 @@ class SocketLine final : public Line, public SocketStream {
   explicit SocketLine(SocketStream stream) : SocketStream(std::move(stream)) {}
 
   void send(MessageRoom& room, Encoder&) override;
-  DecodeSource& receive(MessageRoom&) override;
+  std::shared_ptr<DecodeSource> receive(MessageRoom&) override;
   bool leads_out() const override { return true; }
   bool is_over() const override { return over_; }
+  /// For the number of a server.
+  void send_number(std::uint64_t number);
+  /// Of one by which nothing comes: whether the other side is gone.
+  bool is_broken() const { return poll_until(Deadline()); }
+  /// In a forked child: leaves it to the parent.
+  void forget() { leave(); }
 
  private:
-  std::unique_ptr<DecodeSource> last_;
   bool over_ = false;
 };
+
+std::uint64_t random_number();
 
 /// While it lives, what this thread encodes is for a process that shares no memory with this one.
 class SendingOut {
@@ -107,8 +116,9 @@ class SendingOut {
   const bool before_;
 };
 
-/// Connects to the server of a link by its address; `client` is the number of this process there.
-std::shared_ptr<Line> connect_by_socket(const ManagerLink& link, std::uint64_t client);
+/// Connects to the server of a link by its address. While this process uses the server, it keeps
+/// another connection, by whose end the server knows of this process's.
+std::shared_ptr<Line> connect_by_socket(const ManagerLink& link);
 /// A link to the server that listens at an address. Throws as connect() does.
 ManagerLink link_to(const std::string& address, const std::optional<std::string>& authkey,
                     std::chrono::milliseconds timeout);
@@ -119,8 +129,6 @@ void serve(const ManagerLink& link);
 // In a server, for itself.
 bool is_served_here(const ManagerLink& link);
 const ManagerLink* link_served_here(std::uint64_t number);
-/// Whose function this thread calls; 0 for none.
-std::uint64_t object_called_here();
 void retain_here(std::uint64_t object);
 void release_here(std::uint64_t object);
 void lend_here(std::uint64_t object);

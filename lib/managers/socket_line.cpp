@@ -2,7 +2,16 @@
 #include <hoist/error.hpp>
 #include <hoist/listener.hpp>
 
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "managers/line.hpp"
+#include "os/fork_hook.hpp"
+#include "os/process_end.hpp"
 
 namespace hoist::detail::managers {
 
@@ -11,6 +20,87 @@ namespace {
 /// Requests and replies tell by themselves what they are.
 const MessageType exchanged{
     .tag = 0x686f6973742d6d67, .method = TransferMethod::storable, .type = &typeid(Line)};
+
+/// Says who connects, 0 for nobody, and whether only to be known. Returns the server's number.
+std::uint64_t introduce(SocketLine& line, std::uint64_t client, bool is_kept) {
+  MessageRoom room;
+  room.encoder().scalar(client);
+  room.encoder().scalar(is_kept);
+  line.send(room, room.encoder());
+  const auto source = line.receive(room);
+  Decoder decoder(*source);
+  std::uint64_t server = 0;
+  decoder.scalar(server);
+  return server;
+}
+
+std::shared_ptr<SocketLine> connect_to(const ManagerLink& link, std::uint64_t client,
+                                       bool is_kept) {
+  try {
+    auto line = std::make_shared<SocketLine>(connect_stream(
+        link.address(), {.authkey = link.authkey(), .timeout = std::chrono::seconds(5)}));
+    const std::uint64_t server = introduce(*line, client, is_kept);
+    if (link.number() != 0 && server != link.number()) {
+      throw ManagerDied("another manager listens at the address now");
+    }
+    return line;
+  } catch (const SystemError& error) {
+    throw ManagerDied(std::string("the server of the manager has ended: ") + error.what());
+  } catch (const EndOfStream&) {
+    throw ManagerDied("the server of the manager has ended");
+  }
+}
+
+/// This process, as a client of servers by their addresses.
+class ThisClient {
+ public:
+  static ThisClient& here() {
+    static auto* const client = new ThisClient;
+    return *client;
+  }
+
+  std::uint64_t number() {
+    const std::lock_guard lock(mutex_);
+    return number_;
+  }
+
+  /// Sees to it that a server knows that this process is there.
+  void keep_line(const ManagerLink& link) {
+    os::at_process_end([] { here().say_farewell(); });
+    const std::lock_guard lock(mutex_);
+    auto& known = lines_[link.number()];
+    if (known == nullptr || known->is_broken()) known = connect_to(link, number_, true);
+  }
+
+ private:
+  using Lines = std::map<std::uint64_t, std::shared_ptr<SocketLine>>;
+
+  void say_farewell() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [server, line] : lines_) {
+      try {
+        MessageRoom room;
+        room.encoder().scalar(true);
+        line->send(room, room.encoder());
+      } catch (const std::exception&) {
+        // The server has ended before.
+      }
+    }
+  }
+
+  /// A forked child is another client.
+  void be_child() {
+    for (const auto& [server, line] : lines_) line->forget();
+    forgotten_.push_back(std::exchange(lines_, {}));
+    number_ = random_number();
+  }
+
+  std::mutex mutex_;
+  std::uint64_t number_ = random_number();
+  Lines lines_;
+  std::vector<Lines> forgotten_;  // a hook may not destroy them
+  os::ForkHook fork_hook_{mutex_, [this] { be_child(); }};
+};
 
 }  // namespace
 
@@ -23,47 +113,31 @@ void SocketLine::send(MessageRoom&, Encoder& encoder) {
   }
 }
 
-DecodeSource& SocketLine::receive(MessageRoom&) {
+std::shared_ptr<DecodeSource> SocketLine::receive(MessageRoom&) {
   try {
-    last_ = get(exchanged, Deadline::max());
+    return get(exchanged, Deadline::max());
   } catch (const EndOfStream&) {
     over_ = true;
     throw;
   }
-  return *last_;
 }
 
-std::shared_ptr<Line> connect_by_socket(const ManagerLink& link, std::uint64_t client) {
-  try {
-    auto line = std::make_shared<SocketLine>(connect_stream(
-        link.address(), {.authkey = link.authkey(), .timeout = std::chrono::seconds(5)}));
-    MessageRoom room;
-    room.encoder().scalar(client);
-    line->send(room, room.encoder());
-    Decoder decoder(line->receive(room));
-    std::uint64_t number = 0;
-    decoder.scalar(number);
-    if (link.number() != 0 && number != link.number()) {
-      throw ManagerDied("another manager listens at the address now");
-    }
-    return line;
-  } catch (const SystemError& error) {
-    throw ManagerDied(std::string("the server of the manager has ended: ") + error.what());
-  } catch (const EndOfStream&) {
-    throw ManagerDied("the server of the manager has ended");
-  }
+void SocketLine::send_number(std::uint64_t number) {
+  MessageRoom room;
+  room.encoder().scalar(number);
+  send(room, room.encoder());
+}
+
+std::shared_ptr<Line> connect_by_socket(const ManagerLink& link) {
+  ThisClient& client = ThisClient::here();
+  client.keep_line(link);
+  return connect_to(link, client.number(), false);
 }
 
 ManagerLink link_to(const std::string& address, const std::optional<std::string>& authkey,
                     std::chrono::milliseconds timeout) {
   SocketLine line(connect_stream(address, {.authkey = authkey, .timeout = timeout}));
-  MessageRoom room;
-  room.encoder().scalar(std::uint64_t{0});  // no client: asks for the number
-  line.send(room, room.encoder());
-  Decoder decoder(line.receive(room));
-  std::uint64_t number = 0;
-  decoder.scalar(number);
-  return {address, authkey, number};
+  return {address, authkey, introduce(line, 0, false)};
 }
 
 }  // namespace hoist::detail::managers

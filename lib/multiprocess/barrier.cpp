@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <hoist/sync.hpp>
+#include <hoist/barrier.hpp>
 
 #include <algorithm>
 #include <array>
@@ -25,6 +25,7 @@ struct Seat {
   std::atomic<os::ProcessId> process{0};
   std::atomic<std::uint64_t> waiting{0};  ///< round << 16 | threads
   std::atomic<std::uint32_t> handles{0};
+  std::atomic<Clock::rep> arrived{0};  ///< the latest of them
 
   bool is_vacant() const { return process.load() == 0; }
   void clear() {
@@ -33,15 +34,20 @@ struct Seat {
   }
 };
 
+/// Whether a process still lives that has waited for so long is asked before a round ends. To ask
+/// takes some microseconds, more than a round of parties that come at once.
+constexpr auto unquestioned = std::chrono::milliseconds(1);
+
 /// Who slept through so many rounds may take one that was broken for one that was passed.
 constexpr std::uint64_t remembered_rounds = 4096;
 
 }  // namespace
 
 struct BarrierState {
-  explicit BarrierState(std::int64_t count) : parties(count) {}
+  BarrierState(std::int64_t count, bool with_action) : parties(count), has_action(with_action) {}
 
   const std::int64_t parties;
+  const bool has_action;
   RobustMutex mutex{false, OwnerDeath::recover};
   os::Bell bell;
   std::atomic<std::uint64_t> round{1};
@@ -58,6 +64,16 @@ struct BarrierState {
       if (waiting >> 16 == now) sum += static_cast<std::int64_t>(waiting & 0xffff);
     }
     return sum;
+  }
+
+  /// For the last to come: whether one of those who wait may have died, and nobody has looked.
+  bool may_be_deserted() const {
+    if (waiting() + 1 < parties) return false;
+    const std::uint64_t now = round.load();
+    const Clock::rep before = (Clock::now() - unquestioned).time_since_epoch().count();
+    return std::ranges::any_of(seats.entries(), [&](const Seat& seat) {
+      return seat.waiting.load() >> 16 == now && seat.arrived.load() < before;
+    });
   }
 
   bool is_reset(std::uint64_t of) const {
@@ -179,17 +195,20 @@ BarrierState& state_of(const Barrier& barrier) { return barrier.block().as<Barri
 
 }  // namespace
 
-Barrier::Barrier(std::ptrdiff_t parties)
+Barrier::Barrier(std::ptrdiff_t parties, Action action)
     : SharedHandle(detail::SharedBlock::make("hoist-barrier", sizeof(BarrierState))),
-      seat_(std::make_shared<BarrierSeat>(this->block())) {
+      seat_(std::make_shared<BarrierSeat>(this->block())),
+      action_(std::move(action)) {
   if (parties < 1 || parties > 0xffff) {
     throw BadArgument("a barrier is for 1 to 65535 parties, not " + std::to_string(parties));
   }
-  new (block().data()) BarrierState(parties);
+  new (block().data()) BarrierState(parties, action_ != nullptr);
 }
 
-Barrier::Barrier(detail::SharedBlock block)
-    : SharedHandle(std::move(block)), seat_(std::make_shared<BarrierSeat>(this->block())) {
+Barrier::Barrier(detail::SharedBlock block, Action action)
+    : SharedHandle(std::move(block)),
+      seat_(std::make_shared<BarrierSeat>(this->block())),
+      action_(std::move(action)) {
   seat_->take();
 }
 
@@ -200,6 +219,7 @@ std::ptrdiff_t Barrier::wait() const {
 std::ptrdiff_t Barrier::wait_until(std::chrono::steady_clock::time_point deadline) const {
   BarrierState& state = state_of(*this);
   seat_->take();
+  if (state.may_be_deserted()) state.sweep();
   std::int64_t place = 0;
   std::uint64_t round = 0;
   {
@@ -211,15 +231,17 @@ std::ptrdiff_t Barrier::wait_until(std::chrono::steady_clock::time_point deadlin
     place = state.waiting();
     const std::uint64_t before = seat->waiting.load();
     const std::uint64_t threads = before >> 16 == round ? before & 0xffff : 0;
+    store(seat->arrived, Clock::now().time_since_epoch().count());
     store(seat->waiting, round << 16 | (threads + 1));
-    if (place + 1 == state.parties) state.end_round(false);
+    if (place + 1 == state.parties && !state.has_action) state.end_round(false);
   }
+  if (place + 1 == state.parties && state.has_action) run_action(round);
   const auto over = [&] { return state.round.load() != round || state.broken.load() != 0; };
   const auto look = [&] {
     state.sweep();
     const Guard guard(state.mutex);
-    // The last to come may have died before it ended the round.
-    if (!over() && state.waiting() == state.parties) state.end_round(false);
+    // The last to come may have died before it ended the round, which only its own action is for.
+    if (!state.has_action && !over() && state.waiting() == state.parties) state.end_round(false);
   };
   if (!over() && !wait_and_look(state.bell, deadline, over, look)) {
     const Guard guard(state.mutex);
@@ -229,6 +251,19 @@ std::ptrdiff_t Barrier::wait_until(std::chrono::steady_clock::time_point deadlin
   state.bell.ring();
   if (state.round.load() == round || state.is_reset(round)) throw_broken();
   return place;
+}
+
+/// By the last to come.
+void Barrier::run_action(std::uint64_t round) const {
+  try {
+    action_->run();
+  } catch (...) {
+    abort();
+    throw;
+  }
+  BarrierState& state = state_of(*this);
+  const Guard guard(state.mutex);
+  if (state.broken.load() == 0 && state.round.load() == round) state.end_round(false);
 }
 
 void Barrier::abort() const {

@@ -134,6 +134,11 @@ void set_own_identity(Identity identity, os::Fd parent) {
   if (own().identity.daemon) end_with_parent(*own().parent);
 }
 
+void allow_children() {
+  const std::lock_guard lock(own().mutex);
+  own().identity.daemon = false;
+}
+
 std::shared_ptr<Peer> own_peer() {
   const Identity identity = own_identity();
   return std::make_shared<Peer>(identity.name, ::getpid(), identity.daemon,

@@ -30,6 +30,8 @@ std::string next_child_number();
 std::string default_name(const std::string& number);
 /// `parent` is a descriptor of the parent; empty where that has ended.
 void set_own_identity(Identity identity, os::Fd parent);
+/// Lets a daemon have children. Those are to be daemons, too, which end with it.
+void allow_children();
 std::shared_ptr<Peer> own_peer();
 
 void flush_standard_streams();

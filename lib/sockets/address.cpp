@@ -17,12 +17,16 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <condition_variable>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "multiprocess/robust_mutex.hpp"
+#include "os/thread_pool.hpp"
 #include "sockets/socket_end.hpp"
 
 namespace hoist::detail::sockets {
@@ -31,6 +35,8 @@ namespace {
 
 /// So long a listener may take to put its socket in place of a dead one's.
 constexpr auto time_to_replace = std::chrono::seconds(10);
+/// And so long its name may take to be looked up.
+constexpr auto time_to_look_up = std::chrono::seconds(20);
 constexpr auto between_attempts = std::chrono::milliseconds(20);
 
 constexpr int stream_socket = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
@@ -100,17 +106,63 @@ os::Fd lock_directory_of(const std::string& path) {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-AddressList look_up(const SocketAddress& address) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error = ::getaddrinfo(address.host().c_str(), address.port().c_str(), &hints, &found);
-  if (error == EAI_SYSTEM) throw_cannot("look up", address.text(), errno);
-  if (error != 0) {
-    throw NotFound("can't look up " + address.text() + ": " + ::gai_strerror(error));
+/// What getaddrinfo(3) says.
+struct Found {
+  Found(const std::string& host, const std::string& port, int flags) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICSERV | flags;
+    addrinfo* list = nullptr;
+    error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+    code = errno;
+    if (error == 0) addresses.reset(list);
   }
-  return {found, &::freeaddrinfo};
+
+  int error = 0;
+  int code = 0;  // errno, of EAI_SYSTEM
+  AddressList addresses{nullptr, &::freeaddrinfo};
+};
+
+/// Likewise, by a thread that is left to itself at the deadline: the function has no time limit,
+/// and waits for name servers up to half a minute.
+std::unique_ptr<Found> find_name(const SocketAddress& address, Deadline deadline) {
+  struct Answer {
+    std::mutex mutex;
+    std::condition_variable came;
+    std::unique_ptr<Found> found;
+  };
+  const auto answer = std::make_shared<Answer>();
+  const auto ask = [answer, host = address.host(), port = address.port()] {
+    auto found = std::make_unique<Found>(host, port, 0);
+    const std::lock_guard lock(answer->mutex);
+    answer->found = std::move(found);
+    answer->came.notify_one();
+  };
+  try {
+    os::ThreadPool::start_beside("hoist-look-up", ask);
+  } catch (const std::system_error& error) {
+    throw SystemError("can't start a thread to look up " + address.text(), error.code().value());
+  }
+  std::unique_lock lock(answer->mutex);
+  const auto has_come = [&] { return answer->found != nullptr; };
+  if (deadline == Deadline::max()) {
+    answer->came.wait(lock, has_come);
+  } else if (!answer->came.wait_until(lock, deadline, has_come)) {
+    throw TimedOut("can't look up " + address.text() + " in time");
+  }
+  return std::move(answer->found);
+}
+
+AddressList look_up(const SocketAddress& address, Deadline deadline) {
+  if (Found found(address.host(), address.port(), AI_NUMERICHOST); found.error == 0) {
+    return std::move(found.addresses);
+  }
+  const auto found = find_name(address, deadline);
+  if (found->error == EAI_SYSTEM) throw_cannot("look up", address.text(), found->code);
+  if (found->error != 0) {
+    throw NotFound("can't look up " + address.text() + ": " + ::gai_strerror(found->error));
+  }
+  return std::move(found->addresses);
 }
 
 void set_option(int fd, int level, int name, int value) {
@@ -138,7 +190,7 @@ bool is_own(int fd) {
 }
 
 std::pair<os::Fd, int> try_hosts(const SocketAddress& address, Deadline deadline) {
-  const AddressList found = look_up(address);
+  const AddressList found = look_up(address, deadline);
   int error = ECONNREFUSED;
   for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) {
     os::Fd fd(::socket(one->ai_family, stream_socket, one->ai_protocol));
@@ -241,7 +293,7 @@ void ListeningSocket::listen_at_path(const std::string& path) {
 }
 
 void ListeningSocket::listen_at_port(const SocketAddress& address) {
-  const AddressList found = look_up(address);
+  const AddressList found = look_up(address, Clock::now() + time_to_look_up);
   int error = EADDRNOTAVAIL;
   for (const addrinfo* one = found.get(); one != nullptr && !fd_; one = one->ai_next) {
     os::Fd fd(::socket(one->ai_family, stream_socket, one->ai_protocol));

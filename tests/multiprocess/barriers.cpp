@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 #include <hoist/parallel.hpp>
+#include <hoist/process.hpp>
 #include <hoist/shared.hpp>
 #include <hoist/sync.hpp>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +31,12 @@ std::vector<std::ptrdiff_t> pass(const Barrier& barrier, int rounds) {
   for (int i = 0; i < rounds; ++i) places.push_back(barrier.wait(20s));
   return places;
 }
+
+/// It travels, unlike a lambda that captures a handle.
+struct AddOne {
+  SharedValue<int> to;
+  void operator()() const { to.fetch_add(1); }
+};
 
 }  // namespace
 
@@ -192,4 +204,61 @@ TEST_CASE("a party may die before any store of a pass") {
     }
     CHECK(died >= (comes_last ? 6 : 4));
   }
+}
+
+TEST_CASE("the action of a barrier is done once in each round, before anybody goes on") {
+  const SharedValue<int> done(0);
+  const Barrier barrier(3, [done] {
+    std::this_thread::sleep_for(5ms);
+    done.fetch_add(1);
+  });
+  std::vector<std::unique_ptr<support::Child>> children;
+  for (int i = 0; i < 2; ++i) {
+    children.push_back(std::make_unique<support::Child>([&] {
+      for (int round = 1; round <= 20; ++round) {
+        barrier.wait();
+        if (done.get() < round) throw 1;
+      }
+    }));
+  }
+  for (int round = 1; round <= 20; ++round) {
+    barrier.wait(30s);
+    CHECK(done.get() >= round);
+  }
+  for (const auto& child : children) CHECK(child->wait_for(20s) == 0);
+  CHECK(done.get() == 20);
+}
+
+TEST_CASE("an action goes along with its barrier") {
+  const SharedValue<int> done(0);
+  const Barrier barrier(2, AddOne{done});
+  Process other(
+      {.start_method = StartMethod::spawn}, [](const Barrier& it) { it.wait(); }, barrier);
+  other.start();
+  barrier.wait(30s);
+  other.join();
+  CHECK(other.exitcode() == 0);
+  CHECK(done.get() == 1);
+}
+
+TEST_CASE("a barrier breaks whose action fails, or with whom it dies") {
+  const Barrier fails(1, [] { throw std::out_of_range("no"); });
+  CHECK_THROWS_AS(fails.wait(), std::out_of_range);
+  CHECK(fails.broken());
+  const Barrier dies(2, [] { ::kill(::getpid(), SIGKILL); });
+  std::jthread waits([&] { CHECK_THROWS_AS(dies.wait(), BrokenBarrier); });
+  while (dies.n_waiting() == 0) std::this_thread::yield();
+  support::Child last([&] { dies.wait(); });
+  waits.join();
+  CHECK(last.wait_for(10s) == -SIGKILL);
+}
+
+TEST_CASE("a party that was killed while it waited is missed by the last to come") {
+  // It was counted, and the round was over before anybody had looked.
+  const Barrier barrier(2);
+  support::Child first([&] { barrier.wait(); });
+  while (barrier.n_waiting() == 0) std::this_thread::sleep_for(1ms);
+  first.kill();
+  std::this_thread::sleep_for(5ms);
+  CHECK_THROWS_AS(barrier.wait(10s), BrokenBarrier);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <dlfcn.h>
 #include <doctest/doctest.h>
+#include <netdb.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -36,6 +37,18 @@ using namespace hoist;
 using namespace std::chrono_literals;
 using support::Child;
 using support::TempDir;
+
+/// In place of the system's: no name server answers for one host.
+extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
+                           addrinfo** result) {
+  if (std::strcmp(host, "slow.test") == 0 && (hints->ai_flags & AI_NUMERICHOST) == 0) {
+    std::this_thread::sleep_for(3s);
+    return EAI_AGAIN;
+  }
+  static auto* const systems =
+      reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  return systems(host, service, hints, result);
+}
 
 namespace {
 
@@ -605,6 +618,17 @@ TEST_CASE("connecting waits for a listener to come, but not for ever") {
   std::this_thread::sleep_for(50ms);
   const Listener listener(path);
   CHECK(listener.accept<int>(10s).recv(10s) == 1);
+}
+
+TEST_CASE("a name that is not looked up in time is waited for no longer") {
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK_THROWS_AS(connect<int>("slow.test:7", {.authkey = "k", .timeout = 100ms}), TimedOut);
+  CHECK(std::chrono::steady_clock::now() - begin < 2s);
+  CHECK_THROWS_AS(connect<int>("slow.test:7", {.authkey = "k", .timeout = 20s}), NotFound);
+  const Listener listener("localhost:0", {.authkey = "k"});
+  Child client([&] { connect<int>(listener.address(), {.authkey = "k"}).send(1); });
+  CHECK(listener.accept<int>(20s).recv(10s) == 1);
+  CHECK(client.wait_for(10s) == 0);
 }
 
 TEST_CASE("an address is a path or a host and a port") {

@@ -71,17 +71,21 @@ struct HandleParts<ManagerLink> {
   static ManagerLink receive(Decoder& decoder) { return ManagerLink::receive(decoder); }
 };
 
+/// The object of a server by which those that use it find each other's: Names.
+inline constexpr std::uint64_t names_object = 1;
+
 /// A request to a server, and its reply. Used by one thread.
 class Exchange {
  public:
   enum class Kind : std::uint8_t {
     make,  ///< returns the number of a new object, to which the client has a reference
     call,
-    retain,   ///< another reference
-    release,  ///< one less; has no reply
-    lend,     ///< a reference is on its way to another process
+    call_beside,  ///< likewise, of an object that may be called by several at a time
+    retain,       ///< another reference
+    release,      ///< one less; has no reply
+    lend,         ///< a reference is on its way to another process
   };
-  /// `code`: of make and call.
+  /// `code`: of make and calls.
   Exchange(const ManagerLink& link, Kind kind, std::uint64_t object, const void* code = nullptr);
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
@@ -99,6 +103,7 @@ class Exchange {
   std::shared_ptr<managers::Line> line_;
   bool is_done_ = true;           // nothing of it is on the line
   bool sent_out_before_ = false;  // of this thread
+  std::shared_ptr<DecodeSource> source_;
   std::optional<Decoder> decoder_;
 };
 
@@ -141,7 +146,11 @@ class ProxyHandle : public SharedHandle {
 
  protected:
   template <class C, class F, class... Args>
-  auto call_object(const F& f, const Args&... args) const;
+  auto call_object(const F& f, const Args&... args) const {
+    return call_as<C>(Exchange::Kind::call, f, args...);
+  }
+  template <class C, class F, class... Args>
+  auto call_as(Exchange::Kind kind, const F& f, const Args&... args) const;
 
  private:
   std::shared_ptr<ManagedReference> reference_;
@@ -231,7 +240,7 @@ ProxyHandle ProxyHandle::make(const ManagerLink& link, const Args&... args) {
 }
 
 template <class C, class F, class... Args>
-auto ProxyHandle::call_object(const F& f, const Args&... args) const {
+auto ProxyHandle::call_as(Exchange::Kind kind, const F& f, const Args&... args) const {
   using Function = std::decay_t<F>;
   constexpr bool callable = takes_received<const BoundToObject<C, Function>, SentAs<Args>...>;
   static_assert(callable, "a function of a managed object can't be called with these arguments");
@@ -240,7 +249,7 @@ auto ProxyHandle::call_object(const F& f, const Args&... args) const {
     static_assert(result_travels<R>,
                   "the result of a function of a managed object can't be sent to another process");
     const CallManaged code = &call_managed<C, Function, SentAs<Args>...>;
-    Exchange exchange(reference().link(), Exchange::Kind::call, reference().object(),
+    Exchange exchange(reference().link(), kind, reference().object(),
                       reinterpret_cast<const void*>(code));
     send_call<Function, SentAs<Args>...>(exchange.request(), f, args...);
     return receive_result<R>(exchange.reply());

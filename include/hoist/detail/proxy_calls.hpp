@@ -136,6 +136,18 @@ struct ListCalls {
   struct Clear {
     void operator()(List& list) const { list.clear(); }
   };
+  struct Sort {
+    void operator()(List& list) const { std::ranges::sort(list); }
+  };
+  struct SortBy {
+    template <class Less>
+    void operator()(List& list, const Less& less) const {
+      std::ranges::sort(list, less);
+    }
+  };
+  struct Reverse {
+    void operator()(List& list) const { std::ranges::reverse(list); }
+  };
   struct Slice {
     List operator()(const List& list, std::size_t first, std::size_t last) const {
       last = std::min(last, list.size());
