@@ -83,7 +83,7 @@ class PipeEnd final : public Peers, Enrolled {
     use();
     enroll();
   }
-  ~PipeEnd();
+  ~PipeEnd() override;
 
   bool are_gone() const override {
     const EndState& other = state().ends[1 - side_];

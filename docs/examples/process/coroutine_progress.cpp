@@ -45,7 +45,7 @@ asio::awaitable<void> find_longest(hoist::ProcessPoolExecutor& workers) {
 int main() {
   hoist::ProcessPoolExecutor workers({.max_workers = 2});
   asio::io_context io;
-  asio::co_spawn(io, find_longest(workers), [](std::exception_ptr error) {
+  asio::co_spawn(io, find_longest(workers), [](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);
   });
   io.run();

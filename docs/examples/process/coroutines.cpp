@@ -55,7 +55,7 @@ asio::awaitable<void> show(hoist::ProcessPoolExecutor& workers) {
 int main() {
   hoist::ProcessPoolExecutor workers({.max_workers = 2});
   asio::io_context io;
-  asio::co_spawn(io, show(workers), [](std::exception_ptr error) {
+  asio::co_spawn(io, show(workers), [](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);
   });
   io.run();

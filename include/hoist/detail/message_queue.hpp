@@ -54,13 +54,11 @@ struct QueueLimits {
 /// Those at the other end, if it is known who they are.
 class Peers {
  public:
+  virtual ~Peers() = default;
   /// Whether none is left.
   virtual bool are_gone() const = 0;
   /// Looks for dead ones.
   virtual void look() const = 0;
-
- protected:
-  ~Peers() = default;
 };
 
 /// A queue of messages; see lib/multiprocess/message_ring.hpp.

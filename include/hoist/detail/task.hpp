@@ -138,7 +138,7 @@ decltype(auto) invoke_received(F& f, ReceivedArgument<Args>&... args) {
 
 template <class F, class... Args>
 inline constexpr bool takes_received =
-    std::is_invocable_v<F&, Args...> || std::is_invocable_v<F&, Args&...>;
+    std::disjunction_v<std::is_invocable<F&, Args...>, std::is_invocable<F&, Args&...>>;
 
 template <class F, class... Args>
 constexpr auto call_result() {
