@@ -9,6 +9,7 @@ class Enrolled {
  public:
   Enrolled(const Enrolled&) = delete;
   Enrolled& operator=(const Enrolled&) = delete;
+  virtual ~Enrolled() = default;
 
   /// In a forked child.
   virtual void inherit() = 0;
@@ -16,7 +17,6 @@ class Enrolled {
 
  protected:
   Enrolled() = default;
-  ~Enrolled() = default;
   /// From here on until withdraw(), which is to come before anything of the object is destroyed.
   void enroll();
   void withdraw();

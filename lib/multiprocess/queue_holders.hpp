@@ -46,7 +46,7 @@ class Holding final : public Enrolled {
   /// Null where they are not followed. The block is that of the holders.
   static std::shared_ptr<Holding> take(const SharedBlock& block, QueueHolders& holders);
   Holding(const SharedBlock& block, QueueHolders& holders);
-  ~Holding();
+  ~Holding() override;
 
   void inherit() override { add(); }
   /// A handle is being sent. Whether note_arrived() will be called by who gets it.
