@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "arrays/only_mapping.hpp"
 #include "os/kept_fd.hpp"
 #include "os/memory_file.hpp"
 
@@ -100,7 +101,7 @@ std::shared_ptr<Storage> allocate_growing(const char* name, std::size_t bytes,
                                           std::size_t reserved) {
   auto storage = make_shared_storage(os::growing_memory_file(name, bytes, reserved), bytes);
   storage->set_passing(Storage::Passing::written);
-  return storage;
+  return arrays::only_mapping(std::move(storage));
 }
 
 std::shared_ptr<Storage> map_segment(int fd, std::uint64_t offset, std::size_t bytes,
@@ -122,7 +123,7 @@ std::shared_ptr<Storage> allocate_for_processes(const char* name, std::size_t by
   bytes = std::max<std::size_t>(bytes, 1);
   auto storage = ipc::make_shared_storage(os::memory_file(name, bytes), bytes);
   storage->set_passing(Storage::Passing::written);
-  return storage;
+  return arrays::only_mapping(std::move(storage));
 }
 
 }  // namespace hoist::detail

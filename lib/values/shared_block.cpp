@@ -2,6 +2,8 @@
 #include <hoist/detail/shared_handle.hpp>
 #include <hoist/error.hpp>
 
+#include "arrays/only_mapping.hpp"
+
 namespace hoist::detail {
 
 void SharedBlock::throw_not_a_value() {
@@ -13,7 +15,7 @@ void SharedBlock::throw_not_a_value() {
 
 SharedBlock SharedBlock::received(std::shared_ptr<Storage> storage) {
   if (storage->passing() != Storage::Passing::written) throw_not_a_value();
-  return {BlockTag(), std::move(storage)};
+  return {BlockTag(), arrays::only_mapping(std::move(storage))};
 }
 
 }  // namespace hoist::detail

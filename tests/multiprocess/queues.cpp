@@ -327,6 +327,29 @@ TEST_CASE("locks, shared memory and queues pass through queues as what they are"
   CHECK(both.get().first.get() == 5);
 }
 
+TEST_CASE("a lock that comes back is the one that this process has") {
+  // It was mapped a second time; a condition then took it where nothing was mapped any more.
+  const Queue<Lock> locks;
+  const Lock lock;
+  locks.put(lock);
+  const Lock again = locks.get();
+  CHECK(again.block().data() == lock.block().data());
+  lock.lock();
+  CHECK(again.held());
+  again.unlock();
+  const Queue<Condition> conditions;
+  conditions.put(Condition());
+  support::Child child([&] {
+    const Condition first = conditions.get();
+    conditions.put(first);
+    first.lock();
+    static_cast<void>(conditions.get().wait(10ms));
+    static_cast<void>(first.wait(10ms));
+    first.release();
+  });
+  CHECK(child.wait_for(20s) == 0);
+}
+
 TEST_CASE("errors of an item are the caller's, and the queue goes on") {
   const Queue<Fails> queue;
   queue.put({0});
