@@ -165,6 +165,8 @@ class Backend {
   virtual ~Backend();
   /// Its properties; always the same.
   virtual BackendTraits traits() const = 0;
+  /// How many workers n_jobs = -1 asks for: by default the usable cores of this process.
+  virtual unsigned usable_workers() const;
   /// Starts workers for a loop, which outlives the session.
   virtual std::unique_ptr<Session> open(Loop& loop) = 0;
 };

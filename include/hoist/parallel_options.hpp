@@ -167,6 +167,11 @@ enum class OnError : unsigned char {
   raise,   ///< the first failure stops the loop and is thrown
   finish,  ///< all tasks are run; failures are then thrown together, as LoopErrors
 };
+/// What becomes of tasks whose machine vanishes, which is not their fault; they may have run.
+enum class OnLostHost : unsigned char {
+  rerun,  ///< they run on another; a task that was on three such machines fails
+  fail,   ///< they fail with WorkerDied, for tasks that must not run twice
+};
 /// A preference, which applies to outermost loops for which neither the options, a ParallelConfig
 /// nor HOIST_BACKEND names a backend; `processes` means "spawn".
 enum class Prefer : unsigned char { none, threads, processes };
@@ -232,6 +237,8 @@ struct ParallelOptions {
   unsigned retries = 0;
   /// Applies to calls that return plain results; `outcomes` always runs all tasks.
   OnError on_error = OnError::raise;
+  /// For backends on several machines.
+  OnLostHost on_lost_host = OnLostHost::rerun;
   /// File to which the start and end of every task are written in the Chrome trace format; `hoist
   /// trace` displays it.
   std::filesystem::path trace = {};

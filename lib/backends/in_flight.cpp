@@ -94,4 +94,24 @@ bool InFlight::end(bool ran, const std::function<std::exception_ptr(std::size_t 
   return fails;
 }
 
+void InFlight::end_lost(const std::function<std::exception_ptr(std::size_t task)>& error) {
+  std::vector<std::pair<std::size_t, std::exception_ptr>> failed;
+  std::vector<TaskRange> back;
+  for (const TaskRange& batch : std::exchange(batches_, {})) {
+    for (std::size_t task = batch.first; task < batch.last; ++task) {
+      if (auto reason = error(task)) {
+        failed.emplace_back(task, std::move(reason));
+      } else if (!back.empty() && back.back().last == task) {
+        ++back.back().last;
+      } else {
+        back.push_back({task, task + 1});
+      }
+    }
+  }
+  size_ = 0;
+  for (auto& [task, reason] : failed)
+    loop_.failed(task, worker_, std::move(reason), oldest_since_, 0);
+  for (const TaskRange& tasks : back) loop_.give_back(tasks);
+}
+
 }  // namespace hoist::detail::backends

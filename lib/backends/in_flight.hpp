@@ -83,6 +83,9 @@ class InFlight {
   /// The worker has died. If it ran a task (`ran`), that was the first of oldest(): it fails with
   /// what `error` returns for it. All others go back to the loop. Returns whether a task failed.
   bool end(bool ran, const std::function<std::exception_ptr(std::size_t task)>& error);
+  /// The machine of the worker was lost, and any task may have run there: those fail for which
+  /// `error` returns something, all others go back to the loop.
+  void end_lost(const std::function<std::exception_ptr(std::size_t task)>& error);
 
  private:
   /// Removes the next tasks, at most `most`, as far as they are in a row. Not where empty().

@@ -1,235 +1,29 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include <hoist/error.hpp>
-
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <vector>
-
 #include "backends/builtin.hpp"
-#include "backends/doomed_tasks.hpp"
-#include "backends/spawn_worker.hpp"
+#include "backends/process_session.hpp"
 #include "os/cpu.hpp"
-#include "os/inner_threads.hpp"
-#include "os/working_place.hpp"
 #include "workers/pool.hpp"
 
 namespace hoist::detail::backends {
 
 namespace {
 
-/// A worker answers at once when it has nothing else to do.
-constexpr auto variables_patience = std::chrono::milliseconds(100);
-
-std::size_t next_bell() {
-  static std::atomic<std::size_t> next{0};
-  return next.fetch_add(1) % ipc::BellBoard::count;
-}
-
-/// A loop on worker processes, moved along by the thread that owns it.
-class SpawnSession final : public Session {
+/// The children of this process.
+class Children final : public WorkerSource {
  public:
-  explicit SpawnSession(Loop& loop)
-      : loop_(loop),
-        bell_(next_bell()),
-        segments_(shared_from(loop.options()), loop.options().temp_folder,
-                  loop.options().mmap_mode >= MmapMode::read_write),
-        place_(os::working_place()),
-        options_(loop.options().workers),
-        threads_(os::usable_cores_each(loop.n_jobs())) {
-    if (const unsigned wanted = loop.options().inner_max_num_threads; wanted != 0) {
-      // What was asked for in so many words comes before what this process's environment says.
-      threads_ = wanted;
-      for (const char* name : os::thread_variables) {
-        options_.env.emplace(name, std::to_string(wanted));
-      }
-    }
-    // What it does at the end of the program comes after what the owner of this loop will do.
-    workers::WorkerPool::here();
-    workers_.reserve(loop.n_jobs());
-    for (unsigned i = 0; i < loop.n_jobs(); ++i) {
-      workers_.push_back(
-          std::make_unique<SpawnWorker>(loop, segments_, variables_, place_, i, bell_));
-    }
+  std::shared_ptr<workers::WorkerProcess> lease(const WorkerOptions& options,
+                                                unsigned threads) override {
+    return workers::WorkerPool::here().lease(options, threads);
   }
-
-  ~SpawnSession() override { stop(); }
-
-  void wake(std::size_t tasks) override {
-    wanted_ = std::min<std::size_t>(wanted_ + tasks, workers_.size());
-    // Also called where tasks are given back, in the midst of moving things along.
-    if (!moving_) move();
+  void give_back(std::shared_ptr<workers::WorkerProcess> worker, const WorkerOptions& options,
+                 unsigned threads, std::size_t keep) override {
+    workers::WorkerPool::here().give_back(std::move(worker), options, threads, keep);
   }
-
-  void work(unsigned seen, ipc::Clock::time_point deadline) override {
-    if (move()) return;
-    check_variables();
-    bool soon = false;
-    deadline = std::min(deadline, doomed_.next_look());
-    for (const auto& worker : workers_) {
-      deadline = std::min(deadline, worker->deadline());
-      if (shares_) deadline = std::min(deadline, worker->overdue_at());
-      soon = soon || worker->answers_soon();
-    }
-    ipc::BellBoard::here().bell(bell_).wait(
-        deadline,
-        [&] {
-          return loop_.epoch() != seen ||
-                 std::any_of(workers_.begin(), workers_.end(),
-                             [](const auto& worker) { return worker->has_news(); });
-        },
-        soon);
-    move();
+  unsigned threads_each(unsigned workers) const override { return os::usable_cores_each(workers); }
+  void wait(std::size_t bell, ipc::Clock::time_point deadline, const std::function<bool()>& ready,
+            bool soon) override {
+    ipc::BellBoard::here().bell(bell).wait(deadline, ready, soon);
   }
-
-  void interrupt() noexcept override { ipc::BellBoard::here().bell(bell_).wake(); }
-
-  void kill(std::size_t task) override {
-    doomed_.add(task);
-    doomed_.kill(workers_);
-  }
-
-  void stop() override {
-    if (stopped_) return;
-    stopped_ = true;
-    moving_ = true;
-    for (const auto& worker : workers_) {
-      worker->drop_unsent();
-      if (worker->has_process() && worker->busy()) worker->process()->kill();
-    }
-    // What tasks have printed comes before what the caller prints next. A loop that was cut
-    // short does not wait for somebody to read it.
-    const bool cut_short = loop_.stopping() && !loop_.idle();
-    if (!cut_short) await_variables();
-    const auto output_deadline = cut_short ? ipc::Clock::now() + workers::stopped_output_patience
-                                           : ipc::Clock::time_point::max();
-    for (const auto& worker : workers_) {
-      if (!worker->has_process()) continue;
-      if (worker->busy()) {
-        ipc::BellBoard::here().bell(bell_).wait(ipc::Clock::time_point::max(),
-                                                [&] { return worker->process()->dead(); });
-        continue;
-      }
-      worker->process()->output().take_all(output_deadline);
-      worker->process()->errors().take_all(output_deadline);
-      workers::WorkerPool::here().give_back(worker->release(), options_, threads_, workers_.size());
-    }
-    workers::OutputWriter::flush_all(output_deadline);
-  }
-
- private:
-  bool move() {
-    if (stopped_) return false;
-    moving_ = true;
-    struct Moved {
-      bool& moving;
-      ~Moved() { moving = false; }
-    } const moved{moving_};
-    bool any = false;
-    start_workers();
-    for (const auto& worker : workers_) {
-      any = worker->receive() || any;
-      worker->check_deadline();
-      if (worker->handle_exit()) {
-        any = true;
-        wanted_ = std::max<std::size_t>(wanted_, 1);
-      }
-      any = (!loop_.stopping() && worker->feed()) || any;
-      worker->ring();
-      if (segments_.full()) sweep();
-    }
-    if (share()) any = true;
-    doomed_.kill(workers_);
-    sweep();
-    return any;
-  }
-
-  /// Takes tasks back that wait behind one that takes long: the next worker that is free runs them.
-  /// Batches are as large as the tasks so far were short, which says nothing of the next one.
-  bool share() {
-    if (loop_.stopping() || !shares_) return false;
-    bool any = false;
-    for (const auto& worker : workers_) {
-      // The clock is a good part of a short task.
-      const auto overdue = worker->overdue_at();
-      if (overdue == ipc::Clock::time_point::max() || ipc::Clock::now() < overdue) continue;
-      any = worker->take_back() || any;
-    }
-    return any;
-  }
-
-  void start_workers() {
-    if (loop_.stopping() || wanted_ == 0) return;
-    std::size_t idle = 0;
-    for (const auto& worker : workers_) idle += worker->has_process() && !worker->busy() ? 1 : 0;
-    for (const auto& worker : workers_) {
-      if (idle >= wanted_) break;
-      if (worker->has_process()) continue;
-      try {
-        worker->set_process(workers::WorkerPool::here().lease(options_, threads_));
-      } catch (const SystemError&) {
-        // Fewer than asked for will do, as long as there are any.
-        if (std::none_of(workers_.begin(), workers_.end(),
-                         [](const auto& one) { return one->has_process(); })) {
-          throw;
-        }
-        break;
-      }
-      // Sent before the next one is started: the first works on it already.
-      worker->feed();
-      ++idle;
-    }
-    wanted_ = 0;
-  }
-
-  /// While there is nothing else to do. False if there is no question, or no worker to ask.
-  bool check_variables() {
-    if (!variables_.is_due()) return false;
-    for (const auto& worker : workers_) {
-      if (!worker->has_process() || !worker->process()->has_room(2 * ipc::max_frame)) continue;
-      variables_.ask(*worker->process());
-      return true;
-    }
-    return false;
-  }
-
-  /// A loop may be over before its workers have had time for it.
-  void await_variables() {
-    const auto deadline = ipc::Clock::now() + variables_patience;
-    do {
-      for (const auto& worker : workers_) {
-        if (!worker->has_process()) continue;
-        const auto news = [&] { return worker->has_news(); };
-        while (variables_.awaited() == worker->process().get() && ipc::Clock::now() < deadline) {
-          if (worker->receive()) continue;
-          if (worker->process()->dead()) break;
-          ipc::BellBoard::here().bell(bell_).wait(deadline, news);
-        }
-      }
-    } while (ipc::Clock::now() < deadline && check_variables());
-  }
-
-  void sweep() {
-    if (segments_.empty()) return;
-    std::vector<std::shared_ptr<workers::WorkerProcess>> processes;
-    for (const auto& worker : workers_) processes.push_back(worker->process());
-    segments_.sweep(processes);
-  }
-
-  Loop& loop_;
-  std::size_t bell_;
-  workers::LoopSegments segments_;
-  VariableCheck variables_;
-  os::WorkingPlace place_;
-  WorkerOptions options_;
-  unsigned threads_;
-  std::vector<std::unique_ptr<SpawnWorker>> workers_;
-  // With one worker nobody else could run them; batches of a fixed size stay as they are.
-  const bool shares_ = loop_.n_jobs() > 1 && loop_.options().batch_size.is_automatic();
-  DoomedTasks doomed_;
-  std::size_t wanted_ = 0;
-  bool moving_ = false;
-  bool stopped_ = false;
 };
 
 class SpawnBackend final : public Backend {
@@ -242,8 +36,13 @@ class SpawnBackend final : public Backend {
     return traits;
   }
   std::unique_ptr<Session> open(Loop& loop) override {
-    return std::make_unique<SpawnSession>(loop);
+    // What it does at the end of the program comes after what the owner of this loop will do.
+    workers::WorkerPool::here();
+    return open_process_session(loop, children_);
   }
+
+ private:
+  Children children_;
 };
 
 }  // namespace

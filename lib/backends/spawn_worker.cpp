@@ -35,10 +35,12 @@ constexpr double wake_seconds = 100e-6;
 }  // namespace
 
 SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, VariableCheck& variables,
-                         const os::WorkingPlace& place, unsigned number, std::size_t bell)
+                         LostHosts& lost_hosts, const os::WorkingPlace& place, unsigned number,
+                         std::size_t bell)
     : loop_(loop),
       segments_(segments),
       variables_(variables),
+      lost_hosts_(lost_hosts),
       place_(place),
       bell_(bell),
       share_results_from_(shared_from(loop.options())),
@@ -114,7 +116,8 @@ bool SpawnWorker::runs(std::size_t task) const {
 
 ipc::Clock::time_point SpawnWorker::overdue_at() const {
   const bool has_others = in_flight_.size() > 1 || (in_flight_.size() == 1 && unsent_.size() > 0);
-  if (!has_others || process_ == nullptr || !process_->ready || taken_back_ || leaving_) {
+  if (!has_others || process_ == nullptr || !process_->ready || process_->stopping || taken_back_ ||
+      leaving_) {
     return ipc::Clock::time_point::max();
   }
   return in_flight_.oldest_since() + long_task;
@@ -123,9 +126,14 @@ ipc::Clock::time_point SpawnWorker::overdue_at() const {
 bool SpawnWorker::take_back() {
   const auto begun = process_->stop_before_next();
   if (!begun) return false;
+  take_back_behind(*begun);
+  return true;
+}
+
+void SpawnWorker::take_back_behind(std::uint64_t begun) {
   taken_back_ = true;
   drop_unsent();
-  in_flight_.take_back_behind(static_cast<std::size_t>(*begun - process_->received));
+  in_flight_.take_back_behind(static_cast<std::size_t>(begun - process_->received));
   // Those before it may be done, and their results wait to be sent with its own.
   if (!process_->has_input()) {
     const std::size_t known = known_results_;
@@ -134,11 +142,12 @@ bool SpawnWorker::take_back() {
         [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
     known_results_ = known + static_cast<std::size_t>(process_->received - before);
   }
-  return true;
 }
 
 bool SpawnWorker::feed() {
-  if (process_ == nullptr || leaving_ || timed_out_ || taken_back_) return false;
+  if (process_ == nullptr || leaving_ || timed_out_ || taken_back_ || process_->stopping) {
+    return false;
+  }
   bool any = false;
   if (unsent_.size() == 0 && wants_tasks() && loop_.take(unsent_, info_)) {
     last_batch_ = unsent_.size();
@@ -267,11 +276,17 @@ void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content)
     taken_back_ = false;
     return;
   }
+  if (kind == ipc::Kind::stopped) {
+    ipc::FieldReader begun(content);
+    return take_back_behind(begun.get<std::uint64_t>());
+  }
   const std::size_t known = kind == ipc::Kind::results ? std::exchange(known_results_, 0) : 0;
   const std::size_t settled =
       settle_frame(in_flight_, kind, content, process_->segments(), known).value_or(0);
   process_->received += settled;
-  if (settled > 0) idle_deaths_ = 0;
+  if (settled == 0) return;
+  idle_deaths_ = 0;
+  timed_out_ = false;  // the task was done before it could be ended
 }
 
 void SpawnWorker::take_left(std::span<const std::byte> content) {
@@ -311,6 +326,11 @@ bool SpawnWorker::handle_exit() {
     }
     process_->receive_unsent(
         [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
+    if (!process_->end().lost.empty()) {
+      in_flight_.end_lost([this](std::size_t task) {
+        return lost_hosts_.note(task, process_->pid(), process_->end());
+      });
+    }
     const bool ran = process_->begun() > process_->received;
     const bool hopeless = !process_->ready || ++idle_deaths_ >= 3 || timed_out_;
     const auto error = [&](std::size_t task) { return death(task, ran); };
@@ -343,7 +363,11 @@ void SpawnWorker::check_deadline() {
   const ipc::Clock::time_point limit = deadline();
   if (limit == ipc::Clock::time_point::max() || ipc::Clock::now() < limit) return;
   timed_out_ = true;
-  process_->kill();
+  if (process_->ready) {
+    process_->kill_in_task(process_->received + 1);
+  } else {
+    process_->kill();
+  }
 }
 
 }  // namespace hoist::detail::backends

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "backends/in_flight.hpp"
+#include "backends/lost_hosts.hpp"
 #include "backends/variable_check.hpp"
 #include "os/working_place.hpp"
 #include "workers/loop_segments.hpp"
@@ -21,7 +22,8 @@ namespace hoist::detail::backends {
 class SpawnWorker {
  public:
   SpawnWorker(Loop& loop, workers::LoopSegments& segments, VariableCheck& variables,
-              const os::WorkingPlace& place, unsigned number, std::size_t bell);
+              LostHosts& lost_hosts, const os::WorkingPlace& place, unsigned number,
+              std::size_t bell);
 
   bool has_process() const { return process_ != nullptr; }
   const std::shared_ptr<workers::WorkerProcess>& process() const { return process_; }
@@ -48,8 +50,8 @@ class SpawnWorker {
   bool has(std::size_t task) const {
     return in_flight_.has(task) || (unsent_.first <= task && task < unsent_.last);
   }
-  /// Ends its process, which must be there.
-  void kill() { process_->kill(); }
+  /// Ends its process, which runs a task.
+  void kill() { process_->kill_in_task(process_->begun()); }
   bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
   /// When its other tasks are to be taken back, as the one that it runs takes much longer than
   /// those before it; max() where there are none.
@@ -73,12 +75,14 @@ class SpawnWorker {
   void append_task(std::size_t task);
   std::uint32_t open_callable(OpenCallable open);
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
+  void take_back_behind(std::uint64_t begun);
   void take_left(std::span<const std::byte> content);
   std::exception_ptr death(std::size_t task, bool ran) const;
 
   Loop& loop_;
   workers::LoopSegments& segments_;
   VariableCheck& variables_;
+  LostHosts& lost_hosts_;
   const os::WorkingPlace& place_;
   Worker info_;
   std::size_t bell_;

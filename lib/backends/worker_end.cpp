@@ -26,8 +26,9 @@ std::string how_it_ended(const os::ChildEnd& end) {
 }  // namespace
 
 std::exception_ptr worker_died(int pid, const workers::WorkerEnd& end, const std::string& when) {
-  std::string what =
-      "worker process " + std::to_string(pid) + " " + how_it_ended(end.how) + " " + when;
+  std::string what = "worker process " + std::to_string(pid) +
+                     (end.machine.empty() ? "" : " on " + end.machine) + " " +
+                     how_it_ended(end.how) + " " + when;
   if (!end.last_lines.empty()) what += "; the last it said on stderr:\n" + end.last_lines;
   return std::make_exception_ptr(WorkerDied(what, pid, end.how.signal, end.how.exit_code));
 }

@@ -73,6 +73,7 @@ enum class Kind : std::uint32_t {
   unbegun = 24,       // the rest of a batch, from here on: somebody was idle
   dependencies = 25,  // cached functions that the tasks of the results to come have called
   resumed = 26,       // it has come to `resume`
+  stopped = 27,       // begun: on another machine it begins no more tasks before `resume`
   // both ways
   variables = 29,  // question; count; module, offset, size, digest of each
                    // back: question; numbers of those that differ

@@ -99,6 +99,7 @@ void refuse_own_options(const ParallelOptions& options) {
         std::pair("batch_size", !options.batch_size.is_automatic()),
         std::pair("retries", options.retries != plain.retries),
         std::pair("on_error", options.on_error != plain.on_error),
+        std::pair("on_lost_host", options.on_lost_host != plain.on_lost_host),
         std::pair("trace", !options.trace.empty()), std::pair("force_fork", options.force_fork),
         std::pair("workers", options.workers != plain.workers)}) {
     if (is_set) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/seconds_text.hpp"
+#include "os/cpu.hpp"
 #include "workers/worker_state.hpp"
 
 namespace hoist {
@@ -18,6 +19,7 @@ TaskResults::~TaskResults() = default;
 Loop::~Loop() = default;
 Session::~Session() = default;
 Backend::~Backend() = default;
+unsigned Backend::usable_workers() const { return static_cast<unsigned>(detail::os::usable_cores()); }
 
 void Loop::depends_on(detail::Decoder&) {}
 

@@ -33,23 +33,30 @@ std::optional<int> jobs_from_environment() {
   return static_cast<int>(n);
 }
 
-/// -1 is all usable cores, -2 all but one, and so on.
-unsigned count_jobs(int n_jobs) {
+void check_jobs(int n_jobs) {
   if (n_jobs == 0) {
     throw BadArgument(
         "n_jobs is 0; it must be a number of workers, or -1 for all usable cores, -2 "
         "for all but one, and so on");
   }
-  return static_cast<unsigned>(n_jobs > 0 ? n_jobs : std::max(1, os::usable_cores() + 1 + n_jobs));
 }
 
-unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context) {
-  if (options.n_jobs) return count_jobs(*options.n_jobs);
+/// -1 is all there are, -2 all but one, and so on.
+unsigned count_jobs(int n_jobs, const Backend& backend) {
+  check_jobs(n_jobs);
+  if (n_jobs > 0) return static_cast<unsigned>(n_jobs);
+  return static_cast<unsigned>(
+      std::max(1, static_cast<int>(backend.usable_workers()) + 1 + n_jobs));
+}
+
+unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context,
+                      const Backend& backend) {
+  if (options.n_jobs) return count_jobs(*options.n_jobs, backend);
   if (context.level >= 2) return 1;
   std::optional<int> wanted;
   if (context.config) wanted = context.config->n_jobs;
   if (!wanted) wanted = jobs_from_environment();
-  const unsigned whole = count_jobs(wanted.value_or(-1));
+  const unsigned whole = count_jobs(wanted.value_or(-1), backend);
   // Inside a loop, the cores are shared with the loop's other tasks.
   return std::max(1U, whole / std::max(1U, context.jobs));
 }
@@ -117,7 +124,7 @@ void inherit(ParallelOptions& options, const ParallelOptions& from) {
 namespace detail {
 
 void check_options(const ParallelOptions& options) {
-  if (options.n_jobs) parallel::count_jobs(*options.n_jobs);
+  if (options.n_jobs) parallel::check_jobs(*options.n_jobs);
   if (!options.backend.empty()) find_backend(options.backend);
   if (options.prefer == Prefer::processes && options.require == Require::shared_memory) {
     throw BadArgument(
@@ -159,17 +166,18 @@ Settings resolve_settings(const ParallelOptions& given, bool open) {
                       " deep in others: does its task start the loop it is in?");
   }
   Settings settings;
-  settings.n_jobs = resolve_jobs(given, context);
   settings.options = given;
   if (context.config) inherit(settings.options, *context.config);
   settings.options.backend = given.backend;  // a scope's backend need not meet `require`
   settings.backend_name = resolve_backend(settings.options, context);
   settings.options.backend = settings.backend_name;
   check_options(settings.options);
+  settings.backend = find_backend(settings.backend_name);
+  settings.n_jobs = resolve_jobs(given, context, *settings.backend);
   if (settings.n_jobs == 1 && settings.backend_name == "threads" && !open) {
     settings.backend_name = "sequential";
+    settings.backend = find_backend(settings.backend_name);
   }
-  settings.backend = find_backend(settings.backend_name);
   settings.traits = settings.backend->traits();
   if (settings.traits.sequential) settings.n_jobs = 1;
   const PreDispatch& ahead = settings.options.pre_dispatch;
@@ -205,9 +213,9 @@ int effective_n_jobs(std::optional<int> n_jobs) {
   ParallelOptions options;
   options.n_jobs = n_jobs;
   const detail::parallel::LoopContext& context = detail::parallel::loop_context();
-  const unsigned jobs = detail::parallel::resolve_jobs(options, context);
-  const std::string backend = detail::parallel::resolve_backend(options, context);
-  return find_backend(backend)->traits().sequential ? 1 : static_cast<int>(jobs);
+  const auto backend = find_backend(detail::parallel::resolve_backend(options, context));
+  if (backend->traits().sequential) return 1;
+  return static_cast<int>(detail::parallel::resolve_jobs(options, context, *backend));
 }
 
 }  // namespace hoist

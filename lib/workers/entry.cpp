@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "program/interpose.hpp"
 #include "workers/hosted_entry.hpp"
@@ -42,6 +43,13 @@ bool has_channel(char** environment) {
 int worker_instead_of_main(int, char**, char** environment) { run_as_told(environment, false); }
 
 constinit bool had_the_choice = false;
+constinit detail::workers::BeforeMain* before_main = nullptr;
+constinit detail::program::ProgramMain program_main = nullptr;
+
+int main_unless_told(int argc, char** argv, char** environment) {
+  for (auto* at = before_main; at != nullptr; at = at->next) at->call();
+  return program_main(argc, argv, environment);
+}
 
 const detail::workers::HostedEntry the_hosted_entry{.run = [] { run_as_told(::environ, true); }};
 
@@ -55,6 +63,8 @@ void worker_main(int, char**) {
 namespace detail::workers {
 
 constinit RunProcess run_process = nullptr;
+
+void add_before_main(BeforeMain& what) { what.next = std::exchange(before_main, &what); }
 
 bool can_become_worker() { return had_the_choice; }
 
@@ -76,7 +86,10 @@ void check_can_have_workers() {
 detail::program::ProgramMain detail::program::hoist_choose_main(ProgramMain main,
                                                                 char** environment) {
   had_the_choice = true;
-  return has_channel(environment) ? &worker_instead_of_main : main;
+  if (has_channel(environment)) return &worker_instead_of_main;
+  // What there is to do is only known once the static objects are made.
+  program_main = main;
+  return &main_unless_told;
 }
 
 }  // namespace hoist

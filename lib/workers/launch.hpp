@@ -38,6 +38,14 @@ std::vector<std::string> environment_with(const std::map<std::string, std::strin
 using RunProcess = void (*)(int channel, bool is_hosted);
 extern constinit RunProcess run_process;
 
+/// What is done when main would begin, after the static objects were made: for processes of this
+/// program that serve others instead, and then do not return. Linked before main, and never removed.
+struct BeforeMain {
+  void (*call)() = nullptr;
+  BeforeMain* next = nullptr;
+};
+void add_before_main(BeforeMain& what);
+
 /// Throws BadArgument in a process that was started as a worker, or as a Process, but never became
 /// one: what it runs is the program, which started it, so each such process would start others.
 /// Defined beside what makes a process a worker, so that every program that can start workers has

@@ -113,17 +113,27 @@ const LoopSegments::Shared& LoopSegments::find(const Segment& segment) {
 }
 
 SegmentPlace LoopSegments::place(const Segment& segment, WorkerProcess& worker) {
-  if (segment.bytes < shared_from_ && passing_of(segment) == Storage::Passing::by_size) return {};
+  const Storage::Passing passing = passing_of(segment);
+  if (segment.bytes < shared_from_ && passing == Storage::Passing::by_size) return {};
   const Shared& shared = find(segment);
   KnownSegment& known = worker.known_segments[shared.identity];
   if (known.number == 0) {
-    known.number = worker.next_segment++;
-    if (passing_of(segment) == Storage::Passing::mapped) known.kept = shared.owner;
-    const bool written = passing_of(segment) == Storage::Passing::written;
-    const auto frame = announcement(known.number, shared.file_offset + shared.bytes, written);
-    worker.send(ipc::Kind::segment, frame.bytes(), shared.fd.get());
+    const std::uint32_t number = worker.next_segment++;
+    SharedBytes bytes{.fd = shared.fd.get(),
+                      .offset = shared.file_offset,
+                      .bytes = shared.bytes,
+                      .written = passing == Storage::Passing::written,
+                      .identity = shared.identity};
+    if (passing == Storage::Passing::mapped) {
+      // All parts of a shared value have one identity.
+      bytes.offset -= static_cast<std::uint64_t>(segment.data - segment.owner->data());
+      bytes.bytes = segment.owner->bytes();
+      known.kept = shared.owner;
+    }
+    known.origin = worker.share(number, bytes);
+    known.number = number;
   }
-  return {known.number, shared.file_offset};
+  return {known.number, shared.file_offset - known.origin};
 }
 
 SegmentPlace WorkerSegments::place(const Segment& segment) {

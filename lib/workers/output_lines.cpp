@@ -33,10 +33,11 @@ void OutputLines::line(std::string_view text) {
 
 void OutputLines::put_lines() {
   if (lines_.empty()) return;
-  OutputWriter& to = OutputWriter::of(to_);
   const std::size_t bytes = lines_.size();
   unwritten_ += bytes;
-  to.put(std::exchange(lines_, {}), [self = shared_from_this(), bytes] { self->written(bytes); });
+  auto written = [self = shared_from_this(), bytes] { self->written(bytes); };
+  if (put_) return put_(std::exchange(lines_, {}), std::move(written));
+  OutputWriter::of(to_).put(std::exchange(lines_, {}), std::move(written));
 }
 
 void OutputLines::written(std::size_t bytes) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,10 +24,13 @@ namespace hoist::detail::workers {
 /// writer's thread reads on as it gets rid of the lines. Nothing is dropped.
 class OutputLines : public std::enable_shared_from_this<OutputLines> {
  public:
+  /// Takes whole lines, and calls `written` when they need no more memory here.
+  using Put = std::function<void(std::string lines, std::function<void()> written)>;
+
   /// `from` is a non-blocking pipe, `to` STDOUT_FILENO or STDERR_FILENO, whose writer is made when
-  /// there is something to write.
-  OutputLines(os::Fd from, int to, std::string prefix)
-      : from_(std::move(from)), to_(to), prefix_(std::move(prefix)) {}
+  /// there is something to write, and is used unless there is a `put`.
+  OutputLines(os::Fd from, int to, std::string prefix, Put put = {})
+      : from_(std::move(from)), to_(to), prefix_(std::move(prefix)), put_(std::move(put)) {}
 
   int fd() const { return from_.get(); }
   /// For poll(2): -1 while there is nothing for take() to do, at the limit and at the end.
@@ -54,6 +58,7 @@ class OutputLines : public std::enable_shared_from_this<OutputLines> {
   os::Fd from_;
   const int to_;
   std::string prefix_;
+  const Put put_;
   std::string rest_;   // the beginning of a line
   std::string lines_;  // to be given to the writer
   std::deque<std::string> last_;

@@ -52,14 +52,20 @@ void SegmentTable::add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, boo
   }
   const std::lock_guard lock(mutex_);
   empty_.store(false, std::memory_order_release);
-  entries_[number] = {std::move(fd), *size, written, {}, {}};
+  entries_[number] = {.fd = std::move(fd), .bytes = *size, .written = written};
 }
 
 void SegmentTable::add(std::uint32_t number, std::shared_ptr<Storage> written) {
   const std::uint64_t end = written->backing().offset + written->bytes();
   const std::lock_guard lock(mutex_);
   empty_.store(false, std::memory_order_release);
-  entries_[number] = {{}, end, true, {}, std::move(written)};
+  entries_[number] = {.bytes = end, .written = true, .shared = std::move(written)};
+}
+
+void SegmentTable::refuse(std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  empty_.store(false, std::memory_order_release);
+  entries_[number] = {.refused = true};
 }
 
 std::shared_ptr<Storage> SegmentTable::forget(std::uint32_t number) {
@@ -75,10 +81,27 @@ void SegmentTable::clear() {
   empty_.store(true, std::memory_order_release);
 }
 
+std::vector<SegmentTable::Taken> SegmentTable::take_all() {
+  std::vector<Taken> all;
+  if (empty_.load(std::memory_order_acquire)) return all;
+  const std::lock_guard lock(mutex_);
+  for (auto& [number, entry] : entries_) {
+    all.push_back({number, std::move(entry.fd), entry.bytes, entry.written});
+  }
+  entries_.clear();
+  empty_.store(true, std::memory_order_release);
+  return all;
+}
+
 std::shared_ptr<Storage> SegmentTable::map(SegmentPlace place, std::size_t bytes, bool writable,
                                            bool adopt) {
   const std::lock_guard lock(mutex_);
   const auto at = entries_.find(place.number);
+  if (at != entries_.end() && at->second.refused) {
+    throw CannotTravel(
+        "the result leads to memory that processes of another machine share (a lock, a queue, a "
+        "shared value or array): return a copy of what is in there");
+  }
   if (at == entries_.end() || place.offset > at->second.bytes ||
       at->second.bytes - place.offset < bytes) {
     Decoder::throw_damaged();

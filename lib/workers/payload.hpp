@@ -50,9 +50,19 @@ class SegmentTable {
   void add(std::uint32_t number, os::Fd fd, std::uint64_t bytes, bool written);
   /// One that this process has already, and tasks write.
   void add(std::uint32_t number, std::shared_ptr<Storage> written);
+  /// One that can't come here: who maps it gets CannotTravel.
+  void refuse(std::uint32_t number);
   /// Returns the storage through which tasks read it, or null.
   std::shared_ptr<Storage> forget(std::uint32_t number);
   void clear();
+  /// For who passes them on: removes them all.
+  struct Taken {
+    std::uint32_t number = 0;
+    os::Fd fd;
+    std::uint64_t bytes = 0;
+    bool written = false;
+  };
+  std::vector<Taken> take_all();
 
   /// How tasks see shared arguments that they may write to (ParallelOptions::mmap_mode). Until it
   /// is set: as private copies, made page by page where a task writes.
@@ -69,11 +79,12 @@ class SegmentTable {
                                         std::size_t bytes) const;
 
   struct Entry {
-    os::Fd fd;
+    os::Fd fd = {};
     std::uint64_t bytes = 0;
     bool written = false;
-    std::shared_ptr<Storage> read_only;
-    std::shared_ptr<Storage> shared;  // where tasks write
+    bool refused = false;
+    std::shared_ptr<Storage> read_only = {};
+    std::shared_ptr<Storage> shared = {};  // where tasks write
 
     /// One mapping for all tasks, whatever the argument mode.
     std::shared_ptr<Storage> map_written(std::uint64_t offset, std::size_t size);

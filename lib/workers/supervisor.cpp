@@ -28,7 +28,7 @@ constexpr std::uint64_t wakeup_id = 0;
 /// What a worker may take to leave at the program's end.
 constexpr auto patience = std::chrono::seconds(2);
 
-bool waits_for_reader(WorkerProcess& worker) {
+bool waits_for_reader(LocalWorker& worker) {
   return worker.output().at_limit() || worker.errors().at_limit();
 }
 
@@ -55,7 +55,7 @@ void Supervisor::watch(int fd, std::uint64_t id, unsigned events) {
   }
 }
 
-void Supervisor::add(const std::shared_ptr<WorkerProcess>& worker) {
+void Supervisor::add(const std::shared_ptr<LocalWorker>& worker) {
   const std::lock_guard lock(mutex_);
   const std::uint64_t id = next_++;
   workers_[id] = worker;
@@ -116,7 +116,7 @@ void Supervisor::run() {
         static_cast<void>(::read(wakeup_.get(), &count, sizeof count));
         continue;
       }
-      std::shared_ptr<WorkerProcess> worker;
+      std::shared_ptr<LocalWorker> worker;
       {
         const std::lock_guard lock(mutex_);
         if (const auto at = workers_.find(id); at != workers_.end()) worker = at->second;
@@ -134,7 +134,7 @@ void Supervisor::run() {
 }
 
 void Supervisor::end_all() {
-  std::vector<std::shared_ptr<WorkerProcess>> left;
+  std::vector<std::shared_ptr<LocalWorker>> left;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [id, worker] : workers_) left.push_back(worker);

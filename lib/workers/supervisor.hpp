@@ -6,7 +6,7 @@
 #include <mutex>
 #include <thread>
 
-#include "workers/worker_process.hpp"
+#include "workers/local_worker.hpp"
 
 namespace hoist::detail::workers {
 
@@ -18,7 +18,7 @@ class Supervisor {
   /// Of this process; a forked child gets its own.
   static Supervisor& here();
 
-  void add(const std::shared_ptr<WorkerProcess>& worker);
+  void add(const std::shared_ptr<LocalWorker>& worker);
   /// Makes the thread look at idle times anew by then at the latest.
   void look_at(ipc::Clock::time_point when);
   /// Called by the supervisor's thread to retire idle workers; returns when to call next.
@@ -38,7 +38,7 @@ class Supervisor {
   os::Fd epoll_;
   os::Fd wakeup_;
   std::mutex mutex_;
-  std::map<std::uint64_t, std::shared_ptr<WorkerProcess>> workers_;
+  std::map<std::uint64_t, std::shared_ptr<LocalWorker>> workers_;
   std::uint64_t next_ = 1;
   ipc::Clock::time_point next_look_ = ipc::Clock::time_point::max();
   ipc::Clock::time_point (*idle_check_)() = nullptr;

@@ -19,7 +19,7 @@ namespace {
 class Caller {
  public:
   explicit Caller(const WorkerOptions& options = {})
-      : worker(workers::WorkerProcess::start(options, 1)) {
+      : worker(workers::LocalWorker::start(options, 1)) {
     worker->use_bell(7);
   }
   ~Caller() { worker->kill(); }
@@ -80,7 +80,7 @@ class Caller {
     if constexpr (!std::is_void_v<R>) return std::move(*result);
   }
 
-  std::shared_ptr<workers::WorkerProcess> worker;
+  std::shared_ptr<workers::LocalWorker> worker;
 };
 
 int twice(int x) { return 2 * x; }

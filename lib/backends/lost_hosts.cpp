@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "backends/lost_hosts.hpp"
+
+#include <hoist/error.hpp>
+
+namespace hoist::detail::backends {
+
+namespace {
+
+/// That many machines are not lost by chance while they run one and the same task.
+constexpr std::size_t most_lost = 3;
+
+}  // namespace
+
+std::exception_ptr LostHosts::note(std::size_t task, int pid, const workers::WorkerEnd& end) {
+  std::vector<std::string>& machines = lost_[task];
+  machines.push_back(end.machine + " " + end.lost);
+  if (rule_ == OnLostHost::rerun && machines.size() < most_lost) return nullptr;
+  std::string what = "task " + std::to_string(task) + " was on ";
+  for (std::size_t i = 0; i < machines.size(); ++i)
+    what += (i > 0 ? ", then on " : "") + machines[i];
+  what += rule_ == OnLostHost::fail
+              ? "; it may have run, and on_lost_host says that it must not run twice"
+              : "; it is not run again, since it may be what ends them";
+  return std::make_exception_ptr(WorkerDied(what, pid, end.how.signal, end.how.exit_code));
+}
+
+}  // namespace hoist::detail::backends

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace hoist::detail::remote {
+
+/// The other end of a connection, as one end's transport calls it: for the master a worker host,
+/// for a worker host a master. Numbers of peers that are lost are not used again.
+using Peer = std::uint64_t;
+
+/// Messages are at most so long.
+inline constexpr std::size_t max_message = std::size_t{4} << 20;
+
+/// Carries messages between masters and worker hosts, and knows nothing of what is in them. Between
+/// two peers they arrive complete, once, and in order; whatever can't be kept so is the loss of the
+/// peer, which may join again as another.
+///
+/// Used by one thread at a time. No function but close() waits.
+class Transport {
+ public:
+  /// What poll() tells. The functions may call send() and drop().
+  class Events {
+   public:
+    /// `name` is for messages to the user: a host, and what tells two on it apart.
+    virtual void joined(Peer peer, const std::string& name) = 0;
+    virtual void received(Peer peer, std::span<const std::byte> message) = 0;
+    /// After this nothing comes from the peer. `why` completes "node3 (rank 2) ...".
+    virtual void lost(Peer peer, const std::string& why) = 0;
+
+   protected:
+    ~Events() = default;
+  };
+
+  virtual ~Transport() = default;
+
+  /// Takes a message over. Those to a peer that is lost are dropped.
+  virtual void send(Peer to, std::vector<std::byte> message) = 0;
+  /// The bytes of messages to the peer that still take memory here. Who has more to send waits while
+  /// these are many.
+  virtual std::size_t unsent(Peer to) const = 0;
+  /// Moves along what can be moved. Returns whether anything happened.
+  virtual bool poll(Events& events) = 0;
+  /// Gives the peer up: it is not heard of again, but for what was sent before, which it still gets.
+  virtual void drop(Peer peer) = 0;
+  /// Ends all connections in order: peers get what was sent, and then lose this end. Returns within
+  /// seconds.
+  virtual void close() = 0;
+
+  /// How soon poll() wants to be called again, where nothing calls `wake`: for libraries that have
+  /// to be asked.
+  virtual std::chrono::microseconds poll_interval() const { return never; }
+  static constexpr std::chrono::microseconds never = std::chrono::microseconds::max();
+  /// To be called, from any thread of the transport, when poll() has something to do. Set before
+  /// all else.
+  void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
+
+ protected:
+  void wake() const {
+    if (wake_) wake_();
+  }
+
+ private:
+  std::function<void()> wake_;
+};
+
+}  // namespace hoist::detail::remote
