@@ -16,12 +16,12 @@ std::exception_ptr LostHosts::note(std::size_t task, int pid, const workers::Wor
   std::vector<std::string>& machines = lost_[task];
   machines.push_back(end.machine + " " + end.lost);
   if (rule_ == OnLostHost::rerun && machines.size() < most_lost) return nullptr;
-  std::string what = "task " + std::to_string(task) + " was on ";
-  for (std::size_t i = 0; i < machines.size(); ++i)
-    what += (i > 0 ? ", then on " : "") + machines[i];
+  std::string what = "task " + std::to_string(task) + " was on a machine that was lost: ";
+  for (std::size_t i = 0; i < machines.size(); ++i) what += (i > 0 ? ", then " : "") + machines[i];
   what += rule_ == OnLostHost::fail
               ? "; it may have run, and on_lost_host says that it must not run twice"
               : "; it is not run again, since it may be what ends them";
+  lost_.erase(task);
   return std::make_exception_ptr(WorkerDied(what, pid, end.how.signal, end.how.exit_code));
 }
 

@@ -21,6 +21,10 @@ class LostHosts {
   /// A task may have been running on a machine when that was lost: why it fails; null if it is to
   /// be run elsewhere.
   std::exception_ptr note(std::size_t task, int pid, const workers::WorkerEnd& end);
+  /// Whether tasks that were on lost machines are to be run yet. Until they are done workers get
+  /// one task at a time, so that if another machine is lost it is known by which.
+  bool has_suspects() const { return !lost_.empty(); }
+  void done(std::size_t task) { lost_.erase(task); }
 
  private:
   const OnLostHost rule_;

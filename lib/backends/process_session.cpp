@@ -58,7 +58,9 @@ class ProcessSession final : public Session {
   void wake(std::size_t tasks) override {
     wanted_ = std::min<std::size_t>(wanted_ + tasks, workers_.size());
     // Also called where tasks are given back, in the midst of moving things along.
-    if (!moving_) move();
+    if (moving_) return;
+    move();
+    source_.flush();
   }
 
   void work(unsigned seen, ipc::Clock::time_point deadline) override {
@@ -131,7 +133,7 @@ class ProcessSession final : public Session {
         any = true;
         wanted_ = std::max<std::size_t>(wanted_, 1);
       }
-      any = (!loop_.stopping() && worker->feed()) || any;
+      while (!loop_.stopping() && worker->feed()) any = true;
       worker->ring();
       if (segments_.full()) sweep();
     }
@@ -225,8 +227,8 @@ class ProcessSession final : public Session {
   LostHosts lost_hosts_;
   unsigned threads_;
   std::vector<std::unique_ptr<SpawnWorker>> workers_;
-  // With one worker nobody else could run them; batches of a fixed size stay as they are.
-  const bool shares_ = loop_.n_jobs() > 1 && loop_.options().batch_size.is_automatic();
+  // With one worker nobody else could run them.
+  const bool shares_ = loop_.n_jobs() > 1;
   DoomedTasks doomed_;
   std::size_t wanted_ = 0;
   bool moving_ = false;

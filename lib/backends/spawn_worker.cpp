@@ -27,10 +27,14 @@ constexpr auto start_limit = std::chrono::seconds(60);
 constexpr std::size_t frame_full = ipc::max_frame / 2;
 /// A worker with batches shorter than this gets the next one before it is done with the last.
 constexpr double short_batch = 5e-3;
+/// So many tasks a worker that is far away may have ahead.
+constexpr std::size_t most_ahead = 256;
 /// A task that takes longer keeps none behind it waiting.
 constexpr auto long_task = std::chrono::milliseconds(5);
 /// About what it takes to wake a process.
 constexpr double wake_seconds = 100e-6;
+
+double seconds_of(std::chrono::duration<double> time) { return time.count(); }
 
 }  // namespace
 
@@ -99,9 +103,24 @@ std::shared_ptr<workers::WorkerProcess> SpawnWorker::release() {
 bool SpawnWorker::wants_tasks() const {
   const std::size_t left = in_flight_.size() + unsent_.size();
   if (left == 0) return true;
+  if (unsent_.size() > 0 || lost_hosts_.has_suspects()) return false;
+  // Its answers are a while under way, in which it is not to run out of tasks.
+  if (is_far() && left < most_ahead && pace_ >= 0 &&
+      pace_ * static_cast<double>(left) < seconds_of(process_->round_trip())) {
+    return true;
+  }
   const bool is_short = info_.task_seconds >= 0 &&
                         info_.task_seconds * static_cast<double>(last_batch_) < short_batch;
-  return is_short && unsent_.size() == 0 && left <= last_batch_;
+  return is_short && left <= last_batch_;
+}
+
+/// Notes how long tasks take, from the beginning of a frame of results.
+void SpawnWorker::note_pace(std::span<const std::byte> results) {
+  ipc::FieldReader fields(results);
+  fields.take(sizeof(std::int64_t));
+  const auto took = seconds_of(ipc::Clock::duration(fields.get<std::int64_t>()));
+  const double sample = took / std::max(1U, fields.get<std::uint32_t>());
+  pace_ = pace_ < 0 ? sample : 0.5 * pace_ + 0.5 * sample;
 }
 
 bool SpawnWorker::answers_soon() const {
@@ -149,6 +168,7 @@ bool SpawnWorker::feed() {
     return false;
   }
   bool any = false;
+  if (lost_hosts_.has_suspects()) info_.batch = 1;
   if (unsent_.size() == 0 && wants_tasks() && loop_.take(unsent_, info_)) {
     last_batch_ = unsent_.size();
     unsent_attempt_ = loop_.attempt(unsent_);
@@ -209,7 +229,7 @@ bool SpawnWorker::send_frame() {
     }
   }
   if (count == 0) return false;
-  const bool together = loop_.needs_batch_times() || count > 1;
+  const bool together = loop_.needs_batch_times() || count > 1 || is_far();
   const ipc::Times times = loop_.needs_task_times() ? ipc::Times::each
                            : together               ? ipc::Times::together
                                                     : ipc::Times::none;
@@ -265,7 +285,10 @@ bool SpawnWorker::receive() {
   const bool was_ready = process_->ready;
   process_->receive(
       [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); }, 1);
-  if (!was_ready && process_->ready) in_flight_.set_oldest_since(ipc::Clock::now());
+  if (!was_ready && process_->ready) {
+    in_flight_.set_oldest_since(ipc::Clock::now());
+    info_.pid = process_->pid();
+  }
   return true;
 }
 
@@ -281,10 +304,13 @@ void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content)
     return take_back_behind(begun.get<std::uint64_t>());
   }
   const std::size_t known = kind == ipc::Kind::results ? std::exchange(known_results_, 0) : 0;
+  const std::optional<std::size_t> next = in_flight_.after(0);
   const std::size_t settled =
       settle_frame(in_flight_, kind, content, process_->segments(), known).value_or(0);
   process_->received += settled;
   if (settled == 0) return;
+  if (lost_hosts_.has_suspects()) lost_hosts_.done(*next);
+  if (is_far() && kind == ipc::Kind::results) note_pace(content);
   idle_deaths_ = 0;
   timed_out_ = false;  // the task was done before it could be ended
 }

@@ -69,7 +69,9 @@ class SpawnWorker {
  private:
   void send_context();
   void send_place();
+  bool is_far() const { return process_->round_trip().count() > 0; }
   bool wants_tasks() const;
+  void note_pace(std::span<const std::byte> results);
   bool send_tasks();
   bool send_frame();
   void append_task(std::size_t task);
@@ -92,6 +94,7 @@ class SpawnWorker {
   unsigned unsent_attempt_ = 1;
   InFlight in_flight_;
   std::size_t last_batch_ = 1;
+  double pace_ = -1;  // seconds for a task, where it is far; negative: not known
   std::uint32_t callable_ = 0;
   bool timed_out_ = false;
   bool leaving_ = false;

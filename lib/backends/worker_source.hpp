@@ -25,6 +25,8 @@ class WorkerSource {
                          const WorkerOptions& options, unsigned threads, std::size_t keep) = 0;
   /// How many threads a task may use if so many workers run at a time.
   virtual unsigned threads_each(unsigned workers) const = 0;
+  /// Sends what was put for workers, as wait() does.
+  virtual void flush() {}
   /// Returns when `ready`, or at the deadline. Meanwhile messages of workers arrive, each of which
   /// rings the worker's bell; who changes `ready` otherwise rings that, too. `soon`: it is expected
   /// within the time that it takes to wake a process.

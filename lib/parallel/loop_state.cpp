@@ -19,7 +19,9 @@ TaskResults::~TaskResults() = default;
 Loop::~Loop() = default;
 Session::~Session() = default;
 Backend::~Backend() = default;
-unsigned Backend::usable_workers() const { return static_cast<unsigned>(detail::os::usable_cores()); }
+unsigned Backend::usable_workers() const {
+  return static_cast<unsigned>(detail::os::usable_cores());
+}
 
 void Loop::depends_on(detail::Decoder&) {}
 

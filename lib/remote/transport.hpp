@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -44,12 +44,12 @@ class Transport {
 
   /// Takes a message over. Those to a peer that is lost are dropped.
   virtual void send(Peer to, std::vector<std::byte> message) = 0;
-  /// The bytes of messages to the peer that still take memory here. Who has more to send waits while
-  /// these are many.
+  /// The bytes of messages to the peer that still take memory here. Who has more to send waits
+  /// while these are many.
   virtual std::size_t unsent(Peer to) const = 0;
   /// Moves along what can be moved. Returns whether anything happened.
   virtual bool poll(Events& events) = 0;
-  /// Gives the peer up: it is not heard of again, but for what was sent before, which it still gets.
+  /// Gives the peer up: it is not heard of again, but still gets what was sent before.
   virtual void drop(Peer peer) = 0;
   /// Ends all connections in order: peers get what was sent, and then lose this end. Returns within
   /// seconds.
@@ -59,6 +59,10 @@ class Transport {
   /// to be asked.
   virtual std::chrono::microseconds poll_interval() const { return never; }
   static constexpr std::chrono::microseconds never = std::chrono::microseconds::max();
+  /// About how long an answer takes: so much work a worker may have ahead, beside what it runs.
+  virtual std::chrono::microseconds round_trip() const = 0;
+  /// Whether those peers have joined that are there from the beginning.
+  virtual bool is_complete() const { return true; }
   /// To be called, from any thread of the transport, when poll() has something to do. Set before
   /// all else.
   void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
@@ -71,5 +75,16 @@ class Transport {
  private:
   std::function<void()> wake_;
 };
+
+/// When who has waited from `since` to `now` polls next: sooner at first, as answers come in a row.
+inline std::chrono::steady_clock::time_point next_poll(const Transport& transport,
+                                                       std::chrono::steady_clock::time_point since,
+                                                       std::chrono::steady_clock::time_point now) {
+  const auto interval = transport.poll_interval();
+  if (interval == Transport::never) return std::chrono::steady_clock::time_point::max();
+  constexpr std::chrono::microseconds longest{1000};
+  const auto waited = std::chrono::duration_cast<std::chrono::microseconds>(now - since);
+  return now + std::clamp(waited / 16, interval, std::max(interval, longest));
+}
 
 }  // namespace hoist::detail::remote

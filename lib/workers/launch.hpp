@@ -39,7 +39,7 @@ using RunProcess = void (*)(int channel, bool is_hosted);
 extern constinit RunProcess run_process;
 
 /// What is done when main would begin, after the static objects were made: for processes of this
-/// program that serve others instead, and then do not return. Linked before main, and never removed.
+/// program that serve others instead, and then do not return. Added before main, never removed.
 struct BeforeMain {
   void (*call)() = nullptr;
   BeforeMain* next = nullptr;

@@ -42,7 +42,7 @@ class LocalWorker final : public WorkerProcess {
   bool asked_to_leave() const { return asked_to_leave_.load(); }
   void kill() override;
   void kill_in_task(std::uint64_t number) override {
-    if (begun() == number) kill();
+    if (begun() <= number) kill();
   }
 
   /// For the supervisor: takes output; where the process has ended, collects it. True: dead now.

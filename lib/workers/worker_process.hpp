@@ -4,6 +4,7 @@
 #include <hoist/worker.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -63,10 +64,12 @@ class WorkerProcess {
   /// Lets it know these bytes by this number, as a file of its own. Returns the offset here that is
   /// the beginning of that file. Throws CannotTravel if it can't have them.
   virtual std::uint64_t share(std::uint32_t number, const SharedBytes& bytes) = 0;
-  /// Sees to it that what was sent is looked at.
+  /// Sees to it that what was sent is looked at: at once, or when WorkerSource::flush is called.
   virtual void ring() = 0;
   /// Whether frames of so many bytes in all can be sent without waiting.
   virtual bool has_room(std::size_t bytes) = 0;
+  /// About how long an answer takes, where that is longer than what a frame costs.
+  virtual std::chrono::microseconds round_trip() const { return {}; }
   virtual bool has_input() const = 0;
   /// Handles frames; those of segments and of start are handled here. The worker may wait for the
   /// room they took: ring().
@@ -91,7 +94,8 @@ class WorkerProcess {
   virtual void ask_to_leave() = 0;
   /// Ends it and the processes it started.
   virtual void kill() = 0;
-  /// Likewise, if it runs that task, as begun() counts them.
+  /// Likewise, unless it has begun more tasks than that, as begun() counts them: the last of them
+  /// is to be ended.
   virtual void kill_in_task(std::uint64_t number) = 0;
 
   /// The worker's number for a function, which it is told at the first call.

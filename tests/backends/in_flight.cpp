@@ -154,6 +154,17 @@ TEST_CASE("a worker hands back what it has not begun") {
   CHECK(ledger.tasks.empty());
 }
 
+TEST_CASE("a machine that is lost costs the tasks that must not run again, and no other") {
+  Ledger ledger;
+  ledger.tasks.add({3, 6});
+  ledger.tasks.add({8, 10});
+  ledger.tasks.end_lost([](std::size_t task) {
+    return task == 4 ? std::make_exception_ptr(std::runtime_error("lost")) : nullptr;
+  });
+  CHECK(ledger.loop.take_events() == Events{"failed 4 lost", "back 3-4", "back 5-6", "back 8-10"});
+  CHECK(ledger.tasks.empty());
+}
+
 TEST_CASE("a death costs the task that ran, and no other") {
   Ledger ledger;
   SUBCASE("before the worker had anything") {

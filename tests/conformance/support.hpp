@@ -4,6 +4,7 @@
 #include <hoist/backend.hpp>
 #include <hoist/parallel.hpp>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -36,11 +37,24 @@ class OneByOne final : public hoist::Backend {
   }
 };
 
+/// A backend on worker hosts that are threads of this process; their workers are spawned as those
+/// of any host.
+std::shared_ptr<hoist::Backend> loopback_backend();
+
+/// The backend that the suite is run on alone, beside all that are in this process; null if none.
+inline const char* only_backend() { return std::getenv("HOIST_TEST_BACKEND"); }
+
 /// All backends, including a user-defined one. Tests of behaviour that needs shared memory check
 /// `shares_memory`.
 inline const std::vector<std::string>& backends() {
   static const std::vector<std::string> all = [] {
     hoist::register_backend("one_by_one", [] { return std::make_shared<OneByOne>(); });
+    if (const char* const only = only_backend()) {
+      if (std::string(only) == "loopback") {
+        hoist::register_backend(only, loopback_backend);
+      }
+      return std::vector{std::string(only)};
+    }
     return hoist::backend_names();
   }();
   return all;
@@ -48,6 +62,11 @@ inline const std::vector<std::string>& backends() {
 
 inline bool shares_memory(const std::string& backend) {
   return hoist::find_backend(backend)->traits().shares_memory;
+}
+
+/// Whether workers may be on other machines, where no memory of this one is.
+inline bool is_remote(const std::string& backend) {
+  return backend == "mpi" || backend == "loopback";
 }
 
 inline bool is_sequential(const std::string& backend) {

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "remote/hosts.hpp"
+
+#include <hoist/detail/code_address.hpp>
+#include <hoist/error.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+#include <utility>
+
+#include "base/digest_stream.hpp"
+#include "remote/remote_worker.hpp"
+#include "workers/output_writer.hpp"
+
+namespace hoist::detail::remote {
+
+namespace {
+
+using ipc::Clock;
+
+/// Hosts say how many workers they are for as soon as they have joined.
+constexpr auto hello_patience = std::chrono::seconds(10);
+/// Workers that take longer to leave are killed by their hosts.
+constexpr auto end_patience = std::chrono::seconds(10);
+/// What is expected soon is there within about the time it takes to wake a process.
+constexpr auto spin = std::chrono::microseconds(60);
+/// Digests of shared values outlive their loop, those of a loop's arrays do not.
+constexpr std::size_t most_digests = 1024;
+
+std::string hexadecimal(const std::string& bytes) {
+  std::string text;
+  for (const char byte : bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned char>(byte));
+    text += digits;
+  }
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace
+
+Hosts::Hosts(std::string name, std::unique_ptr<Transport> transport)
+    : name_(std::move(name)), transport_(std::move(transport)) {}
+
+Hosts::~Hosts() {
+  // Workers refer to their hosts.
+  for (const auto& [peer, host] : hosts_) host->workers.clear();
+}
+
+// --- What hosts say ------------------------------------------------------------------------------
+
+void Hosts::joined(Peer peer, const std::string& name) {
+  hosts_.emplace(peer, std::make_shared<Host>(*transport_, peer, name));
+}
+
+void Hosts::lost(Peer peer, const std::string& why) {
+  const auto node = hosts_.extract(peer);
+  if (!node) return;
+  Host& host = *node.mapped();
+  why_none_ = host.name + " " + why;
+  for (const auto& [number, worker] : host.workers) {
+    worker->died({.how = {.is_known = false}, .last_lines = {}, .machine = host.name, .lost = why});
+  }
+  host.workers.clear();
+}
+
+void Hosts::received(Peer peer, std::span<const std::byte> message) {
+  const auto at = hosts_.find(peer);
+  if (at == hosts_.end()) return;
+  const std::shared_ptr<Host> host = at->second;
+  try {
+    host->inbox.add(message,
+                    [&](ipc::Kind kind, std::uint32_t worker, std::span<const std::byte> content) {
+                      take(*host, kind, worker, content);
+                    });
+  } catch (const Error& error) {
+    transport_->drop(peer);
+    lost(peer, std::string("sent what no worker host sends: ") + error.what());
+  }
+}
+
+void Hosts::take(Host& host, ipc::Kind kind, std::uint32_t worker,
+                 std::span<const std::byte> content) {
+  if (kind == kind::hello) return greet(host, content);
+  if (kind == kind::piece) return host.results.add(content);
+  if (kind == kind::output) print(host, content);
+  if (kind == kind::ended) return static_cast<void>(host.slots = 0);
+  const auto at = host.workers.find(worker);
+  if (at == host.workers.end()) return;  // of one that was given up
+  if (kind != kind::died) return at->second->arrived(kind, content);
+  ipc::FieldReader fields(content);
+  workers::WorkerEnd end{.how = {}, .last_lines = {}, .machine = host.name};
+  end.how.signal = fields.get<std::int32_t>();
+  end.how.exit_code = fields.get<std::int32_t>();
+  end.how.is_known = fields.get<std::uint64_t>() != 0;
+  at->second->set_begun(fields.get<std::uint64_t>());
+  end.last_lines = fields.text();
+  at->second->died(std::move(end));
+  host.workers.erase(at);
+}
+
+void Hosts::greet(Host& host, std::span<const std::byte> content) {
+  ipc::FieldReader fields(content);
+  const auto version = fields.get<std::uint32_t>();
+  if (version != protocol_version) {
+    return refuse(host, "it runs another version of hoist; start the same program on all hosts");
+  }
+  const unsigned slots = fields.get<std::uint32_t>();
+  const unsigned cores = fields.get<std::uint32_t>();
+  const std::string build_id = fields.text();
+  const std::string own = module_name(0).build_id;
+  if (build_id != own) {
+    return refuse(host, "it runs another build of this program (build-id " + hexadecimal(build_id) +
+                            " there, " + hexadecimal(own) +
+                            " here), in which functions lie elsewhere; start the same file on all "
+                            "hosts");
+  }
+  host.has_greeted = true;
+  host.slots = slots;
+  host.cores = cores;
+  host.outbox.put(kind::welcome, 0, {});
+  host.outbox.pump();
+}
+
+void Hosts::refuse(Host& host, const std::string& why) {
+  std::fprintf(stderr, "hoist: the worker host %s gets no tasks: %s\n", host.name.c_str(),
+               why.c_str());
+  why_none_ = host.name + " was refused: " + why;
+  host.outbox.put(kind::refused, 0, std::as_bytes(std::span(why)));
+  host.outbox.pump();
+  const Peer peer = host.peer;
+  transport_->drop(peer);
+  hosts_.erase(peer);
+}
+
+/// Lines that a worker has printed. The host lets it print more when they are written.
+void Hosts::print(Host& host, std::span<const std::byte> content) {
+  ipc::FieldReader fields(content);
+  const int to = fields.get<std::uint32_t>() == STDERR_FILENO ? STDERR_FILENO : STDOUT_FILENO;
+  workers::OutputWriter::of(to).put(fields.text(), [this, peer = host.peer, to] {
+    const std::lock_guard lock(mutex_);
+    const auto at = hosts_.find(peer);
+    if (at == hosts_.end()) return;
+    ipc::FieldWriter frame;
+    frame.put(static_cast<std::uint32_t>(to));
+    at->second->outbox.put(kind::printed, 0, frame.bytes());
+  });
+}
+
+// --- What loops ask ------------------------------------------------------------------------------
+
+bool Hosts::poll_locked() {
+  bool any = transport_->poll(*this);
+  for (const auto& [peer, host] : hosts_) {
+    if (host->outbox.empty()) continue;
+    host->outbox.pump();
+    any = true;
+  }
+  return any;
+}
+
+bool Hosts::poll() {
+  // Who has the lock polls for all.
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  return lock.owns_lock() && poll_locked();
+}
+
+void Hosts::wait(std::size_t bell, Clock::time_point deadline, const std::function<bool()>& ready,
+                 bool soon) {
+  auto now = Clock::now();
+  auto spin_until = soon ? now + spin : now;
+  auto idle_since = now;
+  for (;;) {
+    const bool any = poll();
+    if (ready()) return;
+    now = Clock::now();
+    if (any) {
+      idle_since = now;
+      spin_until = std::max(spin_until, now + spin / 3);
+    }
+    if (now >= deadline) return;
+    if (now < spin_until) {
+      std::this_thread::yield();
+      continue;
+    }
+    const auto until = std::min(deadline, next_poll(*transport_, idle_since, now));
+    if (ipc::BellBoard::here().bell(bell).wait(until, ready, false)) return;
+  }
+}
+
+unsigned Hosts::slots() {
+  const auto deadline = Clock::now() + hello_patience;
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    poll_locked();
+    unsigned slots = 0;
+    bool complete = transport_->is_complete();
+    for (const auto& [peer, host] : hosts_) {
+      slots += host->slots;
+      complete = complete && host->has_greeted;
+    }
+    const bool late = Clock::now() >= deadline;
+    if (slots > 0 && (complete || late)) return slots;
+    if (complete || late) {
+      throw Error("the backend \"" + name_ + "\" has no worker hosts" +
+                  (why_none_.empty() ? "" : ": " + why_none_));
+    }
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
+
+unsigned Hosts::threads_each(unsigned workers) const {
+  const std::lock_guard lock(mutex_);
+  unsigned cores = 0;
+  for (const auto& [peer, host] : hosts_) cores += host->cores;
+  return std::max(1U, cores / std::max(1U, workers));
+}
+
+/// The one with the fewest workers in use for its size; null if there is none.
+std::shared_ptr<Host> Hosts::freest() const {
+  std::shared_ptr<Host> best;
+  for (const auto& [peer, host] : hosts_) {
+    if (host->slots == 0) continue;
+    if (best == nullptr || host->leased * best->slots < best->leased * host->slots) {
+      best = host;
+    }
+  }
+  return best;
+}
+
+std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& options,
+                                                     unsigned threads) {
+  const std::lock_guard idle_lock(idle_mutex_);
+  std::shared_ptr<RemoteWorker> worker;
+  bool is_new = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::shared_ptr<Host> host = freest();
+    if (host == nullptr) {
+      throw Error("the backend \"" + name_ + "\" has no worker hosts any more: " + why_none_);
+    }
+    std::erase_if(idle_, [this](const auto& one) { return !hosts_.contains(one.first); });
+    worker = std::static_pointer_cast<RemoteWorker>(idle_[host->peer].take(options, threads));
+    is_new = worker == nullptr;
+    if (is_new) {
+      worker = std::make_shared<RemoteWorker>(*this, host, ++last_worker_, options, threads);
+      host->workers[last_worker_] = worker;
+    }
+    worker->leased = true;
+    ++host->leased;
+  }
+  if (is_new) worker->initialize(options);
+  return worker;
+}
+
+void Hosts::give_back(std::shared_ptr<workers::WorkerProcess> worker, const WorkerOptions& options,
+                      unsigned threads, std::size_t keep) {
+  const std::lock_guard idle_lock(idle_mutex_);
+  auto& its = static_cast<RemoteWorker&>(*worker);
+  {
+    const std::lock_guard lock(mutex_);
+    its.end_lease();
+  }
+  workers::IdleWorkers& idle = idle_[its.peer()];
+  idle.put(std::move(worker), options, threads, keep);
+  idle.retire();
+}
+
+Digest Hosts::digest_of(std::uint64_t identity,
+                        const std::function<std::shared_ptr<Storage>()>& map) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = digests_.find(identity); known != digests_.end()) return known->second;
+  }
+  const auto bytes = map();
+  const Digest digest = base::digest_of({bytes->data(), bytes->bytes()});
+  const std::lock_guard lock(mutex_);
+  if (digests_.size() >= most_digests) digests_.erase(digests_.begin());
+  digests_.emplace(identity, digest);
+  return digest;
+}
+
+void Hosts::end() {
+  const auto deadline = Clock::now() + end_patience;
+  std::unique_lock lock(mutex_);
+  for (const auto& [peer, host] : hosts_) host->outbox.put(kind::end, 0, {});
+  const auto serves = [](const auto& one) { return one.second->slots > 0; };
+  while (std::any_of(hosts_.begin(), hosts_.end(), serves) && Clock::now() < deadline) {
+    if (poll_locked()) continue;
+    // Who writes what workers print needs the lock.
+    lock.unlock();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+    lock.lock();
+  }
+  transport_->close();
+  hosts_.clear();
+  why_none_ = "they have ended with MPI, or with the program";
+  lock.unlock();
+  workers::OutputWriter::flush_all(Clock::time_point::max());
+}
+
+}  // namespace hoist::detail::remote

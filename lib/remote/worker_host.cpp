@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "remote/worker_host.hpp"
+
+#include <hoist/detail/code_address.hpp>
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace hoist::detail::remote {
+
+namespace {
+
+using ipc::Clock;
+
+constexpr std::size_t bell_of_host = 0;
+/// Answers are mostly there within that time after something has happened.
+constexpr auto host_spin = std::chrono::microseconds(30);
+
+}  // namespace
+
+WorkerHost::WorkerHost(Transport& transport, HostSize size)
+    : transport_(transport), size_(size), printed_(bell_of_host) {
+  transport_.set_wake([] { ipc::BellBoard::here().bell(bell_of_host).ring(); });
+}
+
+void WorkerHost::joined(Peer peer, const std::string&) {
+  had_master_ = true;
+  Master& master = masters_.try_emplace(peer, transport_, peer).first->second;
+  ipc::FieldWriter hello;
+  hello.put(protocol_version);
+  hello.put(std::uint32_t{size_.slots});
+  hello.put(std::uint32_t{size_.cores});
+  hello.text(module_name(0).build_id);
+  master.outbox.put(kind::hello, 0, hello.bytes());
+}
+
+void WorkerHost::received(Peer peer, std::span<const std::byte> message) {
+  const auto at = masters_.find(peer);
+  if (at == masters_.end()) return;
+  try {
+    at->second.inbox.add(
+        message, [&](ipc::Kind kind, std::uint32_t worker, std::span<const std::byte> content) {
+          take(peer, at->second, kind, worker, content);
+        });
+  } catch (const Error& error) {
+    std::fprintf(stderr, "hoist: a worker host leaves its master: %s\n", error.what());
+    transport_.drop(peer);
+    lost(peer, {});
+    return;
+  }
+  for (const auto& [number, worker] : at->second.workers) worker->ring();
+}
+
+void WorkerHost::take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t worker,
+                      std::span<const std::byte> content) {
+  if (kind == kind::welcome) return;
+  if (kind == kind::refused) {
+    const auto* const text = reinterpret_cast<const char*>(content.data());
+    std::fprintf(stderr, "hoist: this worker host was refused: %.*s\n",
+                 static_cast<int>(content.size()), text);
+  } else if (kind == kind::piece) {
+    master.blobs.add(content);
+  } else if (kind == kind::forget_blob) {
+    ipc::FieldReader fields(content);
+    master.blobs.forget(fields.get<Digest>());
+  } else if (kind == kind::printed) {
+    ipc::FieldReader fields(content);
+    printed_.note_written(peer, static_cast<int>(fields.get<std::uint32_t>()));
+  } else if (kind == kind::end) {
+    master.is_ending = true;
+    for (const auto& [number, one] : master.workers) one->process()->ask_to_leave();
+  } else if (kind == kind::start) {
+    start(peer, master, worker, content);
+  } else if (const auto at = master.workers.find(worker); at != master.workers.end()) {
+    at->second->take(kind, content);
+  }
+}
+
+void WorkerHost::start(Peer peer, Master& master, std::uint32_t worker,
+                       std::span<const std::byte> options) {
+  try {
+    master.workers[worker] = std::make_unique<HostWorker>(
+        worker, peer, master.outbox, master.blobs, printed_, [this] { send_printed(); },
+        bell_of_host, options);
+  } catch (const SystemError& error) {
+    master.workers.erase(worker);
+    ipc::FieldWriter frame;
+    frame.put(std::int32_t{0});
+    frame.put(std::int32_t{0});
+    frame.put(std::uint64_t{0});
+    frame.put(std::uint64_t{0});
+    frame.text(error.what());
+    master.outbox.put(kind::died, worker, frame.bytes());
+  }
+}
+
+void WorkerHost::lost(Peer peer, const std::string&) {
+  const auto node = masters_.extract(peer);
+  if (!node) return;
+  for (const auto& [number, worker] : node.mapped().workers) worker->process()->kill();
+  printed_.forget(peer);
+}
+
+bool WorkerHost::forward(Master& master) {
+  bool any = false;
+  std::erase_if(master.workers, [&](const auto& one) {
+    any = one.second->forward() || any;
+    return one.second->has_ended();
+  });
+  if (master.is_ending && master.workers.empty()) {
+    master.is_ending = false;
+    master.outbox.put(kind::ended, 0, {});
+  }
+  if (!master.outbox.empty()) {
+    master.outbox.pump();
+    any = true;
+  }
+  return any;
+}
+
+bool WorkerHost::send_printed() {
+  if (printed_.empty()) return false;
+  for (const Printed::Lines& lines : printed_.take()) {
+    const auto at = masters_.find(lines.master);
+    if (at == masters_.end()) continue;
+    ipc::FieldWriter frame;
+    frame.put(static_cast<std::uint32_t>(lines.to));
+    frame.text(lines.text);
+    at->second.outbox.put(kind::output, lines.worker, frame.bytes());
+  }
+  return true;
+}
+
+bool WorkerHost::has_news() const {
+  if (!printed_.empty()) return true;
+  return std::ranges::any_of(masters_, [](const auto& master) {
+    return std::ranges::any_of(master.second.workers,
+                               [](const auto& one) { return one.second->has_news(); });
+  });
+}
+
+void WorkerHost::wait(Clock::time_point idle_since) const {
+  const auto now = Clock::now();
+  if (now - idle_since < host_spin) return std::this_thread::yield();
+  const auto until = next_poll(transport_, idle_since, now);
+  ipc::BellBoard::here().bell(bell_of_host).wait(until, [this] { return has_news(); }, false);
+}
+
+void WorkerHost::run() {
+  auto idle_since = Clock::now();
+  while (!had_master_ || !masters_.empty()) {
+    bool any = transport_.poll(*this);
+    any = send_printed() || any;
+    for (auto& [peer, master] : masters_) any = forward(master) || any;
+    if (any) {
+      idle_since = Clock::now();
+    } else {
+      wait(idle_since);
+    }
+  }
+}
+
+}  // namespace hoist::detail::remote

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "remote/host_worker.hpp"
+#include "remote/transport.hpp"
+#include "remote/wire.hpp"
+
+namespace hoist::detail::remote {
+
+/// What a worker host offers.
+struct HostSize {
+  unsigned slots = 1;  ///< workers at a time
+  unsigned cores = 1;  ///< that they may use
+};
+
+/// Runs tasks of masters in worker processes of its own: it starts these as masters ask for, and
+/// passes frames on between a master and its workers. It decodes no task. What a task may do to its
+/// worker it can't do to the host.
+class WorkerHost final : private Transport::Events {
+ public:
+  WorkerHost(Transport& transport, HostSize size);
+  /// Serves from when the first master joins until the last one is lost. Workers of a master that
+  /// is lost are killed.
+  void run();
+
+ private:
+  struct Master {
+    Master(Transport& transport, Peer peer) : outbox(transport, peer) {}
+    Outbox outbox;
+    Inbox inbox;
+    BlobStore blobs;
+    std::map<std::uint32_t, std::unique_ptr<HostWorker>> workers;
+    bool is_ending = false;
+  };
+
+  void joined(Peer peer, const std::string& name) override;
+  void received(Peer peer, std::span<const std::byte> message) override;
+  void lost(Peer peer, const std::string& why) override;
+
+  void take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t worker,
+            std::span<const std::byte> content);
+  void start(Peer peer, Master& master, std::uint32_t worker, std::span<const std::byte> options);
+  bool forward(Master& master);
+  bool send_printed();
+  void wait(ipc::Clock::time_point idle_since) const;
+  bool has_news() const;
+
+  Transport& transport_;
+  const HostSize size_;
+  std::map<Peer, Master> masters_;
+  bool had_master_ = false;  // which may be lost in the poll in which it joined
+  Printed printed_;
+};
+
+}  // namespace hoist::detail::remote
