@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "mpi/mpi_transport.hpp"
+
+#include <hoist/error.hpp>
+
+#include <mpi.h>
+#include <poll.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ipc/channel.hpp"
+#include "os/child_watch.hpp"
+
+namespace hoist::detail::mpi {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// Any tag of the program's own messages will do but these; no communicator is made, as that would
+/// take all ranks, and rank 0 may end without a loop.
+constexpr int message_tag = 26739;
+constexpr int introduction_tag = 26740;
+
+/// Introductions and deaths are looked for that often; each look costs about a microsecond.
+constexpr auto look_interval = std::chrono::milliseconds(1);
+constexpr auto close_patience = std::chrono::seconds(5);
+/// Messages that are handled before the caller has its turn.
+constexpr int most_at_once = 64;
+
+void check(int code, const char* what) {
+  if (code == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING];
+  int length = 0;
+  MPI_Error_string(code, text, &length);
+  throw Error(std::string("MPI: can't ") + what + ": " + std::string(text, text + length));
+}
+
+std::string machine_name() {
+  utsname names{};
+  ::uname(&names);
+  return names.nodename;
+}
+
+/// Tells machines of one name apart, and containers on one.
+std::string machine_id() {
+  return machine_name() + "/" + os::read_text("/proc/sys/kernel/random/boot_id").value_or("");
+}
+
+}  // namespace
+
+struct MpiTransport::Sent {
+  int rank;
+  std::vector<std::byte> message;
+  MPI_Request request = MPI_REQUEST_NULL;
+};
+
+MpiTransport::MpiTransport(bool one_per_machine) : one_per_machine_(one_per_machine) {
+  int size = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &own_rank_);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  for (int rank = own_rank_ == 0 ? 1 : 0; rank < (own_rank_ == 0 ? size : 1); ++rank) {
+    silent_.insert(rank);
+    alive_.insert(rank);
+    introduce(rank);
+  }
+}
+
+MpiTransport::~MpiTransport() = default;
+
+void MpiTransport::introduce(int rank) {
+  ipc::FieldWriter text;
+  text.put(std::int64_t{::getpid()});
+  text.text(machine_name());
+  text.text(machine_id());
+  start_send(rank, introduction_tag, {text.bytes().begin(), text.bytes().end()});
+}
+
+void MpiTransport::take_introduction(int number, std::span<const std::byte> text, Events& events) {
+  ipc::FieldReader fields(text);
+  const auto pid = static_cast<pid_t>(fields.get<std::int64_t>());
+  const std::string machine = fields.text();
+  const std::string id = fields.text();
+  silent_.erase(number);
+  // The others wait for the end of the job.
+  if (own_rank_ == 0 && one_per_machine_ && !machines_.insert(id).second) return;
+  Rank& rank = ranks_[number];
+  rank.name = machine + " (rank " + std::to_string(number) + ")";
+  if (id == machine_id()) rank.process = os::open_pidfd(pid);
+  events.joined(static_cast<remote::Peer>(number), rank.name);
+}
+
+void MpiTransport::start_send(int rank, int tag, std::vector<std::byte> message) {
+  Sent& sent = sent_.emplace_back(Sent{rank, std::move(message)});
+  check(MPI_Isend(sent.message.data(), static_cast<int>(sent.message.size()), MPI_BYTE, rank, tag,
+                  MPI_COMM_WORLD, &sent.request),
+        "send to another rank");
+  int done = 0;
+  MPI_Test(&sent.request, &done, MPI_STATUS_IGNORE);
+  if (done != 0) {
+    sent_.pop_back();
+  } else if (const auto at = ranks_.find(rank); at != ranks_.end()) {
+    at->second.unsent += sent.message.size();
+  }
+}
+
+void MpiTransport::send(remote::Peer to, std::vector<std::byte> message) {
+  const int rank = static_cast<int>(to);
+  if (!message.empty() && ranks_.contains(rank)) start_send(rank, message_tag, std::move(message));
+}
+
+std::size_t MpiTransport::unsent(remote::Peer to) const {
+  const auto at = ranks_.find(static_cast<int>(to));
+  return at != ranks_.end() ? at->second.unsent : 0;
+}
+
+bool MpiTransport::complete_sends() {
+  bool any = false;
+  for (auto at = sent_.begin(); at != sent_.end();) {
+    int done = 0;
+    if (MPI_Test(&at->request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS) done = 1;
+    if (done == 0) {
+      ++at;
+      continue;
+    }
+    any = true;
+    if (const auto rank = ranks_.find(at->rank); rank != ranks_.end()) {
+      rank->second.unsent -= at->message.size();
+    }
+    at = sent_.erase(at);
+  }
+  return any;
+}
+
+bool MpiTransport::receive(Events& events) {
+  int there = 0;
+  MPI_Status status;
+  check(MPI_Iprobe(MPI_ANY_SOURCE, message_tag, MPI_COMM_WORLD, &there, &status),
+        "receive from other ranks");
+  if (there == 0) return false;
+  int bytes = 0;
+  MPI_Get_count(&status, MPI_BYTE, &bytes);
+  if (buffer_.size() < static_cast<std::size_t>(bytes)) {
+    buffer_.resize(static_cast<std::size_t>(bytes));
+  }
+  const int rank = status.MPI_SOURCE;
+  check(MPI_Recv(buffer_.data(), bytes, MPI_BYTE, rank, message_tag, MPI_COMM_WORLD,
+                 MPI_STATUS_IGNORE),
+        "receive from another rank");
+  if (!ranks_.contains(rank)) take_introductions(events);  // its own came first
+  if (bytes == 0) {
+    lose(rank, "has ended", events);
+    return true;
+  }
+  events.received(static_cast<remote::Peer>(rank),
+                  {buffer_.data(), static_cast<std::size_t>(bytes)});
+  return true;
+}
+
+bool MpiTransport::poll(Events& events) {
+  bool any = false;
+  for (int i = 0; i < most_at_once && receive(events); ++i) any = true;
+  if (!sent_.empty()) any = complete_sends() || any;
+  if (const auto now = Clock::now(); now >= next_look_) {
+    next_look_ = now + look_interval;
+    take_introductions(events);
+    look_for_deaths(events);
+  }
+  return any;
+}
+
+void MpiTransport::take_introductions(Events& events) {
+  for (;;) {
+    int there = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, introduction_tag, MPI_COMM_WORLD, &there, &status),
+          "receive from other ranks");
+    if (there == 0) return;
+    int bytes = 0;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    std::vector<std::byte> text(static_cast<std::size_t>(bytes));
+    check(MPI_Recv(text.data(), bytes, MPI_BYTE, status.MPI_SOURCE, introduction_tag,
+                   MPI_COMM_WORLD, MPI_STATUS_IGNORE),
+          "receive from another rank");
+    take_introduction(status.MPI_SOURCE, text, events);
+  }
+}
+
+void MpiTransport::look_for_deaths(Events& events) {
+  std::vector<int> ended;
+  for (const auto& [rank, its] : ranks_) {
+    if (!its.process) continue;
+    pollfd end{its.process.get(), POLLIN, 0};
+    if (::poll(&end, 1, 0) > 0) ended.push_back(rank);
+  }
+  for (const int rank : ended) {
+    // What it said before is there, as it was on this machine.
+    while (receive(events)) {
+    }
+    alive_.erase(rank);
+    lose(rank, "has died", events);
+  }
+}
+
+void MpiTransport::lose(int rank, const std::string& why, Events& events) {
+  silent_.erase(rank);
+  ended_.insert(rank);
+  if (ranks_.erase(rank) > 0) events.lost(static_cast<remote::Peer>(rank), why);
+}
+
+void MpiTransport::drop(remote::Peer peer) {
+  const int rank = static_cast<int>(peer);
+  ranks_.erase(rank);
+}
+
+void MpiTransport::close() {
+  // Nothing may be under way when MPI is finalized.
+  class Ignored final : public Events {
+    void joined(remote::Peer, const std::string&) override {}
+    void received(remote::Peer, std::span<const std::byte>) override {}
+    void lost(remote::Peer, const std::string&) override {}
+  } ignored;
+  for (const int rank : alive_) start_send(rank, message_tag, {});
+  const auto deadline = Clock::now() + close_patience;
+  while (!(std::ranges::includes(ended_, alive_) && sent_.empty()) && Clock::now() < deadline) {
+    if (!poll(ignored)) ::usleep(50);
+  }
+  ranks_.clear();
+}
+
+}  // namespace hoist::detail::mpi
