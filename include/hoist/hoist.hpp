@@ -5,8 +5,8 @@
 //
 // - values: values.hpp (what can be hashed, stored and sent), polymorphic.hpp, hash.hpp, array.hpp,
 //   concatenate.hpp, fields.hpp;
-// - files: dump.hpp (dump and load), open_array.hpp, codec.hpp, value.hpp and dtype.hpp (content
-//   whose type is known only at run time);
+// - files: dump.hpp (dump and load), open_array.hpp, file_info.hpp, convert_file.hpp, codec.hpp,
+//   value.hpp and dtype.hpp (content whose type is known only at run time);
 // - cached functions: memory.hpp, cached_fn.hpp, file_content.hpp, code.hpp, store.hpp;
 // - parallel loops: parallel.hpp, parallel_config.hpp, worker.hpp, share.hpp, stop.hpp,
 //   cpu_count.hpp, register_error.hpp, backend.hpp, this_task.hpp, random.hpp (numbers of a task),
@@ -17,7 +17,8 @@
 //   shared.hpp (values and arrays), shared_memory.hpp;
 // - processes: process.hpp (functions in processes of their own), queue.hpp, pipe.hpp and
 //   listener.hpp (between them; connection.hpp has what connections do), manager.hpp and proxy.hpp
-//   (objects in a server).
+//   (objects in a server);
+// - what the library has to say: log.hpp.
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -33,6 +34,7 @@
 #include <hoist/codec.hpp>
 #include <hoist/concatenate.hpp>
 #include <hoist/connection.hpp>
+#include <hoist/convert_file.hpp>
 #include <hoist/cpu_count.hpp>
 #include <hoist/delayed.hpp>
 #include <hoist/dtype.hpp>
@@ -41,10 +43,12 @@
 #include <hoist/executor.hpp>
 #include <hoist/fields.hpp>
 #include <hoist/file_content.hpp>
+#include <hoist/file_info.hpp>
 #include <hoist/future.hpp>
 #include <hoist/hash.hpp>
 #include <hoist/listener.hpp>
 #include <hoist/lock.hpp>
+#include <hoist/log.hpp>
 #include <hoist/manager.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/open_array.hpp>

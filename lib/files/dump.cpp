@@ -7,6 +7,7 @@
 #include "base/iostreams.hpp"
 #include "base/quoted.hpp"
 #include "codecs/open.hpp"
+#include "files/dump_plan.hpp"
 #include "files/foreign.hpp"
 #include "formats/container.hpp"
 #include "os/atomic_file.hpp"
@@ -17,45 +18,6 @@
 namespace hoist::detail {
 
 namespace {
-
-struct Plan {
-  const Codec* stream = nullptr;  // compresses the file as a whole
-  const Codec* blocks = nullptr;  // compresses inside the container
-  int level = 0;
-};
-
-/// An extension of a compression method makes the whole file a stream of it, which other tools can
-/// read; otherwise compression happens in blocks inside the container.
-Plan plan_for(const std::filesystem::path& path, const Compression& compress) {
-  if (compress.level() < 0 || compress.level() > 9) {
-    throw BadArgument("compression level " + std::to_string(compress.level()) +
-                      " is not between 0 and 9");
-  }
-  Plan plan{.level = compress.level()};
-  const Codec* named = compress.codec().empty() ? nullptr : &find_codec(compress.codec());
-  if (compress.is_off()) return plan;
-  if (const Codec* by_extension = codec_for_extension(path)) {
-    plan.stream = named != nullptr ? named : by_extension;
-  } else if (compress.is_set()) {
-    plan.blocks = named != nullptr ? named : &find_codec("zstd");
-  }
-  return plan;
-}
-
-/// Other formats are compressed as a whole. A .npz deflates its members itself.
-void plan_foreign(files::Format format, const Compression& compress, Plan& plan) {
-  plan.blocks = nullptr;
-  if (format == files::Format::npz && plan.stream == nullptr) {
-    if (!compress.codec().empty() && compress.codec() != "zlib") {
-      throw BadArgument("members of a .npz can only be compressed with \"zlib\", not \"" +
-                        compress.codec() + "\"");
-    }
-    if (!compress.is_set() || compress.is_off()) plan.level = 0;
-  } else if (compress.is_set() && !compress.is_off() && plan.stream == nullptr) {
-    plan.stream =
-        &find_codec(compress.codec().empty() ? files::default_codec(format) : compress.codec());
-  }
-}
 
 /// How many bytes a file may turn out to hold when decompressed.
 std::uint64_t most_bytes(const LoadOptions& options, std::optional<std::uint64_t> file_bytes) {
@@ -75,7 +37,7 @@ std::string difference(const std::string& file, const std::string& asked) {
   return "the file has " + part(file) + " where " + part(asked) + " is asked for";
 }
 
-void write_container(ByteSink& out, const Plan& plan, const DumpOptions& options,
+void write_container(ByteSink& out, const files::DumpPlan& plan, const DumpOptions& options,
                      const Schema& schema, const EncodeCall& call) {
   formats::ContainerWriter writer(out, schema, plan.blocks, plan.level, options.filter,
                                   options.threads);
@@ -89,16 +51,14 @@ void write_container(ByteSink& out, const Plan& plan, const DumpOptions& options
 
 void dump_value(const std::filesystem::path& path, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call) {
-  Plan plan = plan_for(path, options.compress);
-  const auto format = files::format_for_name(path);
-  if (format) plan_foreign(*format, options.compress, plan);
+  const files::DumpPlan plan = files::plan_dump(path, options.compress);
   os::AtomicFile file(path);
   std::unique_ptr<ByteSink> stream;
   if (plan.stream != nullptr)
     stream = plan.stream->compressor(file, plan.level, os::transfer_threads(options.threads));
   ByteSink& out = stream ? *stream : file;
-  if (format) {
-    files::dump_foreign(*format, out, stream != nullptr, plan.level,
+  if (plan.format) {
+    files::dump_foreign(*plan.format, out, stream != nullptr, plan.level,
                         os::transfer_threads(options.threads), schema, call);
   } else {
     write_container(out, plan, options, schema, call);
@@ -110,7 +70,7 @@ void dump_value(const std::filesystem::path& path, const DumpOptions& options, c
 void dump_value(std::ostream& out, const DumpOptions& options, const Schema& schema,
                 const EncodeCall& call) {
   base::OstreamSink sink(out);
-  write_container(sink, plan_for({}, options.compress), options, schema, call);
+  write_container(sink, files::plan_dump({}, options.compress), options, schema, call);
 }
 
 namespace {

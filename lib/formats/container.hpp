@@ -61,6 +61,9 @@ class ContainerWriter final : public EncodeSink {
                   Filter filter = Filter::automatic, unsigned threads = 0);
 
   void emit(std::span<const std::byte> meta, std::span<Segment> segments) override;
+  /// A segment of so many bytes that comes from a source, in bounded memory. Throws DamagedData if
+  /// that has fewer.
+  void emit_from(ByteSource& from, std::uint64_t bytes, std::uint32_t element_bytes);
   /// An open segment of zeros that take no room on the disk yet; `file` is what is written to.
   void emit_open(os::AtomicFile& file, std::uint64_t bytes, std::uint32_t element_bytes);
   void finish();
@@ -69,6 +72,7 @@ class ContainerWriter final : public EncodeSink {
   void put(const void* data, std::size_t n);
   void pad();
   void record(RecordKind kind, std::span<const std::byte> payload, std::uint32_t element_bytes);
+  void head(RecordKind kind, std::uint64_t bytes, std::uint32_t element_bytes, std::size_t width);
   void plain(std::span<const std::byte> payload);
   void compressed(std::span<const std::byte> payload, std::size_t width);
 
@@ -91,6 +95,8 @@ class ContainerReader final : public DecodeSource {
       : ContainerReader(in, file, std::move(name), LoadOptions{.mmap = mmap}) {}
 
   const std::string& schema() const noexcept { return schema_; }
+  /// Of the method that compresses its blocks; empty for none.
+  std::string codec_name() const { return codec_ == nullptr ? "" : hoist::codec_name(*codec_); }
 
   std::span<const std::byte> next_meta() override;
   void expect_segment(std::size_t bytes) override;
@@ -98,6 +104,12 @@ class ContainerReader final : public DecodeSource {
   std::shared_ptr<Storage> take_segment(std::size_t bytes, bool writable) override;
   std::uint64_t trusted() const override;
 
+  /// Instead of taking the next segment: its next block, to the front of `to`, which has room for
+  /// it. Returns its size; 0 at the end of the segment, which has then been checked.
+  std::size_t read_block(std::span<std::byte> to);
+  /// Instead of decoding: reads everything to the end and checks it, in bounded memory. Throws
+  /// DamagedData.
+  void verify();
   /// To be called after decoding: throws DamagedData unless this is the end of the container.
   void finish();
   /// Throws DamagedData where bytes follow the container.
@@ -112,6 +124,9 @@ class ContainerReader final : public DecodeSource {
   void payload(std::byte* to, std::size_t n);
   void plain(std::byte* to, std::size_t n);
   void compressed(std::byte* to, std::size_t n, std::size_t width);
+  void begin_payload();
+  void end_payload();
+  std::size_t next_block(std::span<std::byte> to);
   std::shared_ptr<Storage> map(std::size_t bytes, bool writable);
   [[noreturn]] void damaged(const std::string& what) const;
 
@@ -126,7 +141,11 @@ class ContainerReader final : public DecodeSource {
   bool has_head_ = false;
   RecordHead head_{};
   std::uint64_t head_at_ = 0;
-  bool open_ = false;  // the current segment
+  bool open_ = false;        // the current segment
+  bool in_payload_ = false;  // which is read by blocks
+  std::uint64_t left_ = 0;
+  std::vector<std::uint64_t> sums_;
+  std::vector<std::byte> stored_;
   std::vector<std::byte> meta_;
 };
 

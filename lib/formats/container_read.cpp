@@ -257,6 +257,67 @@ void ContainerReader::compressed(std::byte* to, std::size_t n, std::size_t width
                               .finish = [](std::size_t) {}});
 }
 
+void ContainerReader::begin_payload() {
+  if (head_.kind == RecordKind::segment && codec_ == nullptr) skip_padding();
+  has_head_ = false;
+  left_ = head_.bytes;
+  sums_.clear();
+  in_payload_ = true;
+}
+
+/// Reads the next block of a record to the front of `to`, which has room for one.
+std::size_t ContainerReader::next_block(std::span<std::byte> to) {
+  const auto block =
+      to.first(static_cast<std::size_t>(std::min<std::uint64_t>(left_, block_bytes)));
+  if (block.empty()) return 0;
+  if (codec_ == nullptr) {
+    get(block.data(), block.size());
+    sums_.push_back(base::checksum(block.data(), block.size()));
+  } else {
+    BlockHead head{};
+    get(&head, sizeof head);
+    if (head.bytes != block.size() || head.stored_bytes > head.bytes) {
+      damaged("a block's head is changed");
+    }
+    stored_.resize(head.stored_bytes);
+    get(stored_.data(), stored_.size());
+    unpack_block({codec_, 0, head_.width}, head, stored_, block);
+  }
+  left_ -= block.size();
+  return block.size();
+}
+
+void ContainerReader::end_payload() {
+  in_payload_ = false;
+  if (codec_ != nullptr) return;
+  std::uint64_t expected = 0;
+  get(&expected, sizeof expected);
+  if (expected != base::checksum(sums_.data(), sums_.size() * sizeof(std::uint64_t)) &&
+      !is_open()) {
+    damaged("its content is changed");
+  }
+}
+
+std::size_t ContainerReader::read_block(std::span<std::byte> to) {
+  if (!in_payload_) begin_payload();
+  const std::size_t got = next_block(to);
+  if (got == 0) end_payload();
+  return got;
+}
+
+void ContainerReader::verify() {
+  std::vector<std::byte> block(block_bytes);
+  while (head().kind != RecordKind::end) {
+    if (head_.kind != RecordKind::segment && head_.kind != RecordKind::meta) {
+      damaged("a record is of no known kind");
+    }
+    while (read_block(block) > 0) {
+    }
+  }
+  finish();
+  expect_end();
+}
+
 void ContainerReader::finish() {
   if (head().kind != RecordKind::end || head_.bytes != records_) damaged("its end is changed");
 }

@@ -19,6 +19,8 @@ namespace {
 
 /// From this size on the checksums are computed beside the writing, by another thread.
 constexpr std::size_t overlap_from = std::size_t{8} << 20;
+/// What is in memory of a segment that comes from a source: whole blocks, enough for all cores.
+constexpr std::uint64_t streamed_bytes = std::uint64_t{32} << 20;
 
 }  // namespace
 
@@ -62,24 +64,62 @@ void ContainerWriter::emit(std::span<const std::byte> meta, std::span<Segment> s
 
 void ContainerWriter::record(RecordKind kind, std::span<const std::byte> payload,
                              std::uint32_t element_bytes) {
-  RecordHead head{};
-  head.kind = kind;
-  head.element_bytes = element_bytes;
-  head.bytes = payload.size();
   std::size_t width = 0;
   if (codec_ != nullptr && kind == RecordKind::segment) {
     width = choose_width({.codec = codec_, .level = level_}, filter_, element_bytes, payload);
   }
+  head(kind, payload.size(), element_bytes, width);
+  if (codec_ != nullptr) {
+    compressed(payload, width);
+  } else {
+    plain(payload);
+  }
+}
+
+void ContainerWriter::head(RecordKind kind, std::uint64_t bytes, std::uint32_t element_bytes,
+                           std::size_t width) {
+  RecordHead head{};
+  head.kind = kind;
+  head.element_bytes = element_bytes;
+  head.bytes = bytes;
   head.width = static_cast<std::uint8_t>(width);
   head.checksum = base::checksum(&head, offsetof(RecordHead, checksum));
   put(&head, sizeof head);
   ++records_;
-  if (codec_ != nullptr) {
-    compressed(payload, width);
-  } else {
-    if (kind == RecordKind::segment) pad();
-    plain(payload);
+  if (codec_ == nullptr && kind == RecordKind::segment) pad();
+}
+
+void ContainerWriter::emit_from(ByteSource& from, std::uint64_t bytes,
+                                std::uint32_t element_bytes) {
+  std::vector<std::byte> piece(static_cast<std::size_t>(std::min(bytes, streamed_bytes)));
+  std::vector<std::uint64_t> checksums;
+  std::size_t width = 0;
+  for (std::uint64_t left = bytes; left > 0; left -= piece.size()) {
+    piece.resize(static_cast<std::size_t>(std::min(left, streamed_bytes)));
+    if (from.read(piece.data(), piece.size()) != piece.size()) {
+      throw DamagedData("an array is cut short");
+    }
+    if (left == bytes) {
+      // Of the shuffles, the one that the first piece asks for.
+      if (codec_ != nullptr) {
+        width = choose_width({.codec = codec_, .level = level_}, filter_, element_bytes, piece);
+      }
+      head(RecordKind::segment, bytes, element_bytes, width);
+    }
+    if (codec_ != nullptr) {
+      compressed(piece, width);
+      continue;
+    }
+    for (std::size_t at = 0; at < piece.size(); at += block_bytes) {
+      checksums.push_back(
+          base::checksum(piece.data() + at, std::min(piece.size() - at, block_bytes)));
+    }
+    put(piece.data(), piece.size());
   }
+  if (codec_ != nullptr) return;
+  const std::uint64_t total =
+      base::checksum(checksums.data(), checksums.size() * sizeof(std::uint64_t));
+  put(&total, sizeof total);
 }
 
 void ContainerWriter::plain(std::span<const std::byte> payload) {
