@@ -4,10 +4,12 @@
 #include <hoist/detail/requirements.hpp>
 
 #include <hoist/delayed.hpp>
+#include <hoist/detail/asio_cached.hpp>
 #include <hoist/detail/asio_gather.hpp>
 #include <hoist/detail/asio_run.hpp>
 #include <hoist/detail/asio_waits.hpp>
 #include <hoist/executor.hpp>
+#include <hoist/memory.hpp>
 #include <hoist/outcome.hpp>
 #include <hoist/parallel_options.hpp>
 #include <hoist/partial.hpp>
@@ -16,6 +18,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <concepts>
+#include <memory>
+#include <optional>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -132,5 +137,58 @@ template <class T>
                                                  TimeLimit timeout) {
   return detail::wait_for<T>(std::move(task), timeout);
 }
+
+/// A coroutine with a cache in front of it: what `memory.cache(f)` makes of a function that returns
+/// an awaitable, where this header is included.
+///
+///     asio::awaitable<Page> fetch(std::string url);
+///     const auto cached = memory.cache(fetch);
+///     const Page page = co_await cached("http://...");
+///
+/// The contract is that of CachedFunction, but: an awaited call reads and stores entries in the
+/// thread that runs the coroutine, which blocks for as long. Of the awaits of this process that ask
+/// for one result at a time, one computes it and the others wait without a thread; if it throws or
+/// is cancelled, the next one computes. Other processes are not waited for. Cached functions that
+/// the coroutine calls are not recorded as its dependencies. Arguments that are passed by const
+/// reference are copied, as the awaitable may begin after the call. A coroutine must not await its
+/// own result.
+template <class F, class R, class Executor, class... Ps>
+class [[nodiscard]] CachedCoroutine<F, boost::asio::awaitable<R, Executor>(Ps...)> {
+ public:
+  using Result = R;
+
+  /// Awaited, it returns the stored result, or else computes and stores it.
+  [[nodiscard]] boost::asio::awaitable<R, Executor> operator()(Ps... args) const {
+    return detail::run_cached<F, R, Executor, Ps...>(state_, std::forward<Ps>(args)...);
+  }
+  /// These are not awaited; as in CachedFunction.
+  [[nodiscard]] bool check_call_in_cache(Ps... args) const {
+    Frame frame(state_->function, std::forward<Ps>(args)...);
+    return detail::ask_cache(*state_->cache, frame, &detail::CallCache::is_cached);
+  }
+  [[nodiscard]] std::optional<detail::Shelvable<R>> cached_result(Ps... args) const {
+    Frame frame(state_->function, std::forward<Ps>(args)...);
+    if (!detail::ask_cache(*state_->cache, frame, &detail::CallCache::read)) return std::nullopt;
+    return std::move(frame.result);
+  }
+  void put(detail::Shelvable<R> value, Ps... args) const {
+    Frame frame(state_->function, std::forward<Ps>(args)...);
+    frame.result.emplace(std::move(value));
+    detail::ask_cache(*state_->cache, frame, &detail::CallCache::put);
+  }
+  void clear() const { state_->cache->clear(); }
+  [[nodiscard]] const std::string& name() const { return state_->cache->name(); }
+
+ private:
+  friend class Memory;
+  using Frame = detail::CallFrame<F, R, Ps...>;
+
+  CachedCoroutine(const std::shared_ptr<detail::memory::MemoryCore>& memory, F f,
+                  const CacheOptions& options)
+      : state_(std::make_shared<const detail::CoroutineState<F>>(
+            memory, f, detail::open_cache<F, Ps...>(memory, f, __PRETTY_FUNCTION__, options))) {}
+
+  std::shared_ptr<const detail::CoroutineState<F>> state_;
+};
 
 }  // namespace hoist

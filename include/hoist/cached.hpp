@@ -3,8 +3,10 @@
 
 #include <hoist/detail/requirements.hpp>
 
+#include <hoist/cache_options.hpp>
 #include <hoist/detail/arguments.hpp>
 #include <hoist/detail/cacheable.hpp>
+#include <hoist/detail/cached_map.hpp>
 #include <hoist/detail/callable.hpp>
 #include <hoist/detail/code_address.hpp>
 #include <hoist/detail/memo.hpp>
@@ -14,6 +16,7 @@
 #include <concepts>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -23,26 +26,7 @@
 
 namespace hoist {
 
-/// Options of one cached function. Those left unset are the Memory's.
-struct CacheOptions {
-  /// Takes the place of the name that hoist finds. Functions of equal name and version share
-  /// entries, also those of different programs.
-  std::string name = {};
-  /// Takes the place of the code's fingerprint: entries stay valid until the version changes.
-  std::string version = {};
-  /// Positions (from 0) of parameters that don't count. BadArgument for one that doesn't exist.
-  std::vector<int> ignore = {};
-  /// How much code the results depend on.
-  CodeCheck code = CodeCheck::callees;
-  /// Asked before a stored result is used; see `expires_after`.
-  Validation validate = {};
-  /// How arrays in results come back: read, or mapped (`read`, `copy_on_write`) from their entry.
-  std::optional<MmapMode> mmap_mode = {};
-  /// How new entries are compressed; those that are there are read whatever they are.
-  Compression compress = {};
-  /// What is printed on stderr: see `MemoryOptions::verbose`.
-  std::optional<int> verbose = {};
-};
+class Parallel;
 
 /// What `CachedFunction::call` returns: a freshly computed value and what was stored with it.
 /// Without `value` for functions that return nothing.
@@ -141,6 +125,48 @@ class [[nodiscard]] CachedFunction<F, R(Ps...)> {
     return Shelved<Result>(memory_, std::move(address));
   }
 
+  /// The stored result, which counts as a hit, or nothing. Never computes, waits for nobody and
+  /// stores nothing. A function that returns nothing has std::monostate. Throws as the call
+  /// operator does, though not what the function throws.
+  [[nodiscard]] std::optional<detail::Shelvable<Result>> cached_result(Ps... args) const {
+    Frame frame(function_, std::forward<Ps>(args)...);
+    if (!ask(frame, &detail::CallCache::read)) return std::nullopt;
+    return std::move(frame.result);
+  }
+
+  /// Stores `value` as the result of this call, in place of the one that is there: what was
+  /// computed elsewhere or earlier. Its metadata has a duration of zero. A Memory without a
+  /// location drops it. Throws BadArgument if the Memory is read-only, otherwise as the call
+  /// operator does.
+  void put(detail::Shelvable<Result> value, Ps... args) const {
+    Frame frame(function_, std::forward<Ps>(args)...);
+    frame.result.emplace(std::move(value));
+    ask(frame, &detail::CallCache::put);
+  }
+
+  /// The results for all elements of a range, each the argument of a call (or, with `starmap`, the
+  /// tuple of its arguments), in their order: what is stored is read by the calling thread, all
+  /// else computed, and stored, by `parallel.map`. Throws what that and the call operator throw;
+  /// what was computed until then stays stored. Results are a vector, or nothing for void.
+  template <std::ranges::input_range Range>
+  auto map(Range&& range, const Parallel& parallel) const {
+    return detail::map_cached<Result>(*this, range, parallel);
+  }
+  template <std::ranges::input_range Range>
+  auto starmap(Range&& range, const Parallel& parallel) const {
+    return detail::starmap_cached<Result>(*this, range, parallel);
+  }
+
+  /// Handles on all results of this function that are stored for its present code or version, in
+  /// no particular order. Throws what the store throws. Cost: a look at the names of its entries.
+  [[nodiscard]] std::vector<Shelved<Result>> entries() const {
+    std::vector<Shelved<Result>> found;
+    for (auto& address : cache_->entries()) {
+      found.push_back(Shelved<Result>(memory_, std::move(address)));
+    }
+    return found;
+  }
+
   /// Says in words why a call would not be answered from the cache, or that it would. For people:
   /// the wording may change. Throws what the store throws. Cost: after a miss, a look at the names
   /// of all entries of this function.
@@ -171,21 +197,7 @@ class [[nodiscard]] CachedFunction<F, R(Ps...)> {
                  const CacheOptions& options)
       : memory_(std::move(memory)),
         function_(std::move(f)),
-        cache_(detail::open_function(memory_, info(), options)) {
-    if constexpr (!std::is_empty_v<F> && !Storable<F> && !std::is_pointer_v<F> &&
-                  !std::is_member_function_pointer_v<F>) {
-      const auto captures = detail::member_bytes(function_);
-      detail::check_captures(captures.data(), captures.size());
-    }
-  }
-
-  detail::FunctionInfo info() const {
-    return {detail::code_of(function_),
-            &typeid(F),
-            __PRETTY_FUNCTION__,
-            {(detail::is_hashable_parameter<Ps>() ? std::string()
-                                                  : detail::readable_type(typeid(Ps)))...}};
-  }
+        cache_(detail::open_cache<F, Ps...>(memory_, function_, __PRETTY_FUNCTION__, options)) {}
 
   /// Calls a member of the cache with this call. A function of its own, so that the hasher is off
   /// the stack before the cached function runs.

@@ -7,6 +7,7 @@
 
 #include <concepts>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -57,6 +58,14 @@ class [[nodiscard]] CachedFn<R(Ps...)> {
   Shelved<Result> call_and_shelve(Ps... args) const {
     return target_->call_and_shelve(std::forward<Ps>(args)...);
   }
+  /// The stored result, or nothing. Never computes. std::monostate for void.
+  [[nodiscard]] std::optional<detail::Shelvable<Result>> cached_result(Ps... args) const {
+    return target_->cached_result(std::forward<Ps>(args)...);
+  }
+  /// Stores `value` as the result of this call.
+  void put(detail::Shelvable<Result> value, Ps... args) const {
+    target_->put(std::move(value), std::forward<Ps>(args)...);
+  }
   /// Says in words why a call would not be answered from the cache, or that it would.
   [[nodiscard]] std::string explain_miss(Ps... args) const {
     return target_->explain_miss(std::forward<Ps>(args)...);
@@ -73,6 +82,8 @@ class [[nodiscard]] CachedFn<R(Ps...)> {
     virtual CallResult<Result> call(Ps... args) const = 0;
     virtual bool check_call_in_cache(Ps... args) const = 0;
     virtual Shelved<Result> call_and_shelve(Ps... args) const = 0;
+    virtual std::optional<detail::Shelvable<Result>> cached_result(Ps... args) const = 0;
+    virtual void put(detail::Shelvable<Result> value, Ps... args) const = 0;
     virtual std::string explain_miss(Ps... args) const = 0;
     virtual void clear() const = 0;
     virtual const std::string& name() const = 0;
@@ -90,6 +101,12 @@ class [[nodiscard]] CachedFn<R(Ps...)> {
     }
     Shelved<Result> call_and_shelve(Ps... args) const override {
       return function.call_and_shelve(std::forward<Ps>(args)...);
+    }
+    std::optional<detail::Shelvable<Result>> cached_result(Ps... args) const override {
+      return function.cached_result(std::forward<Ps>(args)...);
+    }
+    void put(detail::Shelvable<Result> value, Ps... args) const override {
+      function.put(std::move(value), std::forward<Ps>(args)...);
     }
     std::string explain_miss(Ps... args) const override {
       return function.explain_miss(std::forward<Ps>(args)...);

@@ -37,7 +37,8 @@ struct CacheDependency {
 };
 
 /// What is kept beside a cached result. An entry is an ordinary hoist file
-/// (docs/formats/entry.md): `hoist::load<EntryRecord<R>>(path)` reads it.
+/// (docs/formats/entry.md): `hoist::load<EntryRecord<R>>(path)` reads it, and with
+/// `.missing_members = MissingMembers::keep_default` also those written before there were tags.
 struct EntryMetadata {
   /// The cached function's name: `CachedFunction::name`.
   std::string function;
@@ -55,6 +56,8 @@ struct EntryMetadata {
   std::uint64_t result_bytes = 0;
   /// The cached functions that it depends on, in no particular order.
   std::vector<CacheDependency> dependencies = {};
+  /// `CacheOptions::tags`.
+  std::vector<std::string> tags = {};
 };
 
 /// The value that an entry file holds, for programs that read entries with `load`.

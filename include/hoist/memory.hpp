@@ -5,24 +5,36 @@
 
 #include <hoist/byte_size.hpp>
 #include <hoist/cached.hpp>
+#include <hoist/memory_entry.hpp>
 
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace hoist {
+
+template <class F, class Signature = typename detail::SignatureOf<F>::type>
+class CachedCoroutine;
 
 /// What happens when a result can't be stored (disk full, no permission, directory gone).
 enum class OnStoreError : unsigned char {
   warn,    ///< one line on stderr; the call returns its result
   fail,    ///< the call throws the error
   ignore,  ///< nothing; it is counted in `stats().errors`
+};
+
+/// What a call does whose result isn't stored.
+enum class OnMiss : unsigned char {
+  compute,
+  fail,  ///< throws NotFound, which names function and arguments
 };
 
 /// Limits of a store. Unset ones do not apply.
@@ -41,8 +53,9 @@ struct MemoryOptions {
   /// How array results come back: read, or mapped from their entry, also on the computing call;
   /// `read` or `copy_on_write`. Mapping doesn't read the elements, so it doesn't check them either.
   MmapMode mmap_mode = MmapMode::none;
-  /// Lines on stderr: 0 only results that can't be stored, 1 also computed calls and their times,
-  /// unusable entries and notes, 2 also hits, 10 also stored entries.
+  /// What is told, on stderr or to the handler of `set_log_handler`: 0 only results that
+  /// can't be stored, 1 also computed calls and their times, unusable entries and notes, 2 also
+  /// hits, 10 also stored entries.
   int verbose = 0;
   /// Keep the store within these limits. After a store that exceeds one, the least recently used
   /// entries are removed until it is 10 % below; ages are checked once in a tenth of `age_limit`.
@@ -58,12 +71,20 @@ struct MemoryOptions {
   bool fsync = false;
   /// What happens when a result can't be stored.
   OnStoreError on_store_error = OnStoreError::warn;
+  /// Writes nothing: results are read if they are there, computed ones are not stored, and nothing
+  /// is recorded of what was used. For caches of others, on any medium. Callers that ask for one
+  /// key at once each compute it. What would change the store (`clear`, `put`) throws BadArgument.
+  bool read_only = false;
+  /// Together with `read_only`: a program that only looks up what another has computed. `call`
+  /// computes in any case.
+  OnMiss on_miss = OnMiss::compute;
   /// "local", "memory", "redis" (with hoist::redis), or a name given to `register_store_backend`. A
   /// location like "redis://host/name" says it by itself.
   std::string backend = "local";
   /// A directory for copies of entries, in front of a store on another machine: what was read or
   /// computed here once is found there as fast as in a local cache, and can be mapped. Limits hold
   /// for each of the two; what is found there doesn't count as a use of the entry behind it.
+  /// A read-only Memory makes no copies.
   std::filesystem::path local = {};
 };
 
@@ -106,7 +127,8 @@ class [[nodiscard]] Memory {
   [[nodiscard]] explicit Memory(const std::filesystem::path& location,
                                 const MemoryOptions& options = {});
 
-  /// The function with this cache in front. See `CachedFunction` for what it does.
+  /// The function with this cache in front. See `CachedFunction` for what it does, and
+  /// hoist/asio.hpp for coroutines.
   ///
   /// Takes free functions, static and const member functions (the object becomes the first
   /// argument; a virtual one needs `.name` and `.version`, or BadArgument is thrown), lambdas and
@@ -119,7 +141,11 @@ class [[nodiscard]] Memory {
     // Before the condition: clang would compile both branches of one with an error.
     static_assert(sizeof(detail::Cacheable<F>) > 0 && sizeof(detail::CacheableResult<F>) > 0);
     if constexpr (detail::Cacheable<F>::ok && detail::CacheableResult<F>::ok) {
-      return CachedFunction<F>(core_, std::move(f), options);
+      if constexpr (detail::ReturnedBy<F>::is_awaitable) {
+        return CachedCoroutine<F>(core_, std::move(f), options);
+      } else {
+        return CachedFunction<F>(core_, std::move(f), options);
+      }
     } else {
       return detail::RefusedFunction{};
     }
@@ -139,12 +165,45 @@ class [[nodiscard]] Memory {
   }
 
   /// Removes all entries, those of other programs included. What is mapped from them stays valid.
-  /// Throws what the store throws.
+  /// Throws what the store throws, and BadArgument if the Memory is read-only.
   void clear() const;
 
-  /// Removes entries, least recently used first, until all given limits hold. Throws BadArgument
-  /// for a negative age, and what the store throws. Cost: a look at every entry.
-  void reduce_size(const SizeLimits& limits) const;
+  /// Removes entries, least recently used first, until all given limits hold, and returns how much
+  /// that was. With a filter only the entries that it lets through count and are removed: all of
+  /// them with `{.items_limit = 0}`. Throws BadArgument for a negative age, and what the store
+  /// throws. Cost: a look at every entry, and with tags reading the heads of all.
+  StoreUsage reduce_size(const SizeLimits& limits, const EntryFilter& filter = {}) const;
+  /// What `reduce_size` would remove now.
+  [[nodiscard]] StoreUsage excess(const SizeLimits& limits, const EntryFilter& filter = {}) const;
+
+  /// The functions that have entries here, of whatever program, by name. Throws what the store
+  /// throws. Cost: a look at every entry, and reading the heads of at most a hundred of each
+  /// function.
+  [[nodiscard]] std::vector<StoredFunction> functions(const EntryFilter& filter = {}) const;
+  /// The entries themselves, in no particular order, of whatever function and type:
+  ///
+  ///     for (const MemoryEntry& entry : memory.entries({.function = "train*"}))
+  ///       std::cout << entry.metadata().arguments << ": " << entry.result<double>() << '\n';
+  ///
+  /// (`CachedFunction::entries` has those of one function with their type.) Throws what the store
+  /// throws. Cost: some 200 bytes of memory and a look for each entry.
+  [[nodiscard]] std::vector<MemoryEntry> entries(const EntryFilter& filter = {}) const;
+  /// The same, one at a time and without the memory. Entries may be removed meanwhile.
+  void visit_entries(const std::function<void(const MemoryEntry&)>& visit,
+                     const EntryFilter& filter = {}) const;
+
+  /// Copies the entries of another Memory that this one lacks, each checked against its checksums;
+  /// so caches of several machines are joined, since no entry depends on where it lies. Throws
+  /// BadArgument if this one is read-only or has no location, and what the stores throw.
+  TransferCounts merge(const Memory& from, const EntryFilter& filter = {}) const;
+  /// Writes the entries to a tar archive, compressed as its extension says (.tar.zst, .tar.gz and
+  /// so on); unpacked, it is a cache directory. It appears whole or not at all. Throws SystemError.
+  TransferCounts export_to(const std::filesystem::path& archive,
+                           const EntryFilter& filter = {}) const;
+  /// Adds the entries of such an archive as `merge` does. The archive is untrusted: it can add
+  /// entries of any content, but nothing elsewhere than in this store. Throws NotFound, DamagedData
+  /// where it is no archive or cut short (what came before stays), and as `merge`.
+  TransferCounts import_from(const std::filesystem::path& archive) const;
 
   /// What this Memory and its copies have done so far in this process.
   [[nodiscard]] MemoryStats stats() const;

@@ -22,6 +22,8 @@ struct StoreItem {
   std::uint64_t bytes = 0;
   /// When it was last put or got, as far as the store remembers.
   std::chrono::system_clock::time_point last_used = {};
+  /// How often it was got since it was put, as far as the store counts that.
+  std::uint64_t uses = 0;
 };
 
 /// How much a store holds.
@@ -65,6 +67,9 @@ class StoreBackend {
 
   /// The entry of that name, or null. Counts as a use of it.
   virtual std::unique_ptr<StoredEntry> get(const std::string& name) = 0;
+  /// The same, but doesn't count as a use: for those who look at what there is. This default gets
+  /// it.
+  virtual std::unique_ptr<StoredEntry> peek(const std::string& name);
   /// Stores what `write` writes; replaces an entry of that name. Readers see the old or the new
   /// entry, never a part. If `write` throws, nothing is stored and the exception passes through.
   virtual void put(const std::string& name, const std::function<void(ByteSink&)>& write) = 0;
@@ -100,6 +105,9 @@ struct StoreConfig {
   std::filesystem::path location;
   /// Entries are to survive a power failure once `put` has returned.
   bool fsync = false;
+  /// Only `get`, `peek`, `contains` and `list` will be called, and nothing may be written, not even
+  /// that an entry was used.
+  bool read_only = false;
 };
 
 /// Makes a store; called once for each Memory, by any thread. What it throws, the constructor of

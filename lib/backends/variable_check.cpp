@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <mutex>
 #include <set>
 #include <utility>
 
 #include "fingerprint/read_variables.hpp"
 #include "os/fork_hook.hpp"
+#include "os/log.hpp"
 
 namespace hoist::detail::backends {
 
@@ -100,13 +100,11 @@ void VariableCheck::take_answer(std::span<const std::byte> content) {
   while (!numbers.left().empty()) {
     const Variable& variable = variables_.at(numbers.get<std::uint32_t>());
     if (!reported().add(variable.address)) continue;
-    std::fprintf(
-        stderr,
-        "hoist: tasks in worker processes read the variable \"%s\", whose value differs "
-        "between this process and its workers: a worker is a new process, in which it has the "
-        "value from before main. Pass it to the tasks as an argument, or set it in the "
-        "workers' initializer\n",
-        variable.name.c_str());
+    os::log(LogLevel::warning, "parallel",
+            "tasks in worker processes read the variable \"" + variable.name +
+                "\", whose value differs between this process and its workers: a worker is a new "
+                "process, in which it has the value from before main. Pass it to the tasks as an "
+                "argument, or set it in the workers' initializer");
   }
 }
 

@@ -7,7 +7,6 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include <utility>
 
 #include "os/fork_hook.hpp"
+#include "os/log.hpp"
 #include "os/thread_pool.hpp"
 
 namespace hoist::detail {
@@ -70,8 +70,8 @@ class CallbackThread {
       try {
         next->call();
       } catch (...) {
-        std::fprintf(stderr, "hoist: a callback of a future threw %s\n",
-                     error_text(std::current_exception()).c_str());
+        os::log(LogLevel::error, "futures",
+                "a callback of a future threw " + error_text(std::current_exception()));
       }
       next.reset();
       lock.lock();

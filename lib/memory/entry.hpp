@@ -50,6 +50,10 @@ struct EntryQuery {
   MmapMode mmap = MmapMode::none;
 };
 
+/// Copies the bytes of an entry, and throws DamagedData unless they are a sound one. `name` is for
+/// messages.
+void copy_entry(ByteSource& from, ByteSink& to, const std::string& name);
+
 /// Reads an entry. Throws DamagedData or SystemError; WrongType only where a read-only mapping is
 /// asked for in a type that can be written to.
 EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQuery& query,

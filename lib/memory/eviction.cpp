@@ -32,18 +32,25 @@ void check_limits(const SizeLimits& limits) {
   }
 }
 
-void reduce_store(StoreBackend& store, const SizeLimits& limits) {
-  if (!limits.bytes_limit && !limits.items_limit && !limits.age_limit) return;
+StoreUsage reduce_store(StoreBackend& store, const SizeLimits& limits) {
+  return reduce_store(store, limits, [&](const auto& visit) { store.list("", visit); });
+}
+
+StoreUsage reduce_store(
+    StoreBackend& store, const SizeLimits& limits,
+    const std::function<void(const std::function<void(const StoreItem&)>&)>& list, bool dry) {
+  if (!limits.bytes_limit && !limits.items_limit && !limits.age_limit) return {};
   std::vector<Candidate> candidates;
   std::string names;
   StoreUsage usage;
-  store.list("", [&](const StoreItem& item) {
+  list([&](const StoreItem& item) {
     candidates.push_back(
         {item.last_used, item.bytes, names.size(), static_cast<std::uint32_t>(item.name.size())});
     names += item.name;
     usage.bytes += item.bytes;
   });
   usage.items = candidates.size();
+  StoreUsage removed;
   std::ranges::sort(candidates, {}, &Candidate::used);
   const auto now = std::chrono::system_clock::now();
   for (const Candidate& one : candidates) {
@@ -51,10 +58,13 @@ void reduce_store(StoreBackend& store, const SizeLimits& limits) {
                            (limits.items_limit && usage.items > *limits.items_limit);
     const bool too_old = limits.age_limit && now - one.used > *limits.age_limit;
     if (!too_large && !too_old) break;
-    store.remove(names.substr(one.name, one.name_length));
     usage.bytes -= one.bytes;
     --usage.items;
+    if (!dry && !store.remove(names.substr(one.name, one.name_length))) continue;
+    removed.bytes += one.bytes;
+    ++removed.items;
   }
+  return removed;
 }
 
 bool Evictor::is_too_large(StoreBackend& store) const {

@@ -5,6 +5,7 @@
 #include <hoist/store.hpp>
 
 #include <chrono>
+#include <functional>
 #include <mutex>
 
 #include "os/fork_hook.hpp"
@@ -14,8 +15,14 @@ namespace hoist::detail::memory {
 /// Throws BadArgument for a negative age.
 void check_limits(const SizeLimits& limits);
 
-/// Removes entries, least recently used first, until the limits hold.
-void reduce_store(StoreBackend& store, const SizeLimits& limits);
+/// Removes entries, least recently used first, until the limits hold for those that `list` lists.
+/// Returns how much that is; with `dry` nothing is removed.
+StoreUsage reduce_store(
+    StoreBackend& store, const SizeLimits& limits,
+    const std::function<void(const std::function<void(const StoreItem&)>&)>& list,
+    bool dry = false);
+/// The same of all entries.
+StoreUsage reduce_store(StoreBackend& store, const SizeLimits& limits);
 
 /// Keeps a store within limits. A cleaning goes a tenth below them, so that its look at every entry
 /// is paid by a tenth of all entries; whoever finds the store too large meanwhile waits for it.

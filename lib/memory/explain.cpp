@@ -53,7 +53,7 @@ std::string FunctionCache::explain(const Call& asked) {
   const std::string hash = call.key.hex();
   const std::string version = directory_.substr(directory_.find('/') + 1);
   EntryMetadata metadata;
-  if (const auto entry = store->get(name)) {
+  if (const auto entry = store->peek(name)) {
     const EntryQuery query{
         .ops = call.ops, .content = &call.content, .validate = &options_.validate, .mmap = mmap_};
     const std::string fault = fault_of(*entry, name, query, metadata);
@@ -74,7 +74,7 @@ std::string FunctionCache::explain(const Call& asked) {
     }
   });
   if (!same.empty()) {
-    const auto entry = store->get(same);
+    const auto entry = store->peek(same);
     if (entry) fault_of(*entry, same, {}, metadata);
     return text +
            "a miss: the function's code, or its version, has changed since this was computed" +

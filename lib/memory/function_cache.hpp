@@ -29,6 +29,11 @@ class FunctionCache final : public CallCache {
   std::unique_ptr<MissingResult> find(const Call& call) override;
   std::unique_ptr<MissingResult> find_entry(const Call& call, EntryAddress& address) override;
   std::unique_ptr<MissingResult> replace(const Call& call) override;
+  std::unique_ptr<MissingResult> find_alone(const Call& call) override;
+  bool read(const Call& call) override;
+  void put(const Call& call) override;
+  std::vector<EntryAddress> entries() override;
+  Digest flight_of(const Call& call) override;
   bool is_cached(const Call& call) override;
   std::string explain(const Call& call) override;
   void clear() override;
@@ -46,6 +51,17 @@ class FunctionCache final : public CallCache {
   Call with_variables(const Call& call) const;
   EntryAddress address_of(const Call& call) const;
   Digest hot_key(const Call& call) const;
+  Digest flight_key(const Call& call) const;
+  /// Whether computed results are stored.
+  bool is_stored() const { return memory_->store() != nullptr && !memory_->options().read_only; }
+  /// Throws NotFound where a miss is to fail.
+  void fail_if_wanted(const Call& call) const;
+  /// Reads a result that is in this process's memory.
+  bool find_hot(const Call& call);
+  /// Without a store.
+  std::unique_ptr<MissingResult> find_nowhere(const Call& call);
+  /// The metadata of an entry for this call, as far as it is known beforehand.
+  EntryMetadata describe(const Call& call) const;
   /// Looks an entry up; with a frame its value is read.
   Found look_up(const std::string& name, const Call& call, void* frame, EntryMetadata& metadata,
                 bool again = false);

@@ -70,19 +70,24 @@ class LocalStore final : public StoreBackend {
       : root_(config.location.string() + "/"),
         files_(files),
         staging_(root_, files, config.fsync),
-        uses_(root_ + ".hoist/uses") {
-    staging_.sweep();
+        uses_(root_ + ".hoist/uses", config.read_only) {
+    if (!config.read_only) staging_.sweep();
     uses_.open();
   }
 
   std::unique_ptr<StoredEntry> get(const std::string& name) override {
+    auto entry = peek(name);
+    if (entry) uses_.used(tag_of(name));
+    return entry;
+  }
+
+  std::unique_ptr<StoredEntry> peek(const std::string& name) override {
     std::string path = path_of(name);
     os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!fd) {
       if (errno == ENOENT || errno == ENOTDIR) return nullptr;
       throw SystemError("can't open \"" + path + "\"", errno);
     }
-    uses_.used(tag_of(name));
     return std::make_unique<LocalEntry>(std::move(path), std::move(fd));
   }
 
@@ -94,7 +99,7 @@ class LocalStore final : public StoreBackend {
     const bool replaces = ::stat(path.c_str(), &old) == 0;
     if (uses_.create()) list("", [](const StoreItem&) {});
     file.commit(path);
-    uses_.used(tag_of(name));
+    uses_.stored(tag_of(name));
     uses_.add(replaces ? 0 : 1,
               static_cast<std::int64_t>(file.size()) - (replaces ? old.st_size : 0));
     uses_.maintain();
@@ -116,7 +121,9 @@ class LocalStore final : public StoreBackend {
       StoreItem item{.name = name, .bytes = static_cast<std::uint64_t>(status.st_size)};
       ++counted.items;
       counted.bytes += item.bytes;
-      std::chrono::nanoseconds used{uses_.last_use(tag_of(name))};
+      const UseTable::Use use = uses_.use_of(tag_of(name));
+      item.uses = use.count;
+      std::chrono::nanoseconds used{use.time};
       if (used.count() == 0) {
         used = std::chrono::seconds(status.st_mtim.tv_sec) +
                std::chrono::nanoseconds(status.st_mtim.tv_nsec);

@@ -66,6 +66,7 @@ EntryMetadata read_shelved(const std::shared_ptr<memory::MemoryCore>& memory,
 
 void clear_shelved(const std::shared_ptr<memory::MemoryCore>& memory, EntryAddress& address) {
   address.value.clear();
+  if (memory != nullptr && !address.name.empty()) memory->check_writable("Shelved::clear");
   if (memory != nullptr && memory->store() != nullptr && !address.name.empty()) {
     memory->store()->remove(address.name);
   }
@@ -76,6 +77,7 @@ CacheOptions options_of(const CacheParts& parts) {
                        .version = parts.version,
                        .ignore = {parts.ignore.begin(), parts.ignore.end()},
                        .code = static_cast<CodeCheck>(parts.code),
+                       .tags = parts.tags,
                        .verbose = parts.verbose};
   if (parts.mmap_mode) options.mmap_mode = static_cast<MmapMode>(*parts.mmap_mode);
   if (parts.compress) options.compress = Compression(parts.codec, parts.level);
@@ -100,6 +102,8 @@ MemoryParts parts_of(const std::shared_ptr<memory::MemoryCore>& memory) {
   parts.hot_bytes = options.hot_bytes.bytes();
   parts.fsync = options.fsync;
   parts.on_store_error = static_cast<std::uint8_t>(options.on_store_error);
+  parts.read_only = options.read_only;
+  parts.on_miss = static_cast<std::uint8_t>(options.on_miss);
   return parts;
 }
 
@@ -109,6 +113,8 @@ std::shared_ptr<memory::MemoryCore> open_memory(const MemoryParts& parts) {
                         .single_flight = parts.single_flight,
                         .hot_bytes = parts.hot_bytes,
                         .fsync = parts.fsync,
+                        .read_only = parts.read_only,
+                        .on_miss = static_cast<OnMiss>(parts.on_miss),
                         .backend = parts.backend,
                         .local = parts.local};
   if (parts.compress) options.compress = Compression(parts.codec, parts.level);
@@ -145,13 +151,9 @@ Memory::Memory(const std::filesystem::path& location, const MemoryOptions& optio
 
 void Memory::clear() const {
   if (core_->store() == nullptr) return;
+  core_->check_writable("Memory::clear");
   core_->store()->clear("");
   if (auto* hot = core_->hot()) hot->clear();
-}
-
-void Memory::reduce_size(const SizeLimits& limits) const {
-  detail::memory::check_limits(limits);
-  if (core_->store() != nullptr) detail::memory::reduce_store(*core_->store(), limits);
 }
 
 MemoryStats Memory::stats() const { return core_->stats(); }

@@ -3,13 +3,12 @@
 
 #include <hoist/error.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 
 #include "memory/store.hpp"
+#include "os/log.hpp"
 
 namespace hoist::detail::memory {
 
@@ -80,15 +79,23 @@ MemoryCore::MemoryCore(const std::filesystem::path& location, MemoryOptions opti
   if (options_.hot_bytes.bytes() > 0) {
     hot_ = std::make_unique<HotResults>(options_.hot_bytes.bytes());
   }
-  if (limits.bytes_limit || limits.items_limit || limits.age_limit) {
+  if (!options_.read_only && (limits.bytes_limit || limits.items_limit || limits.age_limit)) {
     evictor_ = std::make_unique<Evictor>(limits);
   }
   options_.local = resolved(options_.local, "local");
+  const bool read_only = options_.read_only;
   store_ = make_store(store_name(location_, options_.backend),
-                      {.location = location_, .fsync = options_.fsync});
-  if (options_.local.empty()) return;
+                      {.location = location_, .fsync = options_.fsync, .read_only = read_only});
+  // A copy of what was read would be written.
+  if (options_.local.empty() || read_only) return;
   auto local = make_store("local", {.location = options_.local, .fsync = options_.fsync});
   store_ = make_tiered_store(std::move(local), std::move(store_), limits);
+}
+
+void MemoryCore::check_writable(const char* what) const {
+  if (!options_.read_only) return;
+  throw BadArgument(std::string(what) + ": the Memory at \"" + shown_location() +
+                    "\" is read-only (MemoryOptions::read_only)");
 }
 
 std::shared_ptr<Counters> MemoryCore::counters(const std::string& function) {
@@ -125,8 +132,9 @@ void MemoryCore::store_failed(const std::string& function) {
   } catch (...) {
   }
   if (is_first(kind)) {
-    log_line("a result of " + function + " could not be stored, calls will compute it again: " +
-             error + " (said once; stats().errors counts)");
+    log_line(LogLevel::warning, "a result of " + function +
+                                    " could not be stored, calls will compute it again: " + error +
+                                    " (said once; stats().errors counts)");
   }
 }
 
@@ -134,7 +142,7 @@ void MemoryCore::eviction_failed() {
   if (options_.on_store_error == OnStoreError::ignore) return;
   const std::string text = "\"" + shown_location() + "\" could not be kept within its limits: ";
   if (is_first(text)) {
-    log_line(text + current_error() + " (said once; stats().errors counts)");
+    log_line(LogLevel::warning, text + current_error() + " (said once; stats().errors counts)");
   }
 }
 
@@ -149,7 +157,7 @@ std::string MemoryCore::shown_location() const {
 }
 
 void MemoryCore::note_once(const std::string& text) {
-  if (is_first(text)) log_line(text);
+  if (is_first(text)) log_line(LogLevel::warning, text);
 }
 
 bool MemoryCore::is_first(const std::string& report) {
@@ -167,10 +175,6 @@ std::string current_error() {
   }
 }
 
-void log_line(const std::string& text) {
-  const std::string line = "[hoist] " + text + "\n";
-  // One write, so that the lines of several processes don't mix.
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
-}
+void log_line(LogLevel level, const std::string& text) { os::log(level, "memory", text); }
 
 }  // namespace hoist::detail::memory

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/codec.hpp>
+#include <hoist/log.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/store.hpp>
 
@@ -45,6 +46,8 @@ class MemoryCore final {
   const Digest& identity() const noexcept { return identity_; }
   /// Null if no results are kept in memory.
   HotResults* hot() const noexcept { return hot_.get(); }
+  /// Throws BadArgument if the Memory is read-only.
+  void check_writable(const char* what) const;
   /// Null if there are no limits.
   Evictor* evictor() const noexcept { return evictor_.get(); }
 
@@ -56,7 +59,7 @@ class MemoryCore final {
   void store_failed(const std::string& function);
   /// The same for a store that couldn't be kept within its limits, which never fails a call.
   void eviction_failed();
-  /// Writes a line to stderr, if it hasn't been written before.
+  /// Warns, if it hasn't before.
   void note_once(const std::string& text);
 
  private:
@@ -75,8 +78,8 @@ class MemoryCore final {
   os::ForkHook fork_hook_{mutex_};
 };
 
-/// Writes one line "[hoist] ..." to stderr.
-void log_line(const std::string& text);
+/// Tells the user.
+void log_line(LogLevel level, const std::string& text);
 
 /// What the exception being handled says.
 std::string current_error();

@@ -20,6 +20,7 @@ using Bytes = std::vector<std::byte>;
 struct Item {
   std::shared_ptr<const Bytes> bytes;
   std::chrono::system_clock::time_point used;
+  std::uint64_t uses = 0;
 };
 
 /// What the stores of one location share.
@@ -91,6 +92,14 @@ class MemoryStore final : public StoreBackend {
     const auto found = table_->items.find(name);
     if (found == table_->items.end()) return nullptr;
     found->second.used = std::chrono::system_clock::now();
+    ++found->second.uses;
+    return std::make_unique<BytesEntry>(found->second.bytes);
+  }
+
+  std::unique_ptr<StoredEntry> peek(const std::string& name) override {
+    const std::lock_guard lock(table_->mutex);
+    const auto found = table_->items.find(name);
+    if (found == table_->items.end()) return nullptr;
     return std::make_unique<BytesEntry>(found->second.bytes);
   }
 
@@ -102,7 +111,7 @@ class MemoryStore final : public StoreBackend {
     forget(name);
     ++table_->usage.items;
     table_->usage.bytes += bytes->size();
-    table_->items[name] = {std::move(bytes), std::chrono::system_clock::now()};
+    table_->items[name] = {.bytes = std::move(bytes), .used = std::chrono::system_clock::now()};
   }
 
   bool contains(const std::string& name) override {
@@ -123,7 +132,7 @@ class MemoryStore final : public StoreBackend {
       for (auto at = table_->items.lower_bound(prefix);
            at != table_->items.end() && at->first.starts_with(prefix); ++at) {
         if (!is_below(at->first, prefix)) continue;
-        items.push_back({at->first, at->second.bytes->size(), at->second.used});
+        items.push_back({at->first, at->second.bytes->size(), at->second.used, at->second.uses});
       }
     }
     for (const auto& item : items) visit(item);

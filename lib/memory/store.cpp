@@ -15,6 +15,8 @@ StoreLock::~StoreLock() = default;
 StoreWait::~StoreWait() = default;
 StoreBackend::~StoreBackend() = default;
 
+std::unique_ptr<StoredEntry> StoreBackend::peek(const std::string& name) { return get(name); }
+
 std::unique_ptr<StoreLock> StoreBackend::try_lock(const std::string&) { return nullptr; }
 
 std::unique_ptr<StoreWait> StoreBackend::announce_wait(const std::string&,

@@ -73,6 +73,11 @@ class TieredStore final : public StoreBackend {
     return remote_->get(name);
   }
 
+  std::unique_ptr<StoredEntry> peek(const std::string& name) override {
+    auto entry = local_->peek(name);
+    return entry ? std::move(entry) : remote_->peek(name);
+  }
+
   void put(const std::string& name, const std::function<void(ByteSink&)>& write) override {
     if (is_resting()) {
       remote_->put(name, write);
@@ -169,8 +174,8 @@ class TieredStore final : public StoreBackend {
   void rest() {
     resting_until_.store(Clock::now() + rest_of_local);
     if (!reported_.exchange(true)) {
-      log_line("the local copies of a cache can't be kept: " + current_error() +
-               " (said once; tried again every minute)");
+      log_line(LogLevel::warning, "the local copies of a cache can't be kept: " + current_error() +
+                                      " (said once; tried again every minute)");
     }
   }
 

@@ -23,6 +23,14 @@ constexpr std::uint64_t max_slots = std::uint64_t{1} << 26;
 /// Where an entry's slot may be: a run of this many, which is two cache lines.
 constexpr std::uint64_t group = 8;
 
+/// The bits of a time, 4 us, in which uses are counted: less than a hit takes, so that the order of
+/// uses is kept.
+constexpr std::uint64_t count_mask = (std::uint64_t{1} << 12) - 1;
+/// Up to here each use counts one, beyond that every 1,024th one on average, as the lower bits of
+/// its time say.
+constexpr std::uint64_t exact_count = 2048;
+constexpr std::uint64_t count_step = 1024;
+
 struct Slot {
   std::atomic<std::uint64_t> tag;  // 0: free
   std::atomic<std::uint64_t> used;
@@ -41,7 +49,7 @@ struct Head {
 static_assert(sizeof(Head) == 64 && sizeof(Slot) == 16);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
-constexpr char magic[8] = {'h', 'o', 'i', 's', 't', 'u', 's', '1'};
+constexpr char magic[8] = {'h', 'o', 'i', 's', 't', 'u', 's', '2'};
 
 std::size_t bytes_for(std::uint64_t slots) { return sizeof(Head) + slots * sizeof(Slot); }
 
@@ -73,8 +81,17 @@ struct UseTable::Mapping {
     return nullptr;
   }
 
-  void put(std::uint64_t tag, std::uint64_t time) const {
-    Slot* at = find(tag);
+  void count_use(std::uint64_t tag, std::uint64_t time) const {
+    Slot* const at = find(tag);
+    const std::uint64_t before =
+        at == nullptr ? 0 : at->used.load(std::memory_order_relaxed) & count_mask;
+    const bool counts = before < exact_count || time % count_step == 0;
+    put(tag, (time & ~count_mask) | std::min(before + (counts ? 1 : 0), count_mask), at);
+  }
+
+  void put(std::uint64_t tag, std::uint64_t use) const { put(tag, use, find(tag)); }
+
+  void put(std::uint64_t tag, std::uint64_t use, Slot* at) const {
     if (at == nullptr) {
       // A free slot, or that of the entry unused for longest.
       Slot* const first = group_of(tag);
@@ -87,7 +104,7 @@ struct UseTable::Mapping {
       const std::uint64_t before = at->tag.exchange(tag, std::memory_order_relaxed);
       if (before == 0) head->filled.fetch_add(1, std::memory_order_relaxed);
     }
-    at->used.store(time, std::memory_order_relaxed);
+    at->used.store(use, std::memory_order_relaxed);
   }
 
   os::Fd fd;
@@ -95,7 +112,8 @@ struct UseTable::Mapping {
   std::uint64_t slots;  // as checked: the file's own count may be changed under our eyes
 };
 
-UseTable::UseTable(std::string path) : path_(std::move(path)) {}
+UseTable::UseTable(std::string path, bool read_only)
+    : path_(std::move(path)), read_only_(read_only) {}
 UseTable::~UseTable() = default;
 
 std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
@@ -112,8 +130,8 @@ std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
       static_cast<std::uint64_t>(status.st_size) != bytes_for(slots)) {
     return nullptr;
   }
-  void* address =
-      ::mmap(nullptr, bytes_for(slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+  void* address = ::mmap(nullptr, bytes_for(slots), read_only_ ? PROT_READ : PROT_READ | PROT_WRITE,
+                         MAP_SHARED, fd.get(), 0);
   if (address == MAP_FAILED) return nullptr;
   return std::make_unique<Mapping>(std::move(fd), address, slots);
 }
@@ -143,8 +161,12 @@ std::string UseTable::fresh_path() const {
   return path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(count.fetch_add(1));
 }
 
+int UseTable::open_table() const {
+  return ::open(path_.c_str(), (read_only_ ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+}
+
 bool UseTable::adopt_existing() {
-  auto mapping = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC));
+  auto mapping = map(open_table());
   if (mapping == nullptr) return false;
   adopt(std::move(mapping));
   return true;
@@ -156,6 +178,7 @@ void UseTable::open() {
 }
 
 bool UseTable::create() {
+  if (read_only_) return false;
   if (const Mapping* mapping = current()) {
     struct stat status{};
     // Removed with its directory: what others record, they record elsewhere.
@@ -182,23 +205,33 @@ UseTable::Mapping* UseTable::current() {
   }
   const std::lock_guard lock(mutex_);
   if (current_ == mapping) {
-    if (auto larger = map(::open(path_.c_str(), O_RDWR | O_CLOEXEC))) adopt(std::move(larger));
+    if (auto larger = map(open_table())) adopt(std::move(larger));
   }
   return current_;
 }
 
-std::uint64_t UseTable::last_use(std::uint64_t tag) {
+UseTable::Use UseTable::use_of(std::uint64_t tag) {
   const Mapping* mapping = current();
   const Slot* slot = mapping == nullptr ? nullptr : mapping->find(std::max<std::uint64_t>(tag, 1));
-  return slot == nullptr ? 0 : slot->used.load(std::memory_order_relaxed);
+  if (slot == nullptr) return {};
+  const std::uint64_t use = slot->used.load(std::memory_order_relaxed);
+  std::uint64_t count = use & count_mask;
+  if (count > exact_count) count = exact_count + (count - exact_count) * count_step;
+  return {.time = use & ~count_mask, .count = count};
+}
+
+void UseTable::stored(std::uint64_t tag) {
+  const Mapping* mapping = writable();
+  if (mapping != nullptr) mapping->put(std::max<std::uint64_t>(tag, 1), now() & ~count_mask);
 }
 
 void UseTable::used(std::uint64_t tag) {
-  if (const Mapping* mapping = current()) mapping->put(std::max<std::uint64_t>(tag, 1), now());
+  const Mapping* mapping = writable();
+  if (mapping != nullptr) mapping->count_use(std::max<std::uint64_t>(tag, 1), now());
 }
 
 void UseTable::erase(std::uint64_t tag) {
-  const Mapping* mapping = current();
+  const Mapping* mapping = writable();
   Slot* slot = mapping == nullptr ? nullptr : mapping->find(std::max<std::uint64_t>(tag, 1));
   if (slot == nullptr) return;
   slot->tag.store(0, std::memory_order_relaxed);
@@ -206,7 +239,7 @@ void UseTable::erase(std::uint64_t tag) {
 }
 
 void UseTable::add(std::int64_t items, std::int64_t bytes) {
-  const Mapping* mapping = current();
+  const Mapping* mapping = writable();
   if (mapping == nullptr) return;
   mapping->head->items.fetch_add(items, std::memory_order_relaxed);
   mapping->head->bytes.fetch_add(bytes, std::memory_order_relaxed);
@@ -223,7 +256,7 @@ StoreUsage UseTable::usage() {
 }
 
 void UseTable::maintain() {
-  Mapping* mapping = current();
+  Mapping* mapping = writable();
   if (mapping == nullptr || mapping->slots >= max_slots ||
       static_cast<std::uint64_t>(std::max<std::int64_t>(0, mapping->head->filled)) * 2 <
           mapping->slots) {

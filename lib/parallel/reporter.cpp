@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "os/log.hpp"
+
 namespace hoist::detail::parallel {
 
 namespace {
@@ -31,9 +33,8 @@ Reporter::Reporter(const Settings& settings)
   if (wants_ticks_) next_ = start_ + interval;
   if (settings.options.progress.bar()) terminal_ = ::isatty(STDERR_FILENO) == 1;
   if (settings_.options.verbose > 0) {
-    std::fprintf(settings_.options.verbose >= 50 ? stdout : stderr,
-                 "[Parallel(n_jobs=%u)]: Using backend %s with %u concurrent workers.\n",
-                 settings_.n_jobs, settings_.backend_name.c_str(), settings_.n_jobs);
+    line(fmt::format("Using backend {} with {} concurrent workers.", settings_.backend_name,
+                     settings_.n_jobs));
   }
 }
 
@@ -64,14 +65,19 @@ void Reporter::finish(std::size_t done, std::size_t failed, std::optional<std::s
   }
 }
 
-void Reporter::lines(std::size_t finished, std::optional<std::size_t> total, bool last) {
+/// One line, as joblib prints it.
+void Reporter::line(const std::string& text) {
+  if (os::log_to_handler(LogLevel::info, "parallel", text)) return;
   std::FILE* out = settings_.options.verbose >= 50 ? stdout : stderr;
-  const std::string head = fmt::format("[Parallel(n_jobs={})]: ", settings_.n_jobs);
+  fmt::print(out, "[Parallel(n_jobs={})]: {}\n", settings_.n_jobs, text);
+}
+
+void Reporter::lines(std::size_t finished, std::optional<std::size_t> total, bool last) {
   const double seconds = elapsed();
   if (last) {
     if (total && finished == *total) {
-      fmt::print(out, "{}Done {:3d} out of {:3d} | elapsed: {} finished\n", head, finished, *total,
-                 duration(seconds));
+      line(fmt::format("Done {:3d} out of {:3d} | elapsed: {} finished", finished, *total,
+                       duration(seconds)));
     }
     return;
   }
@@ -90,10 +96,10 @@ void Reporter::lines(std::size_t finished, std::optional<std::size_t> total, boo
     if (total) {
       if (i == *total) continue;
       const double left = seconds / static_cast<double>(i) * static_cast<double>(*total - i);
-      fmt::print(out, "{}Done {:3d} out of {:3d} | elapsed: {} remaining: {}\n", head, i, *total,
-                 duration(seconds), duration(left));
+      line(fmt::format("Done {:3d} out of {:3d} | elapsed: {} remaining: {}", i, *total,
+                       duration(seconds), duration(left)));
     } else {
-      fmt::print(out, "{}Done {:3d} tasks      | elapsed: {}\n", head, i, duration(seconds));
+      line(fmt::format("Done {:3d} tasks      | elapsed: {}", i, duration(seconds)));
     }
   }
   reported_ = finished;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 
 #include "parallel/settings.hpp"
 
@@ -23,6 +24,7 @@ class Reporter {
   void finish(std::size_t done, std::size_t failed, std::optional<std::size_t> total);
 
  private:
+  void line(const std::string& text);
   void lines(std::size_t finished, std::optional<std::size_t> total, bool last);
   void bar(std::size_t done, std::size_t failed, std::optional<std::size_t> total, bool last);
   double elapsed() const;

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "os/log.hpp"
 #include "os/socket.hpp"
 #include "processes/fork_server.hpp"
 
@@ -29,9 +30,8 @@ void call_preloads(ipc::FieldReader& fields) {
     try {
       reinterpret_cast<void (*)()>(const_cast<void*>(resolve_code(address)))();
     } catch (...) {
-      const std::string text =
-          "forkserver_preload: " + error_report(std::current_exception()) + "\n";
-      std::fputs(text.c_str(), stderr);
+      os::log(LogLevel::error, "processes",
+              "forkserver_preload: " + error_report(std::current_exception()));
     }
   }
   // Children would print it once more.
@@ -120,7 +120,7 @@ class ForkServerLoop {
         ::_exit(1);
       run_sent_work(channel.release(), std::move(first), is_hosted_);
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "hoist: process: %s\n", error.what());
+      os::log(LogLevel::error, "processes", std::string("process: ") + error.what());
       ::_exit(1);
     }
   }

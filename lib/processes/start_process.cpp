@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "os/fork_safety.hpp"
+#include "os/log.hpp"
 #include "os/own_thread.hpp"
 #include "os/socket.hpp"
 #include "processes/fork_server.hpp"
@@ -38,7 +39,8 @@ void run_process(int channel, bool is_hosted) {
     if (!os::receive_message(channel, max_start_message, first.bytes, first.fds)) ::_exit(1);
     ipc::FieldReader head(first.bytes);
     if (head.get<std::uint32_t>() != process_protocol) {
-      std::fputs("hoist: this process and its parent are of different versions\n", stderr);
+      os::log(LogLevel::error, "processes",
+              "this process and its parent are of different versions");
       ::_exit(125);
     }
     if (head.get<ProcessRole>() == ProcessRole::fork_server) {
@@ -46,7 +48,7 @@ void run_process(int channel, bool is_hosted) {
     }
     run_sent_work(channel, std::move(first), is_hosted);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "hoist: process: %s\n", error.what());
+    os::log(LogLevel::error, "processes", std::string("process: ") + error.what());
     ::_exit(125);
   }
 }
@@ -111,7 +113,7 @@ std::shared_ptr<Peer> fork_process(const ProcessOptions& options, const Identity
     try {
       be_forked_child(std::move(theirs), identity, options, work, in_child);
     } catch (const std::exception& error) {
-      std::fprintf(stderr, "hoist: process: %s\n", error.what());
+      os::log(LogLevel::error, "processes", std::string("process: ") + error.what());
     }
     ::_exit(1);
   }

@@ -23,6 +23,7 @@
 #include "fingerprint/variable_values.hpp"
 #include "ipc/link.hpp"
 #include "ipc/shared_bytes.hpp"
+#include "os/log.hpp"
 #include "os/process_barrier.hpp"
 #include "os/process_end.hpp"
 #include "os/socket.hpp"
@@ -136,7 +137,7 @@ class WorkerLoop {
     if (!os::receive_message(socket_, 4096, bytes, fds)) ::_exit(0);
     ipc::FieldReader hello(bytes);
     if (hello.get<std::uint32_t>() != ipc::channel_version || fds.size() < 2) {
-      std::fputs("hoist: this worker and its parent are of different versions\n", stderr);
+      os::log(LogLevel::error, "workers", "this worker and its parent are of different versions");
       ::_exit(125);
     }
     max_tasks_ = hello.get<std::uint64_t>();
@@ -423,7 +424,7 @@ void run_worker(int channel, bool is_hosted) {
     auto* const worker = new WorkerLoop(channel, is_hosted);
     worker->run();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "hoist: worker: %s\n", error.what());
+    os::log(LogLevel::error, "workers", std::string("worker: ") + error.what());
     end_group(125);
   }
 }

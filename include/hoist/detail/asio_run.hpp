@@ -21,11 +21,14 @@ class AwaitedCall final : public PendingHandler<Handler>, private Continuation {
   template <class Call>
   void start(const ExecutorHandle& executor, Call call) {
     try {
-      future_ = executor.submit_call(std::move(call)).shared_state();
+      start(executor.submit_call(std::move(call)));
     } catch (...) {
       this->post(std::current_exception());
-      return;
     }
+  }
+  void start(Future<R> awaited) {
+    future_ = awaited.shared_state();
+    awaited = {};
     // From now on the handler may be called in another thread.
     const StatePointer<FutureValue<R>> future = future_;
     this->add_reference();

@@ -34,13 +34,23 @@ struct ResultOfCachedFunction {
                 "constructor");
 };
 
+/// What a function's result is in the end: of a coroutine, what it returns when it is awaited
+/// (asio_cached.hpp).
+template <class R>
+struct Awaited {
+  using type = R;
+  static constexpr bool is_awaitable = false;
+};
+
 template <class Signature>
 struct ReturnedBy {
   using type = std::monostate;
+  static constexpr bool is_awaitable = false;
 };
 template <class R, class... Ps>
 struct ReturnedBy<R(Ps...)> {
-  using type = Shelvable<std::remove_cvref_t<R>>;
+  using type = Shelvable<std::remove_cvref_t<typename Awaited<R>::type>>;
+  static constexpr bool is_awaitable = Awaited<R>::is_awaitable;
 };
 template <class F>
   requires HasSignature<F>

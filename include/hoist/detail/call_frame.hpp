@@ -3,6 +3,7 @@
 
 #include <hoist/detail/arguments.hpp>
 #include <hoist/detail/callable.hpp>
+#include <hoist/detail/code_address.hpp>
 #include <hoist/detail/memo.hpp>
 #include <hoist/values.hpp>
 
@@ -12,6 +13,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <variant>
 
@@ -100,6 +102,24 @@ struct CallFrame : ResultFrame<Shelvable<std::remove_cvref_t<R>>> {
   const F& function;
   std::tuple<Ps&&...> args;
 };
+
+/// The cache of a function with these parameters; `signature` is text that tells its types.
+template <class F, class... Ps>
+std::shared_ptr<CallCache> open_cache(const std::shared_ptr<memory::MemoryCore>& memory, const F& f,
+                                      const char* signature, const CacheOptions& options) {
+  const FunctionInfo info{
+      code_of(f),
+      &typeid(F),
+      signature,
+      {(is_hashable_parameter<Ps>() ? std::string() : readable_type(typeid(Ps)))...}};
+  auto cache = open_function(memory, info, options);
+  if constexpr (!std::is_empty_v<F> && !Storable<F> && !std::is_pointer_v<F> &&
+                !std::is_member_function_pointer_v<F>) {
+    const auto captures = member_bytes(f);
+    check_captures(captures.data(), captures.size());
+  }
+  return cache;
+}
 
 /// A function pointer, or captures: translated, since code lies elsewhere in another process.
 template <class F>

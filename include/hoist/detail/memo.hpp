@@ -73,6 +73,7 @@ struct CacheParts {
   std::string codec = {};
   std::int32_t level = 0;
   std::optional<std::int32_t> verbose = {};
+  std::vector<std::string> tags = {};
 };
 CacheOptions options_of(const CacheParts& parts);
 
@@ -92,6 +93,7 @@ class MissingResult {
   virtual ~MissingResult();
   /// Stores the result, which is in the call's frame by now.
   virtual void finish() = 0;
+  bool is_stored = false;
 
   /// Complete after `finish`.
   EntryMetadata metadata;
@@ -110,6 +112,17 @@ class CallCache {
   virtual std::unique_ptr<MissingResult> find_entry(const Call& call, EntryAddress& address) = 0;
   /// As if the cache didn't have it.
   virtual std::unique_ptr<MissingResult> replace(const Call& call) = 0;
+  /// For a computation that is not that of one thread: nobody waits for it, and which cached
+  /// functions it calls isn't noted.
+  virtual std::unique_ptr<MissingResult> find_alone(const Call& call) = 0;
+  /// Reads the result into the call's frame. False if it isn't there.
+  virtual bool read(const Call& call) = 0;
+  /// Stores the result that is in the call's frame.
+  virtual void put(const Call& call) = 0;
+  /// Where the results of the function as it is are stored.
+  virtual std::vector<EntryAddress> entries() = 0;
+  /// Stands for the call and its Memory's location among all of this process.
+  virtual Digest flight_of(const Call& call) = 0;
   virtual bool is_cached(const Call& call) = 0;
   virtual std::string explain(const Call& call) = 0;
   virtual void clear() = 0;
@@ -172,6 +185,8 @@ struct MemoryParts {
   std::uint64_t hot_bytes = 0;
   bool fsync = false;
   std::uint8_t on_store_error = 0;
+  bool read_only = false;
+  std::uint8_t on_miss = 0;
 };
 MemoryParts parts_of(const std::shared_ptr<memory::MemoryCore>& memory);
 /// Within a process, equal parts yield one and the same Memory.
