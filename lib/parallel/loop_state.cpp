@@ -120,14 +120,14 @@ class LoopState::Run final : public TaskRun {
     // Tasks after it in this batch must not begin when the loop's time is over.
     if (loop_.stop_.has_deadline() && loop_.stop_.check_deadline()) loop_.signal();
     check_task_time(task, began_, loop_.options().task_timeout);
-    if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, false);
+    if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds);
     loop_.complete(task, seconds);
   }
 
   bool failed(std::size_t task, std::exception_ptr error) override {
     clock.began.store(Clock::time_point::max(), std::memory_order_relaxed);
     const double seconds = each ? seconds_since(began_) : 0;
-    if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, true);
+    if (loop_.trace_ != nullptr) loop_.trace_->task(task, worker_, began_, seconds, error);
     ++failures;
     return loop_.record_failure(task, std::move(error), seconds);
   }
@@ -295,7 +295,7 @@ void LoopState::arrived(TaskRange tasks, Worker& worker, TaskResults& results,
       continue;
     }
     ++done;
-    if (trace_ != nullptr) trace_->task(task, worker, began, seconds, false);
+    if (trace_ != nullptr) trace_->task(task, worker, began, seconds);
     complete(task, seconds);
   }
   sizer_.note(worker, done, seconds);
@@ -315,7 +315,7 @@ void LoopState::failed(std::size_t task, Worker& worker, std::exception_ptr erro
 
 void LoopState::record_remote_failure(std::size_t task, Worker& worker, std::exception_ptr error,
                                       Clock::time_point began, double seconds) {
-  if (trace_ != nullptr) trace_->task(task, worker, began, seconds, true);
+  if (trace_ != nullptr) trace_->task(task, worker, began, seconds, error);
   record_failure(task, std::move(error), seconds);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "parallel/trace.hpp"
 
+#include <hoist/outcome.hpp>
+
 #include <unistd.h>
 
 #include <cstdio>
@@ -19,18 +21,38 @@ double Trace::micros(Clock::time_point at) const {
   return std::chrono::duration<double, std::micro>(at - start_).count();
 }
 
-void Trace::note(const Event& event) {
+void Trace::note(Event event) {
   const std::lock_guard lock(mutex_);
-  events_.push_back(event);
+  events_.push_back(std::move(event));
 }
 
+namespace {
+
+/// As the content of a JSON string. Bytes that are no text are left out.
+std::string quoted(const std::string& text) {
+  std::string safe;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') safe += '\\';
+    if (byte >= 0x20 && byte < 0x7f) {
+      safe += c;
+    } else if (c == '\n') {
+      safe += "\\n";
+    }
+  }
+  return safe;
+}
+
+}  // namespace
+
 void Trace::task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
-                 bool failed) {
-  note({task, 0, worker.number, worker.pid, micros(began), seconds * 1e6, failed});
+                 const std::exception_ptr& error) {
+  note({task, 0, worker.number, worker.pid, micros(began), seconds * 1e6,
+        error ? error_text(error) : std::string()});
 }
 
 void Trace::batch(TaskRange tasks, const Worker& worker, Clock::time_point began, double seconds) {
-  note({tasks.first, tasks.size(), worker.number, worker.pid, micros(began), seconds * 1e6, false});
+  note({tasks.first, tasks.size(), worker.number, worker.pid, micros(began), seconds * 1e6, {}});
 }
 
 void Trace::write() {
@@ -53,8 +75,9 @@ void Trace::write() {
     if (e.tasks == 0) {
       text += fmt::format(
           "{}{{\"name\":\"task {}\",\"cat\":\"task\",\"ph\":\"X\",\"ts\":{:.3f},\"dur\":{:.3f},"
-          "\"pid\":{},\"tid\":{},\"args\":{{\"index\":{},\"failed\":{}}}}}",
-          separator, e.task, e.began, e.seconds, pid, e.worker, e.task, e.failed);
+          "\"pid\":{},\"tid\":{},\"args\":{{\"index\":{},\"failed\":{}{}}}}}",
+          separator, e.task, e.began, e.seconds, pid, e.worker, e.task, !e.error.empty(),
+          e.error.empty() ? "" : ",\"error\":\"" + quoted(e.error) + "\"");
     } else {
       text += fmt::format(
           "{}{{\"name\":\"batch of "

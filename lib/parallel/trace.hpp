@@ -4,6 +4,7 @@
 #include <hoist/backend.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -19,8 +20,9 @@ class Trace {
   /// Throws SystemError where the file can't be created: better now than when the work is done.
   Trace(std::filesystem::path path, std::string backend, unsigned n_jobs);
 
+  /// `error`: why it has failed; null for a task that has not.
   void task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
-            bool failed);
+            const std::exception_ptr& error = {});
   void batch(TaskRange tasks, const Worker& worker, Clock::time_point began, double seconds);
   /// Throws SystemError naming the path.
   void write();
@@ -33,9 +35,9 @@ class Trace {
     int pid;
     double began;
     double seconds;
-    bool failed;
+    std::string error;  // empty: it has not failed
   };
-  void note(const Event& event);
+  void note(Event event);
   double micros(Clock::time_point at) const;
 
   os::AtomicFile file_;

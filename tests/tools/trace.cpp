@@ -40,6 +40,7 @@ TEST_CASE("hoist trace makes one page that needs nothing else") {
   const std::string html = support::slurp(page);
   CHECK(html.starts_with("<!doctype html>"));
   CHECK(html.find("task 49") != std::string::npos);
+  CHECK(html.find("\"failed\":true,\"error\":\"") != std::string::npos);
   CHECK(html.find("src=") == std::string::npos);
   CHECK(html.find("http") == std::string::npos);
 
@@ -52,6 +53,8 @@ TEST_CASE("hoist trace makes one page that needs nothing else") {
     const std::string seen = support::slurp(dom);
     CHECK(seen.find("data-ready=\"yes\"") != std::string::npos);
     CHECK(seen.find("50 runs of tasks (1 failed)") != std::string::npos);
+    // The error's text stands in the table, as text.
+    CHECK(seen.find("&lt;/script&gt;</td>") != std::string::npos);
   }
 }
 

@@ -4,12 +4,11 @@
 #include <hoist/error.hpp>
 
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include "commands.hpp"
-#include "os/atomic_file.hpp"
+#include "output.hpp"
 #include "trace_page.hpp"
 
 namespace hoist::tool {
@@ -45,9 +44,7 @@ void write_page(const Arguments& arguments) {
   std::string page(trace_page_head);
   page += for_script(json);
   page += trace_page_tail;
-  detail::os::AtomicFile file(arguments.output);
-  file.write(std::as_bytes(std::span(page)));
-  file.commit();
+  write_whole(arguments.output, page);
 }
 
 }  // namespace
@@ -61,6 +58,7 @@ void add_trace(CLI::App& app) {
   command->add_option("trace", arguments->input, "What ParallelOptions::trace wrote")->required();
   command->add_option("-o,--output", arguments->output, "The page, one self-contained HTML file")
       ->default_val("trace.html");
+  command->footer("Example:\n  hoist trace run.json -o run.html");
   command->callback([arguments] { write_page(*arguments); });
 }
 

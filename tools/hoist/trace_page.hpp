@@ -23,14 +23,21 @@ inline constexpr std::string_view trace_page_head = R"page(<!doctype html>
   text { fill: var(--ink); font-size: 11px; }
   table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: right; }
   th { font-weight: 600; border-bottom: 1px solid var(--line); }
+  td.text { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; }
+  button { font: inherit; }
   .faint { color: var(--faint); fill: var(--faint); }
 </style>
 <h1>hoist trace</h1>
 <p id="summary"></p>
-<h2>Timeline</h2><div id="timeline"></div>
+<h2>Timeline</h2>
+<p><button id="in">Zoom in</button> <button id="out">Zoom out</button>
+<button id="left">&larr;</button>
+<button id="right">&rarr;</button> <span class="faint" id="view"></span></p>
+<div id="timeline"></div>
 <h2>Utilisation</h2><div id="use"></div>
 <h2>Batch sizes</h2><div id="batches"></div>
 <h2>Slowest tasks</h2><div id="slowest"></div>
+<h2>Failed tasks</h2><div id="failed"></div>
 <script type="application/json" id="trace">
 )page";
 
@@ -60,11 +67,16 @@ put("summary", `${tasks.length} runs of tasks (${failed} failed) on ${rows.lengt
     `<b>${(100 * busy / (span * Math.max(rows.length, 1))).toFixed(1)} %</b> of it`);
 
 const width = 1000, label = 110, high = 22;
-const x = us => label + (us - first) / span * (width - label);
-const axis = y => [0, .25, .5, .75, 1].map(part =>
+// The part of the time that the timeline shows.
+let from = 0, shown = span;
+const x = us => label + (us - first - from) / shown * (width - label);
+const safe = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
+const axis = (y, start = 0, length = span) => [0, .25, .5, .75, 1].map(part =>
   `<text class="faint" text-anchor="${part === 1 ? "end" : part ? "middle" : "start"}" x="${
-    label + part * (width - label)}" y="${y}">${time(part * span)}</text>`).join("");
+    label + part * (width - label)}" y="${y}">${time(start + part * length)}</text>`).join("");
 
+const hover = e => safe(`${e.name}: ${time(e.dur)}, from ${time(e.ts - first)}` +
+    (e.args.failed ? `\nfailed: ${e.args.error || "no text"}` : ""));
 // Tasks closer than half a pixel are drawn as one.
 function marks(list, y) {
   let out = "", at = -1, to = -1, bad = false, count = 0, title = "";
@@ -75,22 +87,46 @@ function marks(list, y) {
     count = 0; bad = false;
   };
   for (const e of list) {
-    const a = x(e.ts), b = x(e.ts + e.dur);
+    const a = Math.max(label, x(e.ts)), b = Math.min(width, x(e.ts + e.dur));
+    if (b < label || a > width) continue;
     if (count && a - to > .5 || count && b - a > 2) flush();
-    if (!count) { at = a; title = `${e.name}: ${time(e.dur)}`; } else title = `${count + 1} tasks`;
+    if (!count) { at = a; title = hover(e); } else title = `${count + 1} tasks`;
     to = Math.max(b, count ? to : b); bad = bad || e.args.failed; ++count;
     if (b - a > 2) flush();
   }
   flush();
   return out;
 }
-let timeline = `<svg viewBox="0 0 ${width} ${rows.length * high + 20}" role="img">`;
-rows.forEach((name, i) => {
-  const own = tasks.filter(e => row(e) === name).sort((a, b) => a.ts - b.ts);
-  timeline += `<text x="0" y="${i * high + 14}">${name.replace("/", " #")}</text>` +
-    marks(own, i * high + 2);
-});
-put("timeline", timeline + axis(rows.length * high + 14) + "</svg>");
+const byRow = rows.map(name =>
+    tasks.filter(e => row(e) === name).sort((a, b) => a.ts - b.ts));
+function draw() {
+  let timeline = `<svg viewBox="0 0 ${width} ${rows.length * high + 20}" role="img">`;
+  rows.forEach((name, i) => {
+    timeline += `<text x="0" y="${i * high + 14}">${name.replace("/", " #")}</text>` +
+      marks(byRow[i], i * high + 2);
+  });
+  put("timeline", timeline + axis(rows.length * high + 14, from, shown) + "</svg>");
+  put("view", shown < span ? `${time(from)} to ${time(from + shown)}` : "");
+}
+function look(start, length) {
+  shown = Math.min(span, Math.max(length, span / 1e6));
+  from = Math.min(Math.max(0, start), span - shown);
+  draw();
+}
+const zoom = (factor, at = .5) => look(from + shown * at * (1 - factor), shown * factor);
+const press = (id, action) => { document.getElementById(id).onclick = action; };
+press("in", () => zoom(.5));
+press("out", () => zoom(2));
+press("left", () => look(from - shown / 2, shown));
+press("right", () => look(from + shown / 2, shown));
+document.getElementById("timeline").addEventListener("wheel", event => {
+  if (!event.ctrlKey) return;
+  event.preventDefault();
+  const box = event.currentTarget.getBoundingClientRect();
+  const at = ((event.clientX - box.left) / box.width * width - label) / (width - label);
+  zoom(event.deltaY > 0 ? 1.25 : .8, Math.min(1, Math.max(0, at)));
+}, {passive: false});
+draw();
 
 const bins = 100, load = new Array(bins).fill(0);
 for (const e of tasks) {
@@ -119,6 +155,12 @@ const slowest = [...tasks].sort((a, b) => b.dur - a.dur).slice(0, 20);
 put("slowest", "<table><tr><th>task<th>took<th>began at<th>worker<th></tr>" + slowest.map(e =>
   `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${time(e.ts - first)}<td>${row(e)}<td>${
     e.args.failed ? "failed" : ""}</tr>`).join("") + "</table>");
+const bad = tasks.filter(e => e.args.failed);
+put("failed", !bad.length ? "<p class=faint>none</p>" :
+  "<table><tr><th>task<th>took<th>worker<th>error</tr>" + bad.slice(0, 200).map(e =>
+    `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${row(e)}<td class="text">${
+      safe(e.args.error || "")}</tr>`).join("") + "</table>" +
+  (bad.length > 200 ? `<p class=faint>${bad.length - 200} more</p>` : ""));
 document.documentElement.dataset.ready = "yes";
 </script>
 </html>

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/array.hpp>
+#include <hoist/convert_file.hpp>
+#include <hoist/dump.hpp>
+#include <hoist/file_info.hpp>
+#include <hoist/open_array.hpp>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "support/json.hpp"
+#include "support/run_tool.hpp"
+#include "support/temp_dir.hpp"
+
+using namespace hoist;
+using support::run_tool;
+using support::TempDir;
+
+namespace {
+
+struct Layer {
+  std::string name = "a \"name\" <b>";
+  Array<double> bias;
+  std::vector<int> sizes = {3, 4};
+};
+struct Model {
+  std::vector<Layer> layers;
+  std::map<std::string, double> scores = {{"x", 0.5}, {"y", 1.5}};
+};
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+Array<double> ramp(std::size_t n) {
+  auto values = Array<double>({n / 10, 10});
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::sqrt(static_cast<double>(i));
+  return values;
+}
+
+Model model() {
+  Model made;
+  for (const std::size_t n : {20U, 30U}) made.layers.push_back({.bias = ramp(n)});
+  made.layers[1].bias[7] = std::numeric_limits<double>::quiet_NaN();
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("hoist show draws a file's content as a tree") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  const std::string file = dir / "model.hoist";
+  dump(model(), file, {.compress = {"zstd", 1}});
+  const auto shown = run_tool("show " + file);
+  CHECK(shown.code == 0);
+  CHECK(has(shown.out, "hoist container, zstd blocks"));
+  CHECK(has(shown.out, "layers  list of 2 items"));
+  CHECK(has(shown.out, "bias  array of float64, 3 x 10, 240 B: min 0"));
+  CHECK(has(shown.out, "1 NaN"));
+  const auto part = run_tool("show " + file + " 'layers[1].sizes'");
+  CHECK(has(part.out, "[3, 4]"));
+  CHECK(has(run_tool("show " + file + " 'layers[0].bias[1]'").out, "array of float64, 10"));
+  CHECK(has(run_tool("show --plot " + file + " 'layers[0].bias[1]'").out, "█"));
+  for (const char* wrong :
+       {"layers[2]", "layers[0].bia", "layers[x]", "scores..x", "layers[0].name.x"}) {
+    const auto missing = run_tool("show " + file + " '" + wrong + "'");
+    CHECK(missing.code == 2);
+    CHECK_FALSE(missing.error.empty());
+    CHECK(missing.out.empty());
+  }
+  const auto as_json = run_tool("show --json " + file);
+  CHECK_NOTHROW(support::Json::parse(as_json.out));
+  CHECK(has(as_json.out, "\"shape\":[3,10]"));
+  const std::string page = dir / "model.html";
+  CHECK(run_tool("show --html " + page + " " + file).code == 0);
+  const std::string html = support::slurp(page);
+  CHECK(has(html, "a &quot;name&quot; &lt;b&gt;"));
+  CHECK(has(html, "<polyline"));
+  CHECK_FALSE(has(html, "<script"));
+  CHECK_FALSE(has(html, "http"));
+  support::spill(dir / "broken.hoist", support::slurp(file).substr(0, 300));
+  CHECK(run_tool("show " + (dir / "broken.hoist").string()).code == 1);
+  CHECK(run_tool("show " + (dir / "missing").string()).code == 2);
+}
+
+TEST_CASE("hoist show maps what it shows") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  const std::string file = dir / "sparse.npy";
+  {
+    const auto huge = open_array<double>(file, {std::size_t{1} << 33}, MmapMode::write);
+  }
+  const auto shown = run_tool("show " + file, "ulimit -t 5;");
+  CHECK(shown.code == 0);
+  CHECK(has(shown.out, "8,589,934,592"));
+  CHECK(has(shown.out, "min 0, max 0, mean 0 (of"));
+}
+
+TEST_CASE("convert goes from every format to every format") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  const auto values = ramp(300000);  // several blocks, and a part of one
+  const std::string npy = dir / "a.npy";
+  dump(values, npy);
+  const std::string bytes = support::slurp(npy);
+  for (const char* name :
+       {"b.hoist", "b.hoist.zst", "b.hoist.gz", "b.npy.lz4", "b.npz", "b.joblib", "b.pkl"}) {
+    CAPTURE(name);
+    const std::string other = dir / name;
+    CHECK(run_tool("convert " + npy + " " + other).code == 0);
+    CHECK(load<Array<double>>(other) == values);
+    // An archive may hold several arrays, which a .npy file can't.
+    const bool is_archive = std::string(name) == "b.npz";
+    CHECK(run_tool("convert " + other + " " + (dir / "back.npy").string()).code ==
+          (is_archive ? 2 : 0));
+    if (!is_archive) CHECK(support::slurp(dir / "back.npy") == bytes);
+    CHECK(run_tool("check " + other).code == 0);
+  }
+  const std::string blocks = dir / "blocks.hoist";
+  const auto told = run_tool("convert --json --compress zstd:1 " + npy + " " + blocks);
+  CHECK_NOTHROW(support::Json::parse(told.out));
+  CHECK(file_info(blocks).block_compression == "zstd");
+  CHECK(file_info(blocks).schema == "array<f64>");
+  CHECK(std::filesystem::file_size(blocks) < bytes.size() * 9 / 10);
+  convert_file(blocks, dir / "back.npy");
+  CHECK(support::slurp(dir / "back.npy") == bytes);
+  // Other types, and no elements.
+  dump(Array<std::int16_t>({0, 4}), dir / "empty.npy");
+  convert_file(dir / "empty.npy", dir / "empty.hoist");
+  CHECK(load<Array<std::int16_t>>(dir / "empty.hoist").shape() == Shape{0, 4});
+  dump(model(), dir / "m.hoist");
+  CHECK(
+      run_tool("convert " + (dir / "m.hoist").string() + " " + (dir / "m.joblib").string()).code ==
+      0);
+  CHECK(load<Model>(dir / "m.joblib").scores.at("y") == 1.5);
+  CHECK(run_tool("convert " + npy + " " + (dir / "x.hoist").string() + " --compress none:3").code ==
+        2);
+  CHECK(run_tool("convert " + npy + " " + (dir / "x.hoist").string() + " --level 12").code == 2);
+  CHECK(run_tool("convert " + (dir / "m.hoist").string() + " " + (dir / "x.npy").string()).code ==
+        2);
+  CHECK_FALSE(std::filesystem::exists(dir / "x.hoist"));
+  CHECK_FALSE(std::filesystem::exists(dir / "x.npy"));
+}
+
+TEST_CASE("a damaged file is converted to nothing") {
+  const TempDir dir;
+  dump(ramp(400000), dir / "a.npy");
+  dump(ramp(400000), dir / "a.hoist");
+  dump(ramp(400000), dir / "a.hoist.zst");
+  for (const char* name : {"a.npy", "a.hoist", "a.hoist.zst"}) {
+    CAPTURE(name);
+    const std::string sound = support::slurp(dir / name);
+    const std::string broken = dir / (std::string("broken-") + name);
+    for (const std::size_t size : {std::size_t{9}, sound.size() / 2, sound.size() - 1}) {
+      support::spill(broken, sound.substr(0, size));
+      for (const char* to : {"to.npy", "to.hoist"})
+        CHECK_THROWS_AS(convert_file(broken, dir / to), DamagedData);
+      CHECK_THROWS_AS(verify_file(broken), DamagedData);
+    }
+    if (std::string(name) == "a.npy") continue;  // no checksum
+    std::string changed = sound;
+    changed[sound.size() / 2] = static_cast<char>(changed[sound.size() / 2] ^ 1);
+    support::spill(broken, changed);
+    CHECK_THROWS_AS(convert_file(broken, dir / "to.npy"), DamagedData);
+    CHECK_THROWS_AS(verify_file(broken), DamagedData);
+    support::spill(broken, sound + "x");
+    CHECK_THROWS_AS(convert_file(broken, dir / "to.npy"), DamagedData);
+    CHECK_THROWS_AS(verify_file(broken), DamagedData);
+  }
+  CHECK_FALSE(std::filesystem::exists(dir / "to.npy"));
+  CHECK_FALSE(std::filesystem::exists(dir / "to.hoist"));
+}
+
+TEST_CASE("hoist diff, hash and check compare contents") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  const std::string a = dir / "a.hoist";
+  const std::string b = dir / "b.joblib";
+  dump(model(), a);
+  dump(model(), b);
+  const auto equal = run_tool("diff " + a + " " + b);
+  CHECK(equal.code == 0);
+  CHECK(equal.out.empty());
+  Model other = model();
+  other.layers[0].bias[13] += 1e-6;
+  other.layers[1].bias[2] += 1;
+  other.scores.erase("x");
+  dump(other, b);
+  const auto different = run_tool("diff " + a + " " + b);
+  CHECK(different.code == 1);
+  CHECK(has(different.out, "layers[0].bias[1][3]: 3.6055"));
+  CHECK(has(different.out, "3 differences of"));
+  CHECK(has(different.out, "the largest is 1"));
+  const auto loose = run_tool("diff --tolerance 1e-3 --json " + a + " " + b);
+  CHECK(loose.code == 1);
+  CHECK_NOTHROW(support::Json::parse(loose.out));
+  CHECK(has(loose.out, "\"differences\":2"));
+  CHECK(has(loose.out, "\"first\":\"layers[1].bias[0][2]\""));
+  CHECK(run_tool("diff " + a + " " + (dir / "missing").string()).code == 2);
+
+  const std::string c = dir / "c.npy";
+  dump(ramp(100), c);
+  REQUIRE(run_tool("convert " + c + " " + (dir / "c.hoist.xz").string()).code == 0);
+  const auto hashed = run_tool("hash " + c + " " + (dir / "c.hoist.xz").string());
+  CHECK(hashed.out.substr(0, 32) == hashed.out.substr(hashed.out.find('\n') + 1, 32));
+  support::spill(dir / "d.hoist", support::slurp(a).substr(0, 200));
+  const auto checked = run_tool("check --json " + a + " " + (dir / "d.hoist").string());
+  CHECK(checked.code == 1);
+  CHECK_NOTHROW(support::Json::parse(checked.out));
+  CHECK(has(checked.out, "\"sound\":true"));
+  CHECK(has(checked.out, "\"sound\":false"));
+}
+
+TEST_CASE("conventions: help, exit codes, pipes, colours, completions and manual pages") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  CHECK(has(run_tool("--help").out, "Exit codes"));
+  CHECK(run_tool("--version").out.starts_with("hoist "));
+  for (const char* command : {"cache ls", "cache prune", "show", "convert", "diff", "hash", "check",
+                              "env", "trace", "cache merge", "cache verify"}) {
+    const auto help = run_tool(std::string(command) + " --help");
+    CHECK(help.code == 0);
+    CHECK(has(help.out, "Example"));
+    CHECK(run_tool(std::string(command) + " --nonsense").code == 2);
+  }
+  CHECK(has(run_tool("dance").error, "no command dance"));
+  CHECK(run_tool("dance").code == 2);
+  CHECK(run_tool("").code == 2);
+  // A reader that goes away is no error that anybody is told of.
+  dump(model(), dir / "m.hoist");
+  const auto piped = run_tool("show --head 100000 " + (dir / "m.hoist").string() + " | head -n 1");
+  CHECK(piped.code == 0);
+  CHECK(piped.error.empty());
+  // A full disk is.
+  if (std::filesystem::exists("/dev/full")) {
+    CHECK(std::system((support::tool + " env >/dev/full 2>/dev/null").c_str()) != 0);
+  }
+  const auto env = run_tool("env --json");
+  CHECK_NOTHROW(support::Json::parse(env.out));
+  CHECK(has(env.out, "\"cores\""));
+
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const auto script = run_tool(std::string("completion ") + shell);
+    CHECK(script.code == 0);
+    CHECK(has(script.out, "verify"));
+    support::spill(dir / shell, script.out);
+  }
+  const std::string complete =
+      "bash -c 'source " + (dir / "bash").string() +
+      "; COMP_WORDS=(hoist cache v); COMP_CWORD=2; _hoist; echo ${COMPREPLY[@]}' > " +
+      (dir / "words").string();
+  REQUIRE(std::system(complete.c_str()) == 0);
+  CHECK(support::slurp(dir / "words") == "verify\n");
+  CHECK(run_tool("man " + (dir / "man").string()).code == 0);
+  const std::string page = support::slurp(dir / "man/hoist-cache-prune.1");
+  CHECK(has(page, "\\-\\-dry\\-run\n"));
+  CHECK(has(page, ".SH EXAMPLES"));
+  CHECK(has(page, "\\-\\-age VALUE"));
+}

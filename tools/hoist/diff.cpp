@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+#include <hoist/error.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "commands.hpp"
+#include "json.hpp"
+#include "output.hpp"
+#include "values.hpp"
+
+namespace hoist::tool {
+
+namespace {
+
+using Kind = Value::Kind;
+
+struct Arguments {
+  std::string a;
+  std::string b;
+  double tolerance = 0;
+  bool json = false;
+};
+
+class Comparison {
+ public:
+  explicit Comparison(double tolerance) : tolerance_(tolerance) {}
+
+  void compare(const Value& a, const Value& b, const std::string& path);
+
+  std::string first_path;
+  std::string first_text;
+  std::uint64_t differences = 0;  ///< elements, and parts that only one has
+  std::uint64_t compared = 0;
+  double largest = 0;
+
+ private:
+  bool is_near(double a, double b) {
+    if (a == b || (std::isnan(a) && std::isnan(b))) return true;
+    const double apart = std::abs(a - b);
+    if (!(apart <= largest)) largest = apart;
+    return apart <= tolerance_ * std::max({1.0, std::abs(a), std::abs(b)});
+  }
+  void differ(const std::string& path, const std::string& text) {
+    if (differences++ > 0) return;
+    first_path = path;
+    first_text = text;
+  }
+  void compare_arrays(const Value::Elements& a, const Value::Elements& b, const std::string& path);
+  void compare_dicts(const Value& a, const Value& b, const std::string& path);
+  void compare_items(const Value& a, const Value& b, const std::string& path);
+
+  const double tolerance_;
+};
+
+bool is_sequence(const Value& value) {
+  switch (value.kind()) {
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::objects: return true;
+    default: return false;
+  }
+}
+
+bool is_number(const Value& value) {
+  switch (value.kind()) {
+    case Kind::boolean:
+    case Kind::integer:
+    case Kind::natural:
+    case Kind::real: return true;
+    default: return false;
+  }
+}
+
+std::string index_text(std::size_t i, const Value::Elements& array) {
+  std::string text;
+  const bool reverse = array.order != Order::fortran;
+  std::vector<std::size_t> indices(array.shape.size());
+  for (std::size_t n = 0; n < indices.size(); ++n) {
+    const std::size_t axis = reverse ? indices.size() - 1 - n : n;
+    indices[axis] = i % array.shape[axis];
+    i /= array.shape[axis];
+  }
+  for (const std::size_t index : indices) text += fmt::format("[{}]", index);
+  return text;
+}
+
+void Comparison::compare_arrays(const Value::Elements& a, const Value::Elements& b,
+                                const std::string& path) {
+  if (a.shape != b.shape) {
+    return differ(path, fmt::format("{} against {}", shape_text(a.shape), shape_text(b.shape)));
+  }
+  if (dtype_text(a.dtype) != dtype_text(b.dtype)) {
+    return differ(path, fmt::format("{} against {}", dtype_text(a.dtype), dtype_text(b.dtype)));
+  }
+  const std::size_t size = a.size();
+  compared += size;
+  if (size == 0) return;
+  const bool same_order = a.order == b.order || a.shape.size() < 2;
+  if (same_order && std::memcmp(a.data, b.data, a.nbytes()) == 0 &&
+      a.dtype.big_endian == b.dtype.big_endian) {
+    return;
+  }
+  if (!same_order || !number_at(a, 0)) {
+    if (!(Value(a) == Value(b))) differ(path, "the elements differ");
+    return;
+  }
+  for (std::size_t i = 0; i < size; ++i) {
+    const double x = *number_at(a, i);
+    const double y = *number_at(b, i);
+    if (!is_near(x, y)) differ(path + index_text(i, a), fmt::format("{} against {}", x, y));
+  }
+}
+
+void Comparison::compare_dicts(const Value& a, const Value& b, const std::string& path) {
+  std::map<std::string, Value> others;
+  for (auto& [name, child] : children_of(b, child_count(b))) others.emplace(name, child);
+  for (const auto& [name, child] : children_of(a, child_count(a))) {
+    const auto other = others.find(name);
+    if (other == others.end()) {
+      differ(path + name, "only in the first");
+    } else {
+      compare(child, other->second, path + name);
+      others.erase(other);
+    }
+  }
+  for (const auto& [name, child] : others) differ(path + name, "only in the second");
+}
+
+void Comparison::compare_items(const Value& a, const Value& b, const std::string& path) {
+  const std::size_t both = std::min(a.items().size(), b.items().size());
+  for (std::size_t i = 0; i < both; ++i) {
+    compare(a.items()[i], b.items()[i], fmt::format("{}[{}]", path, i));
+  }
+  if (a.items().size() == b.items().size()) return;
+  differ(fmt::format("{}[{}]", path, both),
+         fmt::format("{} against {} items", a.items().size(), b.items().size()));
+}
+
+void Comparison::compare(const Value& a, const Value& b, const std::string& path) {
+  if (a.kind() == Kind::array && b.kind() == Kind::array) {
+    return compare_arrays(a.elements(), b.elements(), path);
+  }
+  if (a.kind() == Kind::dict && b.kind() == Kind::dict) return compare_dicts(a, b, path);
+  if (is_sequence(a) && is_sequence(b)) return compare_items(a, b, path);
+  ++compared;
+  if (is_number(a) && is_number(b)) {
+    if (a == b || (tolerance_ > 0 && is_near(a.as_double(), b.as_double()))) return;
+    is_near(a.as_double(), b.as_double());
+    return differ(path, a.to_string(60) + " against " + b.to_string(60));
+  }
+  if (!(a == b)) differ(path, a.to_string(60) + " against " + b.to_string(60));
+}
+
+void diff(const Arguments& arguments) {
+  Comparison comparison(arguments.tolerance);
+  comparison.compare(open_value(arguments.a), open_value(arguments.b), "");
+  const bool equal = comparison.differences == 0;
+  if (!equal) set_exit_code(differs);
+  std::string path = comparison.first_path;
+  if (path.starts_with('.')) path.erase(0, 1);
+  if (path.empty()) path = "the value";
+  if (arguments.json) {
+    Json json;
+    json.begin_object().member("equal", equal).member("differences", comparison.differences);
+    json.member("compared", comparison.compared);
+    json.member("largest_difference", comparison.largest);
+    if (!equal) json.member("first", path).member("text", comparison.first_text);
+    json.end_object().print();
+  } else if (!equal) {
+    fmt::print("{}: {}\n", bold(path), comparison.first_text);
+    fmt::print(
+        "{} of {}{}\n", counted(comparison.differences, "difference", "differences"),
+        counted(comparison.compared, "element", "elements"),
+        comparison.largest > 0 ? fmt::format(", the largest is {:.6g}", comparison.largest) : "");
+  }
+}
+
+}  // namespace
+
+void add_diff(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* command = app.add_subcommand(
+      "diff", "Compare the content of two files, whatever their formats and compression");
+  command->add_option("A", arguments->a, "A file")->required();
+  command->add_option("B", arguments->b, "Another one")->required();
+  command
+      ->add_option("--tolerance", arguments->tolerance,
+                   "How far numbers may be apart, relative to the larger one if that is over 1")
+      ->check(CLI::NonNegativeNumber);
+  command->add_flag("--json", arguments->json, "As JSON");
+  command->footer(
+      "Silent, with exit code 0, if nothing differs; otherwise the first difference, how many\n"
+      "there are, and exit code 1. NaN equals NaN; a list equals a tuple of the same items.\n\n"
+      "Example:\n  hoist diff before.hoist after.npz --tolerance 1e-9");
+  command->callback([arguments] { diff(*arguments); });
+}
+
+}  // namespace hoist::tool
