@@ -18,6 +18,7 @@
 
 #include "mpi/mpi_transport.hpp"
 #include "os/cpu.hpp"
+#include "os/log.hpp"
 #include "remote/hosts.hpp"
 #include "remote/remote_backend.hpp"
 #include "remote/worker_host.hpp"
@@ -131,7 +132,8 @@ unsigned unbind() {
     transport.close();
     PMPI_Finalize();
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "hoist: worker host (MPI rank %d): %s\n", launched_rank(), error.what());
+    os::log(LogLevel::error, "workers",
+            "worker host (MPI rank " + std::to_string(launched_rank()) + "): " + error.what());
     // The others would wait for this one.
     if (is_initialized()) MPI_Abort(MPI_COMM_WORLD, 1);
     ::_exit(1);

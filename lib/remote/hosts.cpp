@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/digest_stream.hpp"
+#include "os/log.hpp"
 #include "remote/remote_worker.hpp"
 #include "workers/output_writer.hpp"
 
@@ -127,8 +128,7 @@ void Hosts::greet(Host& host, std::span<const std::byte> content) {
 }
 
 void Hosts::refuse(Host& host, const std::string& why) {
-  std::fprintf(stderr, "hoist: the worker host %s gets no tasks: %s\n", host.name.c_str(),
-               why.c_str());
+  os::log(LogLevel::error, "workers", "the worker host " + host.name + " gets no tasks: " + why);
   why_none_ = host.name + " was refused: " + why;
   host.outbox.put(kind::refused, 0, std::as_bytes(std::span(why)));
   host.outbox.pump();

@@ -5,10 +5,11 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <thread>
 #include <utility>
+
+#include "os/log.hpp"
 
 namespace hoist::detail::remote {
 
@@ -47,7 +48,8 @@ void WorkerHost::received(Peer peer, std::span<const std::byte> message) {
           take(peer, at->second, kind, worker, content);
         });
   } catch (const Error& error) {
-    std::fprintf(stderr, "hoist: a worker host leaves its master: %s\n", error.what());
+    os::log(LogLevel::error, "workers",
+            std::string("a worker host leaves its master: ") + error.what());
     transport_.drop(peer);
     lost(peer, {});
     return;
@@ -59,9 +61,8 @@ void WorkerHost::take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t w
                       std::span<const std::byte> content) {
   if (kind == kind::welcome) return;
   if (kind == kind::refused) {
-    const auto* const text = reinterpret_cast<const char*>(content.data());
-    std::fprintf(stderr, "hoist: this worker host was refused: %.*s\n",
-                 static_cast<int>(content.size()), text);
+    const std::string why(reinterpret_cast<const char*>(content.data()), content.size());
+    os::log(LogLevel::error, "workers", "this worker host was refused: " + why);
   } else if (kind == kind::piece) {
     master.blobs.add(content);
   } else if (kind == kind::forget_blob) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 //
-// What a Redis server answers, however it is cut: the first byte says into which pieces. Replies are
-// taken as they are and, in turn, as bulks into memory of the reader.
+// What a Redis server answers, however it is cut: the first byte says into which pieces. Replies
+// are taken as they are and, in turn, as bulks into memory of the reader.
 #include <hoist/error.hpp>
 
 #include <algorithm>
