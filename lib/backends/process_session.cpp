@@ -21,6 +21,8 @@ namespace {
 
 /// A worker answers at once when it has nothing else to do.
 constexpr auto variables_patience = std::chrono::milliseconds(100);
+/// Where there can be no worker now, one is asked for again that often.
+constexpr auto between_requests = std::chrono::milliseconds(10);
 
 std::size_t next_bell() {
   static std::atomic<std::size_t> next{0};
@@ -68,6 +70,7 @@ class ProcessSession final : public Session {
     check_variables();
     bool soon = false;
     deadline = std::min(deadline, doomed_.next_look());
+    if (wanted_ > 0) deadline = std::min(deadline, ipc::Clock::now() + between_requests);
     for (const auto& worker : workers_) {
       deadline = std::min(deadline, worker->deadline());
       if (shares_) deadline = std::min(deadline, worker->overdue_at());
@@ -166,7 +169,7 @@ class ProcessSession final : public Session {
       if (worker->has_process()) continue;
       try {
         auto process = source_.lease(options_, threads_);
-        if (process == nullptr) break;
+        if (process == nullptr) return;  // asked for again
         worker->set_process(std::move(process));
       } catch (const SystemError&) {
         // Fewer than asked for will do, as long as there are any.

@@ -126,12 +126,13 @@ void HostWorker::stop() {
   if (const auto begun = process_->stop_before_next()) {
     // What came before the request is taken back too.
     std::erase_if(waiting_, [](const Frame& one) { return one.kind == ipc::Kind::tasks; });
-    while (receive()) {
+    // What it has said already is passed on behind: that it goes on must not precede that it stops.
+    if (!process_->has_input()) {
+      process_->receive_unsent([this](ipc::Kind, std::span<const std::byte> content) {
+        known_ = count_results(content);
+        put_timed(kind::unsent, content);
+      });
     }
-    process_->receive_unsent([this](ipc::Kind, std::span<const std::byte> content) {
-      known_ = count_results(content);
-      put_timed(kind::unsent, content);
-    });
     frame.put(*begun);
   }
   append_frame(frames_, ipc::Kind::stopped, number_, frame.bytes());

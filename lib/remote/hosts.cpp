@@ -21,8 +21,6 @@ namespace hoist::detail::remote {
 
 namespace {
 
-using ipc::Clock;
-
 /// Hosts say how many workers they are for as soon as they have joined.
 constexpr auto hello_patience = std::chrono::seconds(10);
 /// Workers that take longer to leave are killed by their hosts.
@@ -242,8 +240,12 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
     const std::lock_guard lock(mutex_);
     const std::shared_ptr<Host> host = freest();
     if (host == nullptr) {
+      const auto now = Clock::now();
+      alone_since_ = std::min(alone_since_, now);
+      if (now - alone_since_ < transport_->patience()) return nullptr;
       throw Error("the backend \"" + name_ + "\" has no worker hosts any more: " + why_none_);
     }
+    alone_since_ = Clock::time_point::max();
     std::erase_if(idle_, [this](const auto& one) { return !hosts_.contains(one.first); });
     worker = std::static_pointer_cast<RemoteWorker>(idle_[host->peer].take(options, threads));
     is_new = worker == nullptr;

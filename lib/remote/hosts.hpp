@@ -44,6 +44,8 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   Digest digest_of(std::uint64_t identity, const std::function<std::shared_ptr<Storage>()>& map);
 
  private:
+  using Clock = ipc::Clock;
+
   void joined(Peer peer, const std::string& name) override;
   void received(Peer peer, std::span<const std::byte> message) override;
   void lost(Peer peer, const std::string& why) override;
@@ -63,6 +65,7 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   std::unique_ptr<Transport> transport_;
   std::map<Peer, std::shared_ptr<Host>> hosts_;
   std::uint32_t last_worker_ = 0;
+  Clock::time_point alone_since_ = Clock::time_point::max();  // while a loop asks in vain
   std::string why_none_;                     // what became of the last one that was lost or refused
   std::map<std::uint64_t, Digest> digests_;  // by identity
 };

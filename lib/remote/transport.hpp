@@ -61,6 +61,8 @@ class Transport {
   static constexpr std::chrono::microseconds never = std::chrono::microseconds::max();
   /// About how long an answer takes: so much work a worker may have ahead, beside what it runs.
   virtual std::chrono::microseconds round_trip() const = 0;
+  /// How long all peers may be away before there are none, where others may come in their place.
+  virtual std::chrono::milliseconds patience() const { return {}; }
   /// Whether those peers have joined that are there from the beginning.
   virtual bool is_complete() const { return true; }
   /// To be called, from any thread of the transport, when poll() has something to do. Set before

@@ -151,18 +151,23 @@ void WorkerHost::wait(Clock::time_point idle_since) const {
   ipc::BellBoard::here().bell(bell_of_host).wait(until, [this] { return has_news(); }, false);
 }
 
-void WorkerHost::run() {
-  auto idle_since = Clock::now();
-  while (!had_master_ || !masters_.empty()) {
-    bool any = transport_.poll(*this);
-    any = send_printed() || any;
-    for (auto& [peer, master] : masters_) any = forward(master) || any;
-    if (any) {
-      idle_since = Clock::now();
-    } else {
-      wait(idle_since);
-    }
+void WorkerHost::step() {
+  bool any = transport_.poll(*this);
+  any = send_printed() || any;
+  for (auto& [peer, master] : masters_) any = forward(master) || any;
+  if (any) {
+    idle_since_ = Clock::now();
+  } else {
+    wait(idle_since_);
   }
+}
+
+void WorkerHost::run() {
+  while (!had_master_ || !masters_.empty()) step();
+}
+
+void WorkerHost::run_for_good() {
+  for (;;) step();
 }
 
 }  // namespace hoist::detail::remote

@@ -26,6 +26,8 @@ class WorkerHost final : private Transport::Events {
   /// Serves from when the first master joins until the last one is lost. Workers of a master that
   /// is lost are killed.
   void run();
+  /// Serves whoever joins, until the process is ended.
+  [[noreturn]] void run_for_good();
 
  private:
   struct Master {
@@ -44,6 +46,7 @@ class WorkerHost final : private Transport::Events {
   void take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t worker,
             std::span<const std::byte> content);
   void start(Peer peer, Master& master, std::uint32_t worker, std::span<const std::byte> options);
+  void step();
   bool forward(Master& master);
   bool send_printed();
   void wait(ipc::Clock::time_point idle_since) const;
@@ -54,6 +57,7 @@ class WorkerHost final : private Transport::Events {
   std::map<Peer, Master> masters_;
   bool had_master_ = false;  // which may be lost in the poll in which it joined
   Printed printed_;
+  ipc::Clock::time_point idle_since_ = ipc::Clock::now();
 };
 
 }  // namespace hoist::detail::remote
