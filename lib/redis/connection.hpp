@@ -60,6 +60,8 @@ class Connection {
 
   /// Whether it may be used again: no reply is under way, and the server is there.
   bool is_reusable() const { return due_ == 0 && stream_.is_quiet(); }
+  /// Whether something has come, so that receive() will hardly wait.
+  bool has_input() const { return !stream_.is_quiet(); }
   /// Whether replies are still to come.
   bool is_due() const { return due_ > 0; }
   int fd() const { return stream_.fd(); }

@@ -17,6 +17,7 @@
 #include "os/fork_hook.hpp"
 #include "redis/entry.hpp"
 #include "redis/leases.hpp"
+#include "redis/registration.hpp"
 #include "redis/server.hpp"
 #include "redis/url.hpp"
 
@@ -194,17 +195,13 @@ Url url_of(const StoreConfig& config) {
   return Url(text, location);
 }
 
-const bool registered = [] {
+}  // namespace
+
+void register_stores() {
   const StoreFactory factory = [](const StoreConfig& config) -> std::unique_ptr<StoreBackend> {
     return std::make_unique<RedisStore>(url_of(config));
   };
   for (const char* name : {"redis", "rediss", "unix"}) register_store_backend(name, factory);
-  return true;
-}();
-
-}  // namespace
+}
 
 }  // namespace hoist::detail::redis
-
-/// Programs refer to it so that the linker takes this file: see the target hoist::redis.
-extern "C" const bool* const hoist_redis_is_linked = &hoist::detail::redis::registered;

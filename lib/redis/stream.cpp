@@ -152,7 +152,7 @@ void Stream::write(std::vector<iovec> parts) {
 }
 
 bool Stream::is_quiet() const {
-  if (is_inherited() || buffered() != 0) return false;
+  if (is_inherited() || buffered() != 0 || (tls_ != nullptr && tls_->has_more())) return false;
   pollfd file{fd_.get(), POLLIN | POLLRDHUP, 0};
   return ::poll(&file, 1, 0) == 0;
 }

@@ -155,4 +155,6 @@ std::size_t Tls::write(std::span<const std::byte> from) {
   return bytes;
 }
 
+bool Tls::has_more() const { return SSL_pending(tls_.get()) > 0; }
+
 }  // namespace hoist::detail::redis

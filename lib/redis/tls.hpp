@@ -27,6 +27,8 @@ class Tls {
   std::size_t read(std::span<std::byte> to);
   /// Writes a part, 0 bytes if the other side is gone. Throws SystemError.
   std::size_t write(std::span<const std::byte> from);
+  /// Whether there are bytes that the socket doesn't tell of.
+  bool has_more() const;
 
  private:
   struct FreeContext {

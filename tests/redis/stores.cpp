@@ -4,7 +4,6 @@
 #include <hoist/memory.hpp>
 #include <hoist/store.hpp>
 
-#include <cstdlib>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -63,25 +62,6 @@ std::size_t lines_of(const std::string& text) {
   return text.empty() ? 0 : static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1;
 }
 
-/// Certificates of an authority and of a server of that name.
-void make_certificates(const TempDir& directory) {
-  const std::string d = directory.path().string();
-  const std::string commands =
-      "cd '" + d +
-      "' && "
-      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca "
-      "-keyout ca.key -out ca.pem && "
-      "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server "
-      "-keyout server.key -out server.csr && "
-      "printf 'subjectAltName=DNS:localhost' >names && "
-      "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
-      "-extfile names -out server.pem";
-  const std::string quiet = "{ " + commands + "; } >'" + d + "/openssl.log' 2>&1";
-  if (std::system(quiet.c_str()) != 0) {
-    throw std::runtime_error("openssl: " + support::slurp(directory / "openssl.log"));
-  }
-}
-
 }  // namespace
 
 TEST_CASE("a store on a Redis server keeps the contract") {
@@ -105,7 +85,7 @@ TEST_CASE("so does one by TCP with a user, a password and a database") {
 TEST_CASE("and one by TLS, whose server has to prove its name") {
   const HardLimit limit;
   const TempDir certificates;
-  make_certificates(certificates);
+  support::make_certificates(certificates);
   const std::string port = std::to_string(support::free_port());
   const std::string d = certificates.path().string();
   RedisServer server({"--tls-port", port, "--tls-cert-file", d + "/server.pem", "--tls-key-file",

@@ -187,7 +187,7 @@ TEST_CASE("a server that doesn't want us says why") {
 TEST_CASE("what is no Redis server, or an old one") {
   const HardLimit limit;
   says(trouble_with(FalseServer("HTTP/1.1 400 Bad Request\r\n\r\n").url()), "no reply of a Redis");
-  says(trouble_with(FalseServer("\x15\x03\x01\x00\x02\x02\x28").url()), "rediss://");
+  says(trouble_with(FalseServer(std::string("\x15\x03\x01\0\x02\x02\x28", 7)).url()), "rediss://");
   says(trouble_with(FalseServer(":1\r\n$30\r\nredis_version:4.0.14\r\nrun_id:1\r\n").url()),
        "needs Redis 5");
   says(trouble_with(FalseServer("-ERR Unknown subcommand\r\n-ERR no\r\n").url()), "needs Redis 5");

@@ -78,6 +78,25 @@ inline int free_port() {
   return ntohs(name.sin_port);
 }
 
+/// Certificates of an authority and of a server of that name.
+inline void make_certificates(const TempDir& directory) {
+  const std::string d = directory.path().string();
+  const std::string commands =
+      "cd '" + d +
+      "' && "
+      "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=ca "
+      "-keyout ca.key -out ca.pem && "
+      "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server "
+      "-keyout server.key -out server.csr && "
+      "printf 'subjectAltName=DNS:localhost' >names && "
+      "openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 "
+      "-extfile names -out server.pem";
+  const std::string quiet = "{ " + commands + "; } >'" + d + "/openssl.log' 2>&1";
+  if (std::system(quiet.c_str()) != 0) {
+    throw std::runtime_error("openssl: " + slurp(directory / "openssl.log"));
+  }
+}
+
 /// A Redis server of the test, on a socket in a directory of its own and, where asked for, on a
 /// port of 127.0.0.1.
 class RedisServer {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/array.hpp>
 #include <hoist/memory.hpp>
+#include <hoist/parallel.hpp>
+#include <hoist/redis.hpp>
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -283,12 +285,51 @@ void single_flight(const Server& server) {
   ::waitpid(waiter, nullptr, 0);
 }
 
+int next_of(int x) { return x + 1; }
+
+/// This program as a worker host.
+class Host {
+ public:
+  explicit Host(const Server& server) : pid_(::fork()) {
+    if (pid_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::setenv("HOIST_WORKER", server.url().c_str(), 1);
+    ::execl("/proc/self/exe", "hoist_bench", nullptr);
+    ::_exit(127);
+  }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+  ~Host() {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+void loops(const Server& server) {
+  const Host host(server);
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  hoist::use_redis({.url = server.url()});
+  hoist::Parallel parallel({.backend = "redis"});
+  const double first =
+      bench::seconds([&] { bench::keep(parallel.map(std::vector<int>{1, 2}, next_of)); });
+  bench::row("redis, first loop, host waiting", "ms", first * 1e3, "10 ms", 10, Goal::at_most, 1);
+  constexpr int many = 1'000'000;
+  const std::vector<int> values(many, 3);
+  const auto times = bench::medians(5, {[&] { bench::keep(parallel.map(values, next_of)); }});
+  bench::row("redis, empty tasks, automatic batches", "M/s", many / times[0] / 1e6,
+             "celery's chunks, 2026-11", 0.0101, Goal::at_least, 30);
+}
+
 void run() {
   const Server server;
   const RawClient raw(server.port());
   small_hits(server, raw);
   large_values(server, raw);
   single_flight(server);
+  loops(server);
 }
 
 const bench::Group group("cluster", run);

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/backend.hpp>
+#include <hoist/error.hpp>
+#include <hoist/redis.hpp>
+
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "os/cpu.hpp"
+#include "os/fork_hook.hpp"
+#include "os/log.hpp"
+#include "os/process_end.hpp"
+#include "redis/registration.hpp"
+#include "redis/transport.hpp"
+#include "redis/url.hpp"
+#include "remote/hosts.hpp"
+#include "remote/remote_backend.hpp"
+#include "remote/worker_host.hpp"
+#include "workers/launch.hpp"
+
+namespace hoist::detail::redis {
+
+namespace {
+
+/// What this process has of worker hosts; a forked child has none.
+struct Master {
+  std::mutex mutex;
+  remote::Hosts* hosts = nullptr;  // never destroyed, as loops may run at the end of the program
+  std::optional<Url> url;          // by use_redis
+};
+
+constinit os::PerProcess<Master> master;
+
+void end_hosts() {
+  Master* const its = master.find();
+  if (its == nullptr) return;
+  const std::lock_guard lock(its->mutex);
+  if (its->hosts != nullptr) its->hosts->end();
+}
+
+remote::Hosts& hosts() {
+  Master& its = master.here();
+  const std::lock_guard lock(its.mutex);
+  if (its.hosts != nullptr) return *its.hosts;
+  const char* const text = std::getenv("HOIST_URL");
+  if (!its.url && text == nullptr) {
+    throw BadArgument(
+        "the backend \"redis\" needs a server: set HOIST_URL=redis://:PASSWORD@HOST/NAME or call "
+        "use_redis, and start worker hosts with HOIST_WORKER=redis://:PASSWORD@HOST/NAME");
+  }
+  const Url url = its.url ? *its.url : Url(text);
+  its.hosts = new remote::Hosts(
+      "redis", std::make_unique<RedisTransport>(url, RedisTransport::Role::master));
+  os::at_process_end(end_hosts);
+  return *its.hosts;
+}
+
+/// Leaves in order when it is told to end: its masters hear of it, and its workers end with it.
+void leave_at_termination(RedisTransport& transport) {
+  sigset_t termination;
+  ::sigemptyset(&termination);
+  ::sigaddset(&termination, SIGTERM);
+  ::pthread_sigmask(SIG_BLOCK, &termination, nullptr);
+  std::thread([termination, &transport] {
+    int signal = 0;
+    ::sigwait(&termination, &signal);
+    transport.close();
+    std::fflush(nullptr);
+    ::_exit(0);
+  }).detach();
+}
+
+/// Serves masters, several at a time, until SIGTERM.
+[[noreturn]] void run_host(const std::string& text) {
+  // What is started here is no host.
+  ::unsetenv("HOIST_WORKER");
+  ::unsetenv("HOIST_BACKEND");
+  ::prctl(PR_SET_NAME, "hoist-host");
+  try {
+    RedisTransport transport(Url(text), RedisTransport::Role::host);
+    leave_at_termination(transport);
+    const auto cores = static_cast<unsigned>(os::usable_cores());
+    remote::WorkerHost host(transport, {.slots = cores, .cores = cores});
+    host.run_for_good();
+  } catch (const std::exception& error) {
+    os::log(LogLevel::error, "workers", std::string("worker host: ") + error.what());
+  }
+  ::_exit(1);
+}
+
+/// Before main.
+void choose() {
+  const char* const text = std::getenv("HOIST_WORKER");
+  if (text != nullptr && is_url(text)) run_host(text);
+}
+
+}  // namespace
+
+void register_loops() {
+  static workers::BeforeMain before_main{.call = choose};
+  workers::add_before_main(before_main);
+  register_backend("redis", [] { return std::make_shared<remote::RemoteBackend>(hosts); });
+}
+
+}  // namespace hoist::detail::redis
+
+namespace hoist {
+
+void use_redis(const RedisOptions& options) {
+  using namespace detail::redis;
+  Url url(options.url, options.name);
+  if (!options.tls_ca.empty()) url.tls_ca = options.tls_ca.string();
+  Master& its = master.here();
+  const std::lock_guard lock(its.mutex);
+  if (its.hosts != nullptr) {
+    throw BadArgument("use_redis: loops of this process have worker hosts already");
+  }
+  its.url.emplace(std::move(url));
+}
+
+}  // namespace hoist

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <semaphore>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "redis/connection.hpp"
+#include "redis/url.hpp"
+#include "remote/transport.hpp"
+
+namespace hoist::detail::redis {
+
+/// Messages between masters and worker hosts through lists of a Redis server, of which each side
+/// has one. docs/formats/redis.md has the keys and what is in the lists.
+///
+/// Nothing is kept across a connection that breaks: all peers are lost then, and this side joins
+/// again, under another name, as soon as the server is there. A thread sees to that and to the
+/// signs of life while nobody polls.
+class RedisTransport final : public remote::Transport {
+ public:
+  enum class Role : unsigned char { master, host };
+
+  /// Throws what Connection does. close() may be called by another thread.
+  RedisTransport(const Url& url, Role role);
+  RedisTransport(const RedisTransport&) = delete;
+  RedisTransport& operator=(const RedisTransport&) = delete;
+  ~RedisTransport() override;
+
+  void send(remote::Peer to, std::vector<std::byte> message) override;
+  std::size_t unsent(remote::Peer to) const override;
+  bool poll(Events& events) override;
+  void drop(remote::Peer peer) override;
+  void close() override;
+  std::chrono::microseconds poll_interval() const override;
+  std::chrono::microseconds round_trip() const override { return std::chrono::microseconds(1000); }
+  std::chrono::milliseconds patience() const override { return std::chrono::seconds(30); }
+  bool is_complete() const override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  enum class Kind : unsigned char { join, message, acknowledgement, beat, leave };
+
+  /// Who this side is on the server, from a connect to the end of that connection.
+  struct Link {
+    explicit Link(const Url& url) : inbox(std::make_unique<Connection>(url)), server(url) {}
+    std::string id;  // in all that is said to others
+    std::unique_ptr<Connection> inbox;
+    Connection server;
+    std::size_t asked = 0;  // pops whose replies have not come
+    struct Due {
+      enum class What : unsigned char { push, expire, beat, look } what;
+      remote::Peer peer = 0;
+      std::size_t bytes = 0;
+    };
+    std::deque<Due> due;  // replies of `server`
+    Clock::time_point due_since = {};
+    Clock::time_point next_beat = {};
+    Clock::time_point next_look = {};
+    std::vector<remote::Peer> looked_for;  // while the reply has not come
+  };
+
+  struct Other {
+    std::string id;
+    std::string name = {};  // empty until it has joined
+    std::string connection = {};
+    std::uint64_t sent = 0;  // messages
+    std::uint64_t received = 0;
+    std::uint64_t bytes_sent = 0;
+    std::uint64_t bytes_known = 0;  // of these, to have arrived
+    std::uint64_t bytes_received = 0;
+    std::uint64_t bytes_told = 0;  // of these, to the other side
+    std::size_t unsent = 0;
+    Clock::time_point heard = {};
+  };
+
+  struct Event {
+    enum class What : unsigned char { joined, received, lost } what;
+    remote::Peer peer;
+    std::string text;
+  };
+
+  void connect();
+  bool receive();
+  bool take_reply();
+  bool take_replies();
+  void take_entry(const std::string& entry);
+  void take_members(const Reply& members);
+  void take_clients(const std::string& clients);
+  void tick(Clock::time_point now);
+  void beat(Clock::time_point now);
+  void ask_for_more();
+  void put(Other& to, remote::Peer peer, Kind kind, std::span<const std::byte> content);
+  Other& meet(const std::string& id, remote::Peer& peer);
+  void lose(remote::Peer peer, const std::string& why, bool knows = false);
+  void forget(remote::Peer peer, bool knows);
+  void break_off(const std::string& why);
+  template <class Work>
+  void guarded(const Work& work);
+  void start_thread();
+  void keep();
+  std::string key(const char* what) const { return front_ + what; }
+  std::string inbox_of(const std::string& id) const { return front_ + "i:" + id; }
+
+  const Url url_;
+  const Role role_;
+  const std::string front_;
+
+  mutable std::mutex mutex_;
+  std::unique_ptr<Link> link_;  // null while there is no connection
+  std::map<remote::Peer, Other> others_;
+  std::map<std::string, remote::Peer> peers_;  // by id
+  std::map<std::string, bool> dropped_;        // by id: whether they may think that we still listen
+  std::deque<Event> events_;
+  remote::Peer last_peer_ = 0;
+  Clock::time_point active_ = {};
+  std::string reported_;  // why there is no connection
+  bool started_ = false;  // the thread
+  bool stops_ = false;
+  std::condition_variable news_;      // for the thread
+  std::binary_semaphore stopped_{0};  // the thread
+};
+
+}  // namespace hoist::detail::redis

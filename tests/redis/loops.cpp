@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+#include <hoist/array.hpp>
+#include <hoist/delayed.hpp>
+#include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
+#include <hoist/redis.hpp>
+
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "os/process_end.hpp"
+#include "support/child.hpp"
+#include "support/hard_limit.hpp"
+#include "support/redis_server.hpp"
+
+using hoist::Array;
+using hoist::delayed;
+using hoist::Parallel;
+using support::Child;
+using support::Daemon;
+using support::HardLimit;
+using support::RedisServer;
+using support::TempDir;
+using namespace std::chrono_literals;
+
+namespace {
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::runtime_error(what);
+}
+
+/// This program as a worker host with so many workers.
+Daemon host(const RedisServer& server, unsigned slots = 2, const std::string& url = {}) {
+  return Daemon({"env", "HOIST_WORKER=" + (url.empty() ? server.url() : url),
+                 "HOIST_MAX_CPU_COUNT=" + std::to_string(slots),
+                 std::filesystem::read_symlink("/proc/self/exe").string()},
+                (server.directory() / "host.log").string());
+}
+
+/// A process with loops on the hosts of that server; each is a program of its own.
+Child master(const RedisServer& server, const std::function<void()>& work,
+             const std::string& url = {}) {
+  return Child([&] {
+    ::setenv("HOIST_URL", url.empty() ? server.url().c_str() : url.c_str(), 1);
+    try {
+      work();
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "in the master: %s\n", error.what());
+      throw;
+    }
+    hoist::detail::os::run_process_end();
+  });
+}
+
+void wait_until(const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (!holds()) {
+    require(std::chrono::steady_clock::now() < end, "waited in vain");
+    std::this_thread::sleep_for(5ms);
+  }
+}
+
+void wait_for_hosts(const RedisServer& server, int n) {
+  wait_until([&] { return server.command("ZCARD '{hoist:test}:hosts'") == std::to_string(n); });
+}
+
+/// Adds a line to a file, which counts what is run on all hosts.
+int logged(const std::string& log, int x) {
+  std::ofstream(log, std::ios::app) << std::to_string(x) + "\n" << std::flush;
+  std::this_thread::sleep_for(5ms);
+  return x * x;
+}
+
+int lines(const std::string& path) {
+  const std::string text = support::slurp(path);
+  return static_cast<int>(std::ranges::count(text, '\n'));
+}
+
+std::vector<int> numbers(int n) {
+  std::vector<int> all(static_cast<std::size_t>(n));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+/// A loop of `n` tasks whose results are right, each of which took 5 ms.
+void loop(const std::string& log, int n) {
+  std::vector<decltype(delayed(logged)(log, 0))> tasks;
+  for (int i = 0; i < n; ++i) tasks.push_back(delayed(logged)(log, i));
+  const auto squares = Parallel({.backend = "redis"})(std::move(tasks));
+  require(squares.size() == static_cast<std::size_t>(n), "results are missing");
+  for (int i = 0; i < n; ++i) {
+    require(squares[static_cast<std::size_t>(i)] == i * i, "wrong result");
+  }
+}
+
+Array<double> halves(const Array<const double>& values, int plus) {
+  auto result = Array<double>::uninitialized({values.size()});
+  for (std::size_t i = 0; i < values.size(); ++i) result[i] = values[i] / 2 + plus;
+  return result;
+}
+
+/// What is left on the server once hosts and masters have ended.
+void check_that_nothing_is_left(const RedisServer& server) {
+  CHECK(server.command("KEYS '*'").empty());
+}
+
+}  // namespace
+
+TEST_CASE("loops on worker hosts, one after the other") {
+  const HardLimit limit;
+  const RedisServer server;
+  Daemon one = host(server);
+  Daemon two = host(server);
+  wait_for_hosts(server, 2);
+  const TempDir dir;
+  const std::string log = (dir / "log").string();
+  for (int program = 0; program < 2; ++program) {
+    Child child = master(server, [&] {
+      require(hoist::effective_n_jobs() > 0, "workers of this machine");
+      Parallel parallel({.backend = "redis"});
+      loop(log, 100);
+      const auto plus = parallel.map(std::vector<int>(100000, 3), [](int x) { return x + 1; });
+      require(plus == std::vector<int>(100000, 4), "wrong sums");
+      // Large arguments and results.
+      auto values = Array<double>::uninitialized({std::size_t{3} << 20});
+      std::iota(values.data(), values.data() + values.size(), 0.0);
+      const auto [zero, one_more] =
+          parallel(delayed(halves)(values, 0), delayed(halves)(values, 1));
+      require(zero[100] == 50 && one_more[100] == 51, "wrong array");
+    });
+    CHECK(child.wait_for(30s) == 0);
+  }
+  CHECK(lines(log) == 200);
+  one.end(SIGTERM);
+  two.end(SIGTERM);
+  check_that_nothing_is_left(server);
+}
+
+TEST_CASE("failures are those of one machine") {
+  const HardLimit limit;
+  const RedisServer server;
+  const Daemon one = host(server);
+  wait_for_hosts(server, 1);
+  Child child = master(server, [&] {
+    Parallel parallel({.backend = "redis"});
+    try {
+      parallel.map(numbers(10), [](int x) {
+        if (x == 7) throw std::domain_error("seven");
+        return x;
+      });
+      require(false, "no exception");
+    } catch (const std::domain_error& error) {
+      require(error.what() == std::string("seven"), "another text");
+    }
+    try {
+      parallel.map(numbers(10), [](int x) {
+        if (x == 7) std::abort();
+        return x;
+      });
+      require(false, "no death");
+    } catch (const hoist::WorkerDied& death) {
+      require(death.signal() == SIGABRT, "another signal");
+    }
+    require(parallel.map(numbers(3), [](int x) { return x; }) == numbers(3), "a host is lost");
+  });
+  CHECK(child.wait_for(30s) == 0);
+}
+
+TEST_CASE("a host that is killed, and one that leaves, cost no result") {
+  const HardLimit limit;
+  const RedisServer server;
+  Daemon killed = host(server);
+  Daemon leaves = host(server);
+  const Daemon stays = host(server);
+  wait_for_hosts(server, 3);
+  const TempDir dir;
+  const std::string log = (dir / "log").string();
+  Child child = master(server, [&] { loop(log, 600); });
+  wait_until([&] { return lines(log) >= 60; });
+  killed.end(SIGKILL);
+  wait_until([&] { return lines(log) >= 200; });
+  leaves.end(SIGTERM);
+  CHECK(child.wait_for(30s) == 0);
+  // Those that were being run ran again.
+  CHECK(lines(log) >= 600);
+  CHECK(lines(log) <= 700);
+}
+
+TEST_CASE("hosts of a master that is killed end its tasks, and serve the next one") {
+  const HardLimit limit;
+  const RedisServer server;
+  Daemon one = host(server);
+  wait_for_hosts(server, 1);
+  const TempDir dir;
+  const std::string log = (dir / "log").string();
+  Child child = master(server, [&] { loop(log, 100000); });
+  wait_until([&] { return lines(log) >= 20; });
+  child.kill();
+  std::this_thread::sleep_for(1s);
+  const int then = lines(log);
+  std::this_thread::sleep_for(200ms);
+  CHECK(lines(log) == then);
+  CHECK(server.command("KEYS '{hoist:test}:i:*'").empty());
+  const std::string again = (dir / "again").string();
+  Child next = master(server, [&] { loop(again, 50); });
+  CHECK(next.wait_for(30s) == 0);
+  CHECK(lines(again) == 50);
+  one.end(SIGTERM);
+}
+
+TEST_CASE("a server that is killed and restarted in the midst of a loop") {
+  const HardLimit limit;
+  RedisServer server;
+  const Daemon one = host(server);
+  const Daemon two = host(server);
+  wait_for_hosts(server, 2);
+  const TempDir dir;
+  const std::string log = (dir / "log").string();
+  Child child = master(server, [&] { loop(log, 600); });
+  for (int twice = 1; twice <= 2; ++twice) {
+    wait_until([&] { return lines(log) >= 100 * twice; });
+    server.kill();
+    std::this_thread::sleep_for(300ms);
+    server.start();
+  }
+  CHECK(child.wait_for(30s) == 0);
+  CHECK(lines(log) >= 600);
+}
+
+TEST_CASE("a host that falls silent is given up, and comes back") {
+  const HardLimit limit(60);
+  const RedisServer server;
+  const Daemon stops = host(server, 1);
+  const Daemon stays = host(server, 1);
+  wait_for_hosts(server, 2);
+  const TempDir dir;
+  const std::string log = (dir / "log").string();
+  Child child = master(server, [&] { loop(log, 400); });
+  wait_until([&] { return lines(log) >= 50; });
+  ::kill(stops.pid(), SIGSTOP);
+  CHECK(child.wait_for(30s) == 0);
+  ::kill(stops.pid(), SIGCONT);
+  wait_for_hosts(server, 2);
+  Child next = master(server, [&] { loop(log, 20); });
+  CHECK(next.wait_for(30s) == 0);
+}
+
+TEST_CASE("two programs share the hosts") {
+  const HardLimit limit;
+  const RedisServer server;
+  const Daemon one = host(server);
+  wait_for_hosts(server, 1);
+  const TempDir dir;
+  Child large = master(server, [&] { loop((dir / "large").string(), 1000); });
+  wait_until([&] { return lines((dir / "large").string()) >= 20; });
+  Child small = master(server, [&] { loop((dir / "small").string(), 50); });
+  CHECK(small.wait_for(30s) == 0);
+  CHECK(lines((dir / "large").string()) < 1000);
+  CHECK(large.wait_for(30s) == 0);
+}
+
+TEST_CASE("all of it by TLS, with a password") {
+  const HardLimit limit;
+  const TempDir certificates;
+  support::make_certificates(certificates);
+  const std::string port = std::to_string(support::free_port());
+  const std::string d = certificates.path().string();
+  const RedisServer server({"--tls-port",
+                            port,
+                            "--tls-cert-file",
+                            d + "/server.pem",
+                            "--tls-key-file",
+                            d + "/server.key",
+                            "--tls-ca-cert-file",
+                            d + "/ca.pem",
+                            "--tls-auth-clients",
+                            "no",
+                            "--user",
+                            "default",
+                            "off",
+                            "--user",
+                            "me",
+                            "on",
+                            ">word",
+                            "~{hoist:test}:*",
+                            "-@all",
+                            "+@read",
+                            "+@write",
+                            "+@scripting",
+                            "+@connection",
+                            "+@blocking",
+                            "+info",
+                            "+client|list",
+                            "+time"});
+  const std::string url = "rediss://me:word@localhost:" + port + "/test?tls_ca=" + d + "/ca.pem";
+  const Daemon one = host(server, 2, url);
+  const TempDir dir;
+  const std::string log = (dir / "log").string();
+  Child child = master(
+      server,
+      [&] {
+        loop(log, 100);
+        auto values = Array<double>::uninitialized({std::size_t{3} << 20});
+        std::iota(values.data(), values.data() + values.size(), 0.0);
+        const auto results = Parallel({.backend = "redis"})(delayed(halves)(values, 0));
+        require(std::get<0>(results)[100] == 50, "wrong array");
+      },
+      url);
+  CHECK(child.wait_for(30s) == 0);
+  CHECK(lines(log) == 100);
+}
+
+TEST_CASE("a server that is full ends the loop with its reason, and never silently") {
+  const HardLimit limit(60);
+  const RedisServer server({"--maxmemory", "12mb", "--maxmemory-policy", "noeviction"});
+  const Daemon one = host(server);
+  wait_for_hosts(server, 1);
+  Child child = master(server, [&] {
+    auto values = Array<double>::uninitialized({std::size_t{4} << 20});
+    std::iota(values.data(), values.data() + values.size(), 0.0);
+    try {
+      const auto results = Parallel({.backend = "redis"})(delayed(halves)(values, 0));
+      require(std::get<0>(results)[100] == 50, "wrong array");
+    } catch (const hoist::Error& error) {
+      require(std::string(error.what()).find("maxmemory") != std::string::npos, error.what());
+    }
+  });
+  CHECK(child.wait_for(50s) == 0);
+}
+
+TEST_CASE("a server that refuses is told of, by the host, which ends, and by the program") {
+  const HardLimit limit;
+  const RedisServer server({"--requirepass", "word"});
+  Daemon one = host(server);
+  wait_until([&] { return one.has_ended(); });
+  CHECK(support::slurp(server.directory() / "host.log").find("wants a password") !=
+        std::string::npos);
+  const Daemon other = host(server, 1, "unix://:word@" + server.socket() + "?name=other");
+  Child child = master(server, [&] {
+    try {
+      Parallel({.backend = "redis"}).map(numbers(3), [](int x) { return x; });
+      require(false, "no exception");
+    } catch (const hoist::SystemError& error) {
+      require(std::string(error.what()).find("wants a password") != std::string::npos, "no reason");
+    }
+    // Nothing has come of it: another server may be named.
+    try {
+      hoist::use_redis({.url = "nothing"});
+      require(false, "no exception");
+    } catch (const hoist::BadArgument&) {
+    }
+    hoist::use_redis({.url = "unix://:word@" + server.socket(), .name = "other"});
+    loop("/dev/null", 4);
+    try {
+      hoist::use_redis({.url = "redis://localhost"});
+      require(false, "no exception");
+    } catch (const hoist::BadArgument&) {
+    }
+  });
+  CHECK(child.wait_for(30s) == 0);
+}
