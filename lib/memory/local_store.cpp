@@ -115,10 +115,12 @@ class LocalStore final : public StoreBackend {
             const std::function<void(const StoreItem&)>& visit) override {
     const StoreUsage recorded = uses_.usage();
     StoreUsage counted;
+    StoreItem item;
     walk(prefix, [&](const std::string& name, int directory, const char* file) {
       struct stat status{};
       if (::fstatat(directory, file, &status, AT_SYMLINK_NOFOLLOW) != 0) return;
-      StoreItem item{.name = name, .bytes = static_cast<std::uint64_t>(status.st_size)};
+      item.name = name;
+      item.bytes = static_cast<std::uint64_t>(status.st_size);
       ++counted.items;
       counted.bytes += item.bytes;
       const UseTable::Use use = uses_.use_of(tag_of(name));
@@ -206,15 +208,19 @@ class LocalStore final : public StoreBackend {
   void descend(const std::string& name, int depth, const Visit& visit) {
     const Directory directory = open_directory(root_ + name);
     if (!directory) return;
+    // One text for all names, since there may be millions.
+    std::string below = name.empty() ? std::string() : name + "/";
+    const std::size_t front = below.size();
     while (const dirent* entry = ::readdir(directory.get())) {
       const std::string_view file = entry->d_name;
       if (file.starts_with('.')) continue;
-      std::string below = name.empty() ? std::string(file) : name + "/" + std::string(file);
+      below.resize(front);
       if (depth < 3) {
+        below += file;
         if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
           descend(below, depth + 1, visit);
       } else if (file.ends_with(extension)) {
-        below.resize(below.size() - extension.size());
+        below += file.substr(0, file.size() - extension.size());
         visit(below, ::dirfd(directory.get()), entry->d_name);
       }
     }

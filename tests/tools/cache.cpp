@@ -138,9 +138,9 @@ TEST_CASE("hoist cache prune and clear remove what they say") {
   CHECK(has(run_tool("cache prune -n --tag trial " + cache).out, "would remove 4 entries"));
   CHECK(memory.entries().size() == 7);
   CHECK(has(run_tool("cache prune --tag trial " + cache).out, "removed 4 entries"));
-  CHECK(has(run_tool("cache prune --bytes 1M " + cache).out, "removed 2 entries"));
+  CHECK(has(run_tool("cache prune --items 1 " + cache).out, "removed 2 entries"));
   CHECK(memory.entries().size() == 1);
-  CHECK(has(run_tool("cache prune --json --items 0 " + cache).out, "\"items\":1"));
+  CHECK(has(run_tool("cache prune --json --bytes 1M " + cache).out, "\"items\":1"));
   CHECK(memory.entries().empty());
   fill(cache);
   CHECK(run_tool("cache clear " + cache).code == 2);

@@ -5,6 +5,9 @@
 #include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -68,6 +71,15 @@ ReadNumber reader_of(const DType& dtype) {
                          : nullptr;
     default: return nullptr;
   }
+}
+
+/// Reads little here and there: without this, the kernel would read as much around each place as if
+/// the rest were next.
+void expect_jumps(const Value::Elements& array) {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto from = (reinterpret_cast<std::uintptr_t>(array.data) + page - 1) / page * page;
+  const auto to = (reinterpret_cast<std::uintptr_t>(array.data) + array.nbytes()) / page * page;
+  if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_RANDOM);
 }
 
 /// Rows begin one after another only in C order.
@@ -192,6 +204,7 @@ std::optional<Statistics> statistics_of(const Value::Elements& array, bool all) 
   };
   found.is_sample = !all && array.nbytes() > sample_from;
   if (found.is_sample) {
+    expect_jumps(array);
     for (std::size_t i = 0; i < sample_blocks; ++i) {
       const std::size_t from = i * ((size - block_elements) / (sample_blocks - 1));
       look(from, from + block_elements);
