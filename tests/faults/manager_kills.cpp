@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -23,6 +24,7 @@
 
 #include "support/child.hpp"
 #include "support/extended.hpp"
+#include "support/processes.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
@@ -88,6 +90,48 @@ TEST_CASE("the server of a manager is killed at any moment") {
   }
   CHECK(died == 2 * rounds);
   CHECK(active_children().empty());
+}
+
+TEST_CASE("clients by address are killed at any moment, with a lock and an item in hand") {
+  const std::string key = "a key for this test";
+  const Manager manager({.address = "127.0.0.1:0", .authkey = key});
+  const auto lock = manager.lock();
+  const auto queue = manager.queue<int>();
+  manager.names().set("lock", lock);
+  manager.names().set("queue", queue);
+  std::mt19937 random(7);
+  int poisoned = 0;
+  for (int round = 0; round < rounds; ++round) {
+    support::Child client([&] {
+      const Manager there = Manager::connect({.address = manager.address(), .authkey = key});
+      const auto own = there.names().get<LockProxy<Lock>>("lock");
+      const auto items = there.names().get<QueueProxy<int>>("queue");
+      for (;;) {
+        const std::scoped_lock held(own);
+        items.put(1);
+        if (items.get() != 1) throw 1;
+      }
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 100));
+    client.kill();
+    try {
+      lock.lock();
+    } catch (const OwnerDied&) {
+      ++poisoned;
+      CHECK(lock.recover());
+    }
+    // Its agent is no more, so this is all.
+    CHECK(queue.size() <= 1);
+    while (queue.try_get()) {
+    }
+    lock.unlock();
+  }
+  CHECK(poisoned > 0);
+  const auto agents = [&] {
+    return manager.value(0).call([](int&) { return support::child_processes(); });
+  };
+  for (int i = 0; i < 1000 && agents() > 0; ++i) std::this_thread::sleep_for(10ms);
+  CHECK(agents() == 0);
 }
 
 TEST_CASE("garbage and silence at the port of a manager hold up nobody") {
