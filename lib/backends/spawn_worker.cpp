@@ -261,6 +261,7 @@ void SpawnWorker::append_task(std::size_t task) {
     throw;
   }
   frame_.patch(at, static_cast<std::uint32_t>(frame_.size() - at - sizeof(std::uint32_t)));
+  if (is_far() && in_flight_.empty()) in_flight_.set_oldest_since(ipc::Clock::now());
   in_flight_.append(task);
 }
 

@@ -152,7 +152,8 @@ TEST_CASE("tasks that wait behind a long one on one host run on another") {
   std::vector<decltype(delayed(wait_for_others)(0, 0, std::string()))> calls;
   constexpr int n = 40;
   for (int i = 0; i < n; ++i) calls.push_back(delayed(wait_for_others)(i, n, dir.path().string()));
-  // The first task ends when all others have, some of which were sent to its worker.
+  // The first task ends when all others have, some of which were sent to its worker. A worker that
+  // resumed before it was known to have stopped once got no more tasks.
   const auto results = Parallel({.backend = "test_remote", .batch_size = 5})(calls);
   CHECK(results.size() == n);
 }
