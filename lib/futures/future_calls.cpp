@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/seconds_text.hpp"
@@ -38,6 +39,12 @@ void throw_unfinished(std::size_t unfinished, std::size_t all) {
 
 bool claim_for_settling(FutureState& state) {
   if (state.claim_to_settle()) return true;
+  // Somebody may just be cancelling it.
+  const auto enough = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  while (state.status() == FutureState::Status::settling &&
+         std::chrono::steady_clock::now() < enough) {
+    std::this_thread::yield();
+  }
   if (state.status() == FutureState::Status::cancelled) return false;
   throw BadArgument("the result of a future was set twice");
 }

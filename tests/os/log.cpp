@@ -71,7 +71,7 @@ TEST_CASE("Memory, loops, futures and the watch over workers tell one handler") 
   CHECK(log.has("1 parallel Done   2 out of   2 | elapsed:"));
   threshold = 5;  // a spawned worker has the value from before main
   Parallel({.n_jobs = 2, .backend = "spawn"}).map(std::vector{1, 2, 7}, above);
-  CHECK(log.has("2 parallel tasks on \"spawn\" read the variable"));
+  CHECK(log.has("2 parallel tasks in worker processes read the variable"));
 
   Promise<int> promise;
   promise.future().add_done_callback([](const auto&) { throw std::runtime_error("oops"); });
