@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/memory_entry.hpp>
 
+#include <hoist/dump.hpp>
 #include <hoist/error.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/value.hpp>
