@@ -2,6 +2,7 @@
 #include "managers/turns.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -22,16 +23,20 @@ Waits& waits() {
   return *all;
 }
 
-/// Whether who has the turn waits, by way of others, for this chain.
+/// Whether who has the turn waits, by way of others, for this chain. A circle of others ends the
+/// search: one is there for a moment when a call is done that had gone first, until those it has
+/// told, one of whom closes the circle, have looked.
 bool waits_for(const Turn& turn, Chain chain) {
   const auto& waiting = waits().waiting;
-  for (const Turn* next = &turn;;) {
+  const Turn* next = &turn;
+  for (std::size_t seen = 0; seen <= waiting.size(); ++seen) {
     const Chain holder = next->callers.back();
     if (holder == chain) return true;
     const auto at = waiting.find(holder);
     if (at == waiting.end()) return false;
     next = at->second;
   }
+  return false;
 }
 
 }  // namespace
@@ -46,7 +51,7 @@ Chain new_chain() {
 TakenTurn::TakenTurn(Turn& turn, Chain chain) : turn_(turn), before_(std::exchange(here, chain)) {
   auto& [mutex, waiting] = waits();
   std::unique_lock lock(mutex);
-  // A circle is closed by who enters it last: nobody waits in one, so the search ends.
+  // A circle is closed by who would enter it last.
   while (!turn.callers.empty() && !waits_for(turn, chain)) {
     waiting[chain] = &turn;
     turn.passed.wait(lock);
