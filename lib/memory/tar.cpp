@@ -92,14 +92,13 @@ void write_tar_head(ByteSink& out, const TarMember& member) {
   TarHead head{};
   const std::string& name = member.name;
   // The last components, as many as fit, in `name`; the others in `prefix`.
-  const std::size_t from = name.size() <= sizeof head.name ? 0 : name.size() - sizeof head.name - 1;
-  const std::size_t slash = from == 0 ? std::string::npos : name.find('/', from);
-  if (from != 0 && (slash == std::string::npos || slash > sizeof head.prefix)) {
-    throw BadArgument("the name " + name + " is too long for a tar archive");
-  }
-  if (slash == std::string::npos) {
+  if (name.size() <= sizeof head.name) {
     std::memcpy(head.name, name.data(), name.size());
   } else {
+    const std::size_t slash = name.find('/', name.size() - sizeof head.name - 1);
+    if (slash == std::string::npos || slash > sizeof head.prefix) {
+      throw BadArgument("the name " + name + " is too long for a tar archive");
+    }
     std::memcpy(head.prefix, name.data(), slash);
     std::memcpy(head.name, name.data() + slash + 1, name.size() - slash - 1);
   }
