@@ -47,7 +47,9 @@ void Server::avoid(Clock::time_point since) {
   const auto now = Clock::now();
   const std::lock_guard lock(mutex_);
   failure_ = std::current_exception();
-  avoided_until_ = now + std::min<Clock::duration>(10 * (now - since), longest_pause);
+  // What is thrown at once, since the server is avoided already, doesn't end that.
+  avoided_until_ =
+      std::max(avoided_until_, now + std::min<Clock::duration>(10 * (now - since), longest_pause));
 }
 
 /// In a forked child. Destroys nothing yet, as other hooks may still be due.

@@ -206,7 +206,10 @@ TEST_CASE("a silent server is waited for once, not at each call") {
   const Memory memory(server.url("?timeout=0.2"), {.on_store_error = hoist::OnStoreError::ignore});
   const auto cached = memory.cache(repeated);
   const auto start = std::chrono::steady_clock::now();
-  for (int x = 0; x < 100; ++x) CHECK(cached(1, x).size() == 1);
+  for (int x = 0; x < 100; ++x) {
+    CHECK(cached(1, x).size() == 1);
+    if (x < 20) std::this_thread::sleep_for(20ms);  // calls that follow at once were spared anyway
+  }
   CHECK(std::chrono::steady_clock::now() - start < 2s);
   CHECK(memory.stats().stored == 0);
 }
