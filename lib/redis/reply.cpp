@@ -93,6 +93,7 @@ Reply ReplyReader::read_any(std::size_t depth, const BulkRoom* room) {
   if (depth > max_depth) throw_garbage("it is nested too deeply");
   const char type = first();
   std::string text = line();
+  take_from_budget(text.size());
   if (type == '+') return {.kind = Reply::Kind::status, .text = std::move(text)};
   if (type == '-') return {.kind = Reply::Kind::error, .text = std::move(text)};
   if (type == ':') return {.kind = Reply::Kind::integer, .integer = number_of(text)};

@@ -96,4 +96,10 @@ TEST_CASE("what is no reply is refused, and takes no memory by its word") {
   SpanSource bytes(std::as_bytes(std::span(many)));
   PeekedSource source(bytes, 16);
   CHECK_THROWS_AS(ReplyReader(source, 1 << 20).read(), hoist::DamagedData);
+  // Lines count, too.
+  std::string lines = "*100\r\n";
+  for (int i = 0; i < 100; ++i) lines += "+" + std::string(50000, 'x') + "\r\n";
+  SpanSource bytes_of_lines(std::as_bytes(std::span(lines)));
+  PeekedSource source_of_lines(bytes_of_lines, 16);
+  CHECK_THROWS_AS(ReplyReader(source_of_lines, 1 << 20).read(), hoist::DamagedData);
 }
