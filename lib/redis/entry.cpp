@@ -170,8 +170,14 @@ class LongEntry final : public StoredEntry, private ByteSource {
   std::size_t at_ = 0;
 };
 
+void add_get(Request& request, const EntryKeys& keys, const std::string& key, Access access) {
+  request.add({"GET", key});
+  if (access == Access::use) request.add({"PEXPIRE", key, keys.time()});
+}
+
 /// The pieces of an entry, or fewer if one is missing.
-std::vector<Piece> read_pieces(Connection& connection, const EntryKeys& keys, const Head& head) {
+std::vector<Piece> read_pieces(Connection& connection, const EntryKeys& keys, const Head& head,
+                               Access access) {
   std::vector<Piece> pieces;
   bool missing = false;
   const auto receive = [&](std::size_t i) {
@@ -182,16 +188,14 @@ std::vector<Piece> read_pieces(Connection& connection, const EntryKeys& keys, co
       return pieces.emplace_back(bytes).bytes();
     });
     connection.check(got);
-    connection.check(connection.receive());
+    if (access == Access::use) connection.check(connection.receive());
     missing = missing || got.is_null();
   };
   std::size_t asked = 0;
   for (std::size_t i = 0; i < head.pieces && !missing; ++i) {
     Request request;
     for (; asked < std::min(head.pieces, i + window); ++asked) {
-      const std::string key = keys.pieces(head.id) + std::to_string(asked);
-      request.add({"GET", key});
-      request.add({"PEXPIRE", key, keys.time()});
+      add_get(request, keys, keys.pieces(head.id) + std::to_string(asked), access);
     }
     connection.send(request);
     receive(i);
@@ -203,13 +207,12 @@ std::vector<Piece> read_pieces(Connection& connection, const EntryKeys& keys, co
 }  // namespace
 
 std::unique_ptr<StoredEntry> read_entry(Connection& connection, const EntryKeys& keys,
-                                        const std::string& name) {
+                                        const std::string& name, Access access) {
   const std::string key = keys.entry(name);
   std::optional<Head> before;
   for (;;) {
     Request request;
-    request.add({"GET", key});
-    request.add({"PEXPIRE", key, keys.time()});
+    add_get(request, keys, key, access);
     auto replies = connection.call(request);
     std::string& value = replies.front().text;
     if (replies.front().is_null()) return nullptr;
@@ -221,7 +224,7 @@ std::unique_ptr<StoredEntry> read_entry(Connection& connection, const EntryKeys&
     // A piece that is still missing at the second look was evicted, else the entry was replaced.
     if (head == before) return nullptr;
     before = head;
-    auto pieces = read_pieces(connection, keys, *head);
+    auto pieces = read_pieces(connection, keys, *head, access);
     if (pieces.size() == head->pieces) {
       return std::make_unique<LongEntry>(std::move(pieces), head->size);
     }

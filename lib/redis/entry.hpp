@@ -38,9 +38,12 @@ class EntryKeys {
   std::string time_;
 };
 
+/// Whether an entry that is read is kept longer for that; a look sends nothing that writes.
+enum class Access : bool { use, look };
+
 /// The entry of that name, read as a whole, or null: also where a piece of it is missing.
 std::unique_ptr<StoredEntry> read_entry(Connection& connection, const EntryKeys& keys,
-                                        const std::string& name);
+                                        const std::string& name, Access access);
 
 /// Writes an entry: a short one with its key, a long one piece by piece as it comes. Without
 /// `commit` the pieces are removed, and expire where that fails.

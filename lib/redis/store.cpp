@@ -57,14 +57,18 @@ std::string literal(std::string_view text) {
 /// Entries as keys of a server: docs/formats/redis.md has their layout.
 class RedisStore final : public StoreBackend {
  public:
-  explicit RedisStore(const Url& url)
+  RedisStore(const Url& url, bool read_only)
       : server_(std::make_shared<Server>(url)),
         keys_(url),
+        read_only_(read_only),
         leases_(std::make_shared<Leases>(server_)) {}
 
   std::unique_ptr<StoredEntry> get(const std::string& name) override {
-    return server_->with(
-        [&](Connection& connection) { return read_entry(connection, keys_, name); });
+    return read(name, read_only_ ? Access::look : Access::use);
+  }
+
+  std::unique_ptr<StoredEntry> peek(const std::string& name) override {
+    return read(name, Access::look);
   }
 
   void put(const std::string& name, const std::function<void(ByteSink&)>& write) override {
@@ -98,7 +102,7 @@ class RedisStore final : public StoreBackend {
           visit(item);
         }
       });
-      if (prefix.empty()) correct_usage(connection, keys_, recorded, counted);
+      if (prefix.empty() && !read_only_) correct_usage(connection, keys_, recorded, counted);
     });
   }
 
@@ -130,16 +134,15 @@ class RedisStore final : public StoreBackend {
   StoreUsage usage() override {
     const auto known =
         server_->with([&](Connection& connection) { return read_usage(connection, keys_); });
-    if (known) return *known;
-    StoreUsage counted;
-    list("", [&](const StoreItem& item) {
-      ++counted.items;
-      counted.bytes += item.bytes;
-    });
-    return counted;
+    return known ? *known : StoreBackend::usage();
   }
 
  private:
+  std::unique_ptr<StoredEntry> read(const std::string& name, Access access) {
+    return server_->with(
+        [&](Connection& connection) { return read_entry(connection, keys_, name, access); });
+  }
+
   /// Calls `visit` with the names below `prefix`, each once, some at a time.
   void scan(Connection& connection, const std::string& prefix,
             const std::function<void(const std::vector<std::string>&)>& visit) {
@@ -176,6 +179,7 @@ class RedisStore final : public StoreBackend {
 
   const std::shared_ptr<Server> server_;
   const EntryKeys keys_;
+  const bool read_only_;
   std::mutex mutex_;
   std::shared_ptr<Leases> leases_;
   std::vector<const void*> inherited_;  // never destroyed
@@ -199,7 +203,7 @@ Url url_of(const StoreConfig& config) {
 
 void register_stores() {
   const StoreFactory factory = [](const StoreConfig& config) -> std::unique_ptr<StoreBackend> {
-    return std::make_unique<RedisStore>(url_of(config));
+    return std::make_unique<RedisStore>(url_of(config), config.read_only);
   };
   for (const char* name : {"redis", "rediss", "unix"}) register_store_backend(name, factory);
 }

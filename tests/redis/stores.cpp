@@ -195,6 +195,36 @@ TEST_CASE("what is another's on the server stays as it is") {
   CHECK_THROWS_AS(store->get("f/v/aa/x"), hoist::SystemError);
 }
 
+TEST_CASE("a store that is only read sends nothing that writes") {
+  const HardLimit limit;
+  const RedisServer server({"--user", "reader", "on", ">word", "~{hoist:test}:*", "-@all", "+@read",
+                            "+@connection", "+info"});
+  const std::string large = bytes_of(20 * mebibyte);
+  const auto store = open_store(server.url());
+  put(*store, "f/v/aa/short", "short", 5);
+  put(*store, "f/v/aa/long", large, mebibyte);
+  server.command("PEXPIRE '{hoist:test}:e:f/v/aa/short' 100000");
+  const auto reader = hoist::detail::memory::make_store(
+      "redis",
+      {.location = "unix://reader:word@" + server.socket() + "?name=test", .read_only = true});
+  CHECK(get(*reader, "f/v/aa/short") == "short");
+  CHECK(get(*reader, "f/v/aa/long") == large);
+  CHECK(get(*reader, "f/v/aa/none") == "(none)");
+  CHECK(reader->peek("f/v/aa/long")->size() == large.size());
+  CHECK(reader->contains("f/v/aa/short"));
+  // A record that is wrong stays so.
+  server.command("HSET '{hoist:test}:usage' items 7");
+  int items = 0;
+  reader->list("", [&](const hoist::StoreItem&) { ++items; });
+  CHECK(items == 2);
+  CHECK(server.command("HGET '{hoist:test}:usage' items") == "7");
+  // Nor does a look count as a use.
+  CHECK(store->peek("f/v/aa/short") != nullptr);
+  CHECK(std::stoll(server.command("PTTL '{hoist:test}:e:f/v/aa/short'")) <= 100000);
+  CHECK(get(*store, "f/v/aa/short") == "short");
+  CHECK(std::stoll(server.command("PTTL '{hoist:test}:e:f/v/aa/short'")) > 100000);
+}
+
 TEST_CASE("all keys expire, entries a while after they were last used") {
   const HardLimit limit;
   const RedisServer server;
