@@ -63,22 +63,22 @@ class Keeper {
 
  private:
   [[noreturn]] void run() {
+    std::unique_lock lock(mutex_);
     for (;;) {
+      std::erase_if(all_, [](const std::weak_ptr<Leases>& weak) {
+        const auto one = weak.lock();
+        return one == nullptr || one->is_empty();
+      });
+      news_.wait(lock, [this] { return !all_.empty(); });
       std::vector<std::shared_ptr<Leases>> current;
-      {
-        std::unique_lock lock(mutex_);
-        std::erase_if(all_, [](const std::weak_ptr<Leases>& weak) {
-          const auto one = weak.lock();
-          return one == nullptr || one->is_empty();
-        });
-        news_.wait(lock, [this] { return !all_.empty(); });
-        for (const auto& weak : all_) {
-          if (auto one = weak.lock()) current.push_back(std::move(one));
-        }
+      for (const auto& weak : all_) {
+        if (auto one = weak.lock()) current.push_back(std::move(one));
       }
+      lock.unlock();
       for (const auto& one : current) one->renew();
       current.clear();  // perhaps the last that hold them
-      std::this_thread::sleep_for(short_lease_time / renewals);
+      lock.lock();
+      news_.wait_for(lock, short_lease_time / renewals);
     }
   }
 
@@ -184,6 +184,8 @@ std::unique_ptr<Lease> Leases::lock(const std::string& key) {
       throw SystemError("locks on the Redis server " + server_->url().server + " were lost",
                         ENOLCK);
     }
+    // A push at each release (BLPOP) would tell sooner, but a killed holder pushes nothing, so that
+    // who waits has to look in any case; and each waiting thread would need its own connection.
     std::this_thread::sleep_for(
         std::clamp<Clock::duration>((now - since) / 16, shortest_sleep, longest_sleep));
   }
@@ -246,7 +248,8 @@ void Leases::release(const Lease& lease) noexcept {
   --count_;
   try {
     // Without a connection the server knows that we are gone.
-    if (presence_ == nullptr || !presence_->is_reusable()) return;
+    if (presence_ != nullptr && !presence_->is_reusable()) presence_.reset();
+    if (presence_ == nullptr) return;
     Request request;
     for (const std::string& key : lease.keys()) {
       request.add({"EVAL", release_script, "1", key, lease.value()});
