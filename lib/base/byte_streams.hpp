@@ -32,6 +32,21 @@ class VectorSink final : public ByteSink {
   std::vector<std::byte>& bytes_;
 };
 
+/// Passes on what it is given, and counts it. Does not own the sink behind it.
+class CountingSink final : public ByteSink {
+ public:
+  explicit CountingSink(ByteSink& out) : out_(out) {}
+  void write(std::span<const std::byte> bytes) override {
+    out_.write(bytes);
+    count_ += bytes.size();
+  }
+  std::uint64_t count() const noexcept { return count_; }
+
+ private:
+  ByteSink& out_;
+  std::uint64_t count_ = 0;
+};
+
 /// A source whose next bytes can be looked at before they are read. A derived class fetches them.
 class PeekableSource : public ByteSource {
  public:

@@ -21,21 +21,6 @@ namespace {
 
 using Kind = Value::Kind;
 
-/// Counts what passes.
-class CountingSink final : public ByteSink {
- public:
-  explicit CountingSink(ByteSink& out) : out_(out) {}
-  void write(std::span<const std::byte> bytes) override {
-    out_.write(bytes);
-    count_ += bytes.size();
-  }
-  std::uint64_t count() const { return count_; }
-
- private:
-  ByteSink& out_;
-  std::uint64_t count_ = 0;
-};
-
 std::uint32_t crc_of(std::span<const std::byte> bytes, std::uint32_t before = 0) {
   // libdeflate takes an empty span's address, if it is null, for a new start.
   return bytes.empty() ? before : libdeflate_crc32(before, bytes.data(), bytes.size());
@@ -202,7 +187,7 @@ void write_npz(ByteSink& out, const Value& value, int level, unsigned threads) {
     array.each_piece(
         [&](std::span<const std::byte> piece) { member.crc = crc_of(piece, member.crc); });
     zip.begin(member);
-    CountingSink sink(out);
+    base::CountingSink sink(out);
     const auto packed = level > 0 ? codecs::bare_deflater(sink, level, threads) : nullptr;
     ByteSink& to = packed ? *packed : sink;
     to.write(head);

@@ -38,20 +38,6 @@ std::string seconds(std::chrono::nanoseconds duration) {
   return text.data();
 }
 
-class CountingSink final : public ByteSink {
- public:
-  explicit CountingSink(ByteSink& out) : out_(out) {}
-  void write(std::span<const std::byte> bytes) override {
-    count_ += bytes.size();
-    out_.write(bytes);
-  }
-  std::uint64_t count() const noexcept { return count_; }
-
- private:
-  ByteSink& out_;
-  std::uint64_t count_ = 0;
-};
-
 }  // namespace
 
 FunctionCache::Found FunctionCache::look_up(const std::string& name, const Call& call, void* frame,
@@ -86,7 +72,7 @@ bool FunctionCache::store(const std::string& name, const Call& call, EntryMetada
     result = encode_result(call);
     metadata.result_bytes = encoded_bytes(*result);
     memory_->store()->put(name, [&](ByteSink& out) {
-      CountingSink counting(out);
+      base::CountingSink counting(out);
       write_entry(counting, codec_, level_, metadata, call, *result);
       bytes = counting.count();
     });

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/byte_streams.hpp"
 #include "base/quoted.hpp"
 #include "codecs/open.hpp"
 #include "memory/entry.hpp"
@@ -51,19 +52,6 @@ class PartSource final : public ByteSource {
   std::uint64_t left_;
 };
 
-class CountedSink final : public ByteSink {
- public:
-  explicit CountedSink(ByteSink& out) : out_(out) {}
-  void write(std::span<const std::byte> bytes) override {
-    count += bytes.size();
-    out_.write(bytes);
-  }
-  std::uint64_t count = 0;
-
- private:
-  ByteSink& out_;
-};
-
 /// Puts one entry, unless it is there or damaged.
 void add_entry(StoreBackend& store, const std::string& name, ByteSource& from,
                TransferCounts& counts) {
@@ -74,9 +62,9 @@ void add_entry(StoreBackend& store, const std::string& name, ByteSource& from,
   std::uint64_t bytes = 0;
   try {
     store.put(name, [&](ByteSink& out) {
-      CountedSink counted(out);
+      base::CountingSink counted(out);
       copy_entry(from, counted, name);
-      bytes = counted.count;
+      bytes = counted.count();
     });
   } catch (const DamagedData&) {
     ++counts.damaged;
