@@ -22,9 +22,14 @@ std::string_view version_part(std::string_view name) {
   return name.substr(from, name.find('/', from) - from);
 }
 
-EntryMetadata metadata_of(StoreBackend& store, const std::string& name) {
-  const auto entry = store.peek(name);
+std::unique_ptr<StoredEntry> open_entry(StoreBackend& store, const std::string& name) {
+  auto entry = store.peek(name);
   if (!entry) throw NotFound("the entry " + name + " is gone: it was cleared or evicted");
+  return entry;
+}
+
+EntryMetadata metadata_of(StoreBackend& store, const std::string& name) {
+  const auto entry = open_entry(store, name);
   EntryMetadata metadata;
   if (read_entry(*entry, name, {}, metadata) == EntryState::other_type) {
     throw DamagedData(name + " is no entry of a cache, or one of a later version of hoist");

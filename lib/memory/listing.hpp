@@ -5,6 +5,7 @@
 #include <hoist/store.hpp>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -32,6 +33,8 @@ class Listing final {
   std::unordered_map<std::string, bool> functions_;
 };
 
+/// An entry to look at; throws NotFound where it is gone.
+std::unique_ptr<StoredEntry> open_entry(StoreBackend& store, const std::string& name);
 /// The metadata of an entry; throws NotFound, DamagedData or SystemError.
 EntryMetadata metadata_of(StoreBackend& store, const std::string& name);
 

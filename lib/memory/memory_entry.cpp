@@ -62,18 +62,8 @@ EntryMetadata MemoryEntry::metadata() const {
   return detail::memory::metadata_of(*memory_->store(), name());
 }
 
-namespace {
-
-std::unique_ptr<StoredEntry> opened(StoreBackend& store, const std::string& name) {
-  auto entry = store.peek(name);
-  if (!entry) throw NotFound("the entry " + name + " is gone: it was cleared or evicted");
-  return entry;
-}
-
-}  // namespace
-
 Value MemoryEntry::value() const {
-  const auto entry = opened(*memory_->store(), name());
+  const auto entry = detail::memory::open_entry(*memory_->store(), name());
   Value record;
   if (auto* file = dynamic_cast<detail::memory::FileEntry*>(entry.get())) {
     record = load<Value>(file->file().path());
@@ -92,7 +82,7 @@ void MemoryEntry::verify() const {
   struct Nowhere final : ByteSink {
     void write(std::span<const std::byte>) override {}
   } nowhere;
-  const auto entry = opened(*memory_->store(), name());
+  const auto entry = detail::memory::open_entry(*memory_->store(), name());
   detail::memory::copy_entry(entry->bytes(), nowhere, name());
 }
 
