@@ -60,7 +60,7 @@ class TieredStore final : public StoreBackend {
       : local_(std::move(local)), remote_(std::move(remote)), evictor_(limits) {}
 
   std::unique_ptr<StoredEntry> get(const std::string& name) override {
-    if (auto entry = get_local(name)) return entry;
+    if (auto entry = find_local(name, &StoreBackend::get)) return entry;
     auto entry = remote_->get(name);
     if (entry == nullptr || is_resting()) return entry;
     try {
@@ -69,12 +69,12 @@ class TieredStore final : public StoreBackend {
     } catch (...) {
       rest();
     }
-    if (auto filled = get_local(name)) return filled;
+    if (auto filled = find_local(name, &StoreBackend::get)) return filled;
     return remote_->get(name);
   }
 
   std::unique_ptr<StoredEntry> peek(const std::string& name) override {
-    auto entry = local_->peek(name);
+    auto entry = find_local(name, &StoreBackend::peek);
     return entry ? std::move(entry) : remote_->peek(name);
   }
 
@@ -130,9 +130,11 @@ class TieredStore final : public StoreBackend {
  private:
   using Clock = std::chrono::steady_clock;
 
-  std::unique_ptr<StoredEntry> get_local(const std::string& name) {
+  using Find = std::unique_ptr<StoredEntry> (StoreBackend::*)(const std::string&);
+
+  std::unique_ptr<StoredEntry> find_local(const std::string& name, Find find) {
     try {
-      return local_->get(name);
+      return (local_.get()->*find)(name);
     } catch (...) {
       return nullptr;
     }
