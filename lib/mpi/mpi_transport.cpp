@@ -56,6 +56,7 @@ struct MpiTransport::Sent {
   int rank;
   std::vector<std::byte> message;
   MPI_Request request = MPI_REQUEST_NULL;
+  bool counts = false;  // in the rank's `unsent`: not what was sent before the rank had joined
 };
 
 MpiTransport::MpiTransport(bool one_per_machine) : one_per_machine_(one_per_machine) {
@@ -104,6 +105,7 @@ void MpiTransport::start_send(int rank, int tag, std::vector<std::byte> message)
     sent_.pop_back();
   } else if (const auto at = ranks_.find(rank); at != ranks_.end()) {
     at->second.unsent += sent.message.size();
+    sent.counts = true;
   }
 }
 
@@ -127,7 +129,7 @@ bool MpiTransport::complete_sends() {
       continue;
     }
     any = true;
-    if (const auto rank = ranks_.find(at->rank); rank != ranks_.end()) {
+    if (const auto rank = ranks_.find(at->rank); at->counts && rank != ranks_.end()) {
       rank->second.unsent -= at->message.size();
     }
     at = sent_.erase(at);
