@@ -25,17 +25,16 @@ struct Host {
   /// Sees to it that the host has the bytes, for one more user.
   template <class Map>
   void use_blob(const Digest& digest, const Map& map) {
-    const auto [at, is_new] = blobs_there_.try_emplace(digest);
-    BlobThere& there = at->second;
-    if (is_new) {
-      const auto bytes = map();
-      there.bytes = bytes->bytes();
+    auto there = blobs_there_.find(digest);
+    if (there == blobs_there_.end()) {
+      const auto bytes = map();  // may throw: the host is not to count as having it
       outbox.put_blob(digest, bytes);
-    } else if (there.users == 0) {
+      there = blobs_there_.emplace(digest, BlobThere{.bytes = bytes->bytes()}).first;
+    } else if (there->second.users == 0) {
       unused_blobs_.remove(digest);
-      unused_bytes_ -= there.bytes;
+      unused_bytes_ -= there->second.bytes;
     }
-    ++there.users;
+    ++there->second.users;
   }
   /// One user less: it is kept for the next loop, unless many are.
   void release_blob(const Digest& digest);
