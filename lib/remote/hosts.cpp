@@ -256,7 +256,15 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
     worker->leased = true;
     ++host->leased;
   }
-  if (is_new) worker->initialize(options);
+  if (!is_new) return worker;
+  try {
+    worker->initialize(options);
+  } catch (...) {
+    worker->ask_to_leave();
+    const std::lock_guard lock(mutex_);
+    worker->end_lease();
+    throw;
+  }
   return worker;
 }
 
