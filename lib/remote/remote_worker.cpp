@@ -110,7 +110,7 @@ std::size_t RemoteWorker::receive(const ipc::FrameHandler& handle, std::size_t l
       pid_ = static_cast<pid_t>(fields.get<std::int64_t>());
       ready = true;
     } else if (frame.kind == ipc::Kind::segment) {
-      add_segment(frame.content);
+      add_segment(frame);
     } else if (frame.kind == ipc::Kind::stopped) {
       stopping = false;
       if (!frame.content.empty()) handle(frame.kind, frame.content);
@@ -122,15 +122,11 @@ std::size_t RemoteWorker::receive(const ipc::FrameHandler& handle, std::size_t l
   return handled;
 }
 
-void RemoteWorker::add_segment(std::span<const std::byte> content) {
-  ipc::FieldReader fields(content);
+void RemoteWorker::add_segment(Frame& frame) {
+  ipc::FieldReader fields(frame.content);
   const auto number = fields.get<std::uint32_t>();
-  const bool written = fields.get<std::uint32_t>() != 0;
-  fields.get<std::uint64_t>();
-  if (written) return segments_.refuse(number);
-  const std::lock_guard lock(hosts_.mutex());
-  BlobStore::Blob blob = host_->results.take(fields.get<Digest>());
-  segments_.add(number, std::move(blob.fd), blob.bytes, false);
+  if (!frame.blob.fd) return segments_.refuse(number);
+  segments_.add(number, std::move(frame.blob.fd), frame.blob.bytes, false);
 }
 
 void RemoteWorker::receive_unsent(const ipc::FrameHandler& handle) {
@@ -160,6 +156,15 @@ void RemoteWorker::kill_in_task(std::uint64_t number) {
   send(kind::kill, frame.bytes());
 }
 
+/// Of a frame `segment`; none where it says that tasks write there.
+BlobStore::Blob RemoteWorker::take_blob(std::span<const std::byte> content) {
+  ipc::FieldReader fields(content);
+  fields.get<std::uint32_t>();
+  const bool written = fields.get<std::uint32_t>() != 0;
+  fields.get<std::uint64_t>();
+  return written ? BlobStore::Blob() : host_->results.take(fields.get<Digest>());
+}
+
 void RemoteWorker::arrived(ipc::Kind kind, std::span<const std::byte> content) {
   if (kind == kind::flushed) {
     flushed_.store(true);
@@ -170,10 +175,14 @@ void RemoteWorker::arrived(ipc::Kind kind, std::span<const std::byte> content) {
     ipc::FieldReader fields(content);
     set_begun(fields.get<std::uint64_t>());
   } else {
-    Frame& frame = inbox_.emplace_back(Frame{kind, {content.begin(), content.end()}});
+    Frame frame{.kind = kind, .content = {content.begin(), content.end()}};
     if (kind == ipc::Kind::results || kind == ipc::Kind::error || kind == kind::unsent) {
       set_times(frame.content);
+    } else if (kind == ipc::Kind::segment) {
+      // Now, as a loop that is cut short never comes to this frame.
+      frame.blob = take_blob(content);
     }
+    inbox_.push_back(std::move(frame));
     waiting_.fetch_add(1);
   }
   ipc::BellBoard::here().bell(bell_.load()).ring();

@@ -57,8 +57,10 @@ class RemoteWorker final : public workers::WorkerProcess {
   struct Frame {
     ipc::Kind kind{};
     std::vector<std::byte> content;
+    BlobStore::Blob blob = {};  // of a frame `segment`
   };
-  void add_segment(std::span<const std::byte> content);
+  BlobStore::Blob take_blob(std::span<const std::byte> content);
+  void add_segment(Frame& frame);
 
   Hosts& hosts_;
   const std::shared_ptr<Host> host_;
