@@ -6,14 +6,17 @@
 namespace hoist::detail::remote {
 
 workers::OutputLines::Put Printed::put(Peer master, std::uint32_t worker, int to) {
-  return [this, master, worker, to](std::string text, std::function<void()> written) {
+  return [weak = weak_from_this(), master, worker, to](std::string text,
+                                                       std::function<void()> written) {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
     {
-      const std::lock_guard lock(mutex_);
-      lines_.push_back({master, worker, to, std::move(text)});
-      unwritten_[{master, to}].push_back(std::move(written));
-      any_.store(true, std::memory_order_release);
+      const std::lock_guard lock(self->mutex_);
+      self->lines_.push_back({master, worker, to, std::move(text)});
+      self->unwritten_[{master, to}].push_back(std::move(written));
+      self->any_.store(true, std::memory_order_release);
     }
-    ipc::BellBoard::here().bell(bell_).ring();
+    ipc::BellBoard::here().bell(self->bell_).ring();
   };
 }
 
@@ -27,10 +30,10 @@ void Printed::note_written(Peer master, int to) {
   std::function<void()> written;
   {
     const std::lock_guard lock(mutex_);
-    auto& waiting = unwritten_[{master, to}];
-    if (waiting.empty()) return;
-    written = std::move(waiting.front());
-    waiting.pop_front();
+    const auto waiting = unwritten_.find({master, to});
+    if (waiting == unwritten_.end() || waiting->second.empty()) return;
+    written = std::move(waiting->second.front());
+    waiting->second.pop_front();
   }
   written();  // may put more
 }

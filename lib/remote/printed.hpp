@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -18,8 +19,8 @@ namespace hoist::detail::remote {
 
 /// What the workers of a host have printed, on its way to their masters. What a worker may have
 /// under way is limited as it is on one machine: until the master has written it, it counts.
-/// Thread-safe.
-class Printed {
+/// Thread-safe. Owned by a shared_ptr: pipes of workers may outlive their host.
+class Printed : public std::enable_shared_from_this<Printed> {
  public:
   struct Lines {
     Peer master = 0;

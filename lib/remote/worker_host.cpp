@@ -24,7 +24,7 @@ constexpr auto host_spin = std::chrono::microseconds(30);
 }  // namespace
 
 WorkerHost::WorkerHost(Transport& transport, HostSize size)
-    : transport_(transport), size_(size), printed_(bell_of_host) {
+    : transport_(transport), size_(size), printed_(std::make_shared<Printed>(bell_of_host)) {
   transport_.set_wake([] { ipc::BellBoard::here().bell(bell_of_host).ring(); });
 }
 
@@ -70,7 +70,7 @@ void WorkerHost::take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t w
     master.blobs.forget(fields.get<Digest>());
   } else if (kind == kind::printed) {
     ipc::FieldReader fields(content);
-    printed_.note_written(peer, static_cast<int>(fields.get<std::uint32_t>()));
+    printed_->note_written(peer, static_cast<int>(fields.get<std::uint32_t>()));
   } else if (kind == kind::end) {
     master.is_ending = true;
     for (const auto& [number, one] : master.workers) one->process()->ask_to_leave();
@@ -85,7 +85,7 @@ void WorkerHost::start(Peer peer, Master& master, std::uint32_t worker,
                        std::span<const std::byte> options) {
   try {
     master.workers[worker] = std::make_unique<HostWorker>(
-        worker, peer, master.outbox, master.blobs, printed_, [this] { send_printed(); },
+        worker, peer, master.outbox, master.blobs, *printed_, [this] { send_printed(); },
         bell_of_host, options);
   } catch (const SystemError& error) {
     master.workers.erase(worker);
@@ -103,7 +103,7 @@ void WorkerHost::lost(Peer peer, const std::string&) {
   const auto node = masters_.extract(peer);
   if (!node) return;
   for (const auto& [number, worker] : node.mapped().workers) worker->process()->kill();
-  printed_.forget(peer);
+  printed_->forget(peer);
 }
 
 bool WorkerHost::forward(Master& master) {
@@ -124,10 +124,14 @@ bool WorkerHost::forward(Master& master) {
 }
 
 bool WorkerHost::send_printed() {
-  if (printed_.empty()) return false;
-  for (const Printed::Lines& lines : printed_.take()) {
+  if (printed_->empty()) return false;
+  for (const Printed::Lines& lines : printed_->take()) {
     const auto at = masters_.find(lines.master);
-    if (at == masters_.end()) continue;
+    if (at == masters_.end()) {
+      // Of workers that were killed when their master was lost: nobody will say that it is written.
+      printed_->forget(lines.master);
+      continue;
+    }
     ipc::FieldWriter frame;
     frame.put(static_cast<std::uint32_t>(lines.to));
     frame.text(lines.text);
@@ -137,7 +141,7 @@ bool WorkerHost::send_printed() {
 }
 
 bool WorkerHost::has_news() const {
-  if (!printed_.empty()) return true;
+  if (!printed_->empty()) return true;
   return std::ranges::any_of(masters_, [](const auto& master) {
     return std::ranges::any_of(master.second.workers,
                                [](const auto& one) { return one.second->has_news(); });

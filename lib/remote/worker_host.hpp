@@ -56,7 +56,7 @@ class WorkerHost final : private Transport::Events {
   const HostSize size_;
   std::map<Peer, Master> masters_;
   bool had_master_ = false;  // which may be lost in the poll in which it joined
-  Printed printed_;
+  const std::shared_ptr<Printed> printed_;
   ipc::Clock::time_point idle_since_ = ipc::Clock::now();
 };
 
