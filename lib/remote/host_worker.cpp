@@ -10,9 +10,11 @@
 #include <cfenv>
 #include <cstring>
 #include <filesystem>
+#include <string>
 #include <utility>
 
 #include "ipc/shared_bytes.hpp"
+#include "os/log.hpp"
 #include "os/mapping.hpp"
 
 namespace hoist::detail::remote {
@@ -181,8 +183,9 @@ std::uint64_t HostWorker::count_results(std::span<const std::byte> frame) {
 
 /// The clocks of machines differ: what is told is how long ago the tasks began.
 void HostWorker::put_timed(ipc::Kind kind, std::span<const std::byte> content) {
-  const std::size_t at = append_frame(frames_, kind, number_, content);
   std::int64_t began = 0;
+  if (content.size() < sizeof began) Decoder::throw_damaged();
+  const std::size_t at = append_frame(frames_, kind, number_, content);
   std::memcpy(&began, content.data(), sizeof began);
   if (began != 0) began -= ipc::Clock::now().time_since_epoch().count();
   std::memcpy(frames_.data() + at, &began, sizeof began);
@@ -214,6 +217,25 @@ void HostWorker::pass_part(workers::SegmentTable::Taken& part) {
 
 bool HostWorker::forward() {
   bool any = false;
+  try {
+    any = !is_broken_ && move();
+  } catch (const Error& error) {
+    // A task can write into all of the memory of its worker, also into what the host reads.
+    os::log(LogLevel::error, "workers",
+            "the worker process " + std::to_string(process_->pid()) +
+                " is killed by its host: " + error.what());
+    is_broken_ = true;
+    process_->kill();
+  }
+  if (process_->dead() && !has_input() && !std::exchange(has_ended_, true)) {
+    tell_end();
+    any = true;
+  }
+  return any;
+}
+
+bool HostWorker::move() {
+  bool any = false;
   while (!waiting_.empty() && process_->has_room(2 * ipc::max_frame)) {
     const Frame& frame = waiting_.front();
     deliver(frame.kind, frame.content, frame.blob);
@@ -223,12 +245,7 @@ bool HostWorker::forward() {
   if (any) process_->ring();
   for (std::size_t i = 0; i < most_at_once && receive(); ++i) any = true;
   send_frames();
-  any = flush() || any;
-  if (process_->dead() && !process_->has_input() && !std::exchange(has_ended_, true)) {
-    tell_end();
-    any = true;
-  }
-  return any;
+  return flush() || any;
 }
 
 bool HostWorker::flush() {
@@ -243,9 +260,15 @@ bool HostWorker::flush() {
 }
 
 void HostWorker::tell_end() {
-  process_->receive_unsent([this](ipc::Kind kind, std::span<const std::byte> content) {
-    pass_to_master(kind, content);
-  });
+  try {
+    if (!is_broken_) {
+      process_->receive_unsent([this](ipc::Kind kind, std::span<const std::byte> content) {
+        pass_to_master(kind, content);
+      });
+    }
+  } catch (const Error&) {
+    // The task that it ran is what is lost.
+  }
   send_frames();
   send_printed_();
   const workers::WorkerEnd& end = process_->end();

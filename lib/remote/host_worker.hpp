@@ -24,15 +24,18 @@ class HostWorker {
 
   /// Takes a frame of the master.
   void take(ipc::Kind kind, std::span<const std::byte> content);
-  /// Moves along what can be moved. Returns whether anything was.
+  /// Moves along what can be moved. Returns whether anything was. A worker that says what no worker
+  /// says is killed.
   bool forward();
   void ring() { process_->ring(); }
-  bool has_news() const { return process_->has_input() || process_->dead(); }
+  bool has_news() const { return has_input() || process_->dead(); }
   /// Once true, its end has been told.
   bool has_ended() const { return has_ended_; }
   const std::shared_ptr<workers::LocalWorker>& process() { return process_; }
 
  private:
+  bool has_input() const { return !is_broken_ && process_->has_input(); }
+  bool move();
   void pass_to_worker(ipc::Kind kind, std::span<const std::byte> content);
   void deliver(ipc::Kind kind, std::span<const std::byte> content, const os::Fd& blob);
   void stop();
@@ -61,6 +64,7 @@ class HostWorker {
   std::uint64_t parts_ = 0;        // large parts of results so far
   bool is_ready_ = false;
   bool flushes_ = false;
+  bool is_broken_ = false;  // it is not listened to any more
   bool has_ended_ = false;
 };
 
