@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "ipc/channel.hpp"
@@ -228,7 +229,9 @@ void MpiTransport::close() {
   for (const int rank : alive_) start_send(rank, message_tag, {});
   const auto deadline = Clock::now() + close_patience;
   while (!(std::ranges::includes(ended_, alive_) && sent_.empty()) && Clock::now() < deadline) {
-    if (!poll(ignored)) ::usleep(50);
+    if (poll(ignored)) continue;
+    // MPI has no event to wait for: it has to be asked.
+    std::this_thread::sleep_for(poll_interval());
   }
   ranks_.clear();
 }

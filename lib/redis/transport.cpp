@@ -404,6 +404,7 @@ void RedisTransport::keep() {
       take_replies();
       tick(Clock::now());
     });
+    if (!events_.empty()) wake();
     if (link_ == nullptr) {
       lock.unlock();
       try {

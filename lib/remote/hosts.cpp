@@ -25,6 +25,8 @@ namespace {
 constexpr auto hello_patience = std::chrono::seconds(10);
 /// Workers that take longer to leave are killed by their hosts.
 constexpr auto end_patience = std::chrono::seconds(10);
+/// For who waits for hosts and not for workers. Loops may have it too.
+constexpr std::size_t bell_of_hosts = 0;
 /// What is expected soon is there within about the time it takes to wake a process.
 constexpr auto spin = std::chrono::microseconds(60);
 /// Digests of shared values outlive their loop, those of a loop's arrays do not.
@@ -43,7 +45,12 @@ std::string hexadecimal(const std::string& bytes) {
 }  // namespace
 
 Hosts::Hosts(std::string name, std::unique_ptr<Transport> transport)
-    : name_(std::move(name)), transport_(std::move(transport)) {}
+    : name_(std::move(name)), transport_(std::move(transport)) {
+  // Whichever of them loops sleep on.
+  transport_->set_wake([] {
+    for (std::size_t i = 0; i < ipc::BellBoard::count; ++i) ipc::BellBoard::here().bell(i).ring();
+  });
+}
 
 Hosts::~Hosts() {
   // Workers refer to their hosts.
@@ -158,6 +165,7 @@ bool Hosts::poll_locked() {
     host->outbox.pump();
     any = true;
   }
+  if (any) ipc::BellBoard::here().bell(bell_of_hosts).ring();
   return any;
 }
 
@@ -173,6 +181,7 @@ void Hosts::wait(std::size_t bell, Clock::time_point deadline, const std::functi
   auto spin_until = soon ? now + spin : now;
   auto idle_since = now;
   for (;;) {
+    const std::uint32_t seen = transport_->wakes();
     const bool any = poll();
     if (ready()) return;
     now = Clock::now();
@@ -186,30 +195,29 @@ void Hosts::wait(std::size_t bell, Clock::time_point deadline, const std::functi
       continue;
     }
     const auto until = std::min(deadline, next_poll(*transport_, idle_since, now));
-    if (ipc::BellBoard::here().bell(bell).wait(until, ready, false)) return;
+    const auto woken = [&] { return transport_->wakes() != seen; };
+    const auto news = [&] { return ready() || woken(); };
+    if (ipc::BellBoard::here().bell(bell).wait(until, news, false) && !woken()) return;
   }
 }
 
 unsigned Hosts::slots() {
-  const auto deadline = Clock::now() + hello_patience;
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    poll_locked();
-    unsigned slots = 0;
+  unsigned slots = 0;
+  const auto all_have_greeted = [&] {
+    const std::lock_guard lock(mutex_);
     bool complete = transport_->is_complete();
+    slots = 0;
     for (const auto& [peer, host] : hosts_) {
       slots += host->slots;
       complete = complete && host->has_greeted;
     }
-    const bool late = Clock::now() >= deadline;
-    if (slots > 0 && (complete || late)) return slots;
-    if (complete || late) {
-      throw Error("the backend \"" + name_ + "\" has no worker hosts" +
-                  (why_none_.empty() ? "" : ": " + why_none_));
-    }
-    lock.unlock();
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-  }
+    return complete;
+  };
+  wait(bell_of_hosts, Clock::now() + hello_patience, all_have_greeted, false);
+  if (slots > 0) return slots;
+  const std::lock_guard lock(mutex_);
+  throw Error("the backend \"" + name_ + "\" has no worker hosts" +
+              (why_none_.empty() ? "" : ": " + why_none_));
 }
 
 unsigned Hosts::threads_each(unsigned workers) const {
@@ -296,19 +304,19 @@ Digest Hosts::digest_of(std::uint64_t identity,
 }
 
 void Hosts::end() {
-  const auto deadline = Clock::now() + end_patience;
-  std::unique_lock lock(mutex_);
-  for (const auto& [peer, host] : hosts_) host->outbox.put(kind::end, 0, {});
-  const auto serves = [](const auto& one) { return one.second->slots > 0; };
-  while (std::any_of(hosts_.begin(), hosts_.end(), serves) && Clock::now() < deadline) {
-    if (poll_locked()) continue;
-    // Who writes what workers print needs the lock.
-    lock.unlock();
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-    lock.lock();
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [peer, host] : hosts_) host->outbox.put(kind::end, 0, {});
   }
+  const auto all_have_ended = [this] {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::none_of(hosts_, [](const auto& one) { return one.second->slots > 0; });
+  };
+  wait(bell_of_hosts, Clock::now() + end_patience, all_have_ended, false);
+  std::unique_lock lock(mutex_);
   transport_->close();
-  hosts_.clear();
+  // Loops of other threads that wait for a worker are told.
+  while (!hosts_.empty()) lost(hosts_.begin()->first, "has ended with the program");
   why_none_ = "they have ended with MPI, or with the program";
   lock.unlock();
   workers::OutputWriter::flush_all(Clock::time_point::max());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -65,17 +66,21 @@ class Transport {
   virtual std::chrono::milliseconds patience() const { return {}; }
   /// Whether those peers have joined that are there from the beginning.
   virtual bool is_complete() const { return true; }
-  /// To be called, from any thread of the transport, when poll() has something to do. Set before
-  /// all else.
-  void set_wake(std::function<void()> wake) { wake_ = std::move(wake); }
+  /// Called, by any thread of the transport, when poll() has got something to do. Set before all
+  /// else; it rings the bells that those sleep on who are to poll, until wakes() changes.
+  void set_wake(std::function<void()> ring) { ring_ = std::move(ring); }
+  /// To be read before poll(). Thread-safe.
+  std::uint32_t wakes() const { return wakes_.load(std::memory_order_acquire); }
 
  protected:
-  void wake() const {
-    if (wake_) wake_();
+  void wake() {
+    wakes_.fetch_add(1, std::memory_order_release);
+    if (ring_) ring_();
   }
 
  private:
-  std::function<void()> wake_;
+  std::atomic<std::uint32_t> wakes_{0};
+  std::function<void()> ring_;
 };
 
 /// When who has waited from `since` to `now` polls next: sooner at first, as answers come in a row.

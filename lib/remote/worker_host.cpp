@@ -148,21 +148,25 @@ bool WorkerHost::has_news() const {
   });
 }
 
-void WorkerHost::wait(Clock::time_point idle_since) const {
+/// Until a worker has said something, or the transport, which had called `seen` times before it was
+/// polled, has something to do or is to be polled anyway.
+void WorkerHost::wait(std::uint32_t seen) const {
   const auto now = Clock::now();
-  if (now - idle_since < host_spin) return std::this_thread::yield();
-  const auto until = next_poll(transport_, idle_since, now);
-  ipc::BellBoard::here().bell(bell_of_host).wait(until, [this] { return has_news(); }, false);
+  if (now - idle_since_ < host_spin) return std::this_thread::yield();
+  const auto until = next_poll(transport_, idle_since_, now);
+  const auto news = [&] { return has_news() || transport_.wakes() != seen; };
+  ipc::BellBoard::here().bell(bell_of_host).wait(until, news, false);
 }
 
 void WorkerHost::step() {
+  const std::uint32_t seen = transport_.wakes();
   bool any = transport_.poll(*this);
   any = send_printed() || any;
   for (auto& [peer, master] : masters_) any = forward(master) || any;
   if (any) {
     idle_since_ = Clock::now();
   } else {
-    wait(idle_since_);
+    wait(seen);
   }
 }
 

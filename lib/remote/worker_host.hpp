@@ -49,7 +49,7 @@ class WorkerHost final : private Transport::Events {
   void step();
   bool forward(Master& master);
   bool send_printed();
-  void wait(ipc::Clock::time_point idle_since) const;
+  void wait(std::uint32_t seen) const;
   bool has_news() const;
 
   Transport& transport_;

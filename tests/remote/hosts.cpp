@@ -46,6 +46,14 @@ struct TestHosts {
 
 int pid_of_worker(int) { return ::getpid(); }
 
+/// Is not polled unless it asks for it.
+class Woken final : public support::Loopback {
+ public:
+  using Loopback::Loopback;
+  using Loopback::wake;
+  std::chrono::microseconds poll_interval() const override { return never; }
+};
+
 int slow(int x) {
   std::this_thread::sleep_for(5ms);
   return x;
@@ -218,4 +226,23 @@ TEST_CASE("a large argument goes once to each host, for this loop and the next")
   const std::size_t sent = current->exchange().bytes_to_hosts();
   CHECK(sent > (8U << 20));
   CHECK(sent < (9U << 20));
+}
+
+TEST_CASE("a worker host sleeps until its transport wakes it") {
+  const auto exchange = std::make_shared<support::Exchange>();
+  Woken transport(exchange, 1);
+  std::jthread host([&] { remote::WorkerHost(transport, {}).run(); });
+  const auto say = [&](support::Exchange::Event::Kind kind) {
+    std::this_thread::sleep_for(20ms);  // most often it sleeps by then
+    exchange->put(1, {.kind = kind, .peer = 0, .text = "master"});
+    transport.wake();
+  };
+  say(support::Exchange::Event::joined);
+  bool has_greeted = false;
+  for (int i = 0; i < 5000 && !has_greeted; ++i) {
+    std::this_thread::sleep_for(1ms);
+    has_greeted = !exchange->take(0).empty();
+  }
+  CHECK(has_greeted);
+  say(support::Exchange::Event::lost);
 }

@@ -52,7 +52,7 @@ class Exchange {
 };
 
 /// End 0 is the master's, the others' are those of hosts.
-class Loopback final : public remote::Transport {
+class Loopback : public remote::Transport {
  public:
   Loopback(std::shared_ptr<Exchange> exchange, int end)
       : exchange_(std::move(exchange)), end_(end) {}
