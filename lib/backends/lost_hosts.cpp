@@ -12,7 +12,17 @@ constexpr std::size_t most_lost = 3;
 
 }  // namespace
 
+bool LostHosts::may_go(std::size_t task, const std::string& machine) {
+  return !lost_.contains(task) || there_.try_emplace(machine, task).first->second == task;
+}
+
+void LostHosts::done(std::size_t task) {
+  lost_.erase(task);
+  std::erase_if(there_, [task](const auto& one) { return one.second == task; });
+}
+
 std::exception_ptr LostHosts::note(std::size_t task, int pid, const workers::WorkerEnd& end) {
+  there_.erase(end.machine);
   std::vector<std::string>& machines = lost_[task];
   machines.push_back(end.machine + " " + end.lost);
   if (rule_ == OnLostHost::rerun && machines.size() < most_lost) return nullptr;
@@ -21,7 +31,7 @@ std::exception_ptr LostHosts::note(std::size_t task, int pid, const workers::Wor
   what += rule_ == OnLostHost::fail
               ? "; it may have run, and on_lost_host says that it must not run twice"
               : "; it is not run again, since it may be what ends them";
-  lost_.erase(task);
+  done(task);
   return std::make_exception_ptr(WorkerDied(what, pid, end.how.signal, end.how.exit_code));
 }
 

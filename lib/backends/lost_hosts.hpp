@@ -24,11 +24,15 @@ class LostHosts {
   /// Whether tasks that were on lost machines are to be run yet. Until they are done workers get
   /// one task at a time, so that if another machine is lost it is known by which.
   bool has_suspects() const { return !lost_.empty(); }
-  void done(std::size_t task) { lost_.erase(task); }
+  /// Whether a task may be given to a worker of that machine now, as it is then: not if it was on
+  /// a lost machine, and so was one that this machine has.
+  bool may_go(std::size_t task, const std::string& machine);
+  void done(std::size_t task);
 
  private:
   const OnLostHost rule_;
   std::map<std::size_t, std::vector<std::string>> lost_;  // machines, by task
+  std::map<std::string, std::size_t> there_;              // which of these each machine has
 };
 
 }  // namespace hoist::detail::backends

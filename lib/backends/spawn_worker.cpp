@@ -170,11 +170,16 @@ bool SpawnWorker::feed() {
   bool any = false;
   if (lost_hosts_.has_suspects()) info_.batch = 1;
   if (unsent_.size() == 0 && wants_tasks() && loop_.take(unsent_, info_)) {
+    if (lost_hosts_.has_suspects() && unsent_.size() > 1) {  // a batch size that was set
+      loop_.give_back({unsent_.first + 1, std::exchange(unsent_.last, unsent_.first + 1)});
+    }
     last_batch_ = unsent_.size();
     unsent_attempt_ = loop_.attempt(unsent_);
     any = true;
   }
-  if (unsent_.size() > 0) any = send_tasks() || any;
+  if (unsent_.size() > 0 && lost_hosts_.may_go(unsent_.first, process_->machine())) {
+    any = send_tasks() || any;
+  }
   return any;
 }
 

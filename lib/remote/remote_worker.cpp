@@ -30,6 +30,7 @@ void set_times(std::vector<std::byte>& content) {
 RemoteWorker::RemoteWorker(Hosts& hosts, std::shared_ptr<Host> host, std::uint32_t number,
                            const WorkerOptions& options, unsigned threads)
     : hosts_(hosts), host_(std::move(host)), number_(number) {
+  machine_ = host_->name;
   started = ipc::Clock::now();
   ipc::FieldWriter frame;
   frame.put(static_cast<std::uint32_t>(threads));

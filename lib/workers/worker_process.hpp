@@ -55,6 +55,8 @@ class WorkerProcess {
   int pid() const { return static_cast<int>(pid_); }
   /// The path of the hoist-worker that it runs; empty if it runs this program.
   const std::string& host() const { return host_; }
+  /// Where it runs, as WorkerEnd has it.
+  const std::string& machine() const { return machine_; }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   /// Meaningful once dead().
   const WorkerEnd& end() const { return end_; }
@@ -124,6 +126,7 @@ class WorkerProcess {
 
   pid_t pid_ = -1;
   std::string host_;
+  std::string machine_;
   SegmentTable segments_;
   WorkerEnd end_;  // written before dead_
   std::atomic<bool> dead_{false};
