@@ -23,6 +23,10 @@
 // for each of theirs, and which ends as they do. So locks know their holders, and who is killed or
 // cut off anywhere is missed as if he had been killed there. A call costs a round trip to the
 // server and one to the agent; what is sent must do without shared memory.
+//
+// Time limits count where the call is made, without the way there. All functions may be called by
+// several threads at a time, and throw what a call of a managed object throws besides
+// (hoist/manager.hpp), ManagerDied where the server is gone, for example.
 
 namespace hoist {
 
@@ -34,9 +38,12 @@ class LockableProxy : public SharedProxy<H> {
  public:
   using SharedProxy<H>::SharedProxy;
 
+  /// Takes it, after waiting for that. A lock whose holder died throws OwnerDied, as it does
+  /// everywhere, until somebody recovers it.
   void lock() const {
     this->use([](const H& it) { it.lock(); });
   }
+  /// Whether it could be taken at once, or in time. These throw as lock() does.
   [[nodiscard]] bool try_lock() const {
     return this->use([](const H& it) { return it.try_lock(); });
   }
@@ -48,9 +55,12 @@ class LockableProxy : public SharedProxy<H> {
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> time) const {
     return try_lock_for(time - Clock::now());
   }
+  /// Gives it back. Throws BadArgument where this thread does not hold it.
   void unlock() const {
     this->use([](const H& it) { it.unlock(); });
   }
+
+  // By the names of Python. True if it was taken.
   bool acquire() const { return lock(), true; }
   template <std::same_as<bool> Bool>  // a number would be a time
   bool acquire(Bool blocking) const {
@@ -65,24 +75,30 @@ class LockableProxy : public SharedProxy<H> {
 
 }  // namespace detail
 
-/// A Lock or an RLock, `L`.
+/// A Lock or an RLock, `L`. Its holders are threads: those of a client that came by the manager's
+/// address are told apart as those of this process are.
 template <class L>
 class LockProxy : public detail::LockableProxy<L> {
  public:
   using detail::LockableProxy<L>::LockableProxy;
 
+  /// Takes a lock whose holder died, and makes it usable again. True: what it protects has to be
+  /// put in order, by this thread, which holds it. False: somebody else had recovered it.
   bool recover() const {
     return this->use([](const L& lock) { return lock.recover(); });
   }
+  /// Whether somebody holds it at the moment of the answer.
   [[nodiscard]] bool locked() const {
     return this->use([](const L& lock) { return lock.locked(); });
   }
+  /// Whether this thread does.
   [[nodiscard]] bool held() const {
     return this->use([](const L& lock) { return lock.held(); });
   }
 };
 
-/// A Semaphore or a BoundedSemaphore, `S`.
+/// A Semaphore or a BoundedSemaphore, `S`. What a client has acquired is given back when it ends,
+/// in whatever way, unless the semaphore was made with `.robust = false`.
 template <class S>
 class SemaphoreProxy : public detail::LockableProxy<S> {
  public:
@@ -93,16 +109,18 @@ class SemaphoreProxy : public detail::LockableProxy<S> {
   [[nodiscard]] bool try_acquire_for(std::chrono::duration<Rep, Period> time) const {
     return this->try_lock_for(time);
   }
+  /// Gives back that many at once. A BoundedSemaphore throws BadArgument above its first value.
   void release(std::ptrdiff_t n = 1) const {
     this->use([](const S& semaphore, std::ptrdiff_t more) { semaphore.release(more); }, n);
   }
+  /// How many could be acquired at the moment of the answer.
   [[nodiscard]] std::ptrdiff_t value() const {
     return this->use([](const S& semaphore) { return semaphore.value(); });
   }
   [[nodiscard]] std::ptrdiff_t get_value() const { return value(); }
 };
 
-/// An Event.
+/// An Event: set() wakes all who wait, and whoever waits until clear() does not.
 class EventProxy : public detail::SharedProxy<Event> {
  public:
   using SharedProxy::SharedProxy;
@@ -116,6 +134,7 @@ class EventProxy : public detail::SharedProxy<Event> {
   [[nodiscard]] bool is_set() const {
     return use([](const Event& event) { return event.is_set(); });
   }
+  /// Returns once it is set; with a limit whether it was in time.
   void wait() const {
     use([](const Event& event) { event.wait(); });
   }
@@ -125,11 +144,14 @@ class EventProxy : public detail::SharedProxy<Event> {
   }
 };
 
-/// A Condition.
+/// A Condition, with the lock that it was made with, which whoever waits or notifies holds:
+/// BadArgument otherwise. Others may wait for the same without a proxy.
 class ConditionProxy : public detail::LockableProxy<Condition> {
  public:
   using LockableProxy::LockableProxy;
 
+  /// Releases the lock until it is notified, and takes it again; with a limit whether that was in
+  /// time. Throws OwnerDied as lock() does, and may return for nothing.
   void wait() const {
     use([](const Condition& condition) { condition.wait(); });
   }
@@ -155,6 +177,8 @@ class ConditionProxy : public detail::LockableProxy<Condition> {
     }
     return true;
   }
+  /// Wakes all who wait. There is no way to wake one alone here: the others find that it was not
+  /// for them.
   void notify_all() const {
     use([](const Condition& condition) { condition.notify_all(); });
   }
@@ -162,11 +186,13 @@ class ConditionProxy : public detail::LockableProxy<Condition> {
   void notify() const { notify_all(); }
 };
 
-/// A Barrier.
+/// A Barrier. A party that ends while it waits, or is cut off, breaks it for the others.
 class BarrierProxy : public detail::SharedProxy<Barrier> {
  public:
   using SharedProxy::SharedProxy;
 
+  /// Waits until all parties do; returns this one's index. Throws BrokenBarrier, with a limit also
+  /// when it is over, which breaks the barrier.
   std::ptrdiff_t wait() const {
     return use([](const Barrier& barrier) { return barrier.wait(); });
   }
@@ -175,6 +201,7 @@ class BarrierProxy : public detail::SharedProxy<Barrier> {
     return use([](const Barrier& barrier, const auto& time) { return barrier.wait(time); },
                timeout);
   }
+  /// Breaks it; reset() makes it as new, and breaks it for those who wait.
   void abort() const {
     use([](const Barrier& barrier) { barrier.abort(); });
   }
