@@ -136,10 +136,7 @@ void add_cache_list(CLI::App& cache) {
   CLI::App* command = cache.add_subcommand(
       "ls", "List the functions in a cache: versions, entries, sizes, hits, time saved");
   command->add_option("LOCATION", arguments->locations, "Caches");
-  command->add_option("--function", arguments->filter.function,
-                      "Only functions whose name matches, such as 'train*'");
-  command->add_option("--tag", arguments->filter.tags, "Only entries with one of these tags")
-      ->allow_extra_args(false);
+  add_filter(*command, arguments->filter);
   command->add_option("--sort", arguments->sort, "The order of functions")
       ->check(CLI::IsMember({"name", "size", "age", "hits", "seconds", "items"}))
       ->capture_default_str();

@@ -68,10 +68,7 @@ void add_cache_transfer(CLI::App& cache) {
       cache.add_subcommand("merge", "Copy the entries of caches into another one that lacks them");
   command->add_option("FROM... INTO", arguments->locations, "Caches; INTO is made if need be")
       ->required();
-  command->add_option("--function", arguments->filter.function,
-                      "Only functions whose name matches");
-  command->add_option("--tag", arguments->filter.tags, "Only entries with one of these tags")
-      ->allow_extra_args(false);
+  add_filter(*command, arguments->filter);
   command->add_flag("--json", arguments->json, "As JSON");
   command->footer(
       "An entry doesn't depend on where it lies: the results of several machines become one cache\n"
@@ -84,10 +81,7 @@ void add_cache_transfer(CLI::App& cache) {
   command->add_option("ARCHIVE", arguments->archive, "A tar file: .tar, .tar.zst, .tar.gz, ...")
       ->required();
   command->add_option("LOCATION", arguments->location, "The cache");
-  command->add_option("--function", arguments->filter.function,
-                      "Only functions whose name matches");
-  command->add_option("--tag", arguments->filter.tags, "Only entries with one of these tags")
-      ->allow_extra_args(false);
+  add_filter(*command, arguments->filter);
   command->add_flag("--json", arguments->json, "As JSON");
   command->footer(
       "The archive appears whole or not at all; unpacked by tar it is a cache directory.\n\n"

@@ -3,6 +3,8 @@
 
 #include <hoist/error.hpp>
 
+#include <CLI/CLI.hpp>
+
 #include <algorithm>
 #include <cstdlib>
 
@@ -25,6 +27,13 @@ std::filesystem::path existing(const std::filesystem::path& path) {
 }
 
 }  // namespace
+
+void add_filter(CLI::App& command, EntryFilter& filter) {
+  command.add_option("--function", filter.function,
+                     "Only functions whose name matches, such as 'train*'");
+  command.add_option("--tag", filter.tags, "Only entries with one of these tags")
+      ->allow_extra_args(false);
+}
 
 std::vector<std::filesystem::path> cache_locations(const std::vector<std::string>& named) {
   std::vector<std::filesystem::path> found;

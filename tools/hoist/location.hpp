@@ -2,12 +2,20 @@
 #pragma once
 
 #include <hoist/memory.hpp>
+#include <hoist/memory_entry.hpp>
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
+namespace CLI {
+class App;
+}
+
 namespace hoist::tool {
+
+/// Gives a command the options that choose entries of a cache.
+void add_filter(CLI::App& command, EntryFilter& filter);
 
 /// The caches that a command is about: those named, else that of HOIST_CACHE, else the current
 /// directory and those in it that are caches. Throws NotFound where there are none.
