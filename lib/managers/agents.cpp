@@ -42,23 +42,25 @@ void Agent::end(bool in_order) {
 
 void Agents::add(Client client) {
   const std::lock_guard lock(mutex_);
-  all_.try_emplace(client, std::make_shared<Agent>());
+  const auto at = all_.try_emplace(client, Known{std::make_shared<Agent>()}).first;
+  ++at->second.connections;
 }
 
 std::shared_ptr<Agent> Agents::find(Client client) {
   const std::lock_guard lock(mutex_);
   const auto at = all_.find(client);
   if (at == all_.end()) throw_gone();
-  return at->second;
+  return at->second.agent;
 }
 
 void Agents::end(Client client, bool in_order) {
   std::shared_ptr<Agent> ended;
   {
     const std::lock_guard lock(mutex_);
-    auto node = all_.extract(client);
-    if (!node) return;
-    ended = std::move(node.mapped());
+    const auto at = all_.find(client);
+    if (at == all_.end() || --at->second.connections > 0) return;
+    ended = std::move(at->second.agent);
+    all_.erase(at);
   }
   ended->end(in_order);
 }

@@ -34,17 +34,24 @@ class Agent {
   std::map<std::uint64_t, ProxyHandle> proxies_;  // by the object
 };
 
-/// Those of the clients of this server.
+/// Those of the clients of this server. A client that has connected anew may be there twice, until
+/// the end of its old connection is noticed.
 class Agents {
  public:
   void add(Client client);
   /// Throws ManagerDied where the client is not there.
   std::shared_ptr<Agent> find(Client client);
+  /// One less; the agent ends with the last.
   void end(Client client, bool in_order);
 
  private:
+  struct Known {
+    std::shared_ptr<Agent> agent;
+    int connections = 0;
+  };
+
   std::mutex mutex_;
-  std::map<Client, std::shared_ptr<Agent>> all_;
+  std::map<Client, Known> all_;
 };
 
 }  // namespace hoist::detail::managers

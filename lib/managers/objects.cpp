@@ -72,7 +72,7 @@ void Objects::enter(Client client) {
 
 void Objects::leave(Client client) {
   const std::lock_guard lock(mutex_);
-  remote_.erase(client);
+  remote_.extract(client);  // one of them
 }
 
 void Objects::sweep() {

@@ -35,7 +35,7 @@ class Objects {
   /// Whether it was the client's last reference.
   bool release(std::uint64_t number, Client client);
 
-  /// A client by the address has come, or gone.
+  /// A client by the address has come, or gone: as often as it came.
   void enter(Client client);
   void leave(Client client);
   /// Drops the references of clients that are gone, and what nobody needs any more.
@@ -50,7 +50,7 @@ class Objects {
 
   std::mutex mutex_;
   All all_;
-  std::set<Client> remote_;
+  std::multiset<Client> remote_;
   std::uint64_t last_ = 0;
 };
 

@@ -67,24 +67,37 @@ class ThisClient {
   /// Sees to it that a server knows that this process is there.
   void keep_line(const ManagerLink& link) {
     os::at_process_end([] { here().say_farewell(); });
-    const std::lock_guard lock(mutex_);
-    auto& known = lines_[link.number()];
-    if (known == nullptr || known->is_broken()) known = connect_to(link, number_, true);
+    while (!has_line(link.number())) {
+      const std::uint64_t forks = os::fork_count();
+      // Lines have fork hooks, so they are made and destroyed without the mutex.
+      auto line = connect_to(link, number(), true);
+      const std::lock_guard lock(mutex_);
+      if (forks == os::fork_count()) return lines_[link.number()].swap(line);
+      say_farewell(*line);  // a child has inherited it, and would keep it open
+    }
   }
 
  private:
   using Lines = std::map<std::uint64_t, std::shared_ptr<SocketLine>>;
 
+  bool has_line(std::uint64_t server) {
+    const std::lock_guard lock(mutex_);
+    const auto known = lines_.find(server);
+    return known != lines_.end() && !known->second->is_broken();
+  }
+
   void say_farewell() {
     const std::lock_guard lock(mutex_);
-    for (const auto& [server, line] : lines_) {
-      try {
-        MessageRoom room;
-        room.encoder().scalar(true);
-        line->send(room, room.encoder());
-      } catch (const std::exception&) {
-        // The server has ended before.
-      }
+    for (const auto& [server, line] : lines_) say_farewell(*line);
+  }
+
+  static void say_farewell(SocketLine& line) {
+    try {
+      MessageRoom room;
+      room.encoder().scalar(true);
+      line.send(room, room.encoder());
+    } catch (const std::exception&) {
+      // The server has ended before.
     }
   }
 
