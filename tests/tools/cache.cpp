@@ -132,6 +132,7 @@ TEST_CASE("hoist cache prune and clear remove what they say") {
   const Memory memory(cache);
   CHECK(run_tool("cache prune " + cache).code == 2);
   CHECK(run_tool("cache prune --age soon " + cache).code == 2);
+  CHECK(run_tool("cache prune --age nan " + cache).code == 2);
   CHECK(run_tool("cache prune --bytes many " + cache).code == 2);
   CHECK(run_tool("cache prune --items 5x " + cache).code == 2);
   CHECK(has(run_tool("cache prune --age 1h " + cache).out, "removed 0 entries"));

@@ -11,6 +11,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/json.hpp"
@@ -203,6 +204,15 @@ TEST_CASE("hoist diff, hash and check compare contents") {
   CHECK(has(loose.out, "\"differences\":2"));
   CHECK(has(loose.out, "\"first\":\"layers[1].bias[0][2]\""));
   CHECK(run_tool("diff " + a + " " + (dir / "missing").string()).code == 2);
+  // However loosely, infinity is near nothing else.
+  const std::string endless = dir / "endless.hoist";
+  dump(std::vector<double>{1, 2}, a);
+  dump(std::vector<double>{1, std::numeric_limits<double>::infinity()}, endless);
+  CHECK(run_tool("diff --tolerance 1 " + a + " " + endless).code == 1);
+  // Keys that only their ends tell apart.
+  const std::string same(100, 'k');
+  dump(std::map<std::pair<std::string, int>, int>{{{same, 1}, 10}, {{same, 2}, 20}}, a);
+  CHECK(run_tool("diff " + a + " " + a).code == 0);
 
   const std::string c = dir / "c.npy";
   dump(ramp(100), c);

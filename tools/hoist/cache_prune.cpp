@@ -43,7 +43,8 @@ std::chrono::nanoseconds age_of(const std::string& text) {
                         : name == "d"                  ? 86400
                         : name == "w"                  ? 7 * 86400
                                                        : -1;
-  if (error != std::errc() || factor < 0 || number < 0 || number * factor > 9e9) {
+  const bool is_time = number >= 0 && number * factor <= 9e9;  // and no NaN
+  if (error != std::errc() || factor < 0 || !is_time) {
     throw BadArgument("--age " + text + ": a time is a number and s, min, h, d or w, such as 30d");
   }
   return std::chrono::nanoseconds(static_cast<std::int64_t>(number * factor * 1e9));

@@ -28,15 +28,24 @@ struct Arguments {
   bool json = false;
 };
 
-/// What is wrong with an entry; empty for nothing. One that was removed meanwhile is no entry.
-std::string fault_of(const MemoryEntry& entry) {
+/// What is wrong with an entry; the text is empty for nothing.
+struct Fault {
+  std::string text = {};
+  /// Else it can't be read here and now, and may be sound.
+  bool is_damage = false;
+};
+
+/// One that was removed meanwhile is no entry.
+Fault fault_of(const MemoryEntry& entry) {
   try {
     entry.verify();
     return {};
   } catch (const NotFound&) {
     return {};
+  } catch (const DamagedData& error) {
+    return {.text = error.what(), .is_damage = true};
   } catch (const std::exception& error) {
-    return error.what();
+    return {.text = error.what()};
   }
 }
 
@@ -55,11 +64,11 @@ Findings verify(const std::filesystem::path& location, const Arguments& argument
   for (const MemoryEntry& entry : entries) found.bytes += entry.bytes();
   ParallelOptions options{.n_jobs = arguments.jobs, .backend = "threads"};
   if (shows_progress() && !arguments.json) options.progress = true;
-  const std::vector<std::string> faults = Parallel(options).map(entries, fault_of);
+  const std::vector<Fault> faults = Parallel(options).map(entries, fault_of);
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (faults[i].empty()) continue;
-    found.damaged.emplace_back(entries[i].name(), faults[i]);
-    if (arguments.repair && entries[i].remove()) ++found.removed;
+    if (faults[i].text.empty()) continue;
+    found.damaged.emplace_back(entries[i].name(), faults[i].text);
+    if (arguments.repair && faults[i].is_damage && entries[i].remove()) ++found.removed;
   }
   return found;
 }

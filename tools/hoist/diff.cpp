@@ -44,8 +44,8 @@ class Comparison {
   bool is_near(double a, double b) {
     if (a == b || (std::isnan(a) && std::isnan(b))) return true;
     const double apart = std::abs(a - b);
-    if (!(apart <= largest)) largest = apart;
-    return apart <= tolerance_ * std::max({1.0, std::abs(a), std::abs(b)});
+    largest = std::max(largest, apart);  // as it is where one is NaN
+    return std::isfinite(apart) && apart <= tolerance_ * std::max({1.0, std::abs(a), std::abs(b)});
   }
   void differ(const std::string& path, const std::string& text) {
     if (differences++ > 0) return;
@@ -119,18 +119,25 @@ void Comparison::compare_arrays(const Value::Elements& a, const Value::Elements&
 }
 
 void Comparison::compare_dicts(const Value& a, const Value& b, const std::string& path) {
-  std::map<std::string, Value> others;
-  for (auto& [name, child] : children_of(b, child_count(b))) others.emplace(name, child);
-  for (const auto& [name, child] : children_of(a, child_count(a))) {
-    const auto other = others.find(name);
+  const auto of_a = children_of(a, child_count(a));
+  const auto of_b = children_of(b, child_count(b));
+  // By the whole keys, of which names have the beginning.
+  const auto key_of = [](const Value& dict, std::size_t i) {
+    return dict.entries()[i].first.to_string(std::string::npos);
+  };
+  std::map<std::string, std::size_t> others;
+  for (std::size_t i = 0; i < of_b.size(); ++i) others.emplace(key_of(b, i), i);
+  for (std::size_t i = 0; i < of_a.size(); ++i) {
+    const auto& [name, child] = of_a[i];
+    const auto other = others.find(key_of(a, i));
     if (other == others.end()) {
       differ(path + name, "only in the first");
     } else {
-      compare(child, other->second, path + name);
+      compare(child, of_b[other->second].second, path + name);
       others.erase(other);
     }
   }
-  for (const auto& [name, child] : others) differ(path + name, "only in the second");
+  for (const auto& [key, i] : others) differ(path + of_b[i].first, "only in the second");
 }
 
 void Comparison::compare_items(const Value& a, const Value& b, const std::string& path) {
