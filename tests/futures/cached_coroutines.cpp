@@ -9,13 +9,12 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "support/run_coroutine.hpp"
 #include "support/temp_dir.hpp"
 
 namespace {
@@ -62,15 +61,7 @@ asio::awaitable<int> slow(int x) {
 
 int counted(asio::awaitable<void> task, std::size_t threads = 1) {
   const int before = calls;
-  asio::io_context io;
-  std::optional<std::exception_ptr> end;
-  asio::co_spawn(io, std::move(task), [&](std::exception_ptr error) { end = error; });
-  std::vector<std::thread> others;
-  for (std::size_t i = 1; i < threads; ++i) others.emplace_back([&] { io.run_for(60s); });
-  io.run_for(60s);
-  for (std::thread& other : others) other.join();
-  REQUIRE(end.has_value());
-  if (*end) std::rethrow_exception(*end);
+  support::run(std::move(task), threads);
   return calls - before;
 }
 

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/run_coroutine.hpp"
 #include "support/sanitized.hpp"
 
 namespace {
@@ -25,21 +26,9 @@ namespace asio = boost::asio;
 using namespace hoist;
 using namespace std::chrono_literals;
 using boost::system::system_error;
+using support::run;
 
 using Task = asio::awaitable<void>;
-
-/// Runs a coroutine to its end, which must come soon.
-void run(Task task, std::size_t threads = 1) {
-  asio::io_context io;
-  std::optional<std::exception_ptr> end;
-  asio::co_spawn(io, std::move(task), [&](std::exception_ptr error) { end = error; });
-  std::vector<std::thread> others;
-  for (std::size_t i = 1; i < threads; ++i) others.emplace_back([&] { io.run_for(60s); });
-  io.run_for(60s);
-  for (std::thread& other : others) other.join();
-  REQUIRE(end.has_value());
-  if (*end) std::rethrow_exception(*end);
-}
 
 bool is_aborted(const system_error& error) {
   return error.code() == asio::error::operation_aborted;

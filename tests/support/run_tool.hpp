@@ -33,4 +33,9 @@ inline Ran run_tool(const std::string& arguments, const std::string& before = ""
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, slurp(out), slurp(error)};
 }
 
+/// Whether a part of what was written is this.
+inline bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 }  // namespace support

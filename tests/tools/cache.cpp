@@ -14,6 +14,7 @@
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
+using support::has;
 using support::run_tool;
 using support::TempDir;
 
@@ -24,10 +25,6 @@ Array<double> ramp(int n) {
   auto values = Array<double>({static_cast<std::size_t>(n)});
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i);
   return values;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 /// Seven entries of two functions, one of them in two versions.

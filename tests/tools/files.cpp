@@ -19,6 +19,7 @@
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
+using support::has;
 using support::run_tool;
 using support::TempDir;
 
@@ -33,10 +34,6 @@ struct Model {
   std::vector<Layer> layers;
   std::map<std::string, double> scores = {{"x", 0.5}, {"y", 1.5}};
 };
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 Array<double> ramp(std::size_t n) {
   auto values = Array<double>({n / 10, 10});
