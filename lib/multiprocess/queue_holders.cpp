@@ -28,8 +28,13 @@ std::shared_ptr<Holding> Holding::take(const SharedBlock& block, QueueHolders& h
 
 Holding::Holding(const SharedBlock& block, QueueHolders& holders)
     : block_(block), holders_(holders) {
-  add();
-  enroll();
+  enroll();  // first, so that no child that is forked meanwhile is missed
+  try {
+    add();
+  } catch (...) {
+    withdraw();
+    throw;
+  }
 }
 
 Holding::~Holding() {
