@@ -83,7 +83,8 @@ TEST_CASE("a queue, a pipe and a lock are used for long") {
   CHECK(sums[0] == sums[1]);
   CHECK(queue.empty());
   CHECK(open_descriptors() == descriptors);
-  CHECK(resident_pages() - pages < 2000);  // 8 MB
+  // 8 MB. A sanitizer keeps what was freed, and looks for leaks itself.
+  if (!support::sanitized) CHECK(resident_pages() - pages < 2000);
 }
 
 TEST_CASE("a manager is used for long") {

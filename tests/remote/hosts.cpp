@@ -193,11 +193,9 @@ TEST_CASE("garbage from a host is the loss of that host") {
 }
 
 TEST_CASE("a host of another build is refused, with both build-ids and the remedy") {
-  support::Exchange& exchange = *new support::Exchange;
-  remote::Hosts& hosts = *new remote::Hosts(
-      "test", std::make_unique<support::Loopback>(
-                  std::shared_ptr<support::Exchange>(&exchange, [](auto*) {}), 0));
-  exchange.put(0, {.kind = support::Exchange::Event::joined, .peer = 1, .text = "host1"});
+  const auto exchange = std::make_shared<support::Exchange>();
+  remote::Hosts hosts("test", std::make_unique<support::Loopback>(exchange, 0));
+  exchange->put(0, {.kind = support::Exchange::Event::joined, .peer = 1, .text = "host1"});
   detail::ipc::FieldWriter hello;
   hello.put(remote::protocol_version);
   hello.put(std::uint32_t{4});
@@ -205,7 +203,7 @@ TEST_CASE("a host of another build is refused, with both build-ids and the remed
   hello.text("\x01\x02other");
   std::vector<std::byte> message;
   remote::append_frame(message, remote::kind::hello, 0, hello.bytes());
-  exchange.put(0, {.peer = 1, .bytes = message});
+  exchange->put(0, {.peer = 1, .bytes = message});
   CHECK_THROWS_WITH_AS(hosts.slots(),
                        doctest::Contains("another build of this program (build-id "
                                          "01026f74686572 there"),
