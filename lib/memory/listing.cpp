@@ -97,7 +97,9 @@ StoredFunction finished(Tally&& tally) {
     version.version = name;
     function.versions.push_back(std::move(version));
   }
-  std::ranges::stable_sort(function.versions, std::greater<>(), &StoredVersion::last_used);
+  std::ranges::sort(function.versions, [](const StoredVersion& a, const StoredVersion& b) {
+    return std::tie(b.last_used, a.version) < std::tie(a.last_used, b.version);
+  });
   return std::move(function);
 }
 

@@ -11,6 +11,7 @@
 #include <numeric>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "program/elf_image.hpp"
 #include "program/symbol_names.hpp"
@@ -285,8 +286,10 @@ void ElfImage::read_relocations(Tables& tables) {
   };
   // Linkers sort most of them already.
   const auto rest = std::is_sorted_until(all.begin(), all.end(), before);
+  const std::vector<ElfRelocation> sorted(all.begin(), rest);
   std::sort(rest, all.end(), before);
-  std::inplace_merge(all.begin(), rest, all.end(), before);
+  const std::vector<ElfRelocation> others(rest, all.end());
+  std::ranges::merge(sorted, others, all.begin(), before);
 }
 
 std::span<const ElfRelocation> ElfImage::relocations() {

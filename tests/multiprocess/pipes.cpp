@@ -39,12 +39,12 @@ std::span<const std::byte> as_bytes(std::string_view text) {
 
 TEST_CASE("messages go through a pipe both ways") {
   auto [a, b] = Pipe<Point>();
-  support::Child child([&, b = b] {
+  support::Child child([&, end = b] {
     for (;;) {
-      Point point = b.recv();
+      Point point = end.recv();
       if (point.empty()) return;
       point["x"] += 1;
-      b.send(point);
+      end.send(point);
     }
   });
   for (int i = 0; i < 1000; ++i) {
@@ -67,10 +67,10 @@ TEST_CASE("tasks of every backend take connections") {
   for (const std::string backend : {"threads", "fork", "spawn"}) {
     CAPTURE(backend);
     auto [a, b] = Pipe<int>();
-    support::Child partner([&, a = a] {
+    support::Child partner([&, end = a] {
       for (int i = 0; i < 100; ++i) {
-        a.send(i);
-        if (a.recv(20s) != i + 1) throw std::logic_error("another number came back");
+        end.send(i);
+        if (end.recv(20s) != i + 1) throw std::logic_error("another number came back");
       }
     });
     const auto done =
@@ -222,9 +222,9 @@ TEST_CASE("whoever waits for several things is told which are ready") {
   CHECK(queue.get() == 1);
   CHECK(d.recv() == "text");
   CHECK(wait_any({b, d, queue, fds[0]}, 5ms).empty());
-  std::jthread later([&, a = a] {
+  std::jthread later([&, end = a] {
     std::this_thread::sleep_for(20ms);
-    a.send(1);
+    end.send(1);
   });
   CHECK(wait_any({b, d, queue, fds[0]}, 20s) == std::vector<std::size_t>{0});
   CHECK(b.recv() == 1);
@@ -349,8 +349,8 @@ TEST_CASE("pipes leave no descriptors") {
   {
     auto [a, b] = Pipe<Array<double>>();
     Array<double> large({2'000'000});
-    std::jthread sender([&, a = a] {
-      for (int i = 0; i < 5; ++i) a.send(large);
+    std::jthread sender([&, end = a] {
+      for (int i = 0; i < 5; ++i) end.send(large);
     });
     for (int i = 0; i < 5; ++i) CHECK(b.recv(20s).size() == large.size());
   }

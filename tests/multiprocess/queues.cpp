@@ -191,7 +191,7 @@ TEST_CASE("items of any size pass a queue that is smaller, and large arrays are 
 
   const Queue<std::map<std::string, Array<double>>> arrays;
   std::map<std::string, Array<double>> item;
-  for (const std::size_t n : {0, 1, 1000, 200'000, 3'000'000}) {
+  for (const std::size_t n : {0U, 1U, 1000U, 200'000U, 3'000'000U}) {
     Array<double> array({n});
     std::iota(array.begin(), array.end(), static_cast<double>(n));
     item[std::to_string(n)] = array;

@@ -41,7 +41,7 @@ Reply read(const std::string& text, std::size_t step = 1000) {
 }  // namespace
 
 TEST_CASE("replies of all kinds, however they are cut") {
-  for (const std::size_t step : {1, 2, 3, 7, 1000}) {
+  for (const std::size_t step : {1U, 2U, 3U, 7U, 1000U}) {
     CAPTURE(step);
     CHECK(read("+OK\r\n", step).text == "OK");
     CHECK(read("-ERR no\r\n", step).is_error());

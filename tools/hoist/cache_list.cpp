@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "commands.hpp"
@@ -34,7 +35,9 @@ double seconds_of(std::chrono::nanoseconds duration) {
 
 void sort_functions(std::vector<StoredFunction>& functions, const std::string& by) {
   const auto most_first = [&](auto member) {
-    std::ranges::stable_sort(functions, std::greater<>(), member);
+    std::ranges::sort(functions, [member](const StoredFunction& a, const StoredFunction& b) {
+      return std::tie(b.*member, a.name) < std::tie(a.*member, b.name);
+    });
   };
   if (by == "size") most_first(&StoredFunction::bytes);
   if (by == "items") most_first(&StoredFunction::items);
