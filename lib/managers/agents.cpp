@@ -18,6 +18,10 @@ ProxyHandle Agent::proxy(std::uint64_t object, const MakeAgentProxy& make) {
   const std::lock_guard lock(mutex_);
   if (has_ended_) throw_gone();
   const SendingOut to_this_machine(false);  // unlike what the thread sends to the client
+  if (server_ != nullptr && !server_->process->is_alive()) {
+    proxies_.clear();  // it was killed, and what it held is known as lost
+    server_.reset();
+  }
   if (server_ == nullptr) server_ = start_server({}, "Manager-agent");
   auto& known = proxies_[object];
   if (!known.has_object()) known = make(server_->link);

@@ -190,7 +190,11 @@ void watch_client(SocketLine& line, Client client) {
   } catch (...) {
     // It was killed, or the connection is lost.
   }
-  server.agents.end(client, in_order);
+  try {
+    server.agents.end(client, in_order);
+  } catch (...) {
+    // What can't be ended ends with this server.
+  }
   server.objects.leave(client);
   server.objects.sweep();
 }

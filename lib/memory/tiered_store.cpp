@@ -100,8 +100,9 @@ class TieredStore final : public StoreBackend {
   }
 
   bool remove(const std::string& name) override {
-    const bool was_here = local_->remove(name);
-    return remote_->remove(name) || was_here;
+    // In this order: whoever gets it meanwhile would bring it back otherwise.
+    const bool was_there = remote_->remove(name);
+    return local_->remove(name) || was_there;
   }
 
   void list(const std::string& prefix,
@@ -123,8 +124,8 @@ class TieredStore final : public StoreBackend {
   StoreUsage usage() override { return remote_->usage(); }
 
   void clear(const std::string& prefix) override {
-    local_->clear(prefix);
     remote_->clear(prefix);
+    local_->clear(prefix);
   }
 
  private:

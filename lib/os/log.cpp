@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/log.hpp"
 
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <array>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <utility>
 
 #include "os/fork_hook.hpp"
@@ -52,11 +53,13 @@ bool log_to_handler(LogLevel level, std::string_view source, std::string_view te
 
 void log(LogLevel level, std::string_view source, std::string_view text) noexcept {
   if (log_to_handler(level, source, text)) return;
-  std::string line = "[hoist] ";
-  line += text;
-  line += '\n';
+  char begin[] = "[hoist] ";
+  char end[] = "\n";
+  const std::array<iovec, 3> line{iovec{begin, sizeof begin - 1},
+                                  iovec{const_cast<char*>(text.data()), text.size()},
+                                  iovec{end, sizeof end - 1}};
   // One write, so that the lines of several processes don't mix.
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+  [[maybe_unused]] const auto written = ::writev(STDERR_FILENO, line.data(), line.size());
 }
 
 }  // namespace detail::os

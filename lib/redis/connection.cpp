@@ -168,19 +168,29 @@ void Connection::check(const Reply& reply) const {
   throw SystemError("the Redis server " + server_ + " reports an error: " + reply.text, EREMOTEIO);
 }
 
+template <class Work>
+auto Connection::noting_failure(const Work& work) {
+  try {
+    return work();
+  } catch (...) {
+    failed_ = true;
+    throw;
+  }
+}
+
 void Connection::send(const Request& request) {
   due_ += request.commands();
-  stream_.write(request.parts());
+  noting_failure([&] { stream_.write(request.parts()); });
 }
 
 Reply Connection::receive() {
-  Reply reply = reader_.read();
+  Reply reply = noting_failure([&] { return reader_.read(); });
   --due_;
   return reply;
 }
 
 Reply Connection::receive_into(const BulkRoom& room) {
-  Reply reply = reader_.read_into(room);
+  Reply reply = noting_failure([&] { return reader_.read_into(room); });
   --due_;
   return reply;
 }

@@ -59,7 +59,9 @@ class Connection {
   Reply call(std::initializer_list<std::string_view> words);
 
   /// Whether it may be used again: no reply is under way, and the server is there.
-  bool is_reusable() const { return due_ == 0 && stream_.is_quiet(); }
+  bool is_reusable() const { return !failed_ && due_ == 0 && stream_.is_quiet(); }
+  /// Whether there has been such an exception.
+  bool has_failed() const { return failed_; }
   /// Whether something has come, so that receive() will hardly wait.
   bool has_input() const { return !stream_.is_quiet(); }
   /// Whether replies are still to come.
@@ -76,6 +78,8 @@ class Connection {
   void check(const Reply& reply) const;
 
  private:
+  template <class Work>
+  auto noting_failure(const Work& work);
   void log_in(const Url& url);
   void read_info(const std::string& info);
 
@@ -83,6 +87,7 @@ class Connection {
   Stream stream_;
   ReplyReader reader_;
   std::size_t due_ = 0;  // replies
+  bool failed_ = false;
   std::int64_t id_ = 0;
   unsigned version_ = 0;
   std::string run_id_;

@@ -235,7 +235,7 @@ EntryWriter::EntryWriter(Connection& connection, const EntryKeys& keys, const st
     : connection_(connection), keys_(keys), name_(name), id_(random_name(id_digits)) {}
 
 EntryWriter::~EntryWriter() {
-  if (committed_ || pieces_ == 0) return;
+  if (committed_ || pieces_ == 0 || connection_.has_failed()) return;
   try {
     while (connection_.is_due()) connection_.receive();
     Request request;

@@ -5,11 +5,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <condition_variable>
 #include <string_view>
 #include <thread>
 
-#include "os/fork_hook.hpp"
 #include "os/thread_pool.hpp"
 #include "redis/random_name.hpp"
 
@@ -48,48 +46,6 @@ constexpr std::string_view announce_script =
     "return 1 end "
     "at=string.sub(next,33) end return 0";
 
-/// Renews all leases of this process.
-class Keeper {
- public:
-  void add(const std::shared_ptr<Leases>& leases) {
-    const std::lock_guard lock(mutex_);
-    const auto is_same = [&](const std::weak_ptr<Leases>& one) { return one.lock() == leases; };
-    if (std::ranges::any_of(all_, is_same)) return;
-    if (!started_) os::ThreadPool::start_beside("hoist-leases", [this] { run(); });
-    started_ = true;
-    all_.push_back(leases);
-    news_.notify_one();
-  }
-
- private:
-  [[noreturn]] void run() {
-    std::unique_lock lock(mutex_);
-    for (;;) {
-      std::erase_if(all_, [](const std::weak_ptr<Leases>& weak) {
-        const auto one = weak.lock();
-        return one == nullptr || one->is_empty();
-      });
-      news_.wait(lock, [this] { return !all_.empty(); });
-      std::vector<std::shared_ptr<Leases>> current;
-      for (const auto& weak : all_) {
-        if (auto one = weak.lock()) current.push_back(std::move(one));
-      }
-      lock.unlock();
-      for (const auto& one : current) one->renew();
-      current.clear();  // perhaps the last that hold them
-      lock.lock();
-      news_.wait_for(lock, short_lease_time / renewals);
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable news_;
-  std::vector<std::weak_ptr<Leases>> all_;
-  bool started_ = false;
-};
-
-constinit os::PerProcess<Keeper> keeper;
-
 }  // namespace
 
 Lease::~Lease() { of_->release(*this); }
@@ -124,8 +80,8 @@ auto Leases::with_presence(const Work& work) {
 
 std::unique_ptr<Lease> Leases::enlist(std::vector<std::string> keys, std::string value) {
   auto lease = std::make_unique<Lease>(shared_from_this(), std::move(keys), std::move(value));
+  if (leases_.empty()) renewed_ = Clock::now();
   leases_.push_back(lease.get());
-  if (++count_ == 1) renewed_ = Clock::now();
   return lease;
 }
 
@@ -144,7 +100,7 @@ std::unique_ptr<Lease> Leases::try_lock(Connection& presence, const std::string&
 std::unique_ptr<Lease> Leases::try_lock(const std::string& key) {
   std::string holder;
   auto lease = with_presence([&](Connection& presence) { return try_lock(presence, key, holder); });
-  if (lease != nullptr) keeper.here().add(shared_from_this());
+  if (lease != nullptr) see_to_renewal();
   return lease;
 }
 
@@ -177,7 +133,7 @@ std::unique_ptr<Lease> Leases::lock(const std::string& key) {
       free_of_dead(presence, key, holder);
     });
     if (lease != nullptr) {
-      keeper.here().add(shared_from_this());
+      see_to_renewal();
       return lease;
     }
     if (losses_.load() != losses) {
@@ -207,16 +163,24 @@ std::unique_ptr<Lease> Leases::announce(const std::string& prefix, const std::st
     if (presence.call(request).front().integer == 0) return nullptr;
     return enlist(std::move(keys), token + wanted);
   });
-  if (lease != nullptr) keeper.here().add(shared_from_this());
+  if (lease != nullptr) see_to_renewal();
   return lease;
 }
 
-void Leases::renew() {
-  if (is_empty()) return;
+void Leases::see_to_renewal() {
+  const std::lock_guard lock(mutex_);
+  if (is_renewing_) return;
+  os::ThreadPool::start_beside("hoist-leases", [self = shared_from_this()] {
+    while (self->renew()) std::this_thread::sleep_for(short_lease_time / renewals);
+  });
+  is_renewing_ = true;
+}
+
+bool Leases::renew() {
   try {
     with_presence([this](Connection& presence) {
       const auto now = Clock::now();
-      if (now < renewed_ + time_ / renewals) return;
+      if (leases_.empty() || now < renewed_ + time_ / renewals) return;
       Request request;
       for (const Lease* lease : leases_) {
         for (const std::string& key : lease->keys()) {
@@ -239,13 +203,14 @@ void Leases::renew() {
   } catch (const std::exception&) {
     ++losses_;
   }
+  const std::lock_guard lock(mutex_);
+  return is_renewing_ = !leases_.empty();
 }
 
 void Leases::release(const Lease& lease) noexcept {
   if (is_inherited()) return;
   const std::lock_guard lock(mutex_);
   std::erase(leases_, &lease);
-  --count_;
   try {
     // Without a connection the server knows that we are gone.
     if (presence_ != nullptr && !presence_->is_reusable()) presence_.reset();

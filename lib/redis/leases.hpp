@@ -58,10 +58,6 @@ class Leases : public std::enable_shared_from_this<Leases> {
   std::unique_ptr<Lease> announce(const std::string& prefix, const std::string& wanted,
                                   const std::vector<std::string>& held);
 
-  /// For the thread that renews: does so where it is due.
-  void renew();
-  bool is_empty() const { return count_.load() == 0; }
-
  private:
   friend class Lease;
   using Clock = std::chrono::steady_clock;
@@ -74,6 +70,8 @@ class Leases : public std::enable_shared_from_this<Leases> {
   std::unique_ptr<Lease> enlist(std::vector<std::string> keys, std::string value);
   void release(const Lease& lease) noexcept;
   void open_presence();
+  void see_to_renewal();
+  bool renew();
 
   const std::shared_ptr<Server> server_;
   const std::uint64_t process_;
@@ -82,9 +80,9 @@ class Leases : public std::enable_shared_from_this<Leases> {
   bool may_look_ = true;                  // whether it lives
   std::chrono::milliseconds time_{};      // of a lease
   std::vector<const Lease*> leases_;
-  std::atomic<std::size_t> count_{0};
   std::atomic<std::uint64_t> losses_{0};
   Clock::time_point renewed_ = {};
+  bool is_renewing_ = false;
 };
 
 }  // namespace hoist::detail::redis

@@ -7,13 +7,13 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -38,10 +38,11 @@ namespace {
 struct Master {
   std::mutex mutex;
   remote::Hosts* hosts = nullptr;  // never destroyed, as loops may run at the end of the program
-  std::optional<Url> url;          // by use_redis
 };
 
 constinit os::PerProcess<Master> master;
+/// By use_redis, for forked children as well. Never destroyed.
+constinit std::atomic<const Url*> used_url{nullptr};
 
 void end_hosts() {
   Master* const its = master.find();
@@ -54,13 +55,14 @@ remote::Hosts& hosts() {
   Master& its = master.here();
   const std::lock_guard lock(its.mutex);
   if (its.hosts != nullptr) return *its.hosts;
+  const Url* const used = used_url.load();
   const char* const text = std::getenv("HOIST_URL");
-  if (!its.url && text == nullptr) {
+  if (used == nullptr && text == nullptr) {
     throw BadArgument(
         "the backend \"redis\" needs a server: set HOIST_URL=redis://:PASSWORD@HOST/NAME or call "
         "use_redis, and start worker hosts with HOIST_WORKER=redis://:PASSWORD@HOST/NAME");
   }
-  const Url url = its.url ? *its.url : Url(text);
+  const Url url = used != nullptr ? *used : Url(text);
   its.hosts = new remote::Hosts(
       "redis", std::make_unique<RedisTransport>(url, RedisTransport::Role::master));
   os::at_process_end(end_hosts);
@@ -127,7 +129,7 @@ void use_redis(const RedisOptions& options) {
   if (its.hosts != nullptr) {
     throw BadArgument("use_redis: loops of this process have worker hosts already");
   }
-  its.url.emplace(std::move(url));
+  used_url.store(new Url(std::move(url)));
 }
 
 }  // namespace hoist

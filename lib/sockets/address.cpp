@@ -139,7 +139,8 @@ std::unique_ptr<Found> find_name(const SocketAddress& address, Deadline deadline
     answer->came.notify_one();
   };
   try {
-    os::ThreadPool::start_beside("hoist-look-up", ask);
+    // It may load modules of the system and hold their locks: no moment to fork in.
+    os::ThreadPool::start_beside("hoist-look-up", ask, os::ThreadPool::Calls::user);
   } catch (const std::system_error& error) {
     throw SystemError("can't start a thread to look up " + address.text(), error.code().value());
   }

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <numeric>
@@ -196,6 +197,34 @@ TEST_CASE("a lock outlives its lease as long as its holder does") {
   std::this_thread::sleep_for(300ms);
   dies.kill();
   CHECK(seconds_of([&] { wait_for_lines(killed, 2); }) < 2.0);
+}
+
+TEST_CASE("a server that falls silent costs no lock on another") {
+  const HardLimit limit;
+  const RedisServer silent;
+  const RedisServer server({"--rename-command", "CLIENT", "CLIENT"});
+  server.command("ACL SETUSER default -client\\|list");  // a lease of one second
+  const TempDir dir;
+  const auto on_silent = Memory(silent.url("test", "&timeout=5")).cache(logged);
+  const auto cached = Memory(server.url()).cache(logged);
+  const std::string log = (dir / "log").string();
+  Child holder([&] {
+    const std::jthread other([&] {
+      try {
+        on_silent((dir / "other").string(), 10000);
+      } catch (const std::exception&) {
+        // The silent server's.
+      }
+    });
+    wait_for_lines(dir / "other", 1);
+    ::kill(silent.pid(), SIGSTOP);
+    cached(log, 4000);
+    ::_exit(0);
+  });
+  wait_for_lines(log, 1);
+  CHECK(cached(log, 4000) == 4000);
+  CHECK(holder.wait_for(20s) == 0);
+  CHECK(lines(log) == 1);
 }
 
 TEST_CASE("processes that wait for each other notice it") {

@@ -361,6 +361,11 @@ TEST_CASE("a server that refuses is told of, by the host, which ends, and by the
     }
     hoist::use_redis({.url = "unix://:word@" + server.socket(), .name = "other"});
     loop("/dev/null", 4);
+    Child forked([] {
+      loop("/dev/null", 4);
+      hoist::detail::os::run_process_end();
+    });
+    require(forked.wait_for(20s) == 0, "a forked child doesn't know the server");
     try {
       hoist::use_redis({.url = "redis://localhost"});
       require(false, "no exception");

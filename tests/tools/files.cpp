@@ -82,6 +82,12 @@ TEST_CASE("hoist show draws a file's content as a tree") {
   CHECK(has(html, "<polyline"));
   CHECK_FALSE(has(html, "<script"));
   CHECK_FALSE(has(html, "http"));
+  // An existing page keeps its mode, and a link to it stays one.
+  std::filesystem::permissions(page, std::filesystem::perms::owner_read);
+  std::filesystem::create_symlink("model.html", dir / "link.html");
+  CHECK(run_tool("show --html " + (dir / "link.html").string() + " " + file).code == 0);
+  CHECK(std::filesystem::is_symlink(dir / "link.html"));
+  CHECK(std::filesystem::status(page).permissions() == std::filesystem::perms::owner_read);
   support::spill(dir / "broken.hoist", support::slurp(file).substr(0, 300));
   CHECK(run_tool("show " + (dir / "broken.hoist").string()).code == 1);
   CHECK(run_tool("show " + (dir / "missing").string()).code == 2);
