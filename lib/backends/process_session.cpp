@@ -55,7 +55,13 @@ class ProcessSession final : public Session {
     }
   }
 
-  ~ProcessSession() override { stop(); }
+  ~ProcessSession() override {
+    try {
+      stop();
+    } catch (...) {
+      // Another exception ends the loop, or it has all its results.
+    }
+  }
 
   void wake(std::size_t tasks) override {
     wanted_ = std::min<std::size_t>(wanted_ + tasks, workers_.size());

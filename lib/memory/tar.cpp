@@ -96,7 +96,7 @@ void write_tar_head(ByteSink& out, const TarMember& member) {
     std::memcpy(head.name, name.data(), name.size());
   } else {
     const std::size_t slash = name.find('/', name.size() - sizeof head.name - 1);
-    if (slash == std::string::npos || slash > sizeof head.prefix) {
+    if (slash > sizeof head.prefix) {  // or there is none
       throw BadArgument("the name " + name + " is too long for a tar archive");
     }
     std::memcpy(head.prefix, name.data(), slash);

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -46,9 +48,12 @@ std::string machine_name() {
   return names.nodename;
 }
 
-/// Tells machines of one name apart, and containers on one.
+/// Tells machines of one name apart, and containers on one: those of one id see each other's
+/// processes.
 std::string machine_id() {
-  return machine_name() + "/" + os::read_text("/proc/sys/kernel/random/boot_id").value_or("");
+  std::error_code unknown;
+  return machine_name() + "/" + os::read_text("/proc/sys/kernel/random/boot_id").value_or("") +
+         std::filesystem::read_symlink("/proc/self/ns/pid", unknown).string();
 }
 
 }  // namespace
@@ -71,7 +76,10 @@ MpiTransport::MpiTransport(bool one_per_machine) : one_per_machine_(one_per_mach
   }
 }
 
-MpiTransport::~MpiTransport() = default;
+MpiTransport::~MpiTransport() {
+  // MPI still reads what it could not send in time.
+  if (!sent_.empty()) new std::list<Sent>(std::move(sent_));
+}
 
 void MpiTransport::introduce(int rank) {
   ipc::FieldWriter text;
