@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <new>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -78,7 +79,7 @@ MpiTransport::MpiTransport(bool one_per_machine) : one_per_machine_(one_per_mach
 
 MpiTransport::~MpiTransport() {
   // MPI still reads what it could not send in time.
-  if (!sent_.empty()) new std::list<Sent>(std::move(sent_));
+  if (!sent_.empty()) new (std::nothrow) std::list<Sent>(std::move(sent_));
 }
 
 void MpiTransport::introduce(int rank) {
