@@ -1,0 +1,33 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# with_hosts.sh PROGRAM ARGUMENT...
+#
+# Runs a program whose loops find a Redis server and, as its worker hosts, two processes of the program
+# itself. All of them end with this script, at the latest after 280 seconds.
+set -eu
+
+directory=$(mktemp -d)
+others=
+end() {
+  kill $others 2>/dev/null || :
+  wait
+  rm -rf "$directory"
+}
+trap end EXIT
+trap 'exit 1' HUP INT TERM
+
+timeout 280 redis-server --port 0 --unixsocket "$directory/socket" --save '' --dir "$directory" \
+  >"$directory/log" 2>&1 &
+others=$!
+until redis-cli -s "$directory/socket" ping >/dev/null 2>&1; do
+  kill -0 "$others" || { cat "$directory/log"; exit 1; }
+  sleep 0.02
+done
+url="unix://$directory/socket?name=test"
+# Each has half of the cores.
+for host in 1 2; do
+  HOIST_WORKER=$url HOIST_MAX_CPU_COUNT=$((($(nproc) + 1) / 2)) timeout 280 "$1" &
+  others="$others $!"
+done
+HOIST_URL=$url HOIST_TEST_BACKEND=redis timeout --kill-after=5 280 "$@"
