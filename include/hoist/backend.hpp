@@ -41,6 +41,7 @@ using Clock = std::chrono::steady_clock;
 struct Worker {
   unsigned number = 0;       ///< 0, 1, ...; its row in traces
   int pid = 0;               ///< process id of a worker process; 0 for a thread of this process
+  std::string machine = {};  ///< where it is, for traces; empty: on this machine
   std::size_t batch = 1;     ///< for the dispatcher, which sizes the next batch
   double task_seconds = -1;  ///< likewise
 };

@@ -18,7 +18,9 @@ struct CpuCountOptions {
 /// reads them again, which takes about 50 us. Thread-safe.
 [[nodiscard]] int cpu_count(const CpuCountOptions& options = {});
 
-/// The same as text: one line per limit, with its value and where it was found.
+/// The same as text: one line per limit, with its value and where it was found, and one for each
+/// backend whose worker hosts have joined this process: their machines and how many workers they
+/// are for, which `n_jobs = -1` means there.
 [[nodiscard]] std::string explain_cpu_count();
 
 }  // namespace hoist

@@ -56,6 +56,7 @@ void SpawnWorker::set_process(std::shared_ptr<workers::WorkerProcess> process) {
   process_ = std::move(process);
   process_->use_bell(bell_);
   info_.pid = process_->pid();
+  info_.machine = process_->machine();
   callable_ = 0;
   timed_out_ = false;
   leaving_ = false;

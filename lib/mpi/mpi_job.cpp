@@ -106,6 +106,7 @@ remote::Hosts& hosts() {
   const bool one = one_per_machine();
   initialize(its);
   its.hosts = new remote::Hosts("mpi", std::make_unique<MpiTransport>(one));
+  os::explain_with([&its] { return its.hosts->explain(); });
   return *its.hosts;
 }
 

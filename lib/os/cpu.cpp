@@ -189,6 +189,23 @@ int usable_cores() {
   return std::max(1, std::min(cpus, groups.limit));
 }
 
+namespace {
+
+struct FurtherLines {
+  std::mutex mutex;
+  std::vector<std::function<std::string()>> all;
+};
+
+constinit PerProcess<FurtherLines> further_lines;
+
+}  // namespace
+
+void explain_with(std::function<std::string()> line) {
+  FurtherLines& lines = further_lines.here();
+  const std::lock_guard lock(lines.mutex);
+  lines.all.push_back(std::move(line));
+}
+
 unsigned usable_cores_each(unsigned shares) {
   if (static_cast<unsigned>(cores_without_groups()) / shares <= 1) return 1;
   return std::max(1U, static_cast<unsigned>(usable_cores()) / shares);
@@ -211,6 +228,9 @@ std::string explain_cpu_count() {
   const int cores = detail::os::physical_cores();
   text += cores > 0 ? "  on " + std::to_string(cores) + " physical cores\n"
                     : "  physical cores: the system does not tell\n";
+  auto& lines = detail::os::further_lines.here();
+  const std::lock_guard lock(lines.mutex);
+  for (const auto& line : lines.all) text += "  " + line() + "\n";
   return text;
 }
 

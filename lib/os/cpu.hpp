@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,9 @@ unsigned usable_cores_each(unsigned shares);
 
 /// The numbers of the processors that the calling thread may run on, in order.
 std::vector<int> affinity();
+
+/// Adds to what explain_cpu_count() says: a line on the processors of other machines. Thread-safe.
+void explain_with(std::function<std::string()> line);
 
 /// Moves the calling thread to one of them, which the system may undo. Errors are ignored: an
 /// exception in a forked child would continue with what its parent was doing.

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <map>
 #include <span>
 #include <utility>
 
@@ -21,8 +20,15 @@ double Trace::micros(Clock::time_point at) const {
   return std::chrono::duration<double, std::micro>(at - start_).count();
 }
 
-void Trace::note(Event event) {
+void Trace::note(const Worker& worker, Event event) {
   const std::lock_guard lock(mutex_);
+  event.worker = worker.number;
+  event.pid = worker.pid != 0 ? worker.pid : ::getpid();
+  std::string& name = rows_[{event.pid, event.worker}];
+  if (name.empty()) {
+    name = fmt::format("worker {}{}{}", worker.number, worker.machine.empty() ? "" : " on ",
+                       worker.machine);
+  }
   events_.push_back(std::move(event));
 }
 
@@ -47,43 +53,45 @@ std::string quoted(const std::string& text) {
 
 void Trace::task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
                  const std::exception_ptr& error) {
-  note({task, 0, worker.number, worker.pid, micros(began), seconds * 1e6,
-        error ? error_text(error) : std::string()});
+  note(worker, {.task = task,
+                .began = micros(began),
+                .seconds = seconds * 1e6,
+                .error = error ? error_text(error) : std::string()});
 }
 
 void Trace::batch(TaskRange tasks, const Worker& worker, Clock::time_point began, double seconds) {
-  note({tasks.first, tasks.size(), worker.number, worker.pid, micros(began), seconds * 1e6, {}});
+  note(worker, {.task = tasks.first,
+                .tasks = tasks.size(),
+                .began = micros(began),
+                .seconds = seconds * 1e6});
 }
 
 void Trace::write() {
-  const int self = ::getpid();
   std::string text = fmt::format(
       "{{\"displayTimeUnit\":\"ms\",\"otherData\":{{\"backend\":\"{}\",\"n_jobs\":{},"
       "\"elapsed_us\":{:.3f}}},\n\"traceEvents\":[",
       backend_, n_jobs_, micros(Clock::now()));
-  std::map<std::pair<int, unsigned>, bool> named;
   const char* separator = "\n";
+  for (const auto& [row, name] : rows_) {
+    text += fmt::format(
+        "{}{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":{},\"tid\":{},"
+        "\"args\":{{\"name\":\"{}\"}}}}",
+        separator, row.first, row.second, quoted(name));
+    separator = ",\n";
+  }
   for (const Event& e : events_) {
-    const int pid = e.pid != 0 ? e.pid : self;
-    if (!std::exchange(named[{pid, e.worker}], true)) {
-      text += fmt::format(
-          "{}{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":{},\"tid\":{},"
-          "\"args\":{{\"name\":\"worker {}\"}}}}",
-          separator, pid, e.worker, e.worker);
-      separator = ",\n";
-    }
     if (e.tasks == 0) {
       text += fmt::format(
           "{}{{\"name\":\"task {}\",\"cat\":\"task\",\"ph\":\"X\",\"ts\":{:.3f},\"dur\":{:.3f},"
           "\"pid\":{},\"tid\":{},\"args\":{{\"index\":{},\"failed\":{}{}}}}}",
-          separator, e.task, e.began, e.seconds, pid, e.worker, e.task, !e.error.empty(),
+          separator, e.task, e.began, e.seconds, e.pid, e.worker, e.task, !e.error.empty(),
           e.error.empty() ? "" : ",\"error\":\"" + quoted(e.error) + "\"");
     } else {
       text += fmt::format(
           "{}{{\"name\":\"batch of "
           "{}\",\"cat\":\"batch\",\"ph\":\"X\",\"ts\":{:.3f},\"dur\":{:.3f},"
           "\"pid\":{},\"tid\":{},\"args\":{{\"first\":{},\"tasks\":{}}}}}",
-          separator, e.tasks, e.began, e.seconds, pid, e.worker, e.task, e.tasks);
+          separator, e.tasks, e.began, e.seconds, e.pid, e.worker, e.task, e.tasks);
     }
   }
   text += "\n]}\n";

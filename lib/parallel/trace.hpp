@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "os/atomic_file.hpp"
@@ -30,14 +32,14 @@ class Trace {
  private:
   struct Event {
     std::size_t task;
-    std::size_t tasks;  // in the batch; 0: the event is a single task
-    unsigned worker;
-    int pid;
+    std::size_t tasks = 0;  // in the batch; 0: the event is a single task
+    unsigned worker = 0;
+    int pid = 0;
     double began;
     double seconds;
-    std::string error;  // empty: it has not failed
+    std::string error = {};  // empty: it has not failed
   };
-  void note(Event event);
+  void note(const Worker& worker, Event event);
   double micros(Clock::time_point at) const;
 
   os::AtomicFile file_;
@@ -46,6 +48,7 @@ class Trace {
   Clock::time_point start_ = Clock::now();
   std::mutex mutex_;
   std::vector<Event> events_;
+  std::map<std::pair<int, unsigned>, std::string> rows_;  // of workers: by pid and number
 };
 
 }  // namespace hoist::detail::parallel

@@ -65,6 +65,7 @@ remote::Hosts& hosts() {
   const Url url = used != nullptr ? *used : Url(text);
   its.hosts = new remote::Hosts(
       "redis", std::make_unique<RedisTransport>(url, RedisTransport::Role::master));
+  os::explain_with([&its] { return its.hosts->explain(); });
   os::at_process_end(end_hosts);
   return *its.hosts;
 }

@@ -220,6 +220,18 @@ unsigned Hosts::slots() {
               (why_none_.empty() ? "" : ": " + why_none_));
 }
 
+std::string Hosts::explain() const {
+  const std::lock_guard lock(mutex_);
+  unsigned slots = 0;
+  std::string names;
+  for (const auto& [peer, host] : hosts_) {
+    slots += host->slots;
+    names += (names.empty() ? ": " : ", ") + host->name;
+  }
+  return "backend \"" + name_ + "\": " + std::to_string(slots) + " workers on " +
+         std::to_string(hosts_.size()) + " hosts" + names;
+}
+
 unsigned Hosts::threads_each(unsigned workers) const {
   const std::lock_guard lock(mutex_);
   unsigned cores = 0;

@@ -34,6 +34,8 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   /// How many workers the hosts are for, at least 1; waits until those that have joined have said
   /// so. Throws Error if there are none.
   unsigned slots();
+  /// What hosts there are at the moment, in a line.
+  std::string explain() const;
   /// Has all workers leave and all hosts end. For the end of the program.
   void end();
 

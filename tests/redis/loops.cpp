@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 #include <hoist/array.hpp>
+#include <hoist/cpu_count.hpp>
 #include <hoist/delayed.hpp>
 #include <hoist/error.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/redis.hpp>
+
+#include <sys/utsname.h>
 
 #include <chrono>
 #include <csignal>
@@ -124,6 +127,10 @@ TEST_CASE("loops on worker hosts, one after the other") {
   wait_for_hosts(server, 2);
   const TempDir dir;
   const std::string log = (dir / "log").string();
+  const std::string trace = (dir / "trace").string();
+  utsname names{};
+  ::uname(&names);
+  const std::string machine = names.nodename;
   for (int program = 0; program < 2; ++program) {
     Child child = master(server, [&] {
       require(hoist::effective_n_jobs() > 0, "workers of this machine");
@@ -131,6 +138,13 @@ TEST_CASE("loops on worker hosts, one after the other") {
       loop(log, 100);
       const auto plus = parallel.map(std::vector<int>(100000, 3), [](int x) { return x + 1; });
       require(plus == std::vector<int>(100000, 4), "wrong sums");
+      const std::string explained = hoist::explain_cpu_count();
+      require(explained.find("\"redis\": 4 workers on 2 hosts: ") != std::string::npos,
+              "hosts are not explained");
+      // A trace names the machine of each worker.
+      Parallel({.backend = "redis", .trace = trace}).map(numbers(10), [](int x) { return x; });
+      require(support::slurp(trace).find(" on " + machine + " (process ") != std::string::npos,
+              "machines are not in the trace");
       // Large arguments and results.
       auto values = Array<double>::uninitialized({std::size_t{3} << 20});
       std::iota(values.data(), values.data() + values.size(), 0.0);

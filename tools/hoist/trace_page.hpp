@@ -52,6 +52,10 @@ const time = us => us < 1e3 ? us.toFixed(1) + " µs" : us < 1e6 ? (us / 1e3).toF
                                                                : (us / 1e6).toFixed(3) + " s";
 const put = (id, html) => { document.getElementById(id).innerHTML = html; };
 const row = e => e.pid + "/" + e.tid;
+const safe = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
+const names = new Map(trace.traceEvents.filter(e => e.name === "thread_name").map(
+    e => [row(e), e.args.name]));
+const nameOf = row => safe(`${names.get(row) || "worker"} (${row.split("/")[0]})`);
 const rows = [...new Set(tasks.map(row))].sort(
     (a, b) => a.localeCompare(b, undefined, {numeric: true}));
 let first = Infinity, end = 0, busy = 0, failed = 0;
@@ -66,11 +70,11 @@ put("summary", `${tasks.length} runs of tasks (${failed} failed) on ${rows.lengt
     `backend <b>${meta.backend}</b>, n_jobs ${meta.n_jobs}: ${time(span)}, workers busy for ` +
     `<b>${(100 * busy / (span * Math.max(rows.length, 1))).toFixed(1)} %</b> of it`);
 
-const width = 1000, label = 110, high = 22;
+const width = 1000, high = 22;
+const label = Math.min(400, Math.max(110, ...rows.map(one => 7 * nameOf(one).length)));
 // The part of the time that the timeline shows.
 let from = 0, shown = span;
 const x = us => label + (us - first - from) / shown * (width - label);
-const safe = text => String(text).replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 const axis = (y, start = 0, length = span) => [0, .25, .5, .75, 1].map(part =>
   `<text class="faint" text-anchor="${part === 1 ? "end" : part ? "middle" : "start"}" x="${
     label + part * (width - label)}" y="${y}">${time(start + part * length)}</text>`).join("");
@@ -102,7 +106,7 @@ const byRow = rows.map(name =>
 function draw() {
   let timeline = `<svg viewBox="0 0 ${width} ${rows.length * high + 20}" role="img">`;
   rows.forEach((name, i) => {
-    timeline += `<text x="0" y="${i * high + 14}">${name.replace("/", " #")}</text>` +
+    timeline += `<text x="0" y="${i * high + 14}">${nameOf(name)}</text>` +
       marks(byRow[i], i * high + 2);
   });
   put("timeline", timeline + axis(rows.length * high + 14, from, shown) + "</svg>");
@@ -153,12 +157,12 @@ put("batches", !batches.length ? "<p class=faint>none recorded</p>" :
 
 const slowest = [...tasks].sort((a, b) => b.dur - a.dur).slice(0, 20);
 put("slowest", "<table><tr><th>task<th>took<th>began at<th>worker<th></tr>" + slowest.map(e =>
-  `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${time(e.ts - first)}<td>${row(e)}<td>${
+  `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${time(e.ts - first)}<td>${nameOf(row(e))}<td>${
     e.args.failed ? "failed" : ""}</tr>`).join("") + "</table>");
 const bad = tasks.filter(e => e.args.failed);
 put("failed", !bad.length ? "<p class=faint>none</p>" :
   "<table><tr><th>task<th>took<th>worker<th>error</tr>" + bad.slice(0, 200).map(e =>
-    `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${row(e)}<td class="text">${
+    `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${nameOf(row(e))}<td class="text">${
       safe(e.args.error || "")}</tr>`).join("") + "</table>" +
   (bad.length > 200 ? `<p class=faint>${bad.length - 200} more</p>` : ""));
 document.documentElement.dataset.ready = "yes";
