@@ -50,7 +50,7 @@ if(TARGET grid_search_mpi)
       ${CMAKE_COMMAND} -D "ALONE=$<TARGET_FILE:grid_search>" -D
       "TOGETHER=${MPIEXEC_EXECUTABLE};-n;4;env;HOIST_BACKEND=mpi;$<TARGET_FILE:grid_search_mpi>;--backend;mpi"
       -D DIRECTORY=${CMAKE_CURRENT_BINARY_DIR}/run/cluster_mpi -P
-      ${CMAKE_CURRENT_SOURCE_DIR}/mpi/same_table.cmake)
+      ${CMAKE_CURRENT_SOURCE_DIR}/examples/same_table.cmake)
   set_tests_properties(example.cluster_mpi PROPERTIES TIMEOUT 300 RESOURCE_LOCK mpi PROCESSORS 2
                                                       ENVIRONMENT "${mpi_environment}")
 endif()

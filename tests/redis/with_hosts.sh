@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# with_hosts.sh PROGRAM ARGUMENT...
+# [HOSTS=2] with_hosts.sh PROGRAM ARGUMENT...
 #
-# Runs a program whose loops find a Redis server and, as its worker hosts, two processes of the program
-# itself. All of them end with this script, at the latest after 280 seconds.
+# Runs a program whose loops find a Redis server and, as its worker hosts, so many processes of the
+# program itself. All of them end with this script, at the latest after 280 seconds.
 set -eu
 
 directory=$(mktemp -d)
@@ -25,9 +25,10 @@ until redis-cli -s "$directory/socket" ping >/dev/null 2>&1; do
   sleep 0.02
 done
 url="unix://$directory/socket?name=test"
-# Each has half of the cores.
-for host in 1 2; do
+hosts=${HOSTS-2}
+while [ "$hosts" -gt 0 ]; do  # each has half of the cores
   HOIST_WORKER=$url HOIST_MAX_CPU_COUNT=$((($(nproc) + 1) / 2)) timeout 280 "$1" &
   others="$others $!"
+  hosts=$((hosts - 1))
 done
 HOIST_URL=$url HOIST_TEST_BACKEND=redis timeout --kill-after=5 280 "$@"
