@@ -11,7 +11,6 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <stop_token>
@@ -227,7 +226,7 @@ struct ParallelOptions {
   Setting<MmapMode> mmap_mode = Setting<MmapMode>::by_default(MmapMode::copy_on_write);
   /// Folder for such arguments if shared memory is short. If empty: HOIST_TEMP_FOLDER, TMPDIR,
   /// /tmp.
-  std::filesystem::path temp_folder = {};
+  std::string temp_folder = {};
   /// Threads that OpenMP, BLAS libraries and oneTBB may use inside a task. 0 means usable cores /
   /// n_jobs, unless the environment sets their number.
   Setting<unsigned> inner_max_num_threads = {};
@@ -241,7 +240,7 @@ struct ParallelOptions {
   OnLostHost on_lost_host = OnLostHost::rerun;
   /// File to which the start and end of every task are written in the Chrome trace format; `hoist
   /// trace` displays it.
-  std::filesystem::path trace = {};
+  std::string trace = {};
   /// Fork even if the program has other running threads. Tasks may then do only what is safe after
   /// fork(2) in a multithreaded program.
   bool force_fork = false;

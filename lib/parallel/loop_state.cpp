@@ -175,7 +175,7 @@ void LoopState::encode_context(Encoder& to) const {
     context.backend = settings_.inner.config->backend;
   }
   context.inner_threads = settings_.inner_threads.threads;
-  context.temp_folder = options.temp_folder.string();
+  context.temp_folder = options.temp_folder;
   if (settings_.inner.dependencies != nullptr) {
     context.log = settings_.inner.dependencies->number();
   }

@@ -4,6 +4,7 @@
 #include <hoist/values.hpp>
 
 #include <cmath>
+#include <valarray>
 
 #include "support/values.hpp"
 

@@ -6,10 +6,13 @@
 #include <any>
 #include <atomic>
 #include <chrono>
+#include <complex>
+#include <filesystem>
 #include <mutex>
 #include <random>
 #include <system_error>
 #include <thread>
+#include <valarray>
 
 #include "support/values.hpp"
 
@@ -33,6 +36,19 @@ struct Constant {
 };
 struct Wrapped {
   Constant inner;
+};
+// Told from their bases by name: a part of them would be lost.
+struct LongPath : std::filesystem::path {
+  int more = 0;
+};
+struct Quantity : std::complex<double> {
+  explicit Quantity(int u = 0) : unit(u) {}
+  int unit;
+};
+template <class T>
+struct Series : std::valarray<T> {
+  explicit Series(int s = 0) : step(s) {}
+  int step;
 };
 struct OneElement {
   double weight;
@@ -191,6 +207,9 @@ TEST_CASE("numbers are values, those of 128 bits too") {
   CHECK_FALSE(hoist::Storable<__float128>);
 #endif
   CHECK_FALSE(hoist::Storable<std::complex<int>>);
+  CHECK_FALSE(hoist::Storable<Quantity>);
+  CHECK_FALSE(hoist::Storable<LongPath>);
+  CHECK_FALSE(hoist::Storable<Series<double>>);
   CHECK_FALSE(hoist::Storable<hoist::Array<long double>>);
 }
 

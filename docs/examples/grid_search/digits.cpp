@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 
 Digits read_digits(const std::filesystem::path& path) {
   const std::string text = hoist::read_file(path);

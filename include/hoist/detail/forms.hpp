@@ -13,7 +13,6 @@
 #include <hoist/fields.hpp>
 
 #include <array>
-#include <complex>
 #include <memory>
 #include <new>
 #include <string>

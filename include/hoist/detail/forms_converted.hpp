@@ -5,6 +5,7 @@
 #include <hoist/detail/forms_sequences.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <iosfwd>
 #include <string>
@@ -31,7 +32,7 @@ struct Form<T> : FormOf<typename Converted<T>::As> {
       Form<As>::traverse(ar, as);
       value = Converted<T>::from(as);
     } else {
-      const As as = Converted<T>::to(value);
+      const As& as = Converted<T>::to(value);
       const typename Ar::UserCode temporary(ar);
       Form<As>::traverse(ar, as);
     }
@@ -41,6 +42,22 @@ template <IsConverted T>
 struct BlockTraits<T> {
   static constexpr bool plain = false;
   static constexpr NaturalLayout natural = BlockTraits<typename Converted<T>::As>::natural;
+};
+
+// --- paths --------------------------------------------------------------------------------------
+
+/// std::filesystem::path.
+template <class T>
+concept LikePath = requires(const T& path) {
+  T::preferred_separator;
+  { path.native() } -> std::same_as<const std::string&>;
+} && is_standard<T>();
+
+template <LikePath T>
+struct Converted<T> {
+  using As = std::string;
+  static const As& to(const T& path) { return path.native(); }
+  static T from(const As& text) { return T(text); }
 };
 
 // --- the calendar -------------------------------------------------------------------------------

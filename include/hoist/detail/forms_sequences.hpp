@@ -9,7 +9,6 @@
 #include <bitset>
 #include <cstddef>
 #include <deque>
-#include <filesystem>
 #include <forward_list>
 #include <iterator>
 #include <limits>
@@ -21,7 +20,6 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
-#include <valarray>
 #include <vector>
 
 namespace hoist::detail {
@@ -119,21 +117,6 @@ struct Form<std::vector<bool, Allocator>> : FormOf<bool> {
   }
 };
 
-template <>
-struct Form<std::filesystem::path> : FormOf<> {
-  static void schema(SchemaWriter& writer) { writer.text("str"); }
-  template <class Ar, class V>
-  static void traverse(Ar& ar, V& value) {
-    if constexpr (Ar::decoding) {
-      std::string text;
-      Form<std::string>::traverse(ar, text);
-      value = std::move(text);
-    } else {
-      Form<std::string>::traverse(ar, value.native());
-    }
-  }
-};
-
 /// Node-based sequences, encoded like vectors.
 template <class C, class T = typename C::value_type>
 struct SequenceForm : FormOf<T> {
@@ -173,34 +156,6 @@ template <class T, class A>
 struct Form<std::list<T, A>> : SequenceForm<std::list<T, A>> {};
 template <class T, class A>
 struct Form<std::forward_list<T, A>> : SequenceForm<std::forward_list<T, A>> {};
-
-template <class T>
-struct Form<std::valarray<T>> : FormOf<T> {
-  static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
-  template <class Ar, class V>
-  static void traverse(Ar& ar, V& value) {
-    // The elements of a std::valarray are contiguous.
-    const auto data = [&] { return value.size() > 0 ? std::addressof(value[0]) : nullptr; };
-    if constexpr (!is_block<T>()) {
-      std::vector<T> elements;
-      if constexpr (!Ar::decoding) elements.assign(std::begin(value), std::end(value));
-      const typename Ar::UserCode temporary(ar);
-      Form<std::vector<T>>::traverse(ar, elements);
-      if constexpr (Ar::decoding) {
-        value.resize(elements.size());
-        std::move(elements.begin(), elements.end(), std::begin(value));
-      }
-    } else if constexpr (Ar::decoding) {
-      const std::size_t n = ar.length(takes_no_bytes<T>);
-      ar.template expect_block<T>(n);
-      value.resize(n);
-      ar.block(data(), n);
-    } else {
-      ar.length(value.size());
-      ar.block(data(), value.size());
-    }
-  }
-};
 
 template <class T, std::size_t N>
 struct Form<std::array<T, N>> : FormOf<T> {

@@ -8,8 +8,8 @@
 #include <hoist/detail/forms_sequences.hpp>
 
 #include <chrono>
-#include <complex>
 #include <cstddef>
+#include <iterator>
 #include <memory>
 #include <new>
 #include <optional>
@@ -18,6 +18,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace hoist::detail {
 
@@ -57,9 +58,10 @@ struct Form<std::pair<A, B>> : TupleForm<A, B> {};
 template <class... Ts>
 struct Form<std::tuple<Ts...>> : TupleForm<Ts...> {};
 
-template <class T>
-  requires std::is_floating_point_v<T>
-struct Form<std::complex<T>> : FormOf<T> {
+template <LikeComplex C>
+  requires std::is_floating_point_v<typename C::value_type>
+struct Form<C> : FormOf<typename C::value_type> {
+  using T = typename C::value_type;
   static void schema(SchemaWriter& writer) {
     writer.text(sizeof(T) == 4 ? "c64" : sizeof(T) == 8 ? "c128" : "c160");
   }
@@ -72,6 +74,40 @@ struct Form<std::complex<T>> : FormOf<T> {
   }
 };
 
+/// std::valarray.
+template <class A>
+concept LikeValarray = requires(const A& values) {
+  typename A::value_type;
+  values.cshift(1);
+} && is_standard<A>();
+template <LikeValarray A>
+struct Form<A> : FormOf<typename A::value_type> {
+  using T = typename A::value_type;
+  static void schema(SchemaWriter& writer) { describe<T>(writer, "[", "]"); }
+  template <class Ar, class V>
+  static void traverse(Ar& ar, V& value) {
+    // The elements of a std::valarray are contiguous.
+    const auto data = [&] { return value.size() > 0 ? std::addressof(value[0]) : nullptr; };
+    if constexpr (!is_block<T>()) {
+      std::vector<T> elements;
+      if constexpr (!Ar::decoding) elements.assign(std::begin(value), std::end(value));
+      const typename Ar::UserCode temporary(ar);
+      Form<std::vector<T>>::traverse(ar, elements);
+      if constexpr (Ar::decoding) {
+        value.resize(elements.size());
+        std::move(elements.begin(), elements.end(), std::begin(value));
+      }
+    } else if constexpr (Ar::decoding) {
+      const std::size_t n = ar.length(takes_no_bytes<T>);
+      ar.template expect_block<T>(n);
+      value.resize(n);
+      ar.block(data(), n);
+    } else {
+      ar.length(value.size());
+      ar.block(data(), value.size());
+    }
+  }
+};
 template <class Rep, class Period>
 struct Form<std::chrono::duration<Rep, Period>> : FormOf<Rep> {
   static void schema(SchemaWriter& writer) {

@@ -5,9 +5,9 @@
 #include <hoist/fields.hpp>
 
 #include <array>
-#include <complex>
 #include <cstddef>
 #include <limits>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -91,6 +91,20 @@ template <class T>
 inline constexpr bool is_block_scalar =
     !std::is_same_v<T, bool> && !std::is_same_v<T, long double> && sizeof(T) <= 8;
 
+/// Of the standard library, by its name. Classes with large headers, which only who uses them
+/// includes, are told by this and their members; classes derived from them are others.
+template <class T>
+consteval bool is_standard() {
+  return std::string_view(__PRETTY_FUNCTION__).find("T = std::") != std::string_view::npos;
+}
+
+template <class T>
+concept LikeComplex = requires(const T& number) {
+  typename T::value_type;
+  number.real();
+  number.imag();
+} && is_standard<T>();
+
 /// The layout that a schema implies for elements: each part aligned to its own size (complex
 /// numbers to the size of their parts, structs to their strictest member). In memory a type may be
 /// packed or over-aligned and so differ from it.
@@ -116,11 +130,11 @@ struct BlockTraits<T> {
 template <class T>
   requires std::is_enum_v<T>
 struct BlockTraits<T> : BlockTraits<std::underlying_type_t<T>> {};
-template <class T>
-struct BlockTraits<std::complex<T>> {
-  static constexpr bool plain = BlockTraits<T>::plain;
-  static constexpr NaturalLayout natural = {2 * BlockTraits<T>::natural.size,
-                                            BlockTraits<T>::natural.align, plain};
+template <LikeComplex T>
+struct BlockTraits<T> {
+  using Part = BlockTraits<typename T::value_type>;
+  static constexpr bool plain = Part::plain;
+  static constexpr NaturalLayout natural = {2 * Part::natural.size, Part::natural.align, plain};
 };
 template <class T, std::size_t N>
 struct BlockTraits<std::array<T, N>> {
