@@ -18,7 +18,7 @@
 // - processes: process.hpp (functions in processes of their own), queue.hpp, pipe.hpp and
 //   listener.hpp (between them; connection.hpp has what connections do), manager.hpp and proxy.hpp
 //   (objects in a server);
-// - what the library has to say: log.hpp.
+// - what the library has to say: log.hpp; its version, for the preprocessor: version.hpp.
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -72,5 +72,6 @@
 #include <hoist/this_task.hpp>
 #include <hoist/value.hpp>
 #include <hoist/values.hpp>
+#include <hoist/version.hpp>
 #include <hoist/worker.hpp>
 #include <hoist/zip.hpp>

@@ -3,6 +3,7 @@
 // How a call is answered: what is looked up, what is waited for, what is stored.
 
 #include <hoist/error.hpp>
+#include <hoist/version.hpp>
 
 #include <unistd.h>
 
@@ -19,8 +20,6 @@
 namespace hoist::detail::memory {
 
 namespace {
-
-constexpr const char* hoist_version = "0.1.0";
 
 const std::string& host_name() {
   // Never destroyed: calls may be under way while the process ends.
@@ -143,7 +142,7 @@ EntryMetadata FunctionCache::describe(const Call& call) const {
   metadata.function = name();
   metadata.arguments = call.ops->summary(call.frame);
   metadata.host = host_name();
-  metadata.hoist_version = hoist_version;
+  metadata.hoist_version = HOIST_VERSION_STRING;
   metadata.arguments_bytes = call.bytes;
   metadata.tags = options_.tags;
   return metadata;

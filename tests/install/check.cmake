@@ -46,6 +46,42 @@ function(expect_library dir shared)
   endif()
 endfunction()
 
+# Builds the program by what pkg-config says, and runs it.
+function(build_by_pkg_config prefix)
+  find_program(PKG_CONFIG pkg-config)
+  file(GLOB_RECURSE file ${prefix}/hoist.pc)
+  if(NOT PKG_CONFIG)
+    return()
+  endif()
+  cmake_path(GET file PARENT_PATH dir)
+  execute_process(
+    COMMAND ${CMAKE_COMMAND} -E env PKG_CONFIG_PATH=${dir} ${PKG_CONFIG} --cflags --libs hoist
+    OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  cmake_path(GET dir PARENT_PATH libraries)
+  run(${COMPILER} -std=c++20 ${CMAKE_CURRENT_LIST_DIR}/user/main.cpp ${flags} -Wl,-rpath,${libraries}
+      -o ${WORK_DIR}/by_pkg_config)
+  file(MAKE_DIRECTORY ${WORK_DIR}/run)
+  execute_process(COMMAND ${WORK_DIR}/by_pkg_config WORKING_DIRECTORY ${WORK_DIR}/run TIMEOUT 60
+                  COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+# What is installed with the tool: it runs from where it was moved to, its pages are beside it.
+function(check_tool prefix)
+  if(NOT EXISTS ${BINARY_DIR}/bin/hoist)
+    return()
+  endif()
+  run(${prefix}/bin/hoist --version)
+  foreach(page IN ITEMS man/man1/hoist.1.gz man/man1/hoist-cache-ls.1.gz man/man1/hoist-worker.1.gz
+                        bash-completion/completions/hoist zsh/site-functions/_hoist
+                        fish/vendor_completions.d/hoist.fish doc/hoist/guide/memory.md
+                        doc/hoist/formats/container.md)
+    if(NOT EXISTS ${prefix}/share/${page})
+      message(FATAL_ERROR "${page} was not installed")
+    endif()
+  endforeach()
+endfunction()
+
 # Installs the build in ${build} and builds the user's program against that.
 function(build_against_installed build shared)
   run(${CMAKE_COMMAND} --install ${build} --prefix ${WORK_DIR}/staged)
@@ -57,11 +93,13 @@ function(build_against_installed build shared)
   if(position EQUAL -1)
     message(FATAL_ERROR "another hoist was found: ${found}")
   endif()
+  build_by_pkg_config(${WORK_DIR}/prefix)
 endfunction()
 
 file(REMOVE_RECURSE ${WORK_DIR})
 if(WAY STREQUAL "find_package")
   build_against_installed(${BINARY_DIR} ${SHARED})
+  check_tool(${WORK_DIR}/prefix)
 else()
   set(shared OFF)
   if(WAY STREQUAL "subdirectory_shared")

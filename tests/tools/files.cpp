@@ -5,6 +5,7 @@
 #include <hoist/dump.hpp>
 #include <hoist/file_info.hpp>
 #include <hoist/open_array.hpp>
+#include <hoist/version.hpp>
 
 #include <cmath>
 #include <filesystem>
@@ -230,11 +231,11 @@ TEST_CASE("hoist diff, hash and check compare contents") {
   CHECK(has(checked.out, "\"sound\":false"));
 }
 
-TEST_CASE("conventions: help, exit codes, pipes, colours, completions and manual pages") {
+TEST_CASE("conventions: help, exit codes, pipes, colours and manual pages") {
   if (!support::has_tool()) return;
   const TempDir dir;
   CHECK(has(run_tool("--help").out, "Exit codes"));
-  CHECK(run_tool("--version").out.starts_with("hoist "));
+  CHECK(run_tool("--version").out == "hoist " HOIST_VERSION_STRING "\n");
   for (const char* command : {"cache ls", "cache prune", "show", "convert", "diff", "hash", "check",
                               "env", "trace", "cache merge", "cache verify"}) {
     const auto help = run_tool(std::string(command) + " --help");
@@ -258,18 +259,6 @@ TEST_CASE("conventions: help, exit codes, pipes, colours, completions and manual
   CHECK_NOTHROW(support::Json::parse(env.out));
   CHECK(has(env.out, "\"cores\""));
 
-  for (const char* shell : {"bash", "zsh", "fish"}) {
-    const auto script = run_tool(std::string("completion ") + shell);
-    CHECK(script.code == 0);
-    CHECK(has(script.out, "verify"));
-    support::spill(dir / shell, script.out);
-  }
-  const std::string complete =
-      "bash -c 'source " + (dir / "bash").string() +
-      "; COMP_WORDS=(hoist cache v); COMP_CWORD=2; _hoist; echo ${COMPREPLY[@]}' > " +
-      (dir / "words").string();
-  REQUIRE(std::system(complete.c_str()) == 0);
-  CHECK(support::slurp(dir / "words") == "verify\n");
   CHECK(run_tool("man " + (dir / "man").string()).code == 0);
   const std::string page = support::slurp(dir / "man/hoist-cache-prune.1");
   CHECK(has(page, "\\-\\-dry\\-run\n"));

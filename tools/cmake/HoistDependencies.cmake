@@ -58,6 +58,21 @@ macro(hoist_find_dependencies_of component)
   endif()
 endmacro()
 
+# The same for programs that are linked without CMake.
+set(hoist_static_dependencies
+    Zydis
+    Zycore
+    zstd
+    lz4
+    z
+    deflate
+    bz2
+    lzma
+    xxhash
+    sodium
+    fmt
+    boost_filesystem)
+
 set(hoist_public_dependencies Threads::Threads)
 set(hoist_private_dependencies
     hoist_deps::zstd

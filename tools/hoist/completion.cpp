@@ -84,10 +84,7 @@ void print_fish(const std::vector<CommandInfo>& commands) {
       }
     }
     for (const CommandInfo& below : commands) {
-      if (below.path.size() != command.path.size() + 1 ||
-          !std::equal(command.path.begin(), command.path.end(), below.path.begin())) {
-        continue;
-      }
+      if (!is_below(below, command)) continue;
       fmt::print("complete -c hoist -n {} -f -a {} -d {}\n", quoted_for_shell(condition),
                  below.path.back(), quoted_for_shell(below.help));
     }
@@ -103,11 +100,63 @@ void print_fish(const std::vector<CommandInfo>& commands) {
   }
 }
 
-/// Of zsh's own, only that it can use what bash uses.
+/// With a backslash before each of these characters.
+std::string escaped(std::string_view text, std::string_view characters) {
+  std::string safe;
+  for (const char c : text) {
+    if (characters.find(c) != std::string_view::npos) safe += '\\';
+    safe += c;
+  }
+  return safe;
+}
+
+/// An option as _arguments of zsh wants it: '(-n --dry-run)'{-n,--dry-run}'[help]'.
+std::string zsh_option(const OptionInfo& option) {
+  const auto names = names_of(option);
+  std::string all;
+  std::string listed;
+  for (const std::string& name : names) {
+    all += (all.empty() ? "" : " ") + name;
+    // A value may follow the name itself, as in --level=3.
+    if (!listed.empty()) listed += ",";
+    listed += name;
+    if (option.takes_value) listed += name.starts_with("--") ? "=" : "+";
+  }
+  const std::string rest = quoted_for_shell("[" + escaped(option.help, "[]:\\") + "]" +
+                                            (option.takes_value ? ":value:_files" : ""));
+  return names.size() == 1 ? listed + rest : fmt::format("'({})'{{{}}}{}", all, listed, rest);
+}
+
 void print_zsh(const std::vector<CommandInfo>& commands) {
   fmt::print("#compdef hoist\n# zsh completion of hoist; made by `hoist completion zsh`\n");
-  fmt::print("autoload -U +X bashcompinit && bashcompinit\n");
-  print_bash(commands);
+  for (const CommandInfo& command : commands) {
+    std::string function = "_hoist";
+    for (const std::string& one : command.path) function += "_" + one;
+    fmt::print("\n{}() {{\n", function);
+    std::string options;
+    for (const OptionInfo& option : command.options) {
+      if (!option.is_positional) options += " \\\n    " + zsh_option(option);
+    }
+    if (command.commands.empty()) {
+      fmt::print("  _arguments -s{} \\\n    '*:file:_files'\n}}\n", options);
+      continue;
+    }
+    fmt::print("  local curcontext=$curcontext state line\n  typeset -A opt_args\n");
+    fmt::print("  _arguments -C{} \\\n    '1: :->command' '*:: :->arguments'\n", options);
+    fmt::print("  if [[ $state == command ]]; then\n    local -a commands=(\n");
+    for (const CommandInfo& below : commands) {
+      if (!is_below(below, command)) continue;
+      fmt::print("      {}\n",
+                 quoted_for_shell(below.path.back() + ":" + escaped(below.help, ":\\")));
+    }
+    fmt::print("    )\n    _describe command commands\n");
+    fmt::print("  elif (( $+functions[{0}_$words[1]] )); then\n    {0}_$words[1]\n  fi\n}}\n",
+               function);
+  }
+  // Loaded by compinit, the file is the function's first call; otherwise it was sourced.
+  fmt::print(
+      "\nif [[ $funcstack[1] == _hoist ]]; then\n  _hoist \"$@\"\nelse\n  compdef _hoist "
+      "hoist\nfi\n");
 }
 
 }  // namespace
@@ -119,8 +168,10 @@ void add_completion(CLI::App& app) {
       ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   command->footer(
+      "A package of hoist has installed all three.\n\n"
       "Examples:\n"
       "  hoist completion bash > ~/.local/share/bash-completion/completions/hoist\n"
+      "  hoist completion zsh > ~/.zfunc/_hoist   # and fpath+=~/.zfunc before compinit\n"
       "  hoist completion fish > ~/.config/fish/completions/hoist.fish");
   command->callback([shell, &app] {
     const auto commands = all_commands(app);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "definitions.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace hoist::tool {
@@ -38,6 +39,11 @@ std::vector<CommandInfo> all_commands(const CLI::App& app) {
   std::vector<CommandInfo> all;
   collect(app, {}, all);
   return all;
+}
+
+bool is_below(const CommandInfo& command, const CommandInfo& above) {
+  return command.path.size() == above.path.size() + 1 &&
+         std::equal(above.path.begin(), above.path.end(), command.path.begin());
 }
 
 }  // namespace hoist::tool

@@ -28,4 +28,7 @@ struct CommandInfo {
 /// The tool itself, then every command, in the order of definition.
 std::vector<CommandInfo> all_commands(const CLI::App& app);
 
+/// Whether the first is a command of the second's own.
+bool is_below(const CommandInfo& command, const CommandInfo& above);
+
 }  // namespace hoist::tool

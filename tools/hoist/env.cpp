@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <hoist/backend.hpp>
 #include <hoist/cpu_count.hpp>
+#include <hoist/version.hpp>
 
 #include <sys/resource.h>
 #include <sys/statvfs.h>
@@ -64,7 +65,7 @@ Lines environment() {
   };
   utsname kernel{};
   ::uname(&kernel);
-  add("hoist", HOIST_VERSION_TEXT);
+  add("hoist", HOIST_VERSION_STRING);
   add("compiler", HOIST_COMPILER_TEXT);
   add("system", system_name());
   add("kernel", fmt::format("{} {} {}", kernel.sysname, kernel.release, kernel.machine));

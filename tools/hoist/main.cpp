@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <hoist/error.hpp>
+#include <hoist/version.hpp>
 
 #include <csignal>
 #include <cstdio>
@@ -20,7 +21,7 @@ ExitCode exit_code = success;
 
 void add_all(CLI::App& app) {
   app.require_subcommand(1);
-  app.set_version_flag("--version", "hoist " HOIST_VERSION_TEXT);
+  app.set_version_flag("--version", "hoist " HOIST_VERSION_STRING);
   app.get_formatter()->column_width(34);
   app.footer(
       "Exit codes: 0 done; 1 files differ, or something is damaged; 2 wrong usage, or trouble.\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <hoist/error.hpp>
+#include <hoist/version.hpp>
 
 #include <algorithm>
 #include <cctype>
@@ -59,7 +60,7 @@ std::string page_of(const CommandInfo& command, const std::vector<CommandInfo>& 
                          [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   std::string page =
       fmt::format(".TH {} 1 \"\" \"hoist {}\" \"User Commands\"\n.SH NAME\n{} \\- {}\n", upper,
-                  HOIST_VERSION_TEXT, plain(title_of(command, "-")), plain(command.help));
+                  HOIST_VERSION_STRING, plain(title_of(command, "-")), plain(command.help));
   page += ".SH SYNOPSIS\n.B " + title_of(command, " ") + "\n";
   if (!command.commands.empty()) page += "COMMAND\n";
   if (!command.options.empty()) page += "[OPTIONS]\n";
@@ -69,8 +70,7 @@ std::string page_of(const CommandInfo& command, const std::vector<CommandInfo>& 
   if (!command.commands.empty()) {
     page += ".SH COMMANDS\n";
     for (const CommandInfo& below : all) {
-      if (below.path.size() == command.path.size() + 1 &&
-          std::equal(command.path.begin(), command.path.end(), below.path.begin())) {
+      if (is_below(below, command)) {
         page +=
             fmt::format(".TP\n.BR {} (1)\n{}\n", plain(title_of(below, "-")), plain(below.help));
       }
