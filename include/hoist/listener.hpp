@@ -132,7 +132,9 @@ class Listener {
 
 namespace detail {
 
-SocketStream connect_stream(const std::string& address, const ConnectOptions& options);
+/// `may_come`: it is tried again where nobody listens.
+SocketStream connect_stream(const std::string& address, const ConnectOptions& options,
+                            bool may_come = true);
 
 }  // namespace detail
 

@@ -37,8 +37,9 @@ std::uint64_t introduce(SocketLine& line, std::uint64_t client, bool is_kept) {
 std::shared_ptr<SocketLine> connect_to(const ManagerLink& link, std::uint64_t client,
                                        bool is_kept) {
   try {
+    // A server that has been spoken to has ended where nobody listens any more.
     auto line = std::make_shared<SocketLine>(connect_stream(
-        link.address(), {.authkey = link.authkey(), .timeout = std::chrono::seconds(5)}));
+        link.address(), {.authkey = link.authkey(), .timeout = std::chrono::seconds(5)}, false));
     const std::uint64_t server = introduce(*line, client, is_kept);
     if (link.number() != 0 && server != link.number()) {
       throw ManagerDied("another manager listens at the address now");

@@ -214,10 +214,21 @@ std::pair<os::Fd, int> try_once(const SocketAddress& address, Deadline deadline)
   return attempt;
 }
 
-/// Whether the listener may yet come, or have room.
-bool may_change(int error) {
-  return error == ECONNREFUSED || error == ENOENT || error == EAGAIN || error == ECONNRESET ||
-         error == EINTR;
+/// Whether a listener that is there may yet have room.
+bool may_have_room(int error) { return error == EAGAIN || error == EINTR; }
+/// Or whether one may yet come.
+bool may_come(int error) {
+  return may_have_room(error) || error == ECONNREFUSED || error == ENOENT || error == ECONNRESET;
+}
+
+os::Fd connect_while(bool (*may_change)(int), const SocketAddress& address, Deadline deadline) {
+  for (;;) {
+    auto [fd, error] = try_once(address, deadline);
+    if (error == 0) return std::move(fd);
+    const auto now = Clock::now();
+    if (!may_change(error) || now >= deadline) throw_cannot("connect to", address.text(), error);
+    std::this_thread::sleep_until(std::min<Deadline>(deadline, now + between_attempts));
+  }
 }
 
 unsigned port_of(int fd) {
@@ -338,19 +349,11 @@ void ListeningSocket::close(bool removes_path) {
 }
 
 os::Fd connect_socket(const SocketAddress& address, Deadline deadline) {
-  for (;;) {
-    auto [fd, error] = try_once(address, deadline);
-    if (error == 0) return std::move(fd);
-    const auto now = Clock::now();
-    if (!may_change(error) || now >= deadline) throw_cannot("connect to", address.text(), error);
-    std::this_thread::sleep_until(std::min<Deadline>(deadline, now + between_attempts));
-  }
+  return connect_while(may_come, address, deadline);
 }
 
 os::Fd connect_once(const SocketAddress& address, Deadline deadline) {
-  auto [fd, error] = try_once(address, deadline);
-  if (error != 0) throw_cannot("connect to", address.text(), error);
-  return std::move(fd);
+  return connect_while(may_have_room, address, deadline);
 }
 
 void prepare_connection(int fd) {

@@ -287,14 +287,14 @@ bool shake_hands(int fd, Handshake& handshake, detail::Deadline deadline) {
 
 }  // namespace
 
-detail::SocketStream detail::connect_stream(const std::string& text,
-                                            const ConnectOptions& options) {
+detail::SocketStream detail::connect_stream(const std::string& text, const ConnectOptions& options,
+                                            bool may_come) {
   const SocketAddress address(text);
   const AuthenticationKey key(options.authkey);
   check_key(address, key);
   const Deadline deadline = deadline_after(options.timeout);
   for (;;) {
-    os::Fd fd = connect_socket(address, deadline);
+    os::Fd fd = may_come ? connect_socket(address, deadline) : connect_once(address, deadline);
     if (address.is_path()) check_user(fd.get(), key, "the listener at " + text);
     Handshake handshake(Role::client, key, options.any_program, text);
     if (shake_hands(fd.get(), handshake, deadline)) {
