@@ -5,14 +5,13 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
-#include <csignal>
-#include <cstring>
-#include <limits>
+#include <cstddef>
 #include <string>
 #include <utility>
 
 #include "backends/builtin.hpp"
 #include "backends/settle_frame.hpp"
+#include "backends/task_frames.hpp"
 #include "backends/worker_end.hpp"
 #include "base/quoted.hpp"
 
@@ -68,12 +67,8 @@ void SpawnWorker::set_process(std::shared_ptr<workers::WorkerProcess> process) {
 
 /// Tells the worker which loop its tasks are in, unless it was in one just like it.
 void SpawnWorker::send_context() {
-  encoder_.clear();
-  loop_.encode_context(encoder_);
   payload_.clear();
-  payload_.put(static_cast<std::uint32_t>(loop_.options().mmap_mode.get()));
-  payload_.put(std::uint32_t{0});
-  workers::write_payload(payload_, encoder_.meta(), encoder_.segments(), nullptr);
+  put_context(payload_, loop_, encoder_);
   if (std::ranges::equal(process_->context, payload_.bytes())) return;
   process_->context.assign(payload_.bytes().begin(), payload_.bytes().end());
   process_->send(ipc::Kind::context, payload_.bytes());
@@ -82,9 +77,7 @@ void SpawnWorker::send_context() {
 /// To each loop, since tasks of the last one may have left the worker elsewhere.
 void SpawnWorker::send_place() {
   payload_.clear();
-  payload_.put(static_cast<std::uint32_t>(place_.umask));
-  payload_.put(place_.floats);
-  payload_.text(place_.directory);
+  put_place(payload_, place_);
   process_->send(ipc::Kind::place, payload_.bytes());
 }
 
@@ -212,19 +205,17 @@ bool SpawnWorker::send_frame() {
             process_->function_number(reinterpret_cast<const void*>(code.run));
         if (code.open != nullptr && callable_ == 0) callable_ = open_callable(code.open);
         frame_.clear();
-        frame_.put(std::uint32_t{0});  // patched below: how many
-        frame_.put(std::uint32_t{0});  // patched below: their times
-        frame_.put(static_cast<std::uint64_t>(share_results_from_));
-        frame_.put(run);
-        frame_.put(code.open != nullptr ? callable_ : std::uint32_t{0});
-        frame_.put(static_cast<std::uint64_t>(task));
-        frame_.put(std::uint32_t{unsent_attempt_});
-        frame_.put(std::uint32_t{info_.number});
+        frame_.put(TasksHead{.share_results_from = share_results_from_,
+                             .run = run,
+                             .callable = code.open != nullptr ? callable_ : 0,
+                             .first = task,
+                             .attempt = unsent_attempt_,
+                             .worker = info_.number});
       } else if (its.run != code.run || its.open != code.open) {
         break;
       }
       variables_.note(its.called);
-      append_task(task);
+      append(task);
       ++unsent_.first;
       ++count;
     } catch (...) {
@@ -239,8 +230,8 @@ bool SpawnWorker::send_frame() {
   const ipc::Times times = loop_.needs_task_times() ? ipc::Times::each
                            : together               ? ipc::Times::together
                                                     : ipc::Times::none;
-  frame_.patch(0, count);
-  frame_.patch(4, times);
+  frame_.patch(offsetof(TasksHead, count), count);
+  frame_.patch(offsetof(TasksHead, times), times);
   // Modules that the arguments mention for the first time.
   process_->announce_modules();
   if (!process_->send(ipc::Kind::tasks, frame_.bytes())) return false;  // handle_exit() sees to it
@@ -249,24 +240,12 @@ bool SpawnWorker::send_frame() {
   return true;
 }
 
-void SpawnWorker::append_task(std::size_t task) {
+void SpawnWorker::append(std::size_t task) {
   encoder_.clear();
   loop_.tasks().encode_task(task, encoder_);
   variables_.note(encoder_.code());
-  const std::size_t at = frame_.size();
-  frame_.put(std::uint32_t{0});  // patched below: bytes of the payload
-  try {
-    workers::WorkerSegments sender(segments_, *process_);
-    workers::write_payload(frame_, encoder_.meta(), encoder_.segments(), &sender);
-    if (frame_.size() - at > std::numeric_limits<std::uint32_t>::max()) {
-      throw LimitExceeded("the arguments of task " + std::to_string(task) +
-                          " take 4 GiB or more in one message: let max_nbytes share large ones");
-    }
-  } catch (...) {
-    frame_.truncate(at);
-    throw;
-  }
-  frame_.patch(at, static_cast<std::uint32_t>(frame_.size() - at - sizeof(std::uint32_t)));
+  workers::WorkerSegments sender(segments_, *process_);
+  append_task(frame_, task, encoder_, sender);
   if (is_far() && in_flight_.empty()) in_flight_.set_oldest_since(ipc::Clock::now());
   in_flight_.append(task);
 }

@@ -13,7 +13,7 @@
 
 #include "base/byte_streams.hpp"
 #include "os/fresh_memory.hpp"
-#include "redis/random_name.hpp"
+#include "os/random_name.hpp"
 
 namespace hoist::detail::redis {
 
@@ -232,7 +232,7 @@ std::unique_ptr<StoredEntry> read_entry(Connection& connection, const EntryKeys&
 }
 
 EntryWriter::EntryWriter(Connection& connection, const EntryKeys& keys, const std::string& name)
-    : connection_(connection), keys_(keys), name_(name), id_(random_name(id_digits)) {}
+    : connection_(connection), keys_(keys), name_(name), id_(os::random_name(id_digits)) {}
 
 EntryWriter::~EntryWriter() {
   if (committed_ || pieces_ == 0 || connection_.has_failed()) return;

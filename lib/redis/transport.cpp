@@ -13,8 +13,8 @@
 #include <utility>
 
 #include "os/log.hpp"
+#include "os/random_name.hpp"
 #include "os/thread_pool.hpp"
-#include "redis/random_name.hpp"
 
 namespace hoist::detail::redis {
 
@@ -72,7 +72,7 @@ RedisTransport::~RedisTransport() { close(); }
 
 void RedisTransport::connect() {
   auto link = std::make_unique<Link>(url_);
-  link->id = random_name(id_digits_of_side);
+  link->id = os::random_name(id_digits_of_side);
   const std::lock_guard lock(mutex_);
   link_ = std::move(link);
   try {

@@ -7,15 +7,14 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cfenv>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <utility>
 
 #include "ipc/shared_bytes.hpp"
 #include "os/log.hpp"
 #include "os/mapping.hpp"
+#include "remote/start.hpp"
 
 namespace hoist::detail::remote {
 
@@ -23,32 +22,6 @@ namespace {
 
 /// Frames that are handled before another worker has its turn.
 constexpr std::size_t most_at_once = 64;
-
-/// Where the caller's working directory is not there, any will do.
-std::vector<std::byte> place_here(std::span<const std::byte> content) {
-  constexpr std::size_t before = sizeof(std::uint32_t) + sizeof(std::fenv_t);
-  std::vector<std::byte> place(content.begin(), content.end());
-  ipc::FieldReader fields(content);
-  fields.take(before);
-  std::error_code ignored;
-  if (!std::filesystem::is_directory(fields.text(), ignored)) {
-    place.resize(before);
-    place.resize(before + sizeof(std::uint32_t));
-  }
-  return place;
-}
-
-WorkerOptions read_options(ipc::FieldReader& fields) {
-  WorkerOptions options;
-  options.prefix_output = fields.get<std::uint32_t>() != 0;
-  options.max_tasks = fields.get<std::uint64_t>();
-  options.rss_limit = fields.get<std::uint64_t>();
-  for (auto count = fields.get<std::uint32_t>(); count > 0; --count) {
-    std::string name = fields.text();
-    options.env[std::move(name)] = fields.text();
-  }
-  return options;
-}
 
 }  // namespace
 
@@ -60,8 +33,8 @@ HostWorker::HostWorker(std::uint32_t number, Peer master, Outbox& to_master, con
       blobs_(blobs),
       send_printed_(std::move(send_printed)) {
   ipc::FieldReader fields(options);
-  const auto threads = fields.get<std::uint32_t>();
-  process_ = workers::LocalWorker::start(read_options(fields), threads,
+  const Start start = read_start(fields);
+  process_ = workers::LocalWorker::start(start.options, start.threads,
                                          {.output = printed.put(master, number, STDOUT_FILENO),
                                           .errors = printed.put(master, number, STDERR_FILENO)});
   process_->use_bell(bell);

@@ -10,6 +10,7 @@
 
 #include "ipc/shared_bytes.hpp"
 #include "remote/hosts.hpp"
+#include "remote/start.hpp"
 
 namespace hoist::detail::remote {
 
@@ -33,15 +34,7 @@ RemoteWorker::RemoteWorker(Hosts& hosts, std::shared_ptr<Host> host, std::uint32
   machine_ = host_->name;
   started = ipc::Clock::now();
   ipc::FieldWriter frame;
-  frame.put(static_cast<std::uint32_t>(threads));
-  frame.put(static_cast<std::uint32_t>(options.prefix_output));
-  frame.put(static_cast<std::uint64_t>(options.max_tasks));
-  frame.put(static_cast<std::uint64_t>(options.rss_limit));
-  frame.put(static_cast<std::uint32_t>(options.env.size()));
-  for (const auto& [name, value] : options.env) {
-    frame.text(name);
-    frame.text(value);
-  }
+  put_start(frame, options, threads);
   host_->outbox.put(kind::start, number_, frame.bytes());
 }
 
