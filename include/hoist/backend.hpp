@@ -156,6 +156,9 @@ struct BackendTraits {
   bool kills_tasks = false;
   /// Workers take and report tasks while nobody calls Session::work(); wake() is thread-safe.
   bool works_alone = false;
+  /// Each worker has the cores of its machine, or of its job, to itself: loops and libraries inside
+  /// tasks may use them all.
+  bool own_cores = false;
   /// Target duration of a batch: short for load balance, long compared with the cost of a message.
   double batch_seconds = 200e-6;
 };

@@ -192,10 +192,11 @@ Settings resolve_settings(const ParallelOptions& given, bool open) {
     settings.batch = static_cast<std::size_t>(settings.options.batch_size.tasks());
   }
   settings.inner_threads = {settings.options.inner_max_num_threads, true};
-  if (settings.inner_threads.threads == 0 && settings.n_jobs > 1 && !threads_are_set()) {
-    settings.inner_threads = {os::usable_cores_each(context.jobs * settings.n_jobs), false};
+  const unsigned sharers = settings.traits.own_cores ? 1 : context.jobs * settings.n_jobs;
+  if (settings.inner_threads.threads == 0 && sharers > 1 && !threads_are_set()) {
+    settings.inner_threads = {os::usable_cores_each(sharers), false};
   }
-  settings.inner = {context.level + 1, context.jobs * settings.n_jobs,
+  settings.inner = {context.level + 1, sharers,
                     context.config,    std::make_shared<StopFlag>(),
                     nullptr,           memory::current_log()};
   if (open) {

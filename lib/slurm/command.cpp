@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "slurm/command.hpp"
+
+#include <hoist/error.hpp>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <utility>
+
+#include "os/file.hpp"
+
+extern "C" char** environ;
+
+namespace hoist::detail::slurm {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Pipe {
+  os::Fd read;
+  os::Fd write;
+};
+
+Pipe make_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw SystemError("can't make a pipe for a command", errno);
+  return {os::Fd(ends[0]), os::Fd(ends[1])};
+}
+
+pid_t spawn(const std::vector<std::string>& words, const Pipe& out, const Pipe& err) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, out.write.get(), STDOUT_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, err.write.get(), STDERR_FILENO);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
+  ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+  pid_t pid = -1;
+  const int error =
+      ::posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::posix_spawnattr_destroy(&attributes);
+  if (error == ENOENT)
+    throw NotFound("there is no command \"" + words[0] + "\" in the search path");
+  if (error != 0) throw SystemError("can't run \"" + words[0] + "\"", error);
+  return pid;
+}
+
+/// Appends what there is; closes the pipe at its end.
+void read_some(os::Fd& from, std::string& to) {
+  char buffer[16384];
+  const ssize_t got = ::read(from.get(), buffer, sizeof buffer);
+  if (got > 0) {
+    to.append(buffer, static_cast<std::size_t>(got));
+  } else if (got == 0 || errno != EINTR) {
+    from.reset();
+  }
+}
+
+/// Returns whether it exited with 0. A program that has its children collected by others is not
+/// told: then what was said on stderr decides.
+bool collect(pid_t pid, const std::string& errors) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) != pid) {
+    if (errno != EINTR) return errors.empty();
+  }
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+}  // namespace
+
+CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milliseconds limit) {
+  Pipe out = make_pipe();
+  Pipe err = make_pipe();
+  const pid_t pid = spawn(words, out, err);
+  out.write.reset();
+  err.write.reset();
+  CommandEnd end;
+  const auto deadline = Clock::now() + limit;
+  while (out.read || err.read) {
+    pollfd fds[2] = {{out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}};
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) {
+      end.in_time = false;
+      ::kill(-pid, SIGKILL);
+      break;
+    }
+    if (::poll(fds, 2, static_cast<int>(left)) <= 0) continue;
+    if (fds[0].revents != 0) read_some(out.read, end.output);
+    if (fds[1].revents != 0) read_some(err.read, end.errors);
+  }
+  end.succeeded = collect(pid, end.errors) && end.in_time;
+  return end;
+}
+
+}  // namespace hoist::detail::slurm

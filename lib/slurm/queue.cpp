@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "slurm/queue.hpp"
+
+#include <hoist/error.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "slurm/command.hpp"
+
+namespace hoist::detail::slurm {
+
+namespace {
+
+/// Slurm's commands wait for a controller that is slow for about so long (MessageTimeout is 10 s).
+constexpr auto command_limit = std::chrono::seconds(60);
+
+std::vector<std::string> split(std::string_view text, char at) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const std::size_t end = text.find(at);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string user() { return std::to_string(::getuid()); }
+
+}  // namespace
+
+bool JobState::is_alive() const {
+  constexpr std::array<std::string_view, 14> alive = {
+      "PENDING",       "RUNNING",      "SUSPENDED",   "CONFIGURING",  "COMPLETING",
+      "REQUEUED",      "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESIZING",
+      "RESV_DEL_HOLD", "SIGNALING",    "STAGE_OUT",   "STOPPED"};
+  return std::find(alive.begin(), alive.end(), state) != alive.end();
+}
+
+SlurmState JobState::meaning() const {
+  // sacct says "CANCELLED by 1000".
+  if (state.starts_with("CANCELLED")) return SlurmState::cancelled;
+  constexpr std::pair<std::string_view, SlurmState> meanings[] = {
+      {"TIMEOUT", SlurmState::timed_out},
+      {"DEADLINE", SlurmState::timed_out},
+      {"OUT_OF_MEMORY", SlurmState::out_of_memory},
+      {"NODE_FAIL", SlurmState::node_failed},
+      {"BOOT_FAIL", SlurmState::node_failed},
+      {"PREEMPTED", SlurmState::preempted},
+      {"FAILED", SlurmState::failed},
+      {"COMPLETED", SlurmState::failed},
+      {"REVOKED", SlurmState::cancelled}};
+  for (const auto& [name, meaning] : meanings) {
+    if (state == name) return meaning;
+  }
+  return SlurmState::unknown;
+}
+
+std::string directives(const SlurmOptions& options) {
+  std::string text;
+  const auto add = [&](const std::string& option) { text += "#SBATCH " + option + "\n"; };
+  add("--ntasks=1");
+  add("--cpus-per-task=" + std::to_string(std::max(1U, options.cores)));
+  if (!options.partition.empty()) add("--partition=" + options.partition);
+  if (!options.account.empty()) add("--account=" + options.account);
+  if (options.time.count() > 0) add("--time=" + std::to_string(options.time.count()));
+  if (options.memory.bytes() > 0) {
+    add("--mem=" + std::to_string((options.memory.bytes() + 1023) / 1024) + "K");
+  }
+  for (const std::string& option : options.extra) add(option);
+  return text;
+}
+
+void submit(const std::filesystem::path& script) {
+  const CommandEnd end = run_command({"sbatch", "--parsable", script.string()}, command_limit);
+  if (end.succeeded) return;
+  throw Error("sbatch refused " + script.string() + ": " +
+              (end.in_time ? end.errors : "it did not answer for a minute"));
+}
+
+std::optional<std::vector<JobState>> find_jobs(const std::string& name) {
+  const CommandEnd end =
+      run_command({"squeue", "--noheader", "--array", "--states=all", "--user=" + user(),
+                   "--name=" + name, "--format=%F|%K|%T|%N|%r"},
+                  command_limit);
+  if (!end.succeeded) return std::nullopt;
+  std::vector<JobState> jobs;
+  std::istringstream lines(end.output);
+  for (std::string line; std::getline(lines, line);) {
+    const auto fields = split(line, '|');
+    if (fields.size() < 5) continue;
+    JobState job{.job = fields[0] + "_" + fields[1], .state = fields[2], .reason = fields[4]};
+    const std::string& number = fields[1];
+    std::from_chars(number.data(), number.data() + number.size(), job.element);
+    job.node = fields[3];
+    jobs.push_back(std::move(job));
+  }
+  return jobs;
+}
+
+std::optional<JobState> find_ended(const std::string& job) {
+  const CommandEnd end = run_command({"sacct", "--noheader", "--allocations", "--parsable2",
+                                      "--jobs=" + job, "--format=State,NodeList"},
+                                     command_limit);
+  const auto fields = split(std::string_view(end.output).substr(0, end.output.find('\n')), '|');
+  if (!end.succeeded || fields.size() < 2) return std::nullopt;
+  return JobState{.job = job, .state = fields[0], .reason = {}, .node = fields[1]};
+}
+
+void cancel_jobs(const std::string& name) {
+  run_command({"scancel", "--user=" + user(), "--name=" + name}, command_limit);
+}
+
+void cancel_job(const std::string& job) { run_command({"scancel", job}, command_limit); }
+
+}  // namespace hoist::detail::slurm

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include <hoist/slurm.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+// Slurm, by its command line.
+
+namespace hoist::detail::slurm {
+
+/// One element of a job array, as Slurm sees it.
+struct JobState {
+  std::string job;        ///< "1234_5", as commands take it
+  unsigned element = 0;   ///< its number in the array
+  std::string state;      ///< RUNNING, TIMEOUT, ...
+  std::string reason;     ///< of that, where there is one
+  std::string node = {};  ///< where it runs or has run
+
+  /// Whether it may still do something: it waits, runs, or is being put into the queue again.
+  bool is_alive() const;
+  SlurmState meaning() const;
+};
+
+/// The lines of a script for sbatch that ask for what the options say.
+std::string directives(const SlurmOptions& options);
+
+/// Submits a script. Throws Error with what sbatch said.
+void submit(const std::filesystem::path& script);
+/// All jobs of this user by that name that Slurm still knows of, ended ones too; nothing if it does
+/// not answer now.
+std::optional<std::vector<JobState>> find_jobs(const std::string& name);
+/// What the accounting knows of a job that Slurm has forgotten; nothing if that is nothing.
+std::optional<JobState> find_ended(const std::string& job);
+/// Cancels all jobs of this user by that name, or one job, as far as Slurm answers.
+void cancel_jobs(const std::string& name);
+void cancel_job(const std::string& job);
+
+}  // namespace hoist::detail::slurm
