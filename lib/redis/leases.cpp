@@ -10,7 +10,6 @@
 
 #include "os/random_name.hpp"
 #include "os/thread_pool.hpp"
-#include "os/thread_pool.hpp"
 
 namespace hoist::detail::redis {
 

@@ -54,6 +54,8 @@ set(hoist_redis_private_libs "-lssl -lcrypto")
 set(hoist_mpi_description "Loops on the ranks of an MPI job")
 # What an MPI has to be linked with, its own compiler command knows.
 set(hoist_mpi_private_libs "")
+set(hoist_slurm_description "Loops on a Slurm cluster")
+set(hoist_slurm_private_libs "")
 foreach(component IN LISTS hoist_components)
   hoist_install_library(hoist_${component} ${component} ${component}-development
                         hoist_${component}_${hoist_kind})

@@ -99,6 +99,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SHLIBDEPS OFF)
 
 set(packages_for_redis libssl-dev)
 set(packages_for_mpi libopenmpi-dev)
+set(packages_for_slurm slurm-client)
 foreach(component IN LISTS hoist_components)
   set(text "${about}\n.\n${hoist_${component}_description}, for programs that ask for it.")
   hoist_debian_package(${component} libhoist-${component}${PROJECT_VERSION_MAJOR} libs
