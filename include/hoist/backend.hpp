@@ -63,6 +63,8 @@ class Loop {
   virtual const ParallelOptions& options() const noexcept = 0;
   /// The number of workers to use.
   virtual unsigned n_jobs() const noexcept = 0;
+  /// True if these are all there are, so that those that come later are to be used, too.
+  virtual bool uses_all_workers() const noexcept { return false; }
   /// The tasks themselves.
   virtual LoopTasks& tasks() noexcept = 0;
   /// The number of tasks known so far, which may be taken, or have been.

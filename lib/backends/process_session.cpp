@@ -49,10 +49,7 @@ class ProcessSession final : public Session {
       }
     }
     workers_.reserve(loop.n_jobs());
-    for (unsigned i = 0; i < loop.n_jobs(); ++i) {
-      workers_.push_back(std::make_unique<SpawnWorker>(loop, segments_, variables_, lost_hosts_,
-                                                       place_, i, bell_));
-    }
+    while (workers_.size() < loop.n_jobs()) add_worker();
   }
 
   ~ProcessSession() override {
@@ -79,11 +76,11 @@ class ProcessSession final : public Session {
     if (wanted_ > 0) deadline = std::min(deadline, ipc::Clock::now() + between_requests);
     for (const auto& worker : workers_) {
       deadline = std::min(deadline, worker->deadline());
-      if (shares_) deadline = std::min(deadline, worker->overdue_at());
+      if (workers_.size() > 1) deadline = std::min(deadline, worker->overdue_at());
       soon = soon || worker->answers_soon();
     }
     const auto news = [&] {
-      return loop_.epoch() != seen ||
+      return loop_.epoch() != seen || may_grow() ||
              std::any_of(workers_.begin(), workers_.end(),
                          [](const auto& worker) { return worker->has_news(); });
     };
@@ -126,6 +123,17 @@ class ProcessSession final : public Session {
   }
 
  private:
+  void add_worker() {
+    workers_.push_back(std::make_unique<SpawnWorker>(loop_, segments_, variables_, lost_hosts_,
+                                                     place_, static_cast<unsigned>(workers_.size()),
+                                                     bell_));
+  }
+
+  /// Whether machines have come since the loop began, which is to have all workers there are.
+  bool may_grow() const {
+    return grows_ && source_.capacity() > workers_.size() && !loop_.stopping();
+  }
+
   bool move() {
     if (stopped_) return false;
     moving_ = true;
@@ -134,6 +142,10 @@ class ProcessSession final : public Session {
       ~Moved() { moving = false; }
     } const moved{moving_};
     bool any = false;
+    while (may_grow()) {
+      add_worker();
+      if (loop_.available()) wanted_ = std::min(wanted_ + 1, workers_.size());
+    }
     start_workers();
     for (const auto& worker : workers_) {
       any = worker->receive() || any;
@@ -155,7 +167,7 @@ class ProcessSession final : public Session {
   /// Takes tasks back that wait behind one that takes long: the next worker that is free runs them.
   /// Batches are as large as the tasks so far were short, which says nothing of the next one.
   bool share() {
-    if (loop_.stopping() || !shares_) return false;
+    if (loop_.stopping() || workers_.size() == 1) return false;  // nobody else could run them
     bool any = false;
     for (const auto& worker : workers_) {
       // The clock is a good part of a short task.
@@ -169,27 +181,34 @@ class ProcessSession final : public Session {
   void start_workers() {
     if (loop_.stopping() || wanted_ == 0) return;
     std::size_t idle = 0;
-    for (const auto& worker : workers_) idle += worker->has_process() && !worker->busy() ? 1 : 0;
+    std::size_t present = 0;
+    bool is_refused = false;
+    for (const auto& worker : workers_) {
+      idle += worker->has_process() && !worker->busy() ? 1 : 0;
+      present += worker->has_process() ? 1 : 0;
+    }
     for (const auto& worker : workers_) {
       if (idle >= wanted_) break;
       if (worker->has_process()) continue;
       try {
-        auto process = source_.lease(options_, threads_);
-        if (process == nullptr) return;  // asked for again
+        // In the place of a machine that was lost another may come: the others are not to do all.
+        auto process = source_.lease(options_, threads_, present == 0 || !worker->is_orphan());
+        if (process == nullptr) {
+          is_refused = true;
+          continue;
+        }
         worker->set_process(std::move(process));
+        ++present;
       } catch (const SystemError&) {
         // Fewer than asked for will do, as long as there are any.
-        if (std::none_of(workers_.begin(), workers_.end(),
-                         [](const auto& one) { return one->has_process(); })) {
-          throw;
-        }
+        if (present == 0) throw;
         break;
       }
       // Sent before the next one is started: the first works on it already.
       worker->feed();
       ++idle;
     }
-    wanted_ = 0;
+    if (!is_refused) wanted_ = 0;  // otherwise asked for again
   }
 
   /// While there is nothing else to do. False if there is no question, or no worker to ask.
@@ -236,8 +255,7 @@ class ProcessSession final : public Session {
   LostHosts lost_hosts_;
   unsigned threads_;
   std::vector<std::unique_ptr<SpawnWorker>> workers_;
-  // With one worker nobody else could run them.
-  const bool shares_ = loop_.n_jobs() > 1;
+  const bool grows_ = loop_.uses_all_workers();
   DoomedTasks doomed_;
   std::size_t wanted_ = 0;
   bool moving_ = false;

@@ -11,8 +11,8 @@ namespace {
 /// The children of this process.
 class Children final : public WorkerSource {
  public:
-  std::shared_ptr<workers::WorkerProcess> lease(const WorkerOptions& options,
-                                                unsigned threads) override {
+  std::shared_ptr<workers::WorkerProcess> lease(const WorkerOptions& options, unsigned threads,
+                                                bool) override {
     return workers::WorkerPool::here().lease(options, threads);
   }
   void give_back(std::shared_ptr<workers::WorkerProcess> worker, const WorkerOptions& options,

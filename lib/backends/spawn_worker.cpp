@@ -54,6 +54,7 @@ SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, VariableCh
 void SpawnWorker::set_process(std::shared_ptr<workers::WorkerProcess> process) {
   process_ = std::move(process);
   process_->use_bell(bell_);
+  is_orphan_ = false;
   info_.pid = process_->pid();
   info_.machine = process_->machine();
   callable_ = 0;
@@ -338,7 +339,8 @@ bool SpawnWorker::handle_exit() {
     }
     process_->receive_unsent(
         [this](ipc::Kind kind, std::span<const std::byte> content) { take_frame(kind, content); });
-    if (!process_->end().lost.empty()) {
+    is_orphan_ = !process_->end().lost.empty();
+    if (is_orphan_) {
       in_flight_.end_lost([this](std::size_t task) {
         return lost_hosts_.note(task, process_->pid(), process_->end());
       });

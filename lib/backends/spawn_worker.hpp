@@ -28,6 +28,8 @@ class SpawnWorker {
   bool has_process() const { return process_ != nullptr; }
   const std::shared_ptr<workers::WorkerProcess>& process() const { return process_; }
   void set_process(std::shared_ptr<workers::WorkerProcess> process);
+  /// Whether its last process was on a machine that was lost.
+  bool is_orphan() const { return is_orphan_; }
   /// Gives up the process, telling it to forget this loop.
   std::shared_ptr<workers::WorkerProcess> release();
 
@@ -96,6 +98,7 @@ class SpawnWorker {
   std::size_t last_batch_ = 1;
   double pace_ = -1;  // seconds for a task, where it is far; negative: not known
   std::uint32_t callable_ = 0;
+  bool is_orphan_ = false;
   bool timed_out_ = false;
   bool leaving_ = false;
   bool taken_back_ = false;        // it has not come to the end of what was taken back

@@ -17,12 +17,15 @@ class WorkerSource {
  public:
   virtual ~WorkerSource() = default;
   /// An idle worker that was started with these options, or a new one; null if there can be none
-  /// now. Throws SystemError.
+  /// now or, where it is not to `crowd`, if all machines have as many as they are for. Throws
+  /// SystemError.
   virtual std::shared_ptr<workers::WorkerProcess> lease(const WorkerOptions& options,
-                                                        unsigned threads) = 0;
+                                                        unsigned threads, bool crowd) = 0;
   /// Takes one back that has nothing to do. `keep`: how many the loop has used.
   virtual void give_back(std::shared_ptr<workers::WorkerProcess> worker,
                          const WorkerOptions& options, unsigned threads, std::size_t keep) = 0;
+  /// How many workers the machines are for now, where that may grow; 0 where it doesn't.
+  virtual unsigned capacity() const { return 0; }
   /// How many threads a task may use if so many workers run at a time.
   virtual unsigned threads_each(unsigned workers) const = 0;
   /// Sends what was put for workers, as wait() does.

@@ -48,6 +48,7 @@ class LoopState final : public Loop {
 
   const ParallelOptions& options() const noexcept override { return settings_.options; }
   unsigned n_jobs() const noexcept override { return settings_.n_jobs; }
+  bool uses_all_workers() const noexcept override { return settings_.all_workers; }
   LoopTasks& tasks() noexcept override { return tasks_; }
   std::size_t known() const noexcept override { return queue_.released(); }
   bool stopping() const noexcept override { return stop_.stopping(); }

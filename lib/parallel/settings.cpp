@@ -49,14 +49,19 @@ unsigned count_jobs(int n_jobs, const Backend& backend) {
       std::max(1, static_cast<int>(backend.usable_workers()) + 1 + n_jobs));
 }
 
+/// What the loop's options say, or else those around it.
+int wanted_jobs(const ParallelOptions& options, const LoopContext& context) {
+  std::optional<int> wanted = options.n_jobs;
+  if (!wanted && context.config) wanted = context.config->n_jobs;
+  if (!wanted) wanted = jobs_from_environment();
+  return wanted.value_or(-1);
+}
+
 unsigned resolve_jobs(const ParallelOptions& options, const LoopContext& context,
                       const Backend& backend) {
-  if (options.n_jobs) return count_jobs(*options.n_jobs, backend);
-  if (context.level >= 2) return 1;
-  std::optional<int> wanted;
-  if (context.config) wanted = context.config->n_jobs;
-  if (!wanted) wanted = jobs_from_environment();
-  const unsigned whole = count_jobs(wanted.value_or(-1), backend);
+  if (!options.n_jobs && context.level >= 2) return 1;
+  const unsigned whole = count_jobs(wanted_jobs(options, context), backend);
+  if (options.n_jobs) return whole;
   // Inside a loop, the cores are shared with the loop's other tasks.
   return std::max(1U, whole / std::max(1U, context.jobs));
 }
@@ -174,6 +179,7 @@ Settings resolve_settings(const ParallelOptions& given, bool open) {
   check_options(settings.options);
   settings.backend = find_backend(settings.backend_name);
   settings.n_jobs = resolve_jobs(given, context, *settings.backend);
+  settings.all_workers = context.level == 0 && wanted_jobs(given, context) == -1;
   if (settings.n_jobs == 1 && settings.backend_name == "threads" && !open) {
     settings.backend_name = "sequential";
     settings.backend = find_backend(settings.backend_name);

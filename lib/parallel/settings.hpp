@@ -22,6 +22,8 @@ struct Settings {
   std::shared_ptr<Backend> backend;
   BackendTraits traits;
   unsigned n_jobs = 1;
+  /// Those are all that there are.
+  bool all_workers = false;
   /// How many tasks, or batches, to read ahead.
   std::size_t window = std::numeric_limits<std::size_t>::max();
   /// 0: automatic.

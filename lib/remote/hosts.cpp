@@ -21,8 +21,6 @@ namespace hoist::detail::remote {
 
 namespace {
 
-/// Hosts say how many workers they are for as soon as they have joined.
-constexpr auto hello_patience = std::chrono::seconds(10);
 /// Workers that take longer to leave are killed by their hosts.
 constexpr auto end_patience = std::chrono::seconds(10);
 /// For who waits for hosts and not for workers. Loops may have it too.
@@ -72,6 +70,13 @@ void Hosts::lost(Peer peer, const std::string& why) {
     worker->died({.how = {.is_known = false}, .last_lines = {}, .machine = host.name, .lost = why});
   }
   host.workers.clear();
+  count_capacity();
+}
+
+void Hosts::count_capacity() {
+  unsigned slots = 0;
+  for (const auto& [peer, host] : hosts_) slots += host->slots;
+  capacity_.store(slots, std::memory_order_relaxed);
 }
 
 void Hosts::received(Peer peer, std::span<const std::byte> message) {
@@ -94,7 +99,10 @@ void Hosts::take(Host& host, ipc::Kind kind, std::uint32_t worker,
   if (kind == kind::hello) return greet(host, content);
   if (kind == kind::piece) return host.results.add(content);
   if (kind == kind::output) print(host, content);
-  if (kind == kind::ended) return static_cast<void>(host.slots = 0);
+  if (kind == kind::ended) {
+    host.slots = 0;
+    return count_capacity();
+  }
   const auto at = host.workers.find(worker);
   if (at == host.workers.end()) return;  // of one that was given up
   if (kind != kind::died) return at->second->arrived(kind, content);
@@ -128,6 +136,7 @@ void Hosts::greet(Host& host, std::span<const std::byte> content) {
   host.has_greeted = true;
   host.slots = slots;
   host.cores = cores;
+  count_capacity();
   host.outbox.put(kind::welcome, 0, {});
   host.outbox.pump();
 }
@@ -201,6 +210,11 @@ void Hosts::wait(std::size_t bell, Clock::time_point deadline, const std::functi
   }
 }
 
+std::string Hosts::why_none() const {
+  const std::string known = transport_->why_none();
+  return known.empty() ? why_none_ : known;
+}
+
 unsigned Hosts::slots() {
   unsigned slots = 0;
   const auto all_have_greeted = [&] {
@@ -213,11 +227,12 @@ unsigned Hosts::slots() {
     }
     return complete;
   };
-  wait(bell_of_hosts, Clock::now() + hello_patience, all_have_greeted, false);
+  wait(bell_of_hosts, Clock::now() + transport_->arrival_patience(), all_have_greeted, false);
   if (slots > 0) return slots;
   const std::lock_guard lock(mutex_);
+  const std::string why = why_none();
   throw Error("the backend \"" + name_ + "\" has no worker hosts" +
-              (why_none_.empty() ? "" : ": " + why_none_));
+              (why.empty() ? "" : ": " + why));
 }
 
 std::string Hosts::explain() const {
@@ -251,8 +266,8 @@ std::shared_ptr<Host> Hosts::freest() const {
   return best;
 }
 
-std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& options,
-                                                     unsigned threads) {
+std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& options, unsigned threads,
+                                                     bool crowd) {
   const std::lock_guard idle_lock(idle_mutex_);
   std::shared_ptr<RemoteWorker> worker;
   bool is_new = false;
@@ -263,9 +278,10 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
       const auto now = Clock::now();
       alone_since_ = std::min(alone_since_, now);
       if (now - alone_since_ < transport_->patience()) return nullptr;
-      throw Error("the backend \"" + name_ + "\" has no worker hosts any more: " + why_none_);
+      throw Error("the backend \"" + name_ + "\" has no worker hosts any more: " + why_none());
     }
     alone_since_ = Clock::time_point::max();
+    if (!crowd && host->leased >= host->slots) return nullptr;
     std::erase_if(idle_, [this](const auto& one) { return !hosts_.contains(one.first); });
     worker = std::static_pointer_cast<RemoteWorker>(idle_[host->peer].take(options, threads));
     is_new = worker == nullptr;

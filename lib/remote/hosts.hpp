@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -22,10 +23,11 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   Hosts(std::string name, std::unique_ptr<Transport> transport);
   ~Hosts() override;
 
-  std::shared_ptr<workers::WorkerProcess> lease(const WorkerOptions& options,
-                                                unsigned threads) override;
+  std::shared_ptr<workers::WorkerProcess> lease(const WorkerOptions& options, unsigned threads,
+                                                bool crowd) override;
   void give_back(std::shared_ptr<workers::WorkerProcess> worker, const WorkerOptions& options,
                  unsigned threads, std::size_t keep) override;
+  unsigned capacity() const override { return capacity_.load(std::memory_order_relaxed); }
   unsigned threads_each(unsigned workers) const override;
   void flush() override { poll(); }
   void wait(std::size_t bell, ipc::Clock::time_point deadline, const std::function<bool()>& ready,
@@ -59,6 +61,8 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   bool poll();
   bool poll_locked();
   std::shared_ptr<Host> freest() const;
+  void count_capacity();
+  std::string why_none() const;
 
   const std::string name_;
   std::mutex idle_mutex_;  // taken before the other
@@ -66,6 +70,7 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   mutable std::mutex mutex_;  // of all that follows
   std::unique_ptr<Transport> transport_;
   std::map<Peer, std::shared_ptr<Host>> hosts_;
+  std::atomic<unsigned> capacity_{0};  // written with the lock held
   std::uint32_t last_worker_ = 0;
   Clock::time_point alone_since_ = Clock::time_point::max();  // while a loop asks in vain
   std::string why_none_;                     // what became of the last one that was lost or refused

@@ -64,6 +64,11 @@ class Transport {
   virtual std::chrono::microseconds round_trip() const = 0;
   /// How long all peers may be away before there are none, where others may come in their place.
   virtual std::chrono::milliseconds patience() const { return {}; }
+  /// Why no peers will come any more, where that is known.
+  virtual std::string why_none() const { return {}; }
+  /// How long a loop waits until is_complete(), and those that have joined have introduced
+  /// themselves, which they do at once.
+  virtual std::chrono::milliseconds arrival_patience() const { return std::chrono::seconds(10); }
   /// Whether those peers have joined that are there from the beginning.
   virtual bool is_complete() const { return true; }
   /// Called, by any thread of the transport, when poll() has got something to do. Set before all

@@ -18,7 +18,6 @@
 
 #include "os/atomic_file.hpp"
 #include "os/log.hpp"
-#include "os/random_name.hpp"
 #include "slurm/chunk.hpp"
 #include "slurm/element.hpp"
 #include "slurm/journal.hpp"
@@ -45,18 +44,11 @@ constexpr int most_tries = 30;
 constexpr std::chrono::seconds cancel_patience{30};
 /// That many machines are not lost by chance while they run one and the same task.
 constexpr unsigned most_lost = 3;
-constexpr std::size_t name_digits = 16;
 
 /// A loop over the same tasks finds its directory again by how many loops came before it.
 std::string next_loop() {
   static std::atomic<unsigned> last{0};
   return "loop-" + std::to_string(++last);
-}
-
-std::string single_quoted(const std::string& text) {
-  std::string quoted = "'";
-  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return quoted + "'";
 }
 
 /// An element that was submitted, by this run of the program or an earlier one.
@@ -180,7 +172,7 @@ class ArraySession final : public Session {
     }
     parts_.segments.sweep({});
     if (chunk.tasks().empty()) return;
-    if (chunks_.empty()) job_ = "hoist-" + os::random_name(name_digits);
+    if (chunks_.empty()) job_ = new_name();
     chunk.write(journal_.chunk(job_, chunks_.size()));
     chunks_.push_back(chunk.tasks());
   }
@@ -225,17 +217,14 @@ class ArraySession final : public Session {
   /// Where others are under way, limits on jobs are a reason to wait. So is a controller that is
   /// being restarted.
   void try_again(const Error& error) {
-    const std::string what = error.what();
-    const bool is_temporary =
-        what.find("Unable to contact") != std::string::npos ||
-        what.find("temporarily") != std::string::npos ||
-        what.find("timed out") != std::string::npos ||
+    const bool may_wait =
+        is_temporary(error) ||
         std::ranges::any_of(elements_, [](const Submitted& one) { return !one.open.empty(); });
-    if (!is_temporary || ++tries_ > most_tries) {
+    if (!may_wait || ++tries_ > most_tries) {
       journal_.forget(job_);
       throw error;
     }
-    os::log(LogLevel::warning, "slurm", what + "; tried again");
+    os::log(LogLevel::warning, "slurm", std::string(error.what()) + "; tried again");
     next_try_ = Clock::now() + between_tries;
   }
 

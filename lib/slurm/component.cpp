@@ -2,6 +2,7 @@
 #include <hoist/backend.hpp>
 #include <hoist/error.hpp>
 #include <hoist/slurm.hpp>
+#include <hoist/worker.hpp>
 
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -13,18 +14,23 @@
 #include <string>
 
 #include "os/fork_hook.hpp"
+#include "os/process_end.hpp"
+#include "remote/hosts.hpp"
+#include "remote/remote_backend.hpp"
 #include "slurm/array_session.hpp"
 #include "slurm/element.hpp"
+#include "slurm/launcher.hpp"
 #include "workers/launch.hpp"
 
 namespace hoist::detail::slurm {
 
 namespace {
 
-/// What this process uses the cluster for.
+/// What this process has of the cluster; a forked child has none.
 struct Use {
   std::mutex mutex;
   SlurmOptions options;
+  remote::Hosts* hosts = nullptr;  // never destroyed, as loops may run at the end of the program
 };
 
 constinit os::PerProcess<Use> use;
@@ -35,31 +41,69 @@ SlurmOptions options_here() {
   return its.options;
 }
 
+void end_hosts() {
+  Use* const its = use.find();
+  if (its == nullptr) return;
+  const std::lock_guard lock(its->mutex);
+  if (its->hosts != nullptr) its->hosts->end();
+}
+
+/// A task that starts jobs which run such tasks would do so without end.
+void check_is_program() {
+  if (!in_worker()) return;
+  throw BadArgument(
+      "the backend \"slurm\" is for the program itself, not for tasks that it runs on a cluster");
+}
+
+remote::Hosts& hosts() {
+  check_is_program();
+  Use& its = use.here();
+  const std::lock_guard lock(its.mutex);
+  if (its.hosts == nullptr) {
+    its.hosts = &launch_hosts(its.options);
+    os::at_process_end(end_hosts);
+  }
+  return *its.hosts;
+}
+
+/// Each mode is a backend of its own.
 class SlurmBackend final : public Backend {
  public:
   BackendTraits traits() const override {
-    BackendTraits traits;
-    traits.shares_memory = false;
-    traits.kills_tasks = true;
-    traits.own_cores = true;
-    traits.batch_seconds = 4e-3;
+    BackendTraits traits = launcher_.traits();
+    traits.own_cores = is_array();
     return traits;
   }
-  unsigned usable_workers() const override { return most_elements; }
-  std::unique_ptr<Session> open(Loop& loop) override {
-    return open_array_session(loop, options_here());
+  unsigned usable_workers() const override {
+    return is_array() ? most_elements : launcher_.usable_workers();
   }
+  std::unique_ptr<Session> open(Loop& loop) override {
+    check_is_program();
+    const SlurmOptions options = options_here();
+    return options.mode == SlurmMode::array ? open_array_session(loop, options)
+                                            : launcher_.open(loop);
+  }
+
+ private:
+  static bool is_array() { return options_here().mode == SlurmMode::array; }
+  remote::RemoteBackend launcher_{hosts};
 };
 
-/// Before main: whether this process is an element of an array.
+/// Before main: whether Slurm has started this process for another one.
 void choose() {
   const char* const chunks = std::getenv(element_variable);
   const char* const number = std::getenv("SLURM_ARRAY_TASK_ID");
-  if (chunks == nullptr || number == nullptr) return;
-  const std::string chunk = std::string(chunks) + "." + number;
-  // What is started here is no element.
-  ::unsetenv(element_variable);
-  ::unsetenv("HOIST_BACKEND");
+  const char* const messages = std::getenv(host_variable);
+  const std::string chunk =
+      chunks != nullptr && number != nullptr ? std::string(chunks) + "." + number : "";
+  const std::string host = messages != nullptr ? messages : "";
+  if (chunk.empty() && host.empty()) return;
+  // What is started here is neither.
+  for (const char* name : {element_variable, host_variable, "HOIST_BACKEND"}) ::unsetenv(name);
+  if (!host.empty()) {
+    ::prctl(PR_SET_NAME, "hoist-host");
+    run_host(host);
+  }
   ::prctl(PR_SET_NAME, "hoist-element");
   const int code = run_element(chunk);
   std::fflush(nullptr);
@@ -93,6 +137,9 @@ void use_slurm(const SlurmOptions& options) {
   }
   Use& its = use.here();
   const std::lock_guard lock(its.mutex);
+  if (its.hosts != nullptr && options.mode == SlurmMode::launcher) {
+    throw BadArgument("use_slurm: loops of this process have worker hosts already");
+  }
   its.options = options;
 }
 

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <optional>
 #include <thread>
 #include <utility>
@@ -19,12 +18,12 @@
 #include "base/digest_stream.hpp"
 #include "base/quoted.hpp"
 #include "ipc/shared_bytes.hpp"
-#include "os/cpu.hpp"
 #include "os/log.hpp"
 #include "remote/start.hpp"
 #include "remote/wire.hpp"
 #include "slurm/chunk.hpp"
 #include "slurm/frame_file.hpp"
+#include "slurm/job_cores.hpp"
 #include "workers/local_worker.hpp"
 #include "workers/output_writer.hpp"
 #include "workers/supervisor.hpp"
@@ -45,16 +44,6 @@ std::string machine() {
   char name[256] = {};
   ::gethostname(name, sizeof name - 1);
   return name;
-}
-
-/// How many cores the job has, also where Slurm doesn't bind it to them. Loops inside tasks are told.
-unsigned cores() {
-  const auto usable = static_cast<unsigned>(os::usable_cores());
-  const char* const given = std::getenv("SLURM_CPUS_PER_TASK");
-  const int asked = given != nullptr ? std::atoi(given) : 0;
-  if (asked <= 0 || static_cast<unsigned>(asked) >= usable) return usable;
-  ::setenv("HOIST_N_JOBS", given, 0);
-  return static_cast<unsigned>(asked);
 }
 
 /// When Slurm ends the job: what tasks have printed is written, so that its tail tells something.
@@ -83,6 +72,8 @@ class Element {
   }
 
   void run() {
+    // Loops inside tasks are told where Slurm does not bind the job to its cores.
+    ::setenv("HOIST_N_JOBS", std::to_string(cores_).c_str(), 0);
     const auto done = journal_.results();
     std::optional<TaskKey> key;
     for (std::size_t i = 0; i < frames_.size(); ++i) {
@@ -276,7 +267,7 @@ class Element {
   }
 
   const Journal journal_;
-  const unsigned cores_ = cores();
+  const unsigned cores_ = cores_of_job();
   std::vector<Frame> frames_;
   double limit_ = 0;  // seconds for a task; 0: none
   remote::Start start_;

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "os/random_name.hpp"
 #include "slurm/command.hpp"
 
 namespace hoist::detail::slurm {
@@ -76,6 +77,22 @@ std::string directives(const SlurmOptions& options) {
   }
   for (const std::string& option : options.extra) add(option);
   return text;
+}
+
+std::string new_name() { return "hoist-" + os::random_name(16); }
+
+std::string single_quoted(const std::string& text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+bool is_temporary(const Error& error) {
+  const std::string_view what = error.what();
+  return what.find("Unable to contact") != std::string_view::npos ||
+         what.find("temporarily") != std::string_view::npos ||
+         what.find("timed out") != std::string_view::npos ||
+         what.find("did not answer") != std::string_view::npos;
 }
 
 void submit(const std::filesystem::path& script) {

@@ -22,14 +22,21 @@ struct JobState {
 
   /// Whether it may still do something: it waits, runs, or is being put into the queue again.
   bool is_alive() const;
+  /// How it ended. That an element has ended well without a result is a failure, too.
   SlurmState meaning() const;
 };
 
 /// The lines of a script for sbatch that ask for what the options say.
 std::string directives(const SlurmOptions& options);
 
+/// For a job or a directory: one that nobody else has.
+std::string new_name();
+/// Text as a shell takes it.
+std::string single_quoted(const std::string& text);
 /// Submits a script. Throws Error with what sbatch said.
 void submit(const std::filesystem::path& script);
+/// Whether that may be otherwise soon: the controller does not answer, or limits others, too.
+bool is_temporary(const Error& error);
 /// All jobs of this user by that name that Slurm still knows of, ended ones too; nothing if it does
 /// not answer now.
 std::optional<std::vector<JobState>> find_jobs(const std::string& name);

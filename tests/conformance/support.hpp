@@ -66,7 +66,7 @@ inline bool shares_memory(const std::string& backend) {
 
 /// Whether workers may be on other machines, where no memory of this one is.
 inline bool is_remote(const std::string& backend) {
-  return backend == "mpi" || backend == "redis" || backend == "loopback";
+  return backend == "mpi" || backend == "redis" || backend == "slurm" || backend == "loopback";
 }
 
 inline bool is_sequential(const std::string& backend) {

@@ -56,14 +56,14 @@ class Input final : public remote::Transport {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   remote::Hosts hosts("fuzz", std::make_unique<Input>(std::as_bytes(std::span(data, size))));
   try {
-    const auto worker = hosts.lease({}, 1);
+    const auto worker = hosts.lease({}, 1, true);
     static_cast<void>(worker);
   } catch (const hoist::Error&) {
     // Nothing has joined before the first poll.
   }
   try {
     hosts.slots();
-    const auto worker = hosts.lease({}, 1);
+    const auto worker = hosts.lease({}, 1, true);
     const std::size_t polls = size / 61 + 2;
     for (std::size_t i = 0; i < polls && !worker->dead(); ++i) {
       hosts.flush();

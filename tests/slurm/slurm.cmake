@@ -18,3 +18,27 @@ foreach(source IN LISTS sources)
   hoist_test_settings(slurm.${name} ${source})
   set_tests_properties(slurm.${name} PROPERTIES RESOURCE_LOCK slurm PROCESSORS 2)
 endforeach()
+
+# A program that has a cluster to itself while a command runs.
+add_executable(slurm_run support/slurm_run.cpp)
+target_include_directories(slurm_run PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_compile_features(slurm_run PRIVATE cxx_std_20)
+hoist_developer_target(slurm_run)
+
+# hoist_slurm_run(TEST COMMAND): a line for a shell, with such a cluster.
+function(hoist_slurm_run test command)
+  add_test(NAME ${test} COMMAND slurm_run "${command}")
+  set_tests_properties(${test} PROPERTIES TIMEOUT 300 RESOURCE_LOCK slurm PROCESSORS 2
+                                          SKIP_RETURN_CODE 77)
+endfunction()
+
+add_executable(conformance_slurm $<TARGET_OBJECTS:test_conformance>)
+target_link_libraries(conformance_slurm PRIVATE hoist_test_main hoist::slurm)
+set_target_properties(conformance_slurm PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+foreach(source IN LISTS sources_of_conformance)
+  cmake_path(GET source STEM name)
+  hoist_slurm_run(
+    conformance_slurm.${name}
+    "salloc --quiet --nodes=2 --ntasks=2 env HOIST_TEST_BACKEND=slurm $<TARGET_FILE:conformance_slurm> --source-file=*/conformance/${name}.cpp"
+  )
+endforeach()

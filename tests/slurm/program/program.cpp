@@ -140,6 +140,28 @@ void count(const std::string& marks, double seconds, int n = 12) {
   std::printf("sum %ld\n", sum);
 }
 
+/// Task 5 ends the host of its worker, once: by that signal.
+std::string end_host(int x, const std::string& once, int signal) {
+  std::this_thread::sleep_for(100ms);
+  if (x == 5 && ::close(::open(once.c_str(), O_CREAT | O_EXCL, 0600)) == 0) {
+    ::kill(::getppid(), signal);
+    std::this_thread::sleep_for(60s);
+  }
+  const char* const node = std::getenv("SLURMD_NODENAME");
+  return node != nullptr ? node : "none";
+}
+
+/// Where tasks have run.
+void nodes(const std::string& once, int signal, int n = 60) {
+  std::map<std::string, int> counts;
+  std::vector<decltype(delayed(end_host)(0, once, signal))> calls;
+  for (int i = 0; i < n; ++i) calls.push_back(delayed(end_host)(i, once, signal));
+  for (const auto& node : Parallel()(calls)) ++counts[node];
+  int sum = 0;
+  for (const auto& [node, count] : counts) sum += count;
+  std::printf("%d tasks on %zu nodes\n", sum, counts.size());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -148,18 +170,28 @@ int main(int argc, char** argv) {
   const std::string what = argv[1];
   try {
     const char* const time = std::getenv("TEST_TIME");
-    use_slurm({.mode = SlurmMode::array,
+    const char* const partition = std::getenv("TEST_PARTITION");
+    const char* const hosts = std::getenv("TEST_HOSTS");
+    use_slurm({.mode = hosts != nullptr ? SlurmMode::launcher : SlurmMode::array,
                .directory = argv[2],
-               .time = std::chrono::minutes(time != nullptr ? std::atoi(time) : 0)});
+               .partition = partition != nullptr ? partition : "",
+               .time = std::chrono::minutes(time != nullptr ? std::atoi(time) : 0),
+               .cores = hosts != nullptr ? 2U : 1U,
+               .hosts = static_cast<unsigned>(hosts != nullptr ? std::atoi(hosts) : 1)});
     if (what == "loop") loop();
     if (what == "arrays") arrays();
     if (what == "throw") outcomes(4, fail_at_2);
     if (what == "crash") outcomes(4, crash_at_2);
     if (what == "crash_in_batch") outcomes(4, crash_at_2, {.batch_size = 4});
+    if (what == "one") outcomes(1, square);
     if (what == "end") outcomes(4, end_element_at_2, {.batch_size = 4});
     if (what == "time") outcomes(4, sleep_at_2, {.task_timeout = 1});
     if (what == "raise") Parallel().map(numbers(4), fail_at_2);
     if (what == "sleep") Parallel().map(numbers(4), sleep_at_2);
+    if (what == "kill_host") nodes(argv[3], SIGKILL);
+    if (what == "end_host") nodes(argv[3], SIGTERM);
+    if (what == "nodes") nodes("/", 0, std::atoi(argv[3]));
+    if (what == "nothing") std::printf("nothing\n");
     if (what == "count") count(argv[3], std::atof(argv[4]));
   } catch (const std::exception& error) {
     print(error);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "support/slurm_programs.hpp"
+#include "support/temp_dir.hpp"
+
+// Worker hosts that Slurm has started, and what they and others do when one of them dies.
+
+using namespace support;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* two_hosts = "TEST_HOSTS=2";
+const std::string inside = "salloc --quiet --nodes=4 --exclusive ";
+
+}  // namespace
+
+TEST_CASE("tasks of a host that is killed run elsewhere, and so do those of one that leaves") {
+  if (cluster() == nullptr) return;
+  const TempDir directory;
+  for (const std::string what : {"kill_host", "end_host"}) {
+    const auto ended =
+        run(words(what, directory / "a", {(directory / what).string()}, two_hosts), inside);
+    CHECK(ended.has("60 tasks on "));
+    CHECK(fs::exists(directory / what));
+  }
+  CHECK(count_entries(directory / "a") == 0);
+}
+
+TEST_CASE("hosts whose program is killed end, and remove what it has left") {
+  if (cluster() == nullptr) return;
+  const TempDir directory;
+  Daemon program(words("nodes", directory / "a", {"600"}, two_hosts), directory / "log");
+  await([&] { return SlurmCluster::processes(HOIST_TEST_PROGRAM) >= 7; });
+  program.end(SIGKILL);
+  check_all_gone();
+  CHECK(count_entries(directory / "a") == 0);
+}
