@@ -68,6 +68,16 @@ int wait_for_others(int x, int n, const std::string& directory) {
   return x;
 }
 
+/// Notes the process, and waits until so many have noted themselves.
+int await_processes(int x, std::size_t n, const std::string& directory) {
+  std::ofstream(directory + "/" + std::to_string(::getpid())) << "here";
+  for (int i = 0; support::count_entries(directory) < n && i < 20'000; ++i) {
+    std::this_thread::sleep_for(1ms);
+  }
+  if (support::count_entries(directory) < n) throw std::runtime_error("there are no more workers");
+  return x;
+}
+
 int print_much(int x) {
   for (int i = 0; i < 1000; ++i) {
     std::fprintf(stderr, "%s\n", std::string(100, '.').c_str());
@@ -243,4 +253,34 @@ TEST_CASE("a worker host sleeps until its transport wakes it") {
   }
   CHECK(has_greeted);
   say(support::Exchange::Event::lost);
+}
+
+TEST_CASE("a host that comes in the middle of a loop gets tasks of it") {
+  TestHosts hosts(1);
+  const support::TempDir directory;
+  const std::string path = directory.path().string();
+  std::jthread later([&] {
+    while (support::count_entries(path) < 1) std::this_thread::sleep_for(1ms);
+    hosts.loopback.add(2);
+  });
+  std::vector<decltype(delayed(await_processes)(0, std::size_t{3}, path))> calls;
+  for (int i = 0; i < 20; ++i) calls.push_back(delayed(await_processes)(i, std::size_t{3}, path));
+  CHECK(Parallel({.backend = "test_remote"})(calls).size() == 20);
+  CHECK(support::count_entries(path) == 3);
+}
+
+TEST_CASE("what a lost host had waits for another to come, where the others have enough") {
+  TestHosts hosts(2);
+  const support::TempDir directory;
+  const std::string path = directory.path().string();
+  std::jthread later([&] {
+    while (support::count_entries(path) < 2) std::this_thread::sleep_for(1ms);
+    hosts.loopback.lose(2);
+    std::this_thread::sleep_for(300ms);
+    CHECK(support::count_entries(path) == 2);
+    hosts.loopback.add();
+  });
+  std::vector<decltype(delayed(await_processes)(0, std::size_t{3}, path))> calls;
+  for (int i = 0; i < 2; ++i) calls.push_back(delayed(await_processes)(i, std::size_t{3}, path));
+  CHECK(Parallel({.backend = "test_remote"})(calls).size() == 2);
 }

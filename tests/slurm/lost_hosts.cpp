@@ -32,13 +32,3 @@ TEST_CASE("tasks of a host that is killed run elsewhere, and so do those of one 
   }
   CHECK(count_entries(directory / "a") == 0);
 }
-
-TEST_CASE("hosts whose program is killed end, and remove what it has left") {
-  if (cluster() == nullptr) return;
-  const TempDir directory;
-  Daemon program(words("nodes", directory / "a", {"600"}, two_hosts), directory / "log");
-  await([&] { return SlurmCluster::processes(HOIST_TEST_PROGRAM) >= 7; });
-  program.end(SIGKILL);
-  check_all_gone();
-  CHECK(count_entries(directory / "a") == 0);
-}

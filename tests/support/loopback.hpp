@@ -91,23 +91,26 @@ class LoopbackHosts {
  public:
   explicit LoopbackHosts(int hosts, unsigned slots = 1)
       : hosts_("loopback", std::make_unique<Loopback>(exchange_, 0)) {
-    for (int host = 1; host <= hosts; ++host) {
-      const auto peer = static_cast<remote::Peer>(host);
-      exchange_->put(host, {.kind = Exchange::Event::joined, .peer = 0, .text = "master"});
-      exchange_->put(
-          0,
-          {.kind = Exchange::Event::joined, .peer = peer, .text = "host" + std::to_string(host)});
-      threads_.emplace_back([this, host, slots] {
-        Loopback transport(exchange_, host);
-        remote::WorkerHost serving(transport, {.slots = slots, .cores = 1});
-        serving.run();
-      });
-    }
+    for (int host = 1; host <= hosts; ++host) add(slots);
   }
   ~LoopbackHosts() {
     hosts_.end();
     for (std::size_t i = 0; i < threads_.size(); ++i) lose(static_cast<int>(i) + 1);
     for (auto& thread : threads_) thread.join();
+  }
+
+  /// One more joins.
+  void add(unsigned slots = 1) {
+    const int host = static_cast<int>(threads_.size()) + 1;
+    const auto peer = static_cast<remote::Peer>(host);
+    exchange_->put(host, {.kind = Exchange::Event::joined, .peer = 0, .text = "master"});
+    exchange_->put(
+        0, {.kind = Exchange::Event::joined, .peer = peer, .text = "host" + std::to_string(host)});
+    threads_.emplace_back([this, host, slots] {
+      Loopback transport(exchange_, host);
+      remote::WorkerHost serving(transport, {.slots = slots, .cores = 1});
+      serving.run();
+    });
   }
 
   remote::Hosts& hosts() { return hosts_; }
