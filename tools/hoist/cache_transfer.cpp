@@ -66,7 +66,9 @@ void add_cache_transfer(CLI::App& cache) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
       cache.add_subcommand("merge", "Copy the entries of caches into another one that lacks them");
-  command->add_option("FROM... INTO", arguments->locations, "Caches; INTO is made if need be")
+  command
+      ->add_option("LOCATION", arguments->locations,
+                   "FROM... INTO: the last takes the entries of the others, and is made if need be")
       ->required();
   add_filter(*command, arguments->filter);
   command->add_flag("--json", arguments->json, "As JSON");
