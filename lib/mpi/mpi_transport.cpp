@@ -5,7 +5,6 @@
 
 #include <mpi.h>
 #include <poll.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 
 #include "ipc/channel.hpp"
 #include "os/child_watch.hpp"
+#include "os/machine_name.hpp"
 
 namespace hoist::detail::mpi {
 
@@ -43,17 +43,11 @@ void check(int code, const char* what) {
   throw Error(std::string("MPI: can't ") + what + ": " + std::string(text, text + length));
 }
 
-std::string machine_name() {
-  utsname names{};
-  ::uname(&names);
-  return names.nodename;
-}
-
 /// Tells machines of one name apart, and containers on one: those of one id see each other's
 /// processes.
 std::string machine_id() {
   std::error_code unknown;
-  return machine_name() + "/" + os::read_text("/proc/sys/kernel/random/boot_id").value_or("") +
+  return os::machine_name() + "/" + os::read_text("/proc/sys/kernel/random/boot_id").value_or("") +
          std::filesystem::read_symlink("/proc/self/ns/pid", unknown).string();
 }
 
@@ -85,7 +79,7 @@ MpiTransport::~MpiTransport() {
 void MpiTransport::introduce(int rank) {
   ipc::FieldWriter text;
   text.put(std::int64_t{::getpid()});
-  text.text(machine_name());
+  text.text(os::machine_name());
   text.text(machine_id());
   start_send(rank, introduction_tag, {text.bytes().begin(), text.bytes().end()});
 }

@@ -85,7 +85,7 @@ void leave_at_termination(RedisTransport& transport) {
   }).detach();
 }
 
-/// Serves masters, several at a time, until SIGTERM.
+/// Serves masters, several at a time, until SIGTERM or until it is told to leave.
 [[noreturn]] void run_host(const std::string& text) {
   // What is started here is no host.
   ::unsetenv("HOIST_WORKER");
@@ -96,7 +96,10 @@ void leave_at_termination(RedisTransport& transport) {
     leave_at_termination(transport);
     const auto cores = static_cast<unsigned>(os::usable_cores());
     remote::WorkerHost host(transport, {.slots = cores, .cores = cores});
-    host.run_for_good();
+    host.run_until_told();
+    transport.close();
+    std::fflush(nullptr);
+    ::_exit(0);
   } catch (const std::exception& error) {
     os::log(LogLevel::error, "workers", std::string("worker host: ") + error.what());
   }
@@ -123,8 +126,7 @@ namespace hoist {
 
 void use_redis(const RedisOptions& options) {
   using namespace detail::redis;
-  Url url(options.url, options.name);
-  if (!options.tls_ca.empty()) url.tls_ca = options.tls_ca.string();
+  Url url = url_of(options);
   Master& its = master.here();
   const std::lock_guard lock(its.mutex);
   if (its.hosts != nullptr) {

@@ -3,7 +3,6 @@
 
 #include <hoist/error.hpp>
 
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,31 +11,22 @@
 #include <string_view>
 #include <utility>
 
-#include "os/log.hpp"
+#include "os/machine_name.hpp"
 #include "os/random_name.hpp"
-#include "os/thread_pool.hpp"
 
 namespace hoist::detail::redis {
 
 namespace {
 
-/// Who isn't heard of for so long is lost; signs of life come four times in that time.
-constexpr std::chrono::milliseconds silence = std::chrono::seconds(10);
-constexpr auto between_beats = silence / 4;
-/// So often the server is asked whether the others are connected.
-constexpr auto between_looks = std::chrono::milliseconds(200);
 /// A look at a socket takes about a microsecond. After a second in vain they are rarer: a host that
 /// waits for a master takes a three hundredth of a core.
 constexpr auto busy_interval = std::chrono::microseconds(20);
 constexpr auto idle_interval = std::chrono::microseconds(5000);
 constexpr auto active_time = std::chrono::seconds(1);
 constexpr std::size_t pops_at_once = 8;
-constexpr std::size_t id_digits_of_side = 16;
-constexpr std::size_t head_of_entry = id_digits_of_side + 8 + 1;
 /// So much may be in a list that its owner has not taken: it is in the memory of the server.
 constexpr std::uint64_t most_under_way = std::uint64_t{32} << 20;
 constexpr std::uint64_t told_each = most_under_way / 8;
-constexpr int most_entries_at_once = 64;
 
 /// KEYS: own side, other side, own list. ARGV: the own member, how long it is good for. What is no
 /// longer good is removed, from both. Returns the other side's.
@@ -49,9 +39,7 @@ constexpr std::string_view beat_script =
     "return redis.call('ZRANGE',KEYS[2],0,-1)";
 
 std::string name_of_process() {
-  utsname names{};
-  ::uname(&names);
-  return std::string(names.nodename) + " (process " + std::to_string(::getpid()) + ")";
+  return os::machine_name() + " (process " + std::to_string(::getpid()) + ")";
 }
 
 template <class T>
@@ -83,17 +71,6 @@ void RedisTransport::connect() {
   } catch (...) {
     break_off("is out of reach");
     throw;
-  }
-}
-
-/// Does something that needs the connection; what fails is the end of that.
-template <class Work>
-void RedisTransport::guarded(const Work& work) {
-  if (link_ == nullptr) return;
-  try {
-    work();
-  } catch (const std::exception& error) {
-    break_off(std::string("is out of reach: ") + error.what());
   }
 }
 
@@ -177,7 +154,7 @@ void RedisTransport::drop(remote::Peer peer) {
 
 /// Signs of life, to the server and to the others, and a look at who else is there.
 void RedisTransport::beat(Clock::time_point now) {
-  link_->next_beat = now + between_beats;
+  link_->next_beat = now + silence / 4;
   const bool is_master = role_ == Role::master;
   Request request;
   request.add({"EVAL", beat_script, "3", key(is_master ? "masters" : "hosts"),
@@ -262,7 +239,7 @@ void RedisTransport::take_clients(const std::string& clients) {
   Request request;
   for (const remote::Peer peer : gone) {
     const Other& other = others_[peer];
-    request.add({"DEL", inbox_of(other.id)});
+    request.add({"DEL", inbox_of(other.id), status_of(other.id)});
     request.add({"ZREM", key(role_ == Role::master ? "hosts" : "masters"),
                  other.id + ":" + other.connection});
     for (int i = 0; i < 2; ++i) link_->due.push_back({Link::Due::What::expire});
@@ -306,6 +283,7 @@ void RedisTransport::take_entry(const std::string& entry) {
   std::memcpy(&number, entry.data() + id_digits_of_side, sizeof number);
   const auto kind = static_cast<Kind>(entry[head_of_entry - 1]);
   const std::string_view content = std::string_view(entry).substr(head_of_entry);
+  if (kind == Kind::order) return take_order(content);
   if (dropped_.contains(id) || (kind != Kind::join && !peers_.contains(id))) return;
   remote::Peer peer = 0;
   Other& other = meet(id, peer);
@@ -381,67 +359,6 @@ bool RedisTransport::is_complete() const {
 std::chrono::microseconds RedisTransport::poll_interval() const {
   const std::lock_guard lock(mutex_);
   return Clock::now() - active_ > active_time ? idle_interval : busy_interval;
-}
-
-// --- The thread ----------------------------------------------------------------------------------
-
-void RedisTransport::start_thread() {
-  if (started_ || stops_) return;
-  os::ThreadPool::start_beside("hoist-redis", [this] {
-    keep();
-    stopped_.release();
-  });
-  started_ = true;
-}
-
-/// What has to be done while nobody polls.
-void RedisTransport::keep() {
-  std::unique_lock lock(mutex_);
-  while (!stops_) {
-    guarded([this] {
-      for (int i = 0; i < most_entries_at_once && receive(); ++i) {
-      }
-      take_replies();
-      tick(Clock::now());
-    });
-    if (!events_.empty()) wake();
-    if (link_ == nullptr) {
-      lock.unlock();
-      try {
-        connect();
-      } catch (const std::exception& error) {
-        if (std::exchange(reported_, error.what()) != error.what()) {
-          os::log(LogLevel::warning, "workers",
-                  std::string("this process waits for its Redis server: ") + error.what());
-        }
-      }
-      lock.lock();
-    }
-    if (!stops_) news_.wait_for(lock, between_looks);
-  }
-}
-
-void RedisTransport::close() {
-  std::unique_lock lock(mutex_);
-  if (std::exchange(stops_, true)) return;
-  news_.notify_one();
-  lock.unlock();
-  if (started_) stopped_.acquire();
-  lock.lock();
-  guarded([&] {
-    for (auto& [peer, other] : others_) put(other, peer, Kind::leave, {});
-    const bool is_master = role_ == Role::master;
-    Request request;
-    request.add({"ZREM", key(is_master ? "masters" : "hosts"),
-                 link_->id + ":" + std::to_string(link_->server.id())});
-    link_->inbox.reset();
-    request.add({"DEL", inbox_of(link_->id)});
-    link_->server.send(request);
-    while (link_->server.is_due()) link_->server.receive();
-  });
-  link_.reset();
-  others_.clear();
-  peers_.clear();
 }
 
 }  // namespace hoist::detail::redis

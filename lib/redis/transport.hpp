@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,10 @@ namespace hoist::detail::redis {
 class RedisTransport final : public remote::Transport {
  public:
   enum class Role : unsigned char { master, host };
+  /// What somebody who looks after the hosts has for one of them, without joining.
+  enum class Order : char { leave = 'l', end = 'e' };
+  /// As an entry of its list.
+  static std::string entry_of(Order order);
 
   /// Throws what Connection does. close() may be called by another thread.
   RedisTransport(const Url& url, Role role);
@@ -45,10 +50,19 @@ class RedisTransport final : public remote::Transport {
   std::chrono::microseconds round_trip() const override { return std::chrono::microseconds(1000); }
   std::chrono::milliseconds patience() const override { return std::chrono::seconds(30); }
   bool is_complete() const override;
+  void publish(const HostStatus& status) override;
+  bool is_to_leave() const override;
 
  private:
   using Clock = std::chrono::steady_clock;
-  enum class Kind : unsigned char { join, message, acknowledgement, beat, leave };
+  /// Who isn't heard of for so long is lost; signs of life come four times in that time.
+  static constexpr std::chrono::milliseconds silence = std::chrono::seconds(10);
+  /// So often the server is asked whether the others are connected.
+  static constexpr std::chrono::milliseconds between_looks{200};
+  static constexpr int most_entries_at_once = 64;
+  static constexpr std::size_t id_digits_of_side = 16;
+  static constexpr std::size_t head_of_entry = id_digits_of_side + 8 + 1;
+  enum class Kind : unsigned char { join, message, acknowledgement, beat, leave, order };
 
   /// Who this side is on the server, from a connect to the end of that connection.
   struct Link {
@@ -94,6 +108,7 @@ class RedisTransport final : public remote::Transport {
   bool take_reply();
   bool take_replies();
   void take_entry(const std::string& entry);
+  void take_order(std::string_view order);
   void take_members(const Reply& members);
   void take_clients(const std::string& clients);
   void tick(Clock::time_point now);
@@ -104,12 +119,21 @@ class RedisTransport final : public remote::Transport {
   void lose(remote::Peer peer, const std::string& why, bool knows = false);
   void forget(remote::Peer peer, bool knows);
   void break_off(const std::string& why);
+  /// Does something that needs the connection; what fails is the end of that.
   template <class Work>
-  void guarded(const Work& work);
+  void guarded(const Work& work) {
+    if (link_ == nullptr) return;
+    try {
+      work();
+    } catch (const std::exception& error) {
+      break_off(std::string("is out of reach: ") + error.what());
+    }
+  }
   void start_thread();
   void keep();
   std::string key(const char* what) const { return front_ + what; }
   std::string inbox_of(const std::string& id) const { return front_ + "i:" + id; }
+  std::string status_of(const std::string& id) const { return front_ + "s:" + id; }
 
   const Url url_;
   const Role role_;
@@ -123,6 +147,7 @@ class RedisTransport final : public remote::Transport {
   std::deque<Event> events_;
   remote::Peer last_peer_ = 0;
   Clock::time_point active_ = {};
+  bool is_to_leave_ = false;
   std::string reported_;  // why there is no connection
   bool started_ = false;  // the thread
   bool stops_ = false;

@@ -149,6 +149,12 @@ bool is_on_this_machine(const sockets::SocketAddress& address) {
 
 }  // namespace
 
+Url url_of(const RedisOptions& options) {
+  Url url(options.url, options.name);
+  if (!options.tls_ca.empty()) url.tls_ca = options.tls_ca.string();
+  return url;
+}
+
 bool is_url(const std::string& text) {
   return std::ranges::any_of(schemes, [&](auto scheme) { return text.starts_with(scheme); });
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/redis.hpp>
+
 #include <chrono>
 #include <optional>
 #include <string>
@@ -36,6 +38,9 @@ struct Url {
   /// `ttl`: so many seconds an entry of a cache is kept unused.
   std::chrono::milliseconds ttl = std::chrono::hours(30 * 24);
 };
+
+/// Throws likewise.
+Url url_of(const RedisOptions& options);
 
 /// Whether a text begins with one of the schemes.
 bool is_url(const std::string& text);

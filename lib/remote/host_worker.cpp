@@ -90,6 +90,8 @@ void HostWorker::deliver(ipc::Kind kind, std::span<const std::byte> content, con
     const auto segment = fields.get<std::uint32_t>();
     fields.get<std::uint32_t>();
     process_->share(segment, {.fd = blob.get(), .bytes = fields.get<std::uint64_t>()});
+  } else if (kind == ipc::Kind::leave) {
+    process_->ask_to_leave();
   } else {
     process_->send(kind, content);
   }

@@ -28,6 +28,18 @@ inline constexpr std::size_t max_message = std::size_t{4} << 20;
 /// Used by one thread at a time. No function but close() waits.
 class Transport {
  public:
+  /// What a worker host says of itself to people.
+  struct HostStatus {
+    unsigned slots = 0;
+    unsigned cores = 0;
+    std::size_t workers = 0;  ///< processes that there are
+    std::size_t masters = 0;
+    std::uint64_t tasks = 0;  ///< that were begun since the host was started
+    double tasks_per_second = 0;
+    std::chrono::seconds age{0};
+    bool is_leaving = false;
+  };
+
   /// What poll() tells. The functions may call send() and drop().
   class Events {
    public:
@@ -71,6 +83,11 @@ class Transport {
   virtual std::chrono::milliseconds arrival_patience() const { return std::chrono::seconds(10); }
   /// Whether those peers have joined that are there from the beginning.
   virtual bool is_complete() const { return true; }
+  /// Makes known what somebody may ask for who looks after the hosts. Called by a host once a
+  /// second, by the thread that polls.
+  virtual void publish(const HostStatus&) {}
+  /// Whether somebody has asked this host to leave once its tasks are done.
+  virtual bool is_to_leave() const { return false; }
   /// Called, by any thread of the transport, when poll() has got something to do. Set before all
   /// else; it rings the bells that those sleep on who are to poll, until wakes() changes.
   void set_wake(std::function<void()> ring) { ring_ = std::move(ring); }

@@ -59,11 +59,14 @@ void Outbox::put_blob(const Digest& name, std::shared_ptr<const Storage> bytes) 
   part.name = name;
 }
 
-void Outbox::pump() {
+bool Outbox::pump() {
+  bool any = false;
   while (!parts_.empty() && transport_.unsent(peer_) < most_unsent) {
     Part& part = parts_.front();
     if (part.blob != nullptr ? pump_blob(part) : pump_frames(part)) parts_.pop_front();
+    any = true;
   }
+  return any;
 }
 
 /// Returns whether all of it is sent.

@@ -71,8 +71,9 @@ class Outbox {
   void put_frames(std::span<const std::byte> frames);
   /// The bytes of a blob, in frames `piece`.
   void put_blob(const Digest& name, std::shared_ptr<const Storage> bytes);
-  /// Hands over to the transport as much as that should have at a time.
-  void pump();
+  /// Hands over to the transport as much as that should have at a time. Returns whether anything
+  /// was.
+  bool pump();
   /// Whether so many bytes can be put without piling up.
   bool has_room(std::size_t bytes) const { return waiting_ + bytes <= most_waiting; }
   bool empty() const { return parts_.empty(); }

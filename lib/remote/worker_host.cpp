@@ -5,6 +5,7 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <thread>
 #include <utility>
@@ -18,6 +19,7 @@ namespace {
 using ipc::Clock;
 
 constexpr std::size_t bell_of_host = 0;
+constexpr auto between_statuses = std::chrono::seconds(1);
 /// Answers are mostly there within that time after something has happened.
 constexpr auto host_spin = std::chrono::microseconds(30);
 
@@ -37,6 +39,7 @@ void WorkerHost::joined(Peer peer, const std::string&) {
   hello.put(std::uint32_t{size_.cores});
   hello.text(module_name(0).build_id);
   master.outbox.put(kind::hello, 0, hello.bytes());
+  if (is_leaving_) tell_leaving(master);
 }
 
 void WorkerHost::received(Peer peer, std::span<const std::byte> message) {
@@ -84,6 +87,7 @@ void WorkerHost::take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t w
 void WorkerHost::start(Peer peer, Master& master, std::uint32_t worker,
                        std::span<const std::byte> options) {
   try {
+    if (is_leaving_) throw SystemError("the worker host leaves", ECANCELED);
     master.workers[worker] = std::make_unique<HostWorker>(
         worker, peer, master.outbox, master.blobs, *printed_, [this] { send_printed(); },
         bell_of_host, options);
@@ -110,17 +114,15 @@ bool WorkerHost::forward(Master& master) {
   bool any = false;
   std::erase_if(master.workers, [&](const auto& one) {
     any = one.second->forward() || any;
-    return one.second->has_ended();
+    if (!one.second->has_ended()) return false;
+    tasks_of_ended_ += one.second->process()->begun();
+    return true;
   });
   if (master.is_ending && master.workers.empty()) {
     master.is_ending = false;
     master.outbox.put(kind::ended, 0, {});
   }
-  if (!master.outbox.empty()) {
-    master.outbox.pump();
-    any = true;
-  }
-  return any;
+  return master.outbox.pump() || any;
 }
 
 bool WorkerHost::send_printed() {
@@ -174,8 +176,45 @@ void WorkerHost::run() {
   while (!had_master_ || !masters_.empty()) step();
 }
 
-void WorkerHost::run_for_good() {
-  for (;;) step();
+/// No worker is started any more, and those that there are leave once they have run what they have.
+void WorkerHost::leave() {
+  is_leaving_ = true;
+  for (auto& [peer, master] : masters_) tell_leaving(master);
+}
+
+void WorkerHost::tell_leaving(Master& master) {
+  master.outbox.put(kind::ended, 0, {});
+  for (const auto& [number, worker] : master.workers) worker->take(ipc::Kind::leave, {});
+}
+
+void WorkerHost::publish(Clock::time_point now) {
+  Transport::HostStatus status{.slots = size_.slots,
+                               .cores = size_.cores,
+                               .masters = masters_.size(),
+                               .tasks = tasks_of_ended_,
+                               .age = std::chrono::floor<std::chrono::seconds>(now - started_),
+                               .is_leaving = is_leaving_};
+  for (const auto& [peer, master] : masters_) {
+    status.workers += master.workers.size();
+    for (const auto& [number, worker] : master.workers) status.tasks += worker->process()->begun();
+  }
+  const std::chrono::duration<double> passed = now - published_;
+  status.tasks_per_second = static_cast<double>(status.tasks - published_tasks_) / passed.count();
+  published_tasks_ = status.tasks;
+  published_ = now;
+  transport_.publish(status);
+}
+
+void WorkerHost::run_until_told() {
+  const auto has_work = [](const auto& master) {
+    return !master.second.workers.empty() || !master.second.outbox.empty();
+  };
+  while (!is_leaving_ || std::ranges::any_of(masters_, has_work)) {
+    step();
+    if (!is_leaving_ && transport_.is_to_leave()) leave();
+    const auto now = Clock::now();
+    if (now - published_ > between_statuses) publish(now);
+  }
 }
 
 }  // namespace hoist::detail::remote

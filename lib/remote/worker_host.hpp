@@ -26,8 +26,9 @@ class WorkerHost final : private Transport::Events {
   /// Serves from when the first master joins until the last one is lost. Workers of a master that
   /// is lost are killed.
   void run();
-  /// Serves whoever joins, until the process is ended.
-  [[noreturn]] void run_for_good();
+  /// Serves whoever joins, until the transport says that the host is to leave and the tasks that
+  /// its workers had by then are done.
+  void run_until_told();
 
  private:
   struct Master {
@@ -50,6 +51,9 @@ class WorkerHost final : private Transport::Events {
   bool forward(Master& master);
   bool send_printed();
   void wait(std::uint32_t seen) const;
+  void leave();
+  void tell_leaving(Master& master);
+  void publish(ipc::Clock::time_point now);
   bool has_news() const;
 
   Transport& transport_;
@@ -58,6 +62,11 @@ class WorkerHost final : private Transport::Events {
   bool had_master_ = false;  // which may be lost in the poll in which it joined
   const std::shared_ptr<Printed> printed_;
   ipc::Clock::time_point idle_since_ = ipc::Clock::now();
+  bool is_leaving_ = false;
+  std::uint64_t tasks_of_ended_ = 0;  // that workers had begun which have ended
+  std::uint64_t published_tasks_ = 0;
+  ipc::Clock::time_point published_{};
+  const ipc::Clock::time_point started_ = ipc::Clock::now();
 };
 
 }  // namespace hoist::detail::remote

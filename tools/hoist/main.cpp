@@ -33,6 +33,7 @@ void add_all(CLI::App& app) {
   add_hash(app);
   add_check(app);
   add_trace(app);
+  add_workers(app);
   add_env(app);
   add_completion(app);
   add_man(app);

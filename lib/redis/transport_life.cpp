@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+//
+// What a side does beside carrying messages: how it describes itself, orders, its thread, and its
+// end.
+
+#include <fmt/format.h>
+#include <hoist/error.hpp>
+
+#include <unistd.h>
+
+#include <csignal>
+#include <string_view>
+#include <utility>
+
+#include "os/log.hpp"
+#include "os/machine_name.hpp"
+#include "os/thread_pool.hpp"
+#include "redis/transport.hpp"
+
+namespace hoist::detail::redis {
+
+std::string RedisTransport::entry_of(Order order) {
+  std::string entry(head_of_entry, '\0');
+  entry.back() = static_cast<char>(Kind::order);
+  return entry + static_cast<char>(order);
+}
+
+/// An order is nobody's, so it has no number. A master takes none.
+void RedisTransport::take_order(std::string_view order) {
+  if (role_ != Role::host || order.size() != 1) return;
+  is_to_leave_ = is_to_leave_ || order.front() == static_cast<char>(Order::leave);
+  if (order.front() == static_cast<char>(Order::end)) ::kill(::getpid(), SIGTERM);
+}
+
+bool RedisTransport::is_to_leave() const {
+  const std::lock_guard lock(mutex_);
+  return is_to_leave_;
+}
+
+void RedisTransport::publish(const HostStatus& status) {
+  const std::lock_guard lock(mutex_);
+  guarded([&] {
+    const std::string text =
+        fmt::format("{} {} {} {} {} {} {:.1f} {} {} {}", ::getpid(), status.slots, status.cores,
+                    status.workers, status.masters, status.tasks, status.tasks_per_second,
+                    status.age.count(), static_cast<int>(status.is_leaving), os::machine_name());
+    Request request;
+    request.add({"SET", status_of(link_->id), text, "PX", std::to_string(silence.count())});
+    if (link_->due.empty()) link_->due_since = Clock::now();
+    link_->due.push_back({Link::Due::What::expire});
+    link_->server.send(request);
+  });
+}
+
+void RedisTransport::start_thread() {
+  if (started_ || stops_) return;
+  os::ThreadPool::start_beside("hoist-redis", [this] {
+    keep();
+    stopped_.release();
+  });
+  started_ = true;
+}
+
+/// What has to be done while nobody polls.
+void RedisTransport::keep() {
+  std::unique_lock lock(mutex_);
+  while (!stops_) {
+    guarded([this] {
+      for (int i = 0; i < most_entries_at_once && receive(); ++i) {
+      }
+      take_replies();
+      tick(Clock::now());
+    });
+    if (!events_.empty()) wake();
+    if (link_ == nullptr) {
+      lock.unlock();
+      try {
+        connect();
+      } catch (const std::exception& error) {
+        if (std::exchange(reported_, error.what()) != error.what()) {
+          os::log(LogLevel::warning, "workers",
+                  std::string("this process waits for its Redis server: ") + error.what());
+        }
+      }
+      lock.lock();
+    }
+    if (!stops_) news_.wait_for(lock, between_looks);
+  }
+}
+
+void RedisTransport::close() {
+  std::unique_lock lock(mutex_);
+  if (std::exchange(stops_, true)) return;
+  news_.notify_one();
+  lock.unlock();
+  if (started_) stopped_.acquire();
+  lock.lock();
+  guarded([&] {
+    for (auto& [peer, other] : others_) put(other, peer, Kind::leave, {});
+    const bool is_master = role_ == Role::master;
+    Request request;
+    request.add({"ZREM", key(is_master ? "masters" : "hosts"),
+                 link_->id + ":" + std::to_string(link_->server.id())});
+    link_->inbox.reset();
+    request.add({"DEL", inbox_of(link_->id), status_of(link_->id)});
+    link_->server.send(request);
+    while (link_->server.is_due()) link_->server.receive();
+  });
+  link_.reset();
+  others_.clear();
+  peers_.clear();
+}
+
+}  // namespace hoist::detail::redis
