@@ -9,35 +9,40 @@ namespace hoist::tool {
 inline constexpr std::string_view trace_page_head = R"page(<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
 <title>hoist trace</title>
 <style>
-  :root { color-scheme: light dark; --ink: #1b2733; --paper: #fbfbf9; --faint: #8896a4;
+  :root { color-scheme: light dark; --ink: #1b2733; --paper: #fbfbf9; --faint: #5d6b78;
           --task: #3f7fbf; --other: #6aa5d8; --bad: #c8402f; --line: #d9dee3; }
   @media (prefers-color-scheme: dark) {
-    :root { --ink: #e4e9ee; --paper: #14191e; --faint: #8896a4; --line: #2c353d; }
+    :root { --ink: #e4e9ee; --paper: #14191e; --faint: #a3b0bc; --line: #2c353d; }
   }
   body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; background: var(--paper);
          color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
   h1 { font-size: 1.3rem; } h2 { font-size: 1.05rem; margin-top: 2rem; }
-  svg { width: 100%; display: block; }
+  svg { width: 100%; min-width: 44rem; display: block; }
+  #timeline, #use, #slowest, #failed { overflow-x: auto; }
   text { fill: var(--ink); font-size: 11px; }
-  table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: right; }
+  table { border-collapse: collapse; } td, th { padding: .15rem .9rem .15rem 0; text-align: right;
+                                       white-space: nowrap; }
   th { font-weight: 600; border-bottom: 1px solid var(--line); }
-  td.text { text-align: left; white-space: pre-wrap; overflow-wrap: anywhere; }
+  td.text { text-align: left; white-space: pre-wrap; min-width: 20rem; overflow-wrap: anywhere; }
   button { font: inherit; }
   .faint { color: var(--faint); fill: var(--faint); }
 </style>
+<main>
 <h1>hoist trace</h1>
 <p id="summary"></p>
 <h2>Timeline</h2>
 <p><button id="in">Zoom in</button> <button id="out">Zoom out</button>
-<button id="left">&larr;</button>
-<button id="right">&rarr;</button> <span class="faint" id="view"></span></p>
-<div id="timeline"></div>
+<button id="left" aria-label="Earlier">&larr;</button>
+<button id="right" aria-label="Later">&rarr;</button> <span class="faint" id="view"></span></p>
+<div id="timeline" tabindex="0"></div>
 <h2>Utilisation</h2><div id="use"></div>
 <h2>Batch sizes</h2><div id="batches"></div>
 <h2>Slowest tasks</h2><div id="slowest"></div>
 <h2>Failed tasks</h2><div id="failed"></div>
+</main>
 <script type="application/json" id="trace">
 )page";
 
@@ -104,7 +109,8 @@ function marks(list, y) {
 const byRow = rows.map(name =>
     tasks.filter(e => row(e) === name).sort((a, b) => a.ts - b.ts));
 function draw() {
-  let timeline = `<svg viewBox="0 0 ${width} ${rows.length * high + 20}" role="img">`;
+  let timeline = `<svg viewBox="0 0 ${width} ${rows.length * high + 20}" role="img"
+    aria-label="Tasks of ${rows.length} workers over ${time(shown)}">`;
   rows.forEach((name, i) => {
     timeline += `<text x="0" y="${i * high + 14}">${nameOf(name)}</text>` +
       marks(byRow[i], i * high + 2);
@@ -138,7 +144,8 @@ for (const e of tasks) {
   for (let b = Math.floor(from); b < Math.min(bins, Math.ceil(to)); ++b)
     load[b] += Math.max(0, Math.min(to, b + 1) - Math.max(from, b));
 }
-put("use", `<svg viewBox="0 0 ${width} 100" role="img">` + load.map((v, b) => {
+put("use", `<svg viewBox="0 0 ${width} 100" role="img" ` +
+    `aria-label="Busy workers over time">` + load.map((v, b) => {
   const h = 78 * Math.min(1, v / Math.max(rows.length, 1)), w = (width - label) / bins;
   return `<rect x="${label + b * w}" y="${80 - h}" width="${w * .9}" height="${h}" ` +
          `fill="var(--other)">` +

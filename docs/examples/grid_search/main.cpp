@@ -85,6 +85,7 @@ struct Options {
   std::filesystem::path cache = "grid_search_cache";
   std::string backend = "threads";
   int n_jobs = -1;
+  std::string trace;
   bool csv = false;
 };
 
@@ -128,7 +129,8 @@ void run(const Options& options) {
                                                  digits.labels, combination, fold));
     }
   }
-  hoist::Parallel parallel{{.n_jobs = options.n_jobs, .backend = options.backend}};
+  hoist::Parallel parallel{
+      {.n_jobs = options.n_jobs, .backend = options.backend, .trace = options.trace}};
   const std::vector<FoldScore> fold_scores = parallel(tasks);
 
   std::vector<Score> scores;
@@ -183,6 +185,7 @@ int main(int argc, char** argv) {
   app.add_option("--cache", options.cache, "directory of the cache and the results");
   app.add_option("--backend", options.backend, "where the tasks run: threads, sequential, ...");
   app.add_option("--n-jobs", options.n_jobs, "how many at a time; -1: one a core");
+  app.add_option("--trace", options.trace, "file for the loop's trace; hoist trace makes a page");
   app.add_flag("--csv", options.csv, "print machine-readable rows");
   CLI11_PARSE(app, argc, argv);
   try {
