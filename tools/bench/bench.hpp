@@ -6,9 +6,10 @@
 #include <string>
 #include <vector>
 
-// hoist_bench [GROUP...]: each row of a group is one line of work, done by hoist and by a peer (or
-// by the bare machine) in turn within one run; its figure is a ratio of medians with its target.
-// Rows that were measured while the machine did something else are marked as such.
+// hoist_bench [--markdown] [GROUP...]: each row of a group is one line of work, done by hoist and
+// by a peer (or the bare machine) in turn within one run; its figure is a ratio of medians with its
+// target. Rows that were measured while the machine did something else are marked as such. With
+// --markdown they are tables for a page, with the machine, the date and the commit.
 
 namespace bench {
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <hoist/cpu_count.hpp>
+#include <hoist/version.hpp>
 #include <hoist/worker.hpp>
 
 #include <sched.h>
@@ -10,6 +12,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -32,8 +35,15 @@ std::map<std::string, void (*)(int)>& parts() {
   return all;
 }
 
+#ifdef __clang__
+constexpr const char* compiler = "clang " __clang_version__;
+#else
+constexpr const char* compiler = "g++ " __VERSION__;
+#endif
+
 int missed = 0;
 bool headed = false;
+bool markdown = false;
 
 struct Scratch {
   Scratch() {
@@ -57,6 +67,62 @@ std::vector<double> numbers_of(const std::string& command) {
   while (std::fscanf(pipe, "%lf", &number) == 1) numbers.push_back(number);
   ::pclose(pipe);
   return numbers;
+}
+
+/// The first line that a command prints.
+std::string line_of(const std::string& command) {
+  std::string line;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  if (pipe == nullptr) return line;
+  for (int c = std::fgetc(pipe); c != EOF && c != '\n'; c = std::fgetc(pipe)) line += char(c);
+  while (std::fgetc(pipe) != EOF) {
+  }
+  ::pclose(pipe);
+  return line;
+}
+
+/// What the tables that follow are worth nothing without.
+void print_conditions() {
+  const auto built_in = std::filesystem::read_symlink("/proc/self/exe").parent_path().string();
+  const std::string commit =
+      line_of("git -C '" + built_in + "' describe --always --dirty 2>/dev/null");
+  const std::string processor = line_of("sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo");
+  const std::string system =
+      line_of(". /etc/os-release && echo \"$PRETTY_NAME, Linux $(uname -r)\"");
+  char date[32];
+  const std::time_t now = std::time(nullptr);
+  std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
+  std::printf("%s, hoist %s (commit %s), %s, %d cores of %s, %s; load %s.\n", date,
+              HOIST_VERSION_STRING, commit.empty() ? "unknown" : commit.c_str(), compiler,
+              hoist::cpu_count(), processor.c_str(), system.c_str(),
+              line_of("cut -d' ' -f1 /proc/loadavg").c_str());
+}
+
+/// Text in a cell of a table.
+std::string cell(const std::string& text) {
+  std::string safe;
+  for (const char c : text) {
+    if (c == '|') safe += '\\';
+    safe += c;
+  }
+  return safe;
+}
+
+void print_markdown(const std::string& work, const std::string& unit, double ours,
+                    const std::string& other_name, double other, const std::string& target) {
+  if (!headed) {
+    std::printf(
+        "\n| work | hoist | compared with | | ratio | target |\n|---|---:|---|---:|---:|---|\n");
+    headed = true;
+  }
+  std::printf("| %s | %.4g %s | %s | ", cell(work).c_str(), ours, cell(unit).c_str(),
+              cell(other_name).c_str());
+  if (std::isnan(ours / other)) {
+    std::printf("missing | | |\n");
+  } else {
+    std::printf("%.4g %s | %.4g | %s |\n", other, cell(unit).c_str(), ours / other, target.c_str());
+  }
+  std::fflush(stdout);
 }
 
 }  // namespace
@@ -176,18 +242,25 @@ const std::string& scratch() {
 
 void row(const std::string& work, const std::string& unit, double ours,
          const std::string& other_name, double other, Goal goal, double target) {
+  const double ratio = ours / other;
+  const bool met = goal == Goal::at_least ? ratio >= target : ratio <= target;
+  if (!met && !std::isnan(ratio)) ++missed;
+  if (markdown) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%s %.4g%s", goal == Goal::at_least ? "&ge;" : "&le;", target,
+                  met ? "" : ", missed");
+    print_markdown(work, unit, ours, other_name, other, text + disturbance());
+    return;
+  }
   if (!headed) {
     std::printf("%-52s %10s %-8s %-28s %10s  %-10s %s\n", "work", "hoist", "unit", "other", "other",
                 "ratio", "target");
     headed = true;
   }
-  const double ratio = ours / other;
-  const bool met = goal == Goal::at_least ? ratio >= target : ratio <= target;
   std::printf("%-52s %10.4g %-8s %-28s ", work.c_str(), ours, unit.c_str(), other_name.c_str());
   if (std::isnan(ratio)) {
     std::printf("%10s", "missing");
   } else {
-    if (!met) ++missed;
     std::printf("%10.4g  x%-9.4g %s %-6.4g %s", other, ratio,
                 goal == Goal::at_least ? ">=" : "<=", target, met ? "met" : "MISSED");
   }
@@ -196,7 +269,8 @@ void row(const std::string& work, const std::string& unit, double ours,
 }
 
 void note(const std::string& text) {
-  std::printf("# %s\n", text.c_str());
+  if (markdown) headed = false;  // it stands between two tables
+  std::printf(markdown ? "\n%s.\n" : "# %s\n", text.c_str());
   std::fflush(stdout);
 }
 
@@ -209,6 +283,11 @@ int main(int argc, char** argv) {
   if (names.size() == 3 && names[0] == "--apart" && bench::parts().contains(names[1])) {
     bench::parts()[names[1]](std::atoi(names[2].c_str()));
     return 0;
+  }
+  if (!names.empty() && names[0] == "--markdown") {
+    bench::markdown = true;
+    names.erase(names.begin());
+    bench::print_conditions();
   }
   if (names.empty()) {
     for (const auto& [name, run] : bench::groups()) {
@@ -223,11 +302,13 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "\n");
       return 2;
     }
-    std::printf("== %s\n", name.c_str());
+    std::printf(bench::markdown ? "\n## %s\n" : "== %s\n", name.c_str());
     bench::headed = false;
     bench::look_whether_quiet();
     for (auto group = begin; group != end; ++group) group->second();
   }
-  if (bench::missed > 0) std::printf("%d target(s) missed\n", bench::missed);
+  if (bench::missed > 0) {
+    std::printf("%s%d target(s) missed\n", bench::markdown ? "\n" : "", bench::missed);
+  }
   return 0;
 }
