@@ -326,7 +326,10 @@ class Site:
             for name in self.names.pages
             if not re.search(rf"\b{name}", text) and name != "hoist.hpp"
         ]
-        text += "<p>Parts of these, which are included with them: " + ", ".join(rest) + ".</p>\n"
+        alone = [name for name in ("eigen.hpp", "mdspan.hpp", "redis.hpp") if name in rest]
+        text += f"<p>For what needs another library, by themselves: {', '.join(alone)}.</p>\n"
+        rest = ", ".join(name for name in rest if name not in alone)
+        text += f"<p>Parts of all these, which are included with them: {rest}.</p>\n"
         text = re.sub(
             r"\b(\w+)\.hpp",
             lambda m: f'<a href="{m[1]}.html">{m[0]}</a>' if m[0] in self.names.pages else m[0],

@@ -18,6 +18,8 @@ INPUT_FILTER = "sed 's/ local = / local= /'"
 GENERATE_HTML = NO
 GENERATE_LATEX = NO
 GENERATE_XML = YES
+# What is there only with the newest standard libraries.
+PREDEFINED = __cpp_lib_mdspan
 XML_PROGRAMLISTING = NO
 HAVE_DOT = NO
 INCLUDE_GRAPH = NO
@@ -223,10 +225,13 @@ class Reference:
                 documented |= {re.sub(r"<.*", "", item.name)} if item.doc is not None else set()
                 for named in [item, *item.members]:
                     self.urls.setdefault(named.name, f"{url}#{named.anchor}")
+        for path in sorted(headers.glob("*.hpp")):
+            found = unseen(path.read_text().splitlines(), seen.get(path.name, ()))
+            self.problems += [f"{path}:{line}: {text}" for line, text in found]
         self.pages = {}
         for header, items in sorted(self.headers.items()):
             lines = (headers / header).read_text().splitlines()
-            problems = list(unseen(lines, seen[header]))
+            problems = []
             for item in items:
                 for named in [item, *item.members]:
                     declare(named, lines)
