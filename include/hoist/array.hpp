@@ -41,7 +41,7 @@ class Array {
                 "hoist::Array holds trivially copyable elements; use std::vector for others");
 
  public:
-  using element_type = T;
+  using element_type = T;  ///< const T: an array to read
   using value_type = std::remove_const_t<T>;
 
   /// Makes an empty one-dimensional array.

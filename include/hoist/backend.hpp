@@ -35,6 +35,7 @@ void enter_context(Decoder& from);
 bool encode_dependencies(Encoder& to);
 }  // namespace detail
 
+/// The clock of deadlines.
 using Clock = std::chrono::steady_clock;
 
 /// One worker of a session, as the dispatcher sees it. A backend makes one for each of its workers.
@@ -121,7 +122,7 @@ class Loop {
   virtual void wait(unsigned seen, Clock::time_point deadline) = 0;
   virtual void signal() = 0;
 
-  // Former names.
+  /// Former names.
   bool times_tasks() const noexcept { return needs_batch_times(); }
   bool watches_tasks() const noexcept { return needs_task_times(); }
   void hungry() { request_split(); }

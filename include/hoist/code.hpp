@@ -42,10 +42,10 @@ struct CodeNode {
     module,    ///< a whole executable or shared object that can't be looked into
   };
 
-  Kind kind = Kind::function;
-  std::string name;        ///< as in the source, where known
-  std::string module;      ///< file name of the executable or shared object
-  std::uint64_t size = 0;  ///< bytes
+  Kind kind = Kind::function;  ///< what it is
+  std::string name;            ///< as in the source, where known
+  std::string module;          ///< file name of the executable or shared object
+  std::uint64_t size = 0;      ///< bytes
   /// Of the node alone, without what it refers to: comparing the nodes of two reports shows what
   /// was edited.
   Digest digest;

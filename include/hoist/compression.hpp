@@ -27,6 +27,7 @@ class Compression {
   Compression(const std::string& codec, int level = default_level)
       : Compression(std::string_view(codec), level) {}
 
+  /// Of every method, 3.
   static constexpr int default_level = 3;
 
   /// False if nothing was asked for.

@@ -7,6 +7,7 @@
 
 namespace hoist {
 
+/// Options of `cpu_count`.
 struct CpuCountOptions {
   /// Count cores rather than the hardware threads on them.
   bool only_physical = false;

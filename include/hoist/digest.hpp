@@ -27,6 +27,7 @@ struct Digest {
   /// The inverse of `hex()`. Throws BadArgument for anything but 32 hexadecimal digits.
   static Digest from_hex(std::string_view text);
 
+  /// By the number that they are.
   friend bool operator==(const Digest&, const Digest&) = default;
   friend std::strong_ordering operator<=>(const Digest& a, const Digest& b) {
     if (auto order = a.high <=> b.high; order != 0) return order;

@@ -25,6 +25,7 @@ namespace hoist {
 struct Float16 {
   std::uint16_t bits = 0;
 
+  /// Zero.
   Float16() = default;
   /// Rounds to nearest, ties to even; values too large for 16 bits become infinity.
   explicit Float16(float value);
@@ -40,6 +41,7 @@ struct FixedString {
   static_assert(N > 0 && (sizeof(Char) == 1 || sizeof(Char) == 4));
   std::array<Char, N> characters{};
 
+  /// Empty.
   FixedString() = default;
   /// Copies the text. Throws BadArgument if it is longer than `N`.
   FixedString(std::basic_string_view<Char> text) {

@@ -30,8 +30,10 @@ struct FileContent {
   /// The digest of the content, XXH3-128 over the digests of its pieces of 1 MiB. Thread-safe.
   [[nodiscard]] Digest digest() const;
 
+  /// Whether the paths are the same.
   friend bool operator==(const FileContent&, const FileContent&) = default;
 
+  /// For hoist: the content where it hashes, else the path.
   template <class Ar>
   void serialize(Ar& ar) {
     if constexpr (Ar::hashing) {

@@ -46,6 +46,7 @@ class Future {
  public:
   using value_type = R;
 
+  /// Refers to nothing.
   Future() = default;
   /// For hoist, which makes futures.
   explicit Future(detail::StatePointer<detail::FutureValue<R>> state) : state_(std::move(state)) {}

@@ -54,6 +54,7 @@ class [[nodiscard]] Generator {
     using difference_type = std::ptrdiff_t;
     using iterator_concept = std::input_iterator_tag;
 
+    /// An input iterator: `++` waits for the next result.
     Iterator() = default;
     explicit Iterator(Generator* owner) : state_(owner->state_.get()) {}
     Yield& operator*() const { return *state_->current_; }

@@ -41,6 +41,7 @@ class AuthenticationError : public Error {
   using Error::Error;
 };
 
+/// Options of a Listener.
 struct ListenerOptions {
   /// The secret that both sides have: at least 16 random bytes are advised, and none in the source.
   /// Needed for "host:port".
@@ -54,6 +55,7 @@ struct ListenerOptions {
   std::chrono::milliseconds handshake_timeout = std::chrono::seconds(10);
 };
 
+/// Options of `connect`.
 struct ConnectOptions {
   /// As for the listener.
   std::optional<std::string> authkey = {};

@@ -38,6 +38,7 @@ enum class OwnerDeath : unsigned char {
   recover,  ///< the next one takes it as if it had been released
 };
 
+/// Options of a lock.
 struct LockOptions {
   OwnerDeath on_owner_death = OwnerDeath::poison;
 };
@@ -72,7 +73,7 @@ class LockHandle : public detail::SharedHandle {
   /// Whether this thread holds it.
   [[nodiscard]] bool held() const;
 
-  // By the names of Python. True if the lock was taken.
+  /// By the names of Python. True if the lock was taken.
   bool acquire() const { return lock(), true; }
   template <std::same_as<bool> Bool>  // a number would be a time
   bool acquire(Bool blocking) const {

@@ -8,6 +8,7 @@
 
 namespace hoist {
 
+/// How much a record matters.
 enum class LogLevel : unsigned char {
   debug,    ///< hits and stored entries
   info,     ///< computed calls, progress of loops

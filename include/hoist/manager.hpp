@@ -37,6 +37,7 @@ namespace detail::managers {
 struct ManagerServer;
 }
 
+/// Options of a Manager, and of `Manager::connect`.
 struct ManagerOptions {
   /// Where other programs find the server, as a Listener's (hoist/listener.hpp): a socket's path or
   /// "host:port". Without one, only processes that get a proxy do.
@@ -117,8 +118,8 @@ class Manager {
     return NamespaceProxy(detail::ProxyHandle::receive(link(), detail::names_object));
   }
 
-  // What hoist/queue_proxy.hpp and hoist/sync_proxy.hpp have: shared memory of the server's
-  // machine. Errors are those of the constructors, too.
+  /// What hoist/queue_proxy.hpp and hoist/sync_proxy.hpp have: shared memory of the server's
+  /// machine. Errors are those of the constructors, too.
   template <class T>
   QueueProxy<T> queue(std::size_t maxsize = 0) const {
     return QueueProxy<T>(made<Queue<T>>(maxsize));

@@ -21,6 +21,7 @@
 
 namespace hoist {
 
+/// A cached coroutine: see hoist/asio.hpp.
 template <class F, class Signature = typename detail::SignatureOf<F>::type>
 class CachedCoroutine;
 

@@ -55,7 +55,7 @@ class [[nodiscard]] Outcome {
   using Held = std::conditional_t<std::is_void_v<R>, std::monostate, R>;
 
  public:
-  using value_type = R;
+  using value_type = R;  ///< as std::expected names them
   using error_type = std::exception_ptr;
 
   /// For Parallel, which makes outcomes.

@@ -22,7 +22,7 @@ namespace hoist {
 
 /// Selects the automatic setting of an option.
 struct Automatic {};
-inline constexpr Automatic automatic;
+inline constexpr Automatic automatic;  ///< `.batch_size = automatic`, for instance
 
 /// An option that knows whether it was set. A value that was set precedes that of a surrounding
 /// ParallelConfig, even if it equals the default. Converts from and to `T`.
@@ -43,7 +43,7 @@ class Setting {
     return setting;
   }
 
-  constexpr bool is_set() const noexcept { return set_; }
+  constexpr bool is_set() const noexcept { return set_; }  ///< Whether it was set, and the value.
   constexpr const T& get() const noexcept { return value_; }
   constexpr operator const T&() const noexcept { return value_; }
 
@@ -67,7 +67,7 @@ class Setting<std::optional<T>> : public std::optional<T> {
     return setting;
   }
 
-  constexpr bool is_set() const noexcept { return set_; }
+  constexpr bool is_set() const noexcept { return set_; }  ///< As above.
   constexpr const std::optional<T>& get() const noexcept { return *this; }
 
  private:

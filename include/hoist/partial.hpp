@@ -25,6 +25,7 @@ class Partial {
   /// For partial(), which deduces the types.
   Partial(F f, std::tuple<Bound...> bound) : f_(std::move(f)), bound_(std::move(bound)) {}
 
+  /// Calls the function with what is bound and these. Throws what it throws.
   template <class... Args>
     requires std::is_invocable_v<const F&, const Bound&..., Args...>
   decltype(auto) operator()(Args&&... args) const {
@@ -44,6 +45,7 @@ class Partial {
         bound_);
   }
 
+  /// What it was made of.
   const F& function() const noexcept { return f_; }
   const std::tuple<Bound...>& bound() const noexcept { return bound_; }
 

@@ -39,6 +39,7 @@ namespace detail {
 class SocketStream;
 }
 
+/// Options of a Pipe.
 struct PipeOptions {
   /// False: the first connection only receives, the second only sends.
   bool duplex = true;

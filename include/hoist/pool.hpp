@@ -30,6 +30,7 @@
 
 namespace hoist {
 
+/// Options of a Pool.
 struct PoolOptions {
   /// Number of workers; by default all usable cores, inside a parallel loop a share of them.
   std::optional<int> processes = {};

@@ -38,6 +38,7 @@
 
 namespace hoist {
 
+/// Options of a Process.
 struct ProcessOptions {
   /// For messages. By default "Process-1", "Process-2"; in such a process "Process-1:1".
   std::string name = {};
@@ -78,6 +79,7 @@ class ProcessInfo {
   /// As Process::sentinel. Closed with the last copy.
   int sentinel() const;
 
+  /// For hoist, which finds processes.
   explicit ProcessInfo(std::shared_ptr<detail::processes::Peer> peer) : peer_(std::move(peer)) {}
 
  private:

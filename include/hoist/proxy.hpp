@@ -154,6 +154,7 @@ class ValueProxy : public Proxy<T> {
   using Calls = detail::ValueCalls<T>;
 
  public:
+  /// Of nothing; `Manager::value` makes others.
   ValueProxy() = default;
   explicit ValueProxy(detail::ProxyHandle handle) : Proxy<T>(std::move(handle)) {}
 

@@ -37,6 +37,7 @@
 
 namespace hoist {
 
+/// Options of a Queue.
 struct QueueOptions {
   /// So many items may wait; 0: as many as `max_bytes` allows.
   std::size_t maxsize = 0;
@@ -89,6 +90,7 @@ class Queue : public detail::MessageQueue {
       "views");
 
  public:
+  /// Limited by bytes alone.
   Queue() : Queue(QueueOptions{}) {}
   /// At most so many items wait; 0: no such limit.
   explicit Queue(std::size_t maxsize) : Queue(QueueOptions{.maxsize = maxsize}) {}
@@ -134,7 +136,7 @@ class Queue : public detail::MessageQueue {
     return detail::async<Token>().template get<T>(*this, token);
   }
 
-  // How many wait, at this moment.
+  /// How many wait, at this moment.
   [[nodiscard]] std::size_t size() const { return MessageQueue::size(); }
   [[nodiscard]] bool empty() const { return is_empty(); }
   /// Whether `maxsize` items wait, or `max_bytes` are used up.
@@ -144,7 +146,7 @@ class Queue : public detail::MessageQueue {
   void close() const { MessageQueue::close(); }
   [[nodiscard]] bool closed() const { return is_closed(); }
 
-  // By the names of Python.
+  /// By the names of Python; Full and Empty are thrown where one would have to wait.
   void put_nowait(const T& item) const {
     if (!try_put(item)) throw_full();
   }

@@ -76,8 +76,7 @@ class QueueProxy : public detail::SharedProxy<Q> {
   [[nodiscard]] bool closed() const {
     return this->use([](const Q& queue) { return queue.closed(); });
   }
-  // By the names of Python: Full and Empty are thrown where one would have to wait.
-
+  /// By the names of Python: Full and Empty are thrown where one would have to wait.
   void put_nowait(const T& item) const {
     this->use([](const Q& queue, const T& it) { queue.put_nowait(it); }, item);
   }

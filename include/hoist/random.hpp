@@ -25,7 +25,7 @@ namespace hoist {
 /// place in the sequence is reached at once, and different keys or counters give independent
 /// numbers. Passes BigCrush (Salmon et al., 2011); not for cryptography.
 ///
-/// A uniform random bit generator for the distributions of <random>, and a value that can be
+/// A uniform random bit generator for the distributions of `<random>`, and a value that can be
 /// stored, hashed and sent. Not thread-safe: each task has its own. A number takes about half as
 /// long as one of std::mt19937_64, and an engine (88 bytes) is made in the time of two numbers.
 template <class Word, Word multiplier_0, Word weyl_0, Word multiplier_1, Word weyl_1>
@@ -43,6 +43,7 @@ class PhiloxEngine {
   /// Every value gives a sequence of its own.
   constexpr explicit PhiloxEngine(result_type value) { seed(value); }
 
+  /// The bounds of its numbers.
   static constexpr result_type min() noexcept { return 0; }
   static constexpr result_type max() noexcept { return std::numeric_limits<Word>::max(); }
 

@@ -213,8 +213,7 @@ class SharedArray : public detail::LockedBlock {
   /// For tasks that get it.
   explicit SharedArray(detail::SharedBlock block) : LockedBlock(std::move(block)) {}
 
-  // Without the lock. Undefined for i >= size(); valid as long as a handle to them.
-
+  /// Without the lock. Undefined for i >= size(); valid as long as a handle to them.
   [[nodiscard]] std::size_t size() const noexcept { return content_bytes() / sizeof(T); }
   [[nodiscard]] T* data() const noexcept { return reinterpret_cast<T*>(content()); }
   T& operator[](std::size_t i) const noexcept { return data()[i]; }

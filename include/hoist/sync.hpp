@@ -21,6 +21,7 @@
 
 namespace hoist {
 
+/// Options of a Semaphore.
 struct SemaphoreOptions {
   /// What a process has acquired and not released is given back when the process ends. Set it to
   /// false where one process acquires and another releases, as for signals.
@@ -55,7 +56,7 @@ class Semaphore : public detail::SharedHandle {
   /// The counter at this moment.
   [[nodiscard]] std::ptrdiff_t value() const;
 
-  // By the names of Python, and for std::unique_lock and the like.
+  /// By the names of Python, and for std::unique_lock and the like.
   template <std::same_as<bool> Bool>  // a number would be a time
   bool acquire(Bool blocking) const {
     return blocking ? acquire() : try_acquire();

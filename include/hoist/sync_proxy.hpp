@@ -104,6 +104,7 @@ class SemaphoreProxy : public detail::LockableProxy<S> {
  public:
   using detail::LockableProxy<S>::LockableProxy;
 
+  /// The members are those of Semaphore.
   [[nodiscard]] bool try_acquire() const { return this->try_lock(); }
   template <class Rep, class Period>
   [[nodiscard]] bool try_acquire_for(std::chrono::duration<Rep, Period> time) const {
@@ -125,6 +126,7 @@ class EventProxy : public detail::SharedProxy<Event> {
  public:
   using SharedProxy::SharedProxy;
 
+  /// The members are those of Event.
   void set() const {
     use([](const Event& event) { event.set(); });
   }

@@ -85,6 +85,7 @@ struct WorkerOptions {
   /// Prefixes each line that a worker prints with "[pid] ".
   bool prefix_output = false;
 
+  /// Loops with equal options share workers.
   friend bool operator==(const WorkerOptions&, const WorkerOptions&) = default;
 };
 
