@@ -18,7 +18,8 @@
 // - processes: process.hpp (functions in processes of their own), queue.hpp, pipe.hpp and
 //   listener.hpp (between them; connection.hpp has what connections do), manager.hpp and proxy.hpp
 //   (objects in a server);
-// - what the library has to say: log.hpp; its version, for the preprocessor: version.hpp.
+// - what the library has to say: log.hpp; what programs are doing: running_programs.hpp; its
+//   version: version.hpp.
 #include <hoist/detail/requirements.hpp>
 
 // First, so that the errors in them don't begin with a long list of includes.
@@ -63,6 +64,7 @@
 #include <hoist/queue.hpp>
 #include <hoist/random.hpp>
 #include <hoist/register_error.hpp>
+#include <hoist/running_programs.hpp>
 #include <hoist/share.hpp>
 #include <hoist/shared.hpp>
 #include <hoist/shared_memory.hpp>

@@ -111,7 +111,7 @@ void FunctionCache::keep(const Call& call, const EntryMetadata& metadata,
 }
 
 void FunctionCache::hit(const Call& call, void* frame, const EntryMetadata& metadata) {
-  counters_->hits.fetch_add(1, std::memory_order_relaxed);
+  counters_->hit();
   if (verbose_ >= 2) log_line(LogLevel::debug, "found " + name() + "(" + metadata.arguments + ")");
   note(call, metadata.dependencies);
   if (frame != nullptr) keep(call, metadata);
@@ -278,7 +278,7 @@ std::unique_ptr<MissingResult> FunctionCache::obtain(EntryAddress address, const
     }
     break;
   }
-  counters_->misses.fetch_add(1, std::memory_order_relaxed);
+  counters_->miss();
   return std::make_unique<Miss>(*this, call, std::move(address), std::move(lease));
 }
 
@@ -287,7 +287,7 @@ bool FunctionCache::find_hot(const Call& call) {
   if (hot == nullptr || mmap_ != MmapMode::none) return false;
   const auto dependencies = hot->get(hot_key(call), call, options_.validate);
   if (!dependencies) return false;
-  counters_->hits.fetch_add(1, std::memory_order_relaxed);
+  counters_->hit();
   note(call, *dependencies);
   return true;
 }
@@ -326,7 +326,7 @@ std::unique_ptr<MissingResult> FunctionCache::replace(const Call& asked) {
 std::unique_ptr<MissingResult> FunctionCache::find_alone(const Call& asked) {
   if (read(asked)) return nullptr;
   fail_if_wanted(asked);
-  counters_->misses.fetch_add(1, std::memory_order_relaxed);
+  counters_->miss();
   const Call call = with_variables(asked);
   return std::make_unique<Miss>(*this, call,
                                 memory_->store() == nullptr ? EntryAddress() : address_of(call),

@@ -101,7 +101,7 @@ void MemoryCore::check_writable(const char* what) const {
 std::shared_ptr<Counters> MemoryCore::counters(const std::string& function) {
   const std::lock_guard lock(mutex_);
   auto& found = counters_[function];
-  if (!found) found = std::make_shared<Counters>();
+  if (!found) found = std::make_shared<Counters>(function);
   return found;
 }
 

@@ -16,16 +16,28 @@
 #include "memory/eviction.hpp"
 #include "memory/hot_results.hpp"
 #include "os/fork_hook.hpp"
+#include "status/published.hpp"
 
 namespace hoist::detail::memory {
 
 /// Counts of one function, or of all.
 struct Counters {
+  explicit Counters(const std::string& function) : published(function) {}
+  void hit() noexcept {
+    hits.fetch_add(1, std::memory_order_relaxed);
+    published.add_hit();
+  }
+  void miss() noexcept {
+    misses.fetch_add(1, std::memory_order_relaxed);
+    published.add_miss();
+  }
+
   std::atomic<std::uint64_t> hits{0};
   std::atomic<std::uint64_t> misses{0};
   std::atomic<std::uint64_t> stored{0};
   std::atomic<std::uint64_t> errors{0};
   std::atomic<std::uint64_t> bytes{0};
+  status::PublishedFunction published;
 
   CacheStats read() const;
 };

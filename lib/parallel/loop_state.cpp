@@ -61,6 +61,12 @@ double seconds_since(Clock::time_point begin) {
 /// long.
 constexpr double most_unattended = 64;
 
+/// Loops inside tasks are part of these.
+status::SlotState status_kind(const Settings& settings, Deliver deliver) {
+  if (settings.inner.level > 1) return status::SlotState::free;
+  return deliver == Deliver::futures ? status::SlotState::executor : status::SlotState::loop;
+}
+
 }  // namespace
 
 void OwnerEvents::add() {
@@ -151,7 +157,9 @@ LoopState::LoopState(const Settings& settings, LoopTasks& tasks, Deliver deliver
       sizer_(settings),
       outcomes_(settings.options, deliver),
       stop_(settings, outcomes_),
-      worker_states_(settings.options.workers.initializer) {}
+      worker_states_(settings.options.workers.initializer),
+      published_(status_kind(settings, deliver), settings.backend_name, settings.n_jobs,
+                 needs_batch_times()) {}
 
 void LoopState::enter_tasks() {
   LoopContext context = settings_.inner;
@@ -261,7 +269,10 @@ void LoopState::run_in_scope(TaskRange tasks, Worker& worker) {
   const double seconds = timed ? seconds_since(began) : 0;
   if (divisible) divisible_.fetch_sub(1);
   const std::size_t ran = end - tasks.first;
-  if (timed) sizer_.note(worker, ran, seconds);
+  if (timed) {
+    sizer_.note(worker, ran, seconds);
+    published_.add_busy(seconds);
+  }
   if (trace_ != nullptr) trace_->batch(tasks, worker, began, seconds);
   if (end < tasks.last) {
     if (!stopping()) {
@@ -278,6 +289,7 @@ void LoopState::run_in_scope(TaskRange tasks, Worker& worker) {
 
 void LoopState::settle(std::size_t tasks, std::size_t done) {
   const std::size_t finished = outcomes_.count_done(done);
+  published_.add_done(done, outcomes_.failed_count());
   // Of those that may be taken now: who takes the others will settle them.
   const bool last = queue_.settle(tasks);
   if (last || outcomes_.tracks_tasks() || stopping() || finished >= call_owner_at_.load()) signal();
@@ -299,6 +311,7 @@ void LoopState::arrived(TaskRange tasks, Worker& worker, TaskResults& results,
     complete(task, seconds);
   }
   sizer_.note(worker, done, seconds);
+  published_.add_busy(seconds);
   settle(tasks.size(), done);
 }
 
@@ -349,6 +362,7 @@ void LoopState::interrupt(const char* why) {
 }
 
 void LoopState::call_owner_after(std::size_t tasks) {
+  if (tasks == unread) published_.set_total(queue_.released());  // the input has ended
   call_owner_at_.store(tasks == unread ? unread : outcomes_.finished_count() + tasks);
 }
 

@@ -18,6 +18,7 @@
 #include "parallel/task_queue.hpp"
 #include "parallel/trace.hpp"
 #include "parallel/worker_states.hpp"
+#include "status/published.hpp"
 
 namespace hoist::detail::parallel {
 
@@ -91,7 +92,10 @@ class LoopState final : public Loop {
   /// When to do so next on account of tasks' limits.
   Clock::time_point next_overdue() { return stop_.next_overdue(); }
   /// Lets tasks below `limit` be taken.
-  void release(std::size_t limit) { queue_.release(limit); }
+  void release(std::size_t limit) {
+    queue_.release(limit);
+    if (!reads_) published_.set_total(limit);
+  }
   /// When this many more tasks are finished, the owner is wanted (it reads input).
   void call_owner_after(std::size_t tasks);
   void stop() { stop_.stop(); }
@@ -135,6 +139,7 @@ class LoopState final : public Loop {
   Outcomes outcomes_;
   StopControl stop_;
   WorkerStates worker_states_;
+  status::PublishedLoop published_;
   OwnerEvents events_;
   std::atomic<std::size_t> call_owner_at_{unread};  // a number of finished tasks
   std::atomic<unsigned> divisible_{0};              // batches of several tasks that run here

@@ -237,7 +237,7 @@ TEST_CASE("conventions: help, exit codes, pipes, colours and manual pages") {
   CHECK(has(run_tool("--help").out, "Exit codes"));
   CHECK(run_tool("--version").out == "hoist " HOIST_VERSION_STRING "\n");
   for (const char* command : {"cache ls", "cache prune", "show", "convert", "diff", "hash", "check",
-                              "env", "trace", "cache merge", "cache verify"}) {
+                              "env", "top", "trace", "cache merge", "cache verify"}) {
     const auto help = run_tool(std::string(command) + " --help");
     CHECK(help.code == 0);
     CHECK(has(help.out, "Example"));

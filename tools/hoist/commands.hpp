@@ -32,6 +32,7 @@ void add_check(CLI::App& app);
 void add_env(CLI::App& app);
 void add_trace(CLI::App& app);
 void add_workers(CLI::App& app);
+void add_top(CLI::App& app);
 /// Made from the definitions of all others.
 void add_completion(CLI::App& app);
 void add_man(CLI::App& app);

@@ -32,6 +32,7 @@ void add_all(CLI::App& app) {
   add_diff(app);
   add_hash(app);
   add_check(app);
+  add_top(app);
   add_trace(app);
   add_workers(app);
   add_env(app);
