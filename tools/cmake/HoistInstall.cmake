@@ -35,7 +35,7 @@ function(hoist_install_pkg_config name development description libs private requ
   string(REGEX REPLACE "/$" "" up "${up}")
   if(hoist_kind STREQUAL "static")
     # Nothing else tells the linker what an archive needs.
-    set(libs "${libs} ${private}")
+    set(libs "${libs} ${private} -Wl,--gc-sections")
     set(private "")
   endif()
   set(hoist_pc_name ${name})

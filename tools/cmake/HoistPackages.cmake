@@ -88,8 +88,9 @@ the static library."
   SUGGESTS libeigen3-dev hoist-doc)
 hoist_debian_package(
   tools hoist utils "looks at caches of functions and at files of arrays"
-  "hoist lists, verifies, prunes and merges caches of functions, and shows,
-compares and converts files of arrays (hoist's, NumPy's and joblib's)."
+  "hoist lists, verifies, prunes and merges caches of functions, shows,
+compares and converts files of arrays (hoist's, NumPy's and joblib's), and
+watches running loops."
   DEPENDS "libhoist${PROJECT_VERSION_MAJOR} ${same}")
 hoist_debian_package(documentation hoist-doc doc "cached functions, parallel loops, fast files for C++ (guide)"
                      "${about}\n.\nThis is the guide, the specification of each format, and examples.")
