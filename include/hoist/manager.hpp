@@ -111,7 +111,10 @@ class Manager {
     return ValueProxy<Kept>(made<Kept>(initial));
   }
   /// A namespace without any names.
-  NamespaceProxy ns() const { return NamespaceProxy(made<detail::Names>()); }
+  template <class N = detail::Names>
+  NamespaceProxy ns() const {
+    return NamespaceProxy(made<N>());
+  }
   /// The namespace that all who use this server have in common, also those who have connected by
   /// its address: here they find each other's proxies.
   NamespaceProxy names() const {
@@ -119,7 +122,8 @@ class Manager {
   }
 
   /// What hoist/queue_proxy.hpp and hoist/sync_proxy.hpp have: shared memory of the server's
-  /// machine. Errors are those of the constructors, too.
+  /// machine. Errors are those of the constructors, too. (Templates, so that a program compiles only
+  /// those that it calls.)
   template <class T>
   QueueProxy<T> queue(std::size_t maxsize = 0) const {
     return QueueProxy<T>(made<Queue<T>>(maxsize));
@@ -128,19 +132,34 @@ class Manager {
   JoinableQueueProxy<T> joinable_queue(std::size_t maxsize = 0) const {
     return JoinableQueueProxy<T>(made<JoinableQueue<T>>(maxsize));
   }
-  LockProxy<Lock> lock() const { return LockProxy<Lock>(made<Lock>()); }
-  LockProxy<RLock> rlock() const { return LockProxy<RLock>(made<RLock>()); }
-  SemaphoreProxy<Semaphore> semaphore(std::ptrdiff_t value = 1) const {
-    return SemaphoreProxy<Semaphore>(made<Semaphore>(value));
+  template <class L = Lock>
+  LockProxy<L> lock() const {
+    return LockProxy<L>(made<L>());
   }
-  SemaphoreProxy<BoundedSemaphore> bounded_semaphore(std::ptrdiff_t value = 1) const {
-    return SemaphoreProxy<BoundedSemaphore>(made<BoundedSemaphore>(value));
+  template <class L = RLock>
+  LockProxy<L> rlock() const {
+    return LockProxy<L>(made<L>());
   }
-  EventProxy event() const { return EventProxy(made<Event>()); }
+  template <class S = Semaphore>
+  SemaphoreProxy<S> semaphore(std::ptrdiff_t value = 1) const {
+    return SemaphoreProxy<S>(made<S>(value));
+  }
+  template <class S = BoundedSemaphore>
+  SemaphoreProxy<S> bounded_semaphore(std::ptrdiff_t value = 1) const {
+    return SemaphoreProxy<S>(made<S>(value));
+  }
+  template <class E = Event>
+  BasicEventProxy<E> event() const {
+    return BasicEventProxy<E>(made<E>());
+  }
   /// With a new RLock.
-  ConditionProxy condition() const { return ConditionProxy(made<Condition>()); }
-  BarrierProxy barrier(std::ptrdiff_t parties) const {
-    return BarrierProxy(made<Barrier>(parties));
+  template <class C = Condition>
+  BasicConditionProxy<C> condition() const {
+    return BasicConditionProxy<C>(made<C>());
+  }
+  template <class B = Barrier>
+  BasicBarrierProxy<B> barrier(std::ptrdiff_t parties) const {
+    return BasicBarrierProxy<B>(made<B>(parties));
   }
   /// With an action, as Barrier has one. It is done where the last party is: by its agent, if that
   /// has connected by address.

@@ -6,6 +6,7 @@
 #include <hoist/detail/managed.hpp>
 #include <hoist/detail/proxy_calls.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <map>
 #include <utility>
@@ -165,32 +166,36 @@ class ValueProxy : public Proxy<T> {
 };
 
 /// Named values of any types in a server. A value is got as the type that it was set as.
-class NamespaceProxy : public Proxy<detail::Names> {
+/// (A template, so that a program compiles only what it uses of it.)
+template <std::same_as<detail::Names> N>
+class BasicNamespaceProxy : public Proxy<N> {
  public:
-  NamespaceProxy() = default;
-  explicit NamespaceProxy(detail::ProxyHandle handle) : Proxy(std::move(handle)) {}
+  BasicNamespaceProxy() = default;
+  explicit BasicNamespaceProxy(detail::ProxyHandle handle) : Proxy<N>(std::move(handle)) {}
 
   /// Sets a name to a copy of a value, of whatever type it was before. Text in quotes becomes a
   /// std::string.
   template <class T>
   void set(const std::string& name, const T& value) const {
     using Kept = detail::KeptAs<T>;
-    call(typename detail::NameCalls<Kept>::Set(), name, Kept(value));
+    this->call(typename detail::NameCalls<Kept>::Set(), name, Kept(value));
   }
   /// A copy of a value. Throws NotFound where there is no such name, WrongType where its value
   /// isn't a T.
   template <class T>
   T get(const std::string& name) const {
-    return call(typename detail::NameCalls<T>::Get(), name);
+    return this->call(typename detail::NameCalls<T>::Get(), name);
   }
   /// Whether there is such a name.
   [[nodiscard]] bool contains(const std::string& name) const {
-    return call(detail::DictCalls<std::string, std::any>::Contains(), name);
+    return this->call(typename Calls::Contains(), name);
   }
   /// Removes a name. Whether there was one.
-  bool erase(const std::string& name) const {
-    return call(detail::DictCalls<std::string, std::any>::Erase(), name);
-  }
+  bool erase(const std::string& name) const { return this->call(typename Calls::Erase(), name); }
+
+ private:
+  using Calls = detail::DictCalls<typename N::key_type, typename N::mapped_type>;
 };
+using NamespaceProxy = BasicNamespaceProxy<detail::Names>;
 
 }  // namespace hoist

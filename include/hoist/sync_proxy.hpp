@@ -27,6 +27,8 @@
 // Time limits count where the call is made, without the way there. All functions may be called by
 // several threads at a time, and throw what a call of a managed object throws besides
 // (hoist/manager.hpp), ManagerDied where the server is gone, for example.
+//
+// All are templates, so that a program compiles only what it uses of them.
 
 namespace hoist {
 
@@ -122,45 +124,48 @@ class SemaphoreProxy : public detail::LockableProxy<S> {
 };
 
 /// An Event: set() wakes all who wait, and whoever waits until clear() does not.
-class EventProxy : public detail::SharedProxy<Event> {
+template <std::same_as<Event> E>
+class BasicEventProxy : public detail::SharedProxy<E> {
  public:
-  using SharedProxy::SharedProxy;
+  using detail::SharedProxy<E>::SharedProxy;
 
   /// The members are those of Event.
   void set() const {
-    use([](const Event& event) { event.set(); });
+    this->use([](const E& event) { event.set(); });
   }
   void clear() const {
-    use([](const Event& event) { event.clear(); });
+    this->use([](const E& event) { event.clear(); });
   }
   [[nodiscard]] bool is_set() const {
-    return use([](const Event& event) { return event.is_set(); });
+    return this->use([](const E& event) { return event.is_set(); });
   }
   /// Returns once it is set; with a limit whether it was in time.
   void wait() const {
-    use([](const Event& event) { event.wait(); });
+    this->use([](const E& event) { event.wait(); });
   }
   template <class Rep, class Period>
   bool wait(std::chrono::duration<Rep, Period> timeout) const {
-    return use([](const Event& event, const auto& time) { return event.wait(time); }, timeout);
+    return this->use([](const E& event, const auto& time) { return event.wait(time); }, timeout);
   }
 };
+using EventProxy = BasicEventProxy<Event>;
 
 /// A Condition, with the lock that it was made with, which whoever waits or notifies holds:
 /// BadArgument otherwise. Others may wait for the same without a proxy.
-class ConditionProxy : public detail::LockableProxy<Condition> {
+template <std::same_as<Condition> C>
+class BasicConditionProxy : public detail::LockableProxy<C> {
  public:
-  using LockableProxy::LockableProxy;
+  using detail::LockableProxy<C>::LockableProxy;
 
   /// Releases the lock until it is notified, and takes it again; with a limit whether that was in
   /// time. Throws OwnerDied as lock() does, and may return for nothing.
   void wait() const {
-    use([](const Condition& condition) { condition.wait(); });
+    this->use([](const C& condition) { condition.wait(); });
   }
   template <class Rep, class Period>
   bool wait(std::chrono::duration<Rep, Period> timeout) const {
-    return use([](const Condition& condition, const auto& time) { return condition.wait(time); },
-               timeout);
+    return this->use([](const C& condition, const auto& time) { return condition.wait(time); },
+                     timeout);
   }
   /// `ready` is called here, twenty times a second at least.
   template <class Ready>
@@ -182,43 +187,46 @@ class ConditionProxy : public detail::LockableProxy<Condition> {
   /// Wakes all who wait. There is no way to wake one alone here: the others find that it was not
   /// for them.
   void notify_all() const {
-    use([](const Condition& condition) { condition.notify_all(); });
+    this->use([](const C& condition) { condition.notify_all(); });
   }
   void notify_one() const { notify_all(); }
   void notify() const { notify_all(); }
 };
+using ConditionProxy = BasicConditionProxy<Condition>;
 
 /// A Barrier. A party that ends while it waits, or is cut off, breaks it for the others.
-class BarrierProxy : public detail::SharedProxy<Barrier> {
+template <std::same_as<Barrier> B>
+class BasicBarrierProxy : public detail::SharedProxy<B> {
  public:
-  using SharedProxy::SharedProxy;
+  using detail::SharedProxy<B>::SharedProxy;
 
   /// Waits until all parties do; returns this one's index. Throws BrokenBarrier, with a limit also
   /// when it is over, which breaks the barrier.
   std::ptrdiff_t wait() const {
-    return use([](const Barrier& barrier) { return barrier.wait(); });
+    return this->use([](const B& barrier) { return barrier.wait(); });
   }
   template <class Rep, class Period>
   std::ptrdiff_t wait(std::chrono::duration<Rep, Period> timeout) const {
-    return use([](const Barrier& barrier, const auto& time) { return barrier.wait(time); },
-               timeout);
+    return this->use([](const B& barrier, const auto& time) { return barrier.wait(time); },
+                     timeout);
   }
   /// Breaks it; reset() makes it as new, and breaks it for those who wait.
   void abort() const {
-    use([](const Barrier& barrier) { barrier.abort(); });
+    this->use([](const B& barrier) { barrier.abort(); });
   }
   void reset() const {
-    use([](const Barrier& barrier) { barrier.reset(); });
+    this->use([](const B& barrier) { barrier.reset(); });
   }
   [[nodiscard]] bool broken() const {
-    return use([](const Barrier& barrier) { return barrier.broken(); });
+    return this->use([](const B& barrier) { return barrier.broken(); });
   }
   [[nodiscard]] std::ptrdiff_t parties() const {
-    return use([](const Barrier& barrier) { return barrier.parties(); });
+    return this->use([](const B& barrier) { return barrier.parties(); });
   }
   [[nodiscard]] std::ptrdiff_t n_waiting() const {
-    return use([](const Barrier& barrier) { return barrier.n_waiting(); });
+    return this->use([](const B& barrier) { return barrier.n_waiting(); });
   }
 };
+using BarrierProxy = BasicBarrierProxy<Barrier>;
 
 }  // namespace hoist
