@@ -116,10 +116,7 @@ class TimedOut : public Error {
   }
 
   /// For Parallel.
-  template <class R>
-  void set_results(std::vector<std::optional<R>> results) {
-    results_.set(std::move(results));
-  }
+  void set_results(detail::CarriedResults results) { results_ = std::move(results); }
 
  private:
   std::size_t tasks_done_ = 0;

@@ -165,10 +165,7 @@ class LoopErrors : public Error {
   }
 
   /// For Parallel.
-  template <class R>
-  void set_results(std::vector<std::optional<R>> results) {
-    results_.set(std::move(results));
-  }
+  void set_results(detail::CarriedResults results) { results_ = std::move(results); }
 
  private:
   std::shared_ptr<const std::vector<TaskFailure>> failures_;

@@ -48,9 +48,7 @@ namespace hoist {
 class [[nodiscard]] Parallel {
  public:
   /// Checks the options. Throws BadArgument for values that can't be met.
-  [[nodiscard]] explicit Parallel(ParallelOptions options = {}) : options_(std::move(options)) {
-    detail::check_options(options_);
-  }
+  [[nodiscard]] explicit Parallel(ParallelOptions options = {});
 
   /// Makes the calls of a range of delayed calls. Returns a vector of their results, or nothing if
   /// they return void.
@@ -193,10 +191,7 @@ class [[nodiscard]] Parallel {
   auto run_few(Calls&... calls) const {
     detail::TupleTasks<Calls...> tasks(std::tuple<Calls&...>(calls...));
     detail::LoopDriver driver(options_, tasks, sizeof...(Calls), detail::Deliver::all);
-    if (auto timed_out = driver.run()) throw *std::move(timed_out);
-    if (auto failures = driver.failures(); !failures.empty()) {
-      throw LoopErrors(std::move(failures), sizeof...(Calls));
-    }
+    detail::finish_loop(driver);
     return std::apply([](auto&... results) { return std::tuple(std::move(*results)...); },
                       tasks.results);
   }

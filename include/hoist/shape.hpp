@@ -24,6 +24,8 @@ std::size_t checked_elements(const Shape& shape, std::size_t element_bytes);
 Strides dense_strides(const Shape& shape, Order order);
 /// Order::c if the array is dense in both orders.
 Order order_of(const Shape& shape, const Strides& strides);
+void remove_first_axis(Shape& shape, Strides& strides);
+void reverse_axes(Shape& shape, Strides& strides);
 [[noreturn]] void throw_index(std::size_t axis, std::size_t index, std::size_t extent);
 [[noreturn]] void throw_rank(std::size_t given, std::size_t rank);
 [[noreturn]] void throw_size(const Shape& shape, std::size_t elements);

@@ -42,6 +42,16 @@ Strides dense_strides(const Shape& shape, Order order) {
   return strides;
 }
 
+void remove_first_axis(Shape& shape, Strides& strides) {
+  shape.erase(shape.begin());
+  strides.erase(strides.begin());
+}
+
+void reverse_axes(Shape& shape, Strides& strides) {
+  std::reverse(shape.begin(), shape.end());
+  std::reverse(strides.begin(), strides.end());
+}
+
 Order order_of(const Shape& shape, const Strides& strides) {
   // Axes of extent 1 may have any stride, and an array without elements is dense either way.
   const auto fits = [&](Order order) {

@@ -2,6 +2,7 @@
 #include <hoist/detail/code_address.hpp>
 #include <hoist/detail/loop_driver.hpp>
 #include <hoist/error.hpp>
+#include <hoist/outcome.hpp>
 
 #include <algorithm>
 #include <forward_list>
@@ -89,7 +90,7 @@ class LoopDriver::Impl {
     }
   }
 
-  std::optional<TimedOut> run() {
+  bool run() {
     start();
     for (;;) {
       const unsigned seen = loop_.epoch();
@@ -100,14 +101,27 @@ class LoopDriver::Impl {
     }
     finish();
     const auto failure = loop_.failure();
-    if (failure.timed_out) return timed_out(failure);
+    if (failure.timed_out) {
+      timed_out_ = timed_out(failure);
+      return false;
+    }
     if (failure.error) raise(failure);
     if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
-    return std::nullopt;
+    return deliver_ != Deliver::all || loop_.outcomes().failed_count() == 0;
+  }
+
+  [[noreturn]] void fail(CarriedResults results) {
+    if (timed_out_) {
+      timed_out_->set_results(std::move(results));
+      throw *std::move(timed_out_);
+    }
+    LoopErrors errors(loop_.outcomes().failures(), read_);
+    errors.set_results(std::move(results));
+    throw errors;
   }
 
   bool next(std::size_t& task, Deadline deadline) {
-    if (ended_) return false;
+    if (ended_) return end();
     for (;;) {
       const unsigned seen = loop_.epoch();
       if (const auto failure = loop_.failure(); failure.error) {
@@ -133,7 +147,7 @@ class LoopDriver::Impl {
         if (loop_.failure().error) continue;
         finish();
         if (input_error_) std::rethrow_exception(std::exchange(input_error_, nullptr));
-        return false;
+        return end();
       }
       if (deadline != Deadline::max() && Clock::now() >= deadline) {
         throw TimedOut("the generator has no further result within the time limit of next()");
@@ -146,6 +160,13 @@ class LoopDriver::Impl {
   parallel::LoopState& loop() { return loop_; }
 
  private:
+  /// The end of a generator, which throws the failures once.
+  bool end() {
+    if (std::exchange(failures_thrown_, true)) return false;
+    auto failures = loop_.outcomes().failures();
+    if (!failures.empty()) throw LoopErrors(std::move(failures), read_);
+    return false;
+  }
   [[noreturn]] static void raise(const parallel::LoopFailure& failure) {
     if (failure.task) throw_task_error(failure.error, *failure.task);
     std::rethrow_exception(failure.error);
@@ -310,6 +331,8 @@ class LoopDriver::Impl {
   std::size_t consumed_ = 0;
   bool input_ended_ = false;
   bool ended_ = false;
+  bool failures_thrown_ = false;
+  std::optional<TimedOut> timed_out_;
   std::exception_ptr input_error_;
 };
 
@@ -319,15 +342,13 @@ LoopDriver::LoopDriver(const ParallelOptions& options, LoopTasks& tasks, std::si
 
 LoopDriver::~LoopDriver() = default;
 
-std::optional<TimedOut> LoopDriver::run() { return impl_->run(); }
+bool LoopDriver::run() { return impl_->run(); }
+void LoopDriver::fail(CarriedResults results) { impl_->fail(std::move(results)); }
 void LoopDriver::start() { impl_->start(); }
 bool LoopDriver::next(std::size_t& task, Deadline deadline) { return impl_->next(task, deadline); }
 std::size_t LoopDriver::tasks() const { return impl_->tasks(); }
 TaskAccount LoopDriver::account(std::size_t task) const {
   return impl_->loop().outcomes().account(task);
-}
-std::vector<TaskFailure> LoopDriver::failures() const {
-  return impl_->loop().outcomes().failures();
 }
 
 }  // namespace detail

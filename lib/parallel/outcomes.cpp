@@ -76,7 +76,9 @@ std::vector<TaskFailure> Outcomes::failures() {
 TaskAccount Outcomes::account(std::size_t task) {
   const std::lock_guard lock(mutex_);
   TaskAccount account;
-  account.done = task < marked_.size() && marked_[task];
+  if (!tracks_tasks()) {
+    account.done = marks_done_ ? task < marked_.size() && marked_[task] : !failures_.contains(task);
+  }
   const auto found = accounts_.find(task);
   return found != accounts_.end() ? found->second : account;
 }

@@ -3,6 +3,7 @@
 
 #include <hoist/backend.hpp>
 #include <hoist/detail/loop_driver.hpp>
+#include <hoist/outcome.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -64,7 +65,7 @@ class Outcomes {
 
   /// Failures that did not end the loop, in the order of tasks.
   std::vector<TaskFailure> failures();
-  /// Where tasks are not tracked, only whether it is done.
+  /// Where tasks are not tracked, only whether it is done, as known at the end of a loop.
   TaskAccount account(std::size_t task);
   /// The next completed task, in the order that the deliverer wants; forgets it. Calls
   /// `discard(task)` for tasks that are left out because they failed.

@@ -2,6 +2,7 @@
 #include "parallel/settings.hpp"
 
 #include <hoist/error.hpp>
+#include <hoist/parallel.hpp>
 #include <hoist/parallel_config.hpp>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstdlib>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 #include "os/cpu.hpp"
 
@@ -215,6 +217,10 @@ Settings resolve_settings(const ParallelOptions& given, bool open) {
 }
 
 }  // namespace detail::parallel
+
+Parallel::Parallel(ParallelOptions options) : options_(std::move(options)) {
+  detail::check_options(options_);
+}
 
 int effective_n_jobs(std::optional<int> n_jobs) {
   ParallelOptions options;

@@ -12,6 +12,17 @@ constexpr std::size_t max_empty_elements = std::size_t{1} << 24;
 
 DecodeSource::~DecodeSource() = default;
 
+Decoder::Decoder(DecodeSource& source) : source_(source) {}
+
+Decoder::~Decoder() = default;
+
+void Decoder::restart() {
+  at_ = end_ = nullptr;
+  reserved_ = 0;
+  if (!shared_.empty()) shared_.clear();
+  classes_.clear();
+}
+
 void Decoder::throw_damaged() {
   throw DamagedData("the encoded value is damaged: its parts don't fit together");
 }
@@ -51,9 +62,19 @@ void Decoder::add_shared(std::shared_ptr<void> object, const void* tag) {
   shared_.push_back({std::move(object), tag});
 }
 
+const ClassForm* Decoder::known_class(std::size_t number) const {
+  if (number > classes_.size()) throw_damaged();
+  return number < classes_.size() ? classes_[number] : nullptr;
+}
+
+void Decoder::add_class(const ClassForm* form) { classes_.push_back(form); }
+
 void Decoder::finish() {
   if (at_ != end_ || !source_.next_meta().empty()) throw_damaged();
 }
+
+EncodedSource::EncodedSource(const Encoded& encoded)
+    : EncodedSource(encoded.meta, encoded.segments) {}
 
 std::span<const std::byte> EncodedSource::next_meta() { return std::exchange(meta_, {}); }
 

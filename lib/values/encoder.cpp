@@ -22,6 +22,8 @@ void throw_too_deep() {
 
 Encoder::Encoder(EncodeSink* sink) : sink_(sink) {}
 
+Encoder::~Encoder() = default;
+
 void Encoder::make_room(std::size_t n) {
   if (sink_ != nullptr && (meta_bytes_ >= flush_bytes || owned_bytes_ >= flush_bytes)) flush();
   if (meta_.size() - meta_bytes_ < n) {
@@ -115,6 +117,16 @@ void Encoder::flush() {
 }
 
 void Encoder::finish() { flush(); }
+
+void Encoder::clear() noexcept {
+  meta_bytes_ = 0;
+  segments_.clear();
+  owned_bytes_ = 0;
+  if (!shared_.empty()) shared_.clear();
+  classes_.clear();
+  packs_used_ = 0;
+  code_ = nullptr;
+}
 
 Encoded Encoder::take() {
   meta_.resize(std::exchange(meta_bytes_, 0));

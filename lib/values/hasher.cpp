@@ -92,6 +92,8 @@ bool Hasher::enter(const void* object) {
   return false;
 }
 
+void Hasher::leave() { open_.pop_back(); }
+
 Digest Hasher::digest() {
   if (!stream_) return digest_of(buffer_.data(), used_);
   append(stream_->state, buffer_.data(), used_);

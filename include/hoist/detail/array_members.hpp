@@ -31,8 +31,7 @@ Array<T> Array<T>::row(std::size_t index) const {
   if (index >= shape_[0]) detail::throw_index(0, index, shape_[0]);
   Array view = *this;
   view.data_ += static_cast<std::ptrdiff_t>(index) * strides_[0];
-  view.shape_.erase(view.shape_.begin());
-  view.strides_.erase(view.strides_.begin());
+  detail::remove_first_axis(view.shape_, view.strides_);
   view.size_ = shape_[0] == 0 ? 0 : size_ / shape_[0];
   return view;
 }
@@ -55,8 +54,7 @@ Array<T> Array<T>::slice(std::size_t axis, std::size_t from, std::size_t to,
 template <class T>
 Array<T> Array<T>::transposed() const {
   Array view = *this;
-  std::reverse(view.shape_.begin(), view.shape_.end());
-  std::reverse(view.strides_.begin(), view.strides_.end());
+  detail::reverse_axes(view.shape_, view.strides_);
   return view;
 }
 

@@ -42,7 +42,7 @@ class DecodeSource {
 /// it.
 class EncodedSource : public DecodeSource {
  public:
-  explicit EncodedSource(const Encoded& encoded) : EncodedSource(encoded.meta, encoded.segments) {}
+  explicit EncodedSource(const Encoded& encoded);
   EncodedSource(std::span<const std::byte> meta, std::span<const Segment> segments)
       : meta_(meta), segments_(segments) {}
   std::span<const std::byte> next_meta() override;
@@ -62,14 +62,10 @@ class Decoder : public ArchiveBase<Decoder> {
   static constexpr bool decoding = true;
   static constexpr bool hashing = false;
 
-  explicit Decoder(DecodeSource& source) : source_(source) {}
+  explicit Decoder(DecodeSource& source);
+  ~Decoder();
   /// Prepares for a source that starts from the beginning again.
-  void restart() {
-    at_ = end_ = nullptr;
-    reserved_ = 0;
-    if (!shared_.empty()) shared_.clear();
-    classes_.clear();
-  }
+  void restart();
 
   template <class T>
   void scalar(T& value) {
@@ -162,11 +158,8 @@ class Decoder : public ArchiveBase<Decoder> {
   std::shared_ptr<void> shared(std::size_t index, const void* tag);
   void add_shared(std::shared_ptr<void> object, const void* tag);
   /// The class with that number; null if it is the next, new one.
-  const ClassForm* known_class(std::size_t number) const {
-    if (number > classes_.size()) throw_damaged();
-    return number < classes_.size() ? classes_[number] : nullptr;
-  }
-  void add_class(const ClassForm* form) { classes_.push_back(form); }
+  const ClassForm* known_class(std::size_t number) const;
+  void add_class(const ClassForm* form);
 
   /// A decoder needs no care inside a user's serialize(); see Encoder::UserCode.
   struct UserCode {

@@ -48,6 +48,7 @@ class Encoder : public ArchiveBase<Encoder> {
   static constexpr bool hashing = false;
 
   explicit Encoder(EncodeSink* sink = nullptr);
+  ~Encoder();
 
   template <class T>
   void scalar(const T& value) {
@@ -145,15 +146,7 @@ class Encoder : public ArchiveBase<Encoder> {
   /// which pays if many small values are encoded.
   std::span<const std::byte> meta() const noexcept { return {meta_.data(), meta_bytes_}; }
   std::span<const Segment> segments() const noexcept { return segments_; }
-  void clear() noexcept {
-    meta_bytes_ = 0;
-    segments_.clear();
-    owned_bytes_ = 0;
-    if (!shared_.empty()) shared_.clear();
-    classes_.clear();
-    packs_used_ = 0;
-    code_ = nullptr;
-  }
+  void clear() noexcept;
 
  private:
   void bytes(const void* data, std::size_t n) {

@@ -27,13 +27,7 @@ class GeneratorState final
 
   std::optional<Yield> next(Deadline deadline) override {
     std::size_t task = 0;
-    if (!driver_.next(task, deadline)) {
-      if (auto failures = driver_.failures(); !failures.empty() && !thrown_) {
-        thrown_ = true;
-        throw LoopErrors(std::move(failures), driver_.tasks());
-      }
-      return std::nullopt;
-    }
+    if (!driver_.next(task, deadline)) return std::nullopt;
     if constexpr (Ordered) {
       return tasks_.take(task);
     } else {
@@ -44,7 +38,6 @@ class GeneratorState final
  private:
   ReadTasks<Range, Calls, R> tasks_;
   LoopDriver driver_;
-  bool thrown_ = false;
 };
 
 }  // namespace hoist::detail

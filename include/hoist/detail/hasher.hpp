@@ -55,7 +55,7 @@ class Hasher : public ArchiveBase<Hasher> {
   /// False if the object behind a pointer is already being hashed (a cycle); otherwise `leave` must
   /// follow.
   bool enter(const void* object);
-  void leave() { open_.pop_back(); }
+  void leave();
 
   /// A hasher needs no care inside a user's serialize(); see Encoder::UserCode.
   struct UserCode {

@@ -4,15 +4,12 @@
 #include <hoist/backend.hpp>
 #include <hoist/detail/deadline.hpp>
 #include <hoist/error.hpp>
-#include <hoist/outcome.hpp>
 #include <hoist/parallel_options.hpp>
 
 #include <cstddef>
 #include <exception>
 #include <limits>
 #include <memory>
-#include <optional>
-#include <vector>
 
 namespace hoist::detail {
 
@@ -47,20 +44,21 @@ class LoopDriver {
   LoopDriver& operator=(const LoopDriver&) = delete;
 
   /// Runs the loop to its end. Throws the first failed task's exception (OnError::raise and
-  /// Deliver::all), or an exception of the input. Returns the error if the loop's time was over:
-  /// the caller throws it, with the results of the tasks that are done.
-  [[nodiscard]] std::optional<TimedOut> run();
+  /// Deliver::all), or an exception of the input. False if it ends with an error that has the
+  /// results of those tasks that are done: the caller passes them to fail().
+  [[nodiscard]] bool run();
+  /// Throws that error.
+  [[noreturn]] void fail(CarriedResults results);
   /// Reads the first part of the input and starts its tasks; for generators.
   void start();
   /// Waits for the next result and sets `task` to its index. Returns false at the end. Throws as
-  /// run() does, and TimedOut; at this deadline, too, after which the loop goes on.
+  /// run() does, LoopErrors at the end, and TimedOut; at this deadline, too, after which the loop
+  /// goes on.
   bool next(std::size_t& task, Deadline deadline);
 
   std::size_t tasks() const;
-  /// With Deliver::all only whether it is done, and only for a loop whose time was over.
+  /// With Deliver::all only whether it is done, and only after run() has returned false.
   TaskAccount account(std::size_t task) const;
-  /// The failures in the order of tasks.
-  std::vector<TaskFailure> failures() const;
 
  private:
   class Impl;

@@ -34,12 +34,9 @@ template <class Out>
 concept OutputPlace = std::random_access_iterator<Out> &&
                       std::same_as<std::iter_reference_t<Out>, std::iter_value_t<Out>&>;
 
-/// Throws what a loop without results of its own ends with.
+/// Runs a loop without results of its own.
 inline void finish_loop(LoopDriver& driver) {
-  if (auto timed_out = driver.run()) throw *std::move(timed_out);
-  if (auto failures = driver.failures(); !failures.empty()) {
-    throw LoopErrors(std::move(failures), driver.tasks());
-  }
+  if (!driver.run()) driver.fail({});
 }
 
 /// Runs a loop whose results, of type R, are written from `out` on. There is place for `room`, as

@@ -61,9 +61,6 @@ T run_reduce(const ParallelOptions& options, Range& range, T init, const Op& op,
     LoopDriver driver(options, tasks, unread, Deliver::in_order);
     driver.start();
     for (std::size_t i = 0; driver.next(i, Deadline::max());) combine(init, tasks.take(i));
-    if (auto failures = driver.failures(); !failures.empty()) {
-      throw LoopErrors(std::move(failures), driver.tasks());
-    }
   }
   return init;
 }

@@ -100,24 +100,25 @@ struct ResultCheck : ResultIsMade<R> {
 template <class F, class Range, bool InPlace = ReadInPlace<Range>>
 using MappedResult = typename decltype(mapped_result<F, Range, InPlace>())::type;
 
-/// Throws the error of a loop whose time was over, with the results of its tasks.
+/// The results of the tasks that are done, for the error of a loop.
 template <class R>
-[[noreturn]] void throw_timed_out(TimedOut& error, [[maybe_unused]] const LoopDriver& driver,
-                                  [[maybe_unused]] auto&& take_result) {
+CarriedResults carry_results([[maybe_unused]] const LoopDriver& driver,
+                             [[maybe_unused]] auto&& take_result) {
+  CarriedResults carried;
   if constexpr (!std::is_void_v<R>) {
     std::vector<std::optional<R>> results(driver.tasks());
     for (std::size_t i = 0; i < results.size(); ++i) {
       if (driver.account(i).done) results[i].emplace(take_result(i));
     }
-    error.set_results(std::move(results));
+    carried.set(std::move(results));
   }
-  throw std::move(error);
+  return carried;
 }
 
 /// Runs a loop, and returns what a call of Parallel returns when the loop is over.
 template <class R, bool Outcomes, class Take>
 auto deliver(LoopDriver& driver, Take&& take_result, auto&& take_all) {
-  if (auto timed_out = driver.run()) throw_timed_out<R>(*timed_out, driver, take_result);
+  if (!driver.run()) driver.fail(carry_results<R>(driver, take_result));
   if constexpr (Outcomes) {
     std::vector<Outcome<R>> outcomes;
     outcomes.reserve(driver.tasks());
@@ -128,32 +129,12 @@ auto deliver(LoopDriver& driver, Take&& take_result, auto&& take_all) {
       outcomes.emplace_back(std::move(value), account.error, i, account.attempts, account.seconds);
     }
     return outcomes;
-  } else {
-    if (auto failures = driver.failures(); !failures.empty()) {
-      LoopErrors errors(failures, driver.tasks());
-      if constexpr (!std::is_void_v<R>) {
-        std::vector<std::optional<R>> results(driver.tasks());
-        auto failure = failures.begin();
-        for (std::size_t i = 0; i < results.size(); ++i) {
-          if (failure != failures.end() && failure->index == i) {
-            ++failure;
-          } else {
-            results[i].emplace(take_result(i));
-          }
-        }
-        errors.set_results(std::move(results));
-      }
-      throw errors;
-    }
-    if constexpr (!std::is_void_v<R>) {
-      std::vector<R> results;
-      if constexpr (std::is_same_v<R, bool>) {
-        for (const bool value : take_all()) results.push_back(value);
-      } else {
-        results = take_all();
-      }
-      return results;
-    }
+  } else if constexpr (std::is_same_v<R, bool>) {
+    std::vector<bool> results;
+    for (const bool value : take_all()) results.push_back(value);
+    return results;
+  } else if constexpr (!std::is_void_v<R>) {
+    return std::vector<R>(take_all());
   }
 }
 

@@ -25,6 +25,12 @@ struct MemberDefaults {
   void (*encode)(Encoder&);
 };
 
+struct Schema {
+  std::string text;
+  Digest digest;
+  std::vector<MemberDefaults> defaults;  ///< in order of the text
+};
+
 /// Writes the schema of a type: the text that is part of every file and of every hash. Its grammar
 /// is specified in docs/formats/schema.md.
 class SchemaWriter {
@@ -33,7 +39,7 @@ class SchemaWriter {
   static constexpr bool decoding = false;
   static constexpr bool hashing = false;
 
-  void text(std::string_view text) { text_ += text; }
+  void text(std::string_view text);
 
   template <class T>
   void type() {
@@ -43,9 +49,9 @@ class SchemaWriter {
   /// Called before a type that may contain itself is described. False if its description is already
   /// open; then a back reference was written instead. Otherwise `leave` must follow.
   bool enter(const void* tag);
-  void leave() { open_.pop_back(); }
+  void leave();
   /// The description of an aggregate begins here.
-  void note_defaults(void (*encode)(Encoder&)) { defaults_.push_back({text_.size(), encode}); }
+  void note_defaults(void (*encode)(Encoder&));
 
   /// Called by `serialize(Ar&)`: describes the types of the members, in order.
   template <class... Ts>
@@ -53,8 +59,8 @@ class SchemaWriter {
     (member<Ts>(), ...);
   }
 
-  std::string take() { return std::move(text_); }
-  std::vector<MemberDefaults> take_defaults() { return std::move(defaults_); }
+  /// What has been written.
+  Schema take();
 
  private:
   template <class T>
@@ -68,21 +74,13 @@ class SchemaWriter {
   std::vector<MemberDefaults> defaults_;
 };
 
-struct Schema {
-  explicit Schema(std::string schema, std::vector<MemberDefaults> aggregates = {});
-  std::string text;
-  Digest digest;
-  std::vector<MemberDefaults> defaults;  ///< in order of the text
-};
+/// Never destroyed: destructors of static objects dump values, too.
+const Schema& make_schema(void (*describe)(SchemaWriter&));
 
-/// The schema of T, made once. Never destroyed: destructors of static objects dump values, too.
+/// The schema of T, made once.
 template <class T>
 const Schema& schema_of() {
-  static const Schema& schema = *[] {
-    SchemaWriter writer;
-    writer.type<T>();
-    return new Schema(writer.take(), writer.take_defaults());
-  }();
+  static const Schema& schema = make_schema([](SchemaWriter& writer) { writer.type<T>(); });
   return schema;
 }
 
