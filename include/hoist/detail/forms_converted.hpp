@@ -120,14 +120,14 @@ struct Converted<std::error_condition> : ConvertedCode<std::error_condition> {};
 
 // --- random engines -----------------------------------------------------------------------------
 
-/// std::mersenne_twister_engine and std::linear_congruential_engine, told by their constants, since
-/// <random> is large. The others index their state by what they read of it, unchecked.
+/// std::mersenne_twister_engine and std::linear_congruential_engine. The others index their state
+/// by what they read of it, unchecked.
 template <class T>
 concept RandomEngine =
     requires { T::default_seed; } && (requires { T::tempering_l; } || requires {
       T::multiplier;
       T::modulus;
-    });
+    }) && is_standard<T>();
 
 /// What `write` writes of the state, in the classic locale.
 std::string text_of_state(const void* state, void (*write)(std::ostream& to, const void* state));

@@ -8,6 +8,7 @@
 #include <hoist/detail/forms_sequences.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <iterator>
 #include <memory>
@@ -187,13 +188,21 @@ struct Form<std::variant<Ts...>> : FormOf<Ts...> {
   }
 };
 
-/// std::expected and classes like it, encoded as a variant of value and error.
+struct Same {
+  template <class T>
+  std::remove_cvref_t<T> operator()(T&& value) const;
+  void operator()() const;
+};
+/// std::expected and classes like it, encoded as a variant of value and error. (In a class derived
+/// from one, transform() makes the base.)
 template <class T>
 concept LikeExpected = requires {
   typename T::value_type;
   typename T::error_type;
   typename T::unexpected_type;
-};
+} && (is_standard<T>() || requires(T&& value) {
+                         { std::move(value).transform(Same()) } -> std::same_as<T>;
+                       });
 template <LikeExpected T>
 struct Form<T> {
   using Value = std::conditional_t<std::is_void_v<typename T::value_type>, std::monostate,

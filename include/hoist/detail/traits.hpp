@@ -92,7 +92,8 @@ inline constexpr bool is_block_scalar =
     !std::is_same_v<T, bool> && !std::is_same_v<T, long double> && sizeof(T) <= 8;
 
 /// Of the standard library, by its name. Classes with large headers, which only who uses them
-/// includes, are told by this and their members; classes derived from them are others.
+/// includes, are told by this and their members; classes derived from them, which would be stored
+/// without what they add, are others.
 template <class T>
 consteval bool is_standard() {
   return std::string_view(__PRETTY_FUNCTION__).find("T = std::") != std::string_view::npos;
