@@ -33,7 +33,8 @@ class Codec {
   virtual bool recognises(std::span<const std::byte> first_bytes) const;
 
   /// Makes a sink that compresses into `out`, which must outlive it. `finish()` ends the stream but
-  /// not `out`. `level` runs from 1 (fast) to 9 (small); the codec maps it to its own scale.
+  /// not `out`. `level` runs from 1 (fast) to 9 (small); the codec maps it to its own scale. It may
+  /// use so many threads; 0 means one per usable core.
   virtual std::unique_ptr<ByteSink> compressor(ByteSink& out, int level,
                                                unsigned threads) const = 0;
   /// Makes a source of the decompressed bytes of `in`, which must outlive it. It reads concatenated

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/run_ordered.hpp"
+#include "os/run_parallel.hpp"
 
 namespace hoist::detail::codecs {
 
@@ -22,7 +23,7 @@ ChunkedSink::ChunkedSink(ByteSink& out, std::size_t chunk_bytes, unsigned thread
     : out_(out),
       chunk_bytes_(chunk_bytes),
       least_bytes_(least_bytes == 0 ? chunk_bytes : least_bytes),
-      threads_(threads) {}
+      threads_(os::transfer_threads(threads)) {}
 
 /// One sequence of jobs for both spans: with one for each, threads would be idle at the end of the
 /// first.
@@ -90,7 +91,7 @@ void ChunkedSink::finish() {
 }
 
 ChunkedSource::ChunkedSource(ByteSource& in, unsigned threads)
-    : input_(in), threads_(threads), units_(base::ordered_slots(threads)) {}
+    : input_(in), threads_(os::transfer_threads(threads)), units_(base::ordered_slots(threads_)) {}
 
 std::size_t ChunkedSource::read(std::byte* to, std::size_t n) {
   std::size_t done = 0;

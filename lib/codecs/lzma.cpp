@@ -9,6 +9,7 @@
 
 #include "codecs/builtin.hpp"
 #include "codecs/input.hpp"
+#include "os/run_parallel.hpp"
 
 namespace hoist::detail::codecs {
 
@@ -201,11 +202,11 @@ class Xz final : public Codec {
 
   std::unique_ptr<ByteSink> compressor(ByteSink& out, int level, unsigned threads) const override {
     auto sink = std::make_unique<LzmaSink>(out);
-    sink->begin_xz(level, std::max(threads, 1U));
+    sink->begin_xz(level, os::transfer_threads(threads));
     return sink;
   }
   std::unique_ptr<ByteSource> decompressor(ByteSource& in, unsigned threads) const override {
-    return std::make_unique<LzmaSource>(in, std::max(threads, 1U));
+    return std::make_unique<LzmaSource>(in, os::transfer_threads(threads));
   }
 
   void compress_block(std::span<const std::byte> block, int level,

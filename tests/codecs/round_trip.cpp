@@ -35,6 +35,17 @@ TEST_CASE("every codec gives back what went in, whatever the size and the thread
   }
 }
 
+TEST_CASE("with threads 0 every codec uses the usable cores") {
+  for (const auto& name : support::codec_names) {
+    CAPTURE(name);
+    const hoist::Codec& codec = find_codec(name);
+    for (const std::size_t n : {std::size_t{1000}, mib + 1}) {
+      const std::string text = sample_bytes('w', n);
+      CHECK((decompress(codec, compress(codec, text, 1, 0), 0) == text));
+    }
+  }
+}
+
 TEST_CASE("every level works, and none writes more than a little beyond the input") {
   const std::string text = sample_bytes('w', mib / 4) + sample_bytes('r', 5000);
   for (const auto& name : support::codec_names) {
