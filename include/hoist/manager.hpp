@@ -122,8 +122,8 @@ class Manager {
   }
 
   /// What hoist/queue_proxy.hpp and hoist/sync_proxy.hpp have: shared memory of the server's
-  /// machine. Errors are those of the constructors, too. (Templates, so that a program compiles only
-  /// those that it calls.)
+  /// machine. Errors are those of the constructors, too. Templates, so that a program compiles only
+  /// those that it calls.
   template <class T>
   QueueProxy<T> queue(std::size_t maxsize = 0) const {
     return QueueProxy<T>(made<Queue<T>>(maxsize));

@@ -196,6 +196,7 @@ class BasicNamespaceProxy : public Proxy<N> {
  private:
   using Calls = detail::DictCalls<typename N::key_type, typename N::mapped_type>;
 };
+/// The proxy of a namespace.
 using NamespaceProxy = BasicNamespaceProxy<detail::Names>;
 
 }  // namespace hoist

@@ -148,6 +148,7 @@ class BasicEventProxy : public detail::SharedProxy<E> {
     return this->use([](const E& event, const auto& time) { return event.wait(time); }, timeout);
   }
 };
+/// A proxy of an Event.
 using EventProxy = BasicEventProxy<Event>;
 
 /// A Condition, with the lock that it was made with, which whoever waits or notifies holds:
@@ -192,6 +193,7 @@ class BasicConditionProxy : public detail::LockableProxy<C> {
   void notify_one() const { notify_all(); }
   void notify() const { notify_all(); }
 };
+/// A proxy of a Condition.
 using ConditionProxy = BasicConditionProxy<Condition>;
 
 /// A Barrier. A party that ends while it waits, or is cut off, breaks it for the others.
@@ -227,6 +229,7 @@ class BasicBarrierProxy : public detail::SharedProxy<B> {
     return this->use([](const B& barrier) { return barrier.n_waiting(); });
   }
 };
+/// A proxy of a Barrier.
 using BarrierProxy = BasicBarrierProxy<Barrier>;
 
 }  // namespace hoist
