@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Builds the site, and looks at its pages and those of `hoist` as people do: with Chromium, on a phone
-and on a desk, in light and dark, by keyboard, and without scripts.
+"""Builds the site, and looks at its pages and those of `hoist` as people do: with Chromium, on a
+phone and on a desk, in light and dark, by keyboard, and without scripts.
 
   site.py BIN_DIR PICTURES    programs of the build; where screenshots of the pages go
 """

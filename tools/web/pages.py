@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Pages of the site: from Markdown, from the reference, and from sources that these link to."""
+"""Pages of the site: what all of them have, and those of documents and the sources they link to."""
 
 import html
 import json
@@ -14,7 +14,6 @@ import pygments
 import pygments.formatters
 import pygments.lexers
 import pygments.util
-import reference
 
 TEMPLATE = """<!doctype html>
 <html lang="en">
@@ -103,7 +102,7 @@ class Site:
         self.titles = {}  # page: title
         self.contents = []  # of all pages: a heading and pages
         self.index = []  # for the search: title, heading, url, text
-        self.links = []  # source, line, page, target
+        self.links = []  # source, line, page, anchor
         self.anchors = {}  # page: its anchors
         self.sources = set()  # that pages link to
         header = (root / "include/hoist/version.hpp").read_text()
@@ -136,8 +135,6 @@ class Site:
             return target
         if not parts.path:
             found = page
-        elif source is None:  # of the site itself
-            found = posixpath.normpath(posixpath.join(posixpath.dirname(page), parts.path))
         else:
             path = os.path.normpath(source.parent / parts.path)
             name = os.path.relpath(path, self.root)
@@ -171,7 +168,7 @@ class Site:
         if target == page and anchor == "main":
             return shown
         here = "" if target == page else posixpath.relpath(target, posixpath.dirname(page) or ".")
-        self.links.append((None, 0, target, anchor))
+        self.links.append((page, 0, target, anchor))
         return f'<a href="{here}#{anchor}">{shown}</a>'
 
     def remember(self, page, title, heading, anchor, text):
@@ -243,127 +240,6 @@ class Site:
             shown = plain_text(heading)
             self.remember(page, title, "" if shown == title else shown, anchor, plain_text(body))
 
-    def reference(self):
-        """Makes the pages of the headers, and the index of all names."""
-
-        def described(item, page):
-            if item.values:
-                return "".join(
-                    f"<li><code>{html.escape(name)}</code>"
-                    + (f" {strip_paragraph(shown(doc, page))}" if doc is not None else "")
-                    + "</li>\n"
-                    for name, doc in item.values
-                )
-            return ""
-
-        def shown(doc, page):
-            return reference.render(
-                doc, lambda code: highlight(code, "cpp"), lambda code: self.code(code, page)
-            )
-
-        def strip_paragraph(text):
-            return text.removeprefix("<p>").removesuffix("</p>")
-
-        def group(items, page):
-            first = items[0]
-            declarations = []
-            for item in items:
-                if item.declaration not in declarations:
-                    declarations.append(item.declaration)
-            values = described(first, page)
-            return (
-                highlight("\n".join(declarations), "cpp")
-                + '<div class="contract">\n'
-                + "".join(shown(item.doc, page) for item in items)
-                + (f"<ul>\n{values}</ul>\n" if values else "")
-                + "</div>\n"
-            )
-
-        def anchor(items):
-            names = []
-            for item in items:
-                if item.anchor not in names and item.anchor not in self.anchored:
-                    names.append(item.anchor)
-            self.anchored.update(names)
-            return "".join(f'<a id="{name}"></a>' for name in names[1:]), names[0] if names else ""
-
-        for header, groups in self.names.pages.items():
-            page = f"reference/{header.removesuffix('.hpp')}.html"
-            title = f"hoist/{header}"
-            self.anchored = set()
-            body = f"<h1><code>{title}</code></h1>\n"
-            for items in groups:
-                more, name = anchor(items)
-                names = dict.fromkeys(html.escape(item.name) for item in items)
-                heading = ", ".join(f"<code>{one}</code>" for one in names)
-                identity = f' id="{name}"' if name else ""
-                body += f"<h2{identity}>{heading}</h2>{more}\n" + group(items, page)
-                text = " ".join(reference.text_of(item.doc) for item in items)
-                self.remember(page, title, html.unescape(", ".join(names)), name, text)
-                for members in items[0].members:
-                    more, name = anchor(members)
-                    identity = f' id="{name}"' if name else ""
-                    body += f'<div class="member"{identity}>{more}\n{group(members, page)}</div>\n'
-                    text = " ".join(reference.text_of(member.doc) for member in members)
-                    spoken = ", ".join(dict.fromkeys(member.name for member in members))
-                    self.remember(page, title, spoken, name, text)
-            self.write(page, f"{title} – hoist", with_sections(body))
-
-        self._headers()
-        self._names()
-
-    def _headers(self):
-        """The list of headers, as hoist.hpp has it in its comment, and what that leaves out."""
-        source = (self.root / "include/hoist/hoist.hpp").read_text()
-        comment = "\n".join(
-            re.findall(r"^// ?(.*)", source.split("\n#include")[0], re.MULTILINE)[1:]
-        )
-        text = subprocess.run(
-            ["cmark-gfm"], input=comment, capture_output=True, text=True, check=True
-        ).stdout
-        rest = [
-            name
-            for name in self.names.pages
-            if not re.search(rf"\b{name}", text) and name != "hoist.hpp"
-        ]
-        alone = [name for name in ("eigen.hpp", "mdspan.hpp", "redis.hpp") if name in rest]
-        text += f"<p>For what needs another library, by themselves: {', '.join(alone)}.</p>\n"
-        rest = ", ".join(name for name in rest if name not in alone)
-        text += f"<p>Parts of all these, which are included with them: {rest}.</p>\n"
-        text = re.sub(
-            r"\b(\w+)\.hpp",
-            lambda m: f'<a href="{m[1]}.html">{m[0]}</a>' if m[0] in self.names.pages else m[0],
-            text,
-        )
-        page = "reference/index.html"
-        text = (
-            "<p>Every public name with its contract, by the header that has it. "
-            '<a href="names.html">All names</a> are on one page.</p>\n' + text
-        )
-        self.remember(page, "Headers", "", "", plain_text(text))
-        self.write(page, "Headers – hoist", f"<h1>Headers</h1>\n{text}")
-
-    def _names(self):
-        rows = []
-        for header, groups in self.names.pages.items():
-            for item in {item.name: item for items in groups for item in items}.values():
-                url = posixpath.relpath(self.names.urls[item.name], "reference")
-                about = reference.text_of(item.doc)
-                about = re.split(r"(?<=[.:]) (?=[A-Z])", about)[0] if about else ""
-                rows.append((item.name.lower(), item.name, url, header, about))
-        items = "".join(
-            f'<tr><td><a href="{url}"><code>{html.escape(name)}</code></a></td><td>{header}</td>'
-            f"<td>{html.escape(about[:160])}</td></tr>\n"
-            for _, name, url, header, about in sorted(rows)
-        )
-        table = (
-            '<div class="table" tabindex="0"><table>\n'
-            "<tr><th>Name</th><th>Header</th><th>What it is</th></tr>\n"
-            + items
-            + "</table></div>\n"
-        )
-        self.write("reference/names.html", "All names – hoist", f"<h1>All names</h1>\n{table}")
-
     def finish(self):
         """Writes what pages have linked to, and the index; returns what is wrong with links."""
         for name in sorted(self.sources):
@@ -382,7 +258,7 @@ class Site:
         problems = []
         for source, line, page, anchor in self.links:
             exists = page in self.anchors or (self.output / page).is_file()
-            if not exists or anchor and anchor not in self.anchors[page]:
+            if not exists or anchor and anchor not in self.anchors.get(page, ()):
                 what = page + (f"#{anchor}" if anchor else "")
                 problems.append(f"{source}:{line}: the link leads nowhere: {what}")
         return problems

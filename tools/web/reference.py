@@ -1,299 +1,127 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The reference: the names that Doxygen finds in the public headers, and their declarations."""
+"""The reference: a page for each public header, the list of headers, and that of all names."""
 
-import dataclasses
 import html
-import pathlib
+import posixpath
 import re
 import subprocess
-import textwrap
-import xml.etree.ElementTree as ElementTree
 
-SETTINGS = """
-INPUT = {input}
-EXTRACT_ALL = YES
-EXTRACT_PRIVATE = YES
-# Doxygen takes a member of this name for a keyword of another language, and leaves it out.
-INPUT_FILTER = "sed 's/ local = / local= /'"
-GENERATE_HTML = NO
-GENERATE_LATEX = NO
-GENERATE_XML = YES
-# What is there only with the newest standard libraries.
-PREDEFINED = __cpp_lib_mdspan
-XML_PROGRAMLISTING = NO
-HAVE_DOT = NO
-INCLUDE_GRAPH = NO
-QUIET = YES
-OUTPUT_DIRECTORY = {output}
-STRIP_FROM_PATH = {headers}
-"""
-CLASSES = ("class", "struct", "union")
+from names import render
+from pages import highlight, plain_text, with_sections
 
-
-@dataclasses.dataclass
-class Item:
-    """A public name: a class with its members, or something else in a header."""
-
-    kind: str
-    name: str  # without hoist::
-    line: int
-    doc: ElementTree.Element | None
-    declaration: str = ""
-    first: int = 0  # lines of the declaration
-    last: int = 0
-    members: list = dataclasses.field(default_factory=list)
-    values: list = dataclasses.field(default_factory=list)  # of an enumeration: name, doc
-
-    @property
-    def anchor(self):
-        return re.sub(r"[^\w:~]", "_", self.name)
-
-
-def run_doxygen(headers, chosen, output):
-    """Returns Doxygen's XML about some headers. Its complaints about one are errors."""
-    output.mkdir()
-    settings = SETTINGS.format(input=" ".join(map(str, chosen)), headers=headers, output=output)
-    done = subprocess.run(["doxygen", "-"], input=settings, text=True, capture_output=True)
-    # Doxygen 1.9.4 reports a specialisation in namespace std as a fault of its own.
-    complaints = [
-        line
-        for line in done.stderr.splitlines()
-        if line.startswith(str(headers)) and "Internal inconsistency" not in line
-    ]
-    if done.returncode != 0 or complaints:
-        raise SystemExit("\n".join(complaints) or done.stderr)
-    return sorted((output / "xml").glob("*.xml"))
-
-
-def documentation(element):
-    """The comment of a name, or None."""
-    parts = [element.find(k) for k in ("briefdescription", "detaileddescription")]
-    parts = [p for p in parts if p is not None and "".join(p.itertext()).strip()]
-    if not parts:
-        return None
-    both = ElementTree.Element("doc")
-    for part in parts:
-        both.extend(part)
-    return both
-
-
-def is_plain(name):
-    return "detail" not in re.split(r"\W+", name)
-
-
-def read(files):
-    """Returns the items of each header in the order of their lines, and the lines with names."""
-    headers = {}
-    seen = {}
-
-    def add(element, name, into=None):
-        place = element.find("location")
-        item = Item(element.get("kind"), name, int(place.get("line")), documentation(element))
-        header = pathlib.Path(place.get("file")).name
-        (headers.setdefault(header, []) if into is None else into).append(item)
-        item.values = [(v.findtext("name"), documentation(v)) for v in element.iter("enumvalue")]
-        return item
-
-    for path in files:
-        for compound in ElementTree.parse(path).getroot().iter("compounddef"):
-            for named in [compound, *compound.iter("memberdef")]:
-                place = named.find("location")
-                if place is not None and place.get("line"):
-                    first = int(place.get("line"))
-                    last = int(place.get("bodyend")) if named.get("kind") == "enum" else first
-                    lines = seen.setdefault(pathlib.Path(place.get("file")).name, set())
-                    lines.update(range(first, last + 1))
-            kind = compound.get("kind")
-            scope = compound.findtext("compoundname")
-            if kind not in CLASSES + ("namespace", "file") or not is_plain(scope):
-                continue
-            if kind in CLASSES and compound.get("prot", "public") != "public":
-                continue
-            name = re.sub(r"<\s+|\s+>", lambda m: m[0].strip(), scope.removeprefix("hoist::"))
-            owner = add(compound, name).members if kind in CLASSES else None
-            prefix = "" if owner is None else re.sub(r"<.*", "", name) + "::"
-            for member in compound.iter("memberdef"):
-                about = member.get("kind")
-                if member.get("prot") != "public" or (kind == "file") != (about == "define"):
-                    continue
-                if about == "friend" and "operator" not in member.findtext("name"):
-                    continue
-                add(member, prefix + member.findtext("name"), owner)
-    for items in headers.values():
-        items.sort(key=lambda item: item.line)
-        for item in items:
-            item.members.sort(key=lambda member: member.line)
-    return headers, seen
-
-
-def end_of_declaration(text, kind):
-    """Where it ends: before its body, the initialisers of members, or the semicolon."""
-    depth = 0
-    for at, c in enumerate(text):
-        alone = text[at - 1] != ":" and text[at + 1 : at + 2] != ":"
-        if c in "([":
-            depth += 1
-        elif c in ")]":
-            depth -= 1
-        elif c in "{}" and (depth or kind in ("variable", "typedef")):
-            depth += 1 if c == "{" else -1
-        elif c == "{" and re.search(r"\brequires\s*(\([^()]*\)\s*)?$", text[:at]):
-            depth += 1
-        elif depth == 0 and (c in ";{" or c == ":" and alone and kind == "function"):
-            return at
-    return len(text)
-
-
-def declare(item, lines):
-    """Finds the declaration in the text of the header."""
-
-    def ends_another(line):
-        code = re.sub(r"\s*//.*", "", line).strip()
-        return not code or code[-1] in ";{}:" or code[0] == "#"
-
-    first = item.line - 1
-    if item.kind != "define":
-        while not ends_another(lines[first - 1]):
-            first -= 1
-    text = "\n".join(lines[first : first + 30]) + "\n"
-    end = text.index("\n") if item.kind == "define" else end_of_declaration(text, item.kind)
-    item.first, item.last = first + 1, first + 1 + text[:end].count("\n")
-    code = textwrap.dedent(re.sub(r"[ \t]*//.*", "", text[:end])).rstrip()
-    item.declaration = re.sub(r"\s*= default$", "", code)
-
-
-def unseen(lines, seen):
-    """Comments of which Doxygen has found no name: it would be missing in the reference."""
-    for n in range(1, len(lines)):
-        if lines[n - 1].strip().startswith("///") and not lines[n].strip().startswith("//"):
-            text = "\n".join(lines[n : n + 30])
-            end = n + 2 + text[: end_of_declaration(text, "function")].count("\n")
-            if not any(line in seen for line in range(n + 1, end)):
-                yield n + 1, "Doxygen doesn't see what this declares"
-
-
-def groups(items, lines, opened_at, problems):
-    """Items that share a comment: that of the first holds for what follows without a blank line.
-
-    The first names of a class, until a blank line, may do with the comment of the class.
-    """
-    made = []
-    at = opened_at
-    for item in items:
-        if made and made[-1][-1].first == item.first:  # int x, y;
-            made[-1].append(item)
-            continue
-        joined = at and not any(not line.strip() for line in lines[at : item.first - 1])
-        if item.doc is not None or not joined:
-            if item.doc is None:
-                problems.append((item.first, f"{item.name} has no comment"))
-            made.append([item])
-        elif made:
-            made[-1].append(item)
-        else:
-            made.append([item])
-        at = item.last
-        # What a body holds separates nothing.
-        while (
-            at < len(lines)
-            and lines[at - 1].strip()
-            and not re.search(r"[;}]\s*(//.*)?$", lines[at - 1])
-        ):
-            at += 1
-    return made
-
-
-class Reference:
-    """All public names, and where their pages have them."""
-
-    def __init__(self, headers, scratch):
-        self.folder = headers
-        # By themselves: two of its functions differ from others by their constraints alone, which
-        # Doxygen takes for one function.
-        apart = headers / "asio.hpp"
-        others = [path for path in sorted(headers.glob("*.hpp")) if path != apart]
-        self.headers, seen = read(
-            run_doxygen(headers, others, scratch / "doxygen")
-            + run_doxygen(headers, [apart], scratch / "doxygen-asio")
-        )
-        self.problems = []
-        self.urls = {}
-        documented = set()
-        for header, items in self.headers.items():
-            for item in items:
-                url = f"reference/{header.removesuffix('.hpp')}.html"
-                documented |= {re.sub(r"<.*", "", item.name)} if item.doc is not None else set()
-                for named in [item, *item.members]:
-                    self.urls.setdefault(named.name, f"{url}#{named.anchor}")
-        for path in sorted(headers.glob("*.hpp")):
-            found = unseen(path.read_text().splitlines(), seen.get(path.name, ()))
-            self.problems += [f"{path}:{line}: {text}" for line, text in found]
-        self.pages = {}
-        for header, items in sorted(self.headers.items()):
-            lines = (headers / header).read_text().splitlines()
-            problems = []
-            for item in items:
-                for named in [item, *item.members]:
-                    declare(named, lines)
-            tops = []
-            rest = []
-            for item in items:
-                if item.kind in CLASSES:
-                    name = re.sub(r"<.*", "", item.name)
-                    if name not in documented:
-                        problems.append((item.first, f"{item.name} has no comment"))
-                    tops.append([item])
-                    item.members = groups(item.members, lines, item.last, problems)
-                else:
-                    rest.append(item)
-            tops += groups(rest, lines, 0, problems)
-            self.pages[header] = sorted(tops, key=lambda group: group[0].line)
-            self.problems += [f"{headers / header}:{line}: {text}" for line, text in problems]
-
-    def url_of(self, code):
-        """The page and anchor that a piece of code is about, or None."""
-        match = re.fullmatch(r"(?:hoist::)?((?:\w+::)*~?\w+)([(<{].*)?", code, re.DOTALL)
-        if not match or match[1].islower() and not (match[2] or "").startswith("("):
-            return None
-        return self.urls.get(match[1])
+# What hoist.hpp does not include, because it needs another library.
+ALONE = ("eigen.hpp", "mdspan.hpp", "redis.hpp")
 
 
 def text_of(doc):
-    return " ".join("".join(doc.itertext()).split()) if doc is not None else ""
+    """A comment without its code."""
+    return plain_text(render(doc, lambda code: "", html.escape))
 
 
-def render(doc, code_block, code_span):
-    """Doxygen's paragraphs as HTML. code_block and code_span render code."""
-    if doc is None:
-        return ""
+class HeaderPage:
+    """The page of one header."""
 
-    def inner(element):
-        out = html.escape(element.text or "", quote=False)
-        for child in element:
-            out += one(child) + html.escape(child.tail or "", quote=False)
-        return out
+    def __init__(self, site, header):
+        self.site = site
+        self.page = f"reference/{header.removesuffix('.hpp')}.html"
+        self.title = f"hoist/{header}"
+        self.anchored = set()
+        body = f"<h1><code>{self.title}</code></h1>\n"
+        for items in site.names.pages[header]:
+            body += self.section(items)
+        site.write(self.page, f"{self.title} – hoist", with_sections(body))
 
-    def one(element):
-        tag = element.tag
-        if tag in ("verbatim", "programlisting"):
-            lines = [
-                "".join(" " if e.tag == "sp" else e.text or "" for e in line.iter())
-                for line in element.iter("codeline")
-            ] or [element.text or ""]
-            return "</p>" + code_block(textwrap.dedent("\n".join(lines)).strip("\n")) + "<p>"
-        if tag == "computeroutput":
-            return code_span("".join(element.itertext()))
-        if tag == "ref":
-            return code_span("".join(element.itertext()))
-        if tag == "para":
-            return f"<p>{inner(element)}</p>\n"
-        if tag in ("itemizedlist", "orderedlist"):
-            kind = "ul" if tag == "itemizedlist" else "ol"
-            return f"</p><{kind}>{inner(element)}</{kind}><p>"
-        plain = {"listitem": "li", "emphasis": "em", "bold": "strong", "superscript": "sup"}
-        if tag in plain:
-            return f"<{plain[tag]}>{inner(element)}</{plain[tag]}>"
-        quotes = {"ndash": "–", "mdash": "—", "nonbreakablespace": " ", "linebreak": " "}
-        return quotes.get(tag) or inner(element)
+    def section(self, items):
+        """A class with its members, or other names that share a comment."""
+        first, others = self.anchors(items)
+        names = dict.fromkeys(html.escape(item.name) for item in items)
+        heading = ", ".join(f"<code>{name}</code>" for name in names)
+        body = f"<h2{first}>{heading}</h2>{others}\n{self.described(items)}"
+        for members in items[0].members:
+            first, others = self.anchors(members)
+            body += f'<div class="member"{first}>{others}\n{self.described(members)}</div>\n'
+        return body
 
-    return re.sub(r"<p>\s*</p>\n?", "", inner(doc)).strip()
+    def anchors(self, items):
+        """An attribute for the first name and elements for the others. The search learns of them."""
+        new = dict.fromkeys(item.anchor for item in items if item.anchor not in self.anchored)
+        self.anchored.update(new)
+        names = ", ".join(dict.fromkeys(item.name for item in items))
+        text = " ".join(text_of(item.doc) for item in items)
+        self.site.remember(self.page, self.title, names, next(iter(new), ""), text)
+        first, *others = [f' id="{anchor}"' for anchor in new] or [""]
+        return first, "".join(f"<a{other}></a>" for other in others)
+
+    def described(self, items):
+        """Declarations and the comment that they share."""
+        code = "\n".join(dict.fromkeys(item.declaration for item in items))
+        values = "".join(
+            f"<li><code>{html.escape(name)}</code> "
+            + self.prose(doc).removeprefix("<p>").removesuffix("</p>")
+            + "</li>\n"
+            for name, doc in items[0].values
+        )
+        if values:
+            values = f"<ul>\n{values}</ul>\n"
+        prose = "".join(self.prose(item.doc) for item in items)
+        return f'{highlight(code, "cpp")}<div class="contract">\n{prose}{values}</div>\n'
+
+    def prose(self, doc):
+        return render(
+            doc,
+            lambda code: highlight(code, "cpp"),
+            lambda code: self.site.code(code, self.page),
+        )
+
+
+def write_headers(site):
+    """The list of headers, as hoist.hpp has it in its comment, and what that leaves out."""
+    source = (site.root / "include/hoist/hoist.hpp").read_text().split("\n#include")[0]
+    comment = "\n".join(re.findall(r"^// ?(.*)", source, re.MULTILINE)[1:])
+    text = subprocess.run(
+        ["cmark-gfm"], input=comment, capture_output=True, text=True, check=True
+    ).stdout
+    listed = {*re.findall(r"\b\w+\.hpp", text), *ALONE, "hoist.hpp"}
+    others = ", ".join(name for name in site.names.pages if name not in listed)
+    text += (
+        f"<p>For what needs another library, by themselves: {', '.join(ALONE)}.</p>\n"
+        f"<p>Parts of all these, which are included with them: {others}.</p>\n"
+    )
+    text = re.sub(
+        r"\b(\w+)\.hpp",
+        lambda m: f'<a href="{m[1]}.html">{m[0]}</a>' if m[0] in site.names.pages else m[0],
+        text,
+    )
+    text = (
+        "<h1>Headers</h1>\n<p>Every public name with its contract, by the header that has it. "
+        f'<a href="names.html">All names</a> are on one page.</p>\n{text}'
+    )
+    site.remember("reference/index.html", "Headers", "", "", plain_text(text))
+    site.write("reference/index.html", "Headers – hoist", text)
+
+
+def write_names(site):
+    """All names but members, with the first sentences of their comments."""
+    rows = {}
+    for header, groups in site.names.pages.items():
+        for item in (item for items in groups for item in items):
+            about = re.split(r"(?<=[.:]) (?=[A-Z])", text_of(item.doc))[0]
+            url = posixpath.relpath(site.names.urls[item.name], "reference")
+            rows.setdefault(
+                (item.name.lower(), item.name),
+                f'<tr><th scope="row"><a href="{url}"><code>{html.escape(item.name)}</code></a></th>'
+                f"<td>{header}</td><td>{html.escape(about)}</td></tr>\n",
+            )
+    table = (
+        '<div class="table" tabindex="0"><table>\n'
+        "<tr><th>Name</th><th>Header</th><th>What it is</th></tr>\n"
+        f"{''.join(rows[key] for key in sorted(rows))}</table></div>\n"
+    )
+    site.write("reference/names.html", "All names – hoist", f"<h1>All names</h1>\n{table}")
+
+
+def write(site):
+    for header in site.names.pages:
+        HeaderPage(site, header)
+    write_headers(site)
+    write_names(site)
