@@ -33,6 +33,7 @@ inline constexpr std::string_view trace_page_head = R"page(<!doctype html>
 <main>
 <h1>hoist trace</h1>
 <p id="summary"></p>
+<noscript><p>A script draws this page from the trace in it.</p></noscript>
 <h2>Timeline</h2>
 <p><button id="in">Zoom in</button> <button id="out">Zoom out</button>
 <button id="left" aria-label="Earlier">&larr;</button>
