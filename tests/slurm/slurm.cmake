@@ -42,3 +42,11 @@ foreach(source IN LISTS sources_of_conformance)
     "salloc --quiet --nodes=2 --ntasks=2 env HOIST_TEST_BACKEND=slurm $<TARGET_FILE:conformance_slurm> --source-file=*/conformance/${name}.cpp"
   )
 endforeach()
+
+if(TARGET grid_search_slurm)
+  # The script as it stands: it finds the program in the search path.
+  hoist_slurm_run(
+    example.cluster_slurm
+    "PATH=${PROJECT_BINARY_DIR}/bin:$PATH exec salloc --quiet --nodes=4 --exclusive ${CMAKE_COMMAND} -D ALONE=$<TARGET_FILE:grid_search> -D TOGETHER=${PROJECT_SOURCE_DIR}/docs/examples/cluster/slurm.sbatch -D DIRECTORY=${CMAKE_CURRENT_BINARY_DIR}/run/cluster_slurm -P ${CMAKE_CURRENT_SOURCE_DIR}/examples/same_table.cmake"
+  )
+endif()

@@ -165,6 +165,10 @@ void nodes(const std::string& once, int signal, int n = 60) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 1) {  // as the guide starts it
+    loop();
+    return 0;
+  }
   if (argc < 3) return 2;
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::string what = argv[1];
