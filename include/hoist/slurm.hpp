@@ -9,6 +9,7 @@
 #include <chrono>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 // For programs that are linked with hoist::slurm. docs/guide/cluster.md tells how loops get to the

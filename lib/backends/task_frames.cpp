@@ -2,6 +2,7 @@
 #include "backends/task_frames.hpp"
 
 #include <hoist/error.hpp>
+#include <hoist/parallel_options.hpp>
 
 #include <limits>
 #include <string>

@@ -7,12 +7,14 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include "os/cpu.hpp"
 #include "os/fork_hook.hpp"
 #include "os/process_end.hpp"
 #include "remote/hosts.hpp"
@@ -29,16 +31,16 @@ namespace {
 /// What this process has of the cluster; a forked child has none.
 struct Use {
   std::mutex mutex;
-  SlurmOptions options;
   remote::Hosts* hosts = nullptr;  // never destroyed, as loops may run at the end of the program
 };
 
 constinit os::PerProcess<Use> use;
+/// By use_slurm; forked children have it, too. Never freed, as loops may be reading it.
+constinit std::atomic<const SlurmOptions*> used_options{nullptr};
 
 SlurmOptions options_here() {
-  Use& its = use.here();
-  const std::lock_guard lock(its.mutex);
-  return its.options;
+  const SlurmOptions* const used = used_options.load();
+  return used != nullptr ? *used : SlurmOptions();
 }
 
 void end_hosts() {
@@ -60,7 +62,8 @@ remote::Hosts& hosts() {
   Use& its = use.here();
   const std::lock_guard lock(its.mutex);
   if (its.hosts == nullptr) {
-    its.hosts = &launch_hosts(its.options);
+    its.hosts = &launch_hosts(options_here());
+    os::explain_with([&its] { return its.hosts->explain(); });
     os::at_process_end(end_hosts);
   }
   return *its.hosts;
@@ -140,7 +143,7 @@ void use_slurm(const SlurmOptions& options) {
   if (its.hosts != nullptr && options.mode == SlurmMode::launcher) {
     throw BadArgument("use_slurm: loops of this process have worker hosts already");
   }
-  its.options = options;
+  used_options.store(new SlurmOptions(options));
 }
 
 }  // namespace hoist

@@ -105,7 +105,7 @@ FileTransport::FileTransport(fs::path directory, Role role)
     : directory_(std::move(directory)),
       role_(role),
       name_(role == Role::master ? master_folder : new_name()) {
-  const auto make = [this](const fs::path& path) {
+  const auto make = [](const fs::path& path) {
     if (::mkdir(path.c_str(), 0700) != 0) os::throw_system("make the directory", path, errno);
   };
   if (role == Role::master) make(directory_);
