@@ -57,11 +57,13 @@ set(hoist_mpi_private_libs "")
 set(hoist_slurm_description "Loops on a Slurm cluster")
 set(hoist_slurm_private_libs "")
 foreach(component IN LISTS hoist_components)
+  set(link_static "-Wl,--undefined=hoist_${component}_is_linked -lhoist_${component}")
+  set(link_shared "-Wl,--push-state,--no-as-needed -lhoist_${component} -Wl,--pop-state")
   hoist_install_library(hoist_${component} ${component} ${component}-development
                         hoist_${component}_${hoist_kind})
   hoist_install_pkg_config(
     hoist-${component} ${component}-development "${hoist_${component}_description}"
-    "-Wl,--undefined=hoist_${component}_is_linked -lhoist_${component}"
+    "${link_${hoist_kind}}"
     "${hoist_${component}_private_libs}" hoist)
 endforeach()
 
