@@ -102,7 +102,7 @@ int end_element_at_2(int x) {
 }
 
 int sleep_at_2(int x) {
-  if (x == 2) std::this_thread::sleep_for(60s);
+  if (x == 2) std::this_thread::sleep_for(300s);
   return x;
 }
 
