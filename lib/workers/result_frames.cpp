@@ -2,9 +2,14 @@
 #include "workers/result_frames.hpp"
 
 #include <hoist/backend.hpp>
+#include <hoist/detail/envelope.hpp>
+#include <hoist/error.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <exception>
+#include <limits>
 #include <utility>
 
 #include "memory/dependencies.hpp"
@@ -41,6 +46,11 @@ bool ResultFrames::add(Encoder& result, std::size_t shared_from) {
   write_payload(payload_, result.meta(), result.segments(), &sender);
   result.clear();
   if (!there || add(payload_.bytes(), {})) return there;
+  if (payload_.size() > std::numeric_limits<std::uint32_t>::max()) {
+    return add_error(pack_error(std::make_exception_ptr(
+        LimitExceeded("the result takes 4 GiB or more in one message: let max_nbytes share large "
+                      "arrays, or return several results"))));
+  }
   ipc::FieldWriter frame;
   put_times(frame);
   frame.put(std::uint32_t{1});
