@@ -58,13 +58,13 @@ set(hoist_slurm_description "Loops on a Slurm cluster")
 set(hoist_slurm_private_libs "")
 foreach(component IN LISTS hoist_components)
   set(link_static "-Wl,--undefined=hoist_${component}_is_linked -lhoist_${component}")
-  set(link_shared "-Wl,--push-state,--no-as-needed -lhoist_${component} -Wl,--pop-state")
+  # One word, since pkg-config drops what it has seen before.
+  set(link_shared "-Wl,--push-state,--no-as-needed,-lhoist_${component},--pop-state")
   hoist_install_library(hoist_${component} ${component} ${component}-development
                         hoist_${component}_${hoist_kind})
   hoist_install_pkg_config(
     hoist-${component} ${component}-development "${hoist_${component}_description}"
-    "${link_${hoist_kind}}"
-    "${hoist_${component}_private_libs}" hoist)
+    "${link_${hoist_kind}}" "${hoist_${component}_private_libs}" hoist)
 endforeach()
 
 configure_package_config_file(
