@@ -30,6 +30,7 @@ bool waits_for(const Turn& turn, Chain chain) {
   const auto& waiting = waits().waiting;
   const Turn* next = &turn;
   for (std::size_t seen = 0; seen <= waiting.size(); ++seen) {
+    if (next->callers.empty()) return false;  // who waits for it has been told, and goes on
     const Chain holder = next->callers.back();
     if (holder == chain) return true;
     const auto at = waiting.find(holder);

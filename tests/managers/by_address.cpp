@@ -225,13 +225,15 @@ TEST_CASE(
   at.names.set("lock", lock);
   at.names.set("event", at.manager.event());
   const auto event = at.names.get<EventProxy>("event");
+  const auto done = at.manager.event();
+  at.names.set("done", done);
   Client client(at.manager, [](const Manager& there) {
     const auto own = there.names().get<LockProxy<Lock>>("lock");
     own.lock();
     if (::fork() == 0) {
       check(!own.try_lock());
       there.names().get<EventProxy>("event").set();
-      ::sleep(40);
+      there.names().get<EventProxy>("done").wait(40s);
       ::_exit(0);
     }
     ::pause();
@@ -240,6 +242,7 @@ TEST_CASE(
   CHECK_FALSE(lock.try_lock());
   client.kill();
   CHECK(throws<OwnerDied>([&] { static_cast<void>(lock.try_lock_for(20s)); }));
+  done.set();
 }
 
 TEST_CASE("a server that dies is an error for clients that wait by address") {
