@@ -126,12 +126,16 @@ std::string default_name(const std::string& number) {
 }
 
 void set_own_identity(Identity identity, os::Fd parent) {
-  const std::lock_guard lock(own().mutex);
-  own().parent =
+  const auto peer =
       std::make_shared<Peer>(identity.parent_name, identity.parent_pid, false, std::move(parent));
-  own().identity = std::move(identity);
-  own().children = 0;
-  if (own().identity.daemon) end_with_parent(*own().parent);
+  const bool is_daemon = identity.daemon;
+  {
+    const std::lock_guard lock(own().mutex);
+    own().parent = peer;
+    own().identity = std::move(identity);
+    own().children = 0;
+  }
+  if (is_daemon) end_with_parent(*peer);  // without the lock, which forks take
 }
 
 void allow_children() {
