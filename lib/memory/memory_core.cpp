@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdlib>
+#include <utility>
 
 #include "memory/store.hpp"
 #include "os/log.hpp"
@@ -99,10 +100,14 @@ void MemoryCore::check_writable(const char* what) const {
 }
 
 std::shared_ptr<Counters> MemoryCore::counters(const std::string& function) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = counters_.find(function); found != counters_.end()) return found->second;
+  }
+  // Without the lock: the first counters that a program publishes make fork hooks.
+  auto made = std::make_shared<Counters>(function);
   const std::lock_guard lock(mutex_);
-  auto& found = counters_[function];
-  if (!found) found = std::make_shared<Counters>(function);
-  return found;
+  return counters_.try_emplace(function, std::move(made)).first->second;
 }
 
 MemoryStats MemoryCore::stats() {

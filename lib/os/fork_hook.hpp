@@ -80,7 +80,11 @@ class PerProcess {
   T& here(const Make& make) {
     if (T* known = find()) return *known;
     // Before the mutex is first locked, so that no child inherits it from a thread it doesn't have.
-    ForkHook::keep(mutex_, [this] { instance_.store(nullptr, std::memory_order_relaxed); });
+    // Then no more, since callers in a forked child may hold the mutex of another hook.
+    if (!is_kept_.load(std::memory_order_acquire)) {
+      ForkHook::keep(mutex_, [this] { instance_.store(nullptr, std::memory_order_relaxed); });
+      is_kept_.store(true, std::memory_order_release);
+    }
     const std::lock_guard lock(mutex_);
     if (T* known = find()) return *known;
     T* const made = make();
@@ -92,6 +96,7 @@ class PerProcess {
 
  private:
   std::atomic<T*> instance_{nullptr};
+  std::atomic<bool> is_kept_{false};
   std::mutex mutex_;
 };
 

@@ -11,7 +11,8 @@
 namespace hoist::detail::status {
 
 /// The counters of one loop or executor, published as long as this exists. One that isn't published
-/// (HOIST_TOP=0, no directory, no room) costs a comparison for each call. Thread-safe.
+/// (HOIST_TOP=0, no directory, no room) costs a comparison for each call. Thread-safe. Must not be
+/// made with a mutex held that has a fork hook: the first one of a program makes hooks.
 class PublishedLoop {
  public:
   /// `kind`: loop, executor, or free for one that isn't published.
@@ -34,7 +35,7 @@ class PublishedLoop {
 };
 
 /// The counters of one cached function, published as long as this exists. Calls of forked children
-/// count for the parent that has made this. Thread-safe.
+/// count for the parent that has made this. Thread-safe. Made as a PublishedLoop is: without locks.
 class PublishedFunction {
  public:
   explicit PublishedFunction(std::string_view name);

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <thread>
@@ -120,6 +121,22 @@ TEST_CASE("what there is once for a process, a child makes anew") {
   here->number = 8;
   CHECK(in_child([&] { return numbered.find() == nullptr ? numbered.here().number : 0; }) == 7);
   CHECK(numbered.here().number == 8);
+}
+
+// Its first use waited for a fork that waited for the mutex.
+TEST_CASE("a child makes its own while another fork waits for a mutex") {
+  numbered.here();
+  CHECK(in_child([] {
+          Guarded guarded;
+          std::unique_lock lock(guarded.mutex);
+          const auto before = hoist::detail::os::fork_count();
+          std::jthread forks([] { in_child([] { return 0; }); });
+          while (hoist::detail::os::fork_count() == before) std::this_thread::yield();
+          std::this_thread::sleep_for(std::chrono::milliseconds(20));
+          numbered.here();
+          lock.unlock();
+          return 0;
+        }) == 0);
 }
 
 // The child unlocked the mutex of the pool without owning it, or found it held for ever.
