@@ -171,7 +171,11 @@ void PublishedLoop::add_done(std::size_t tasks, std::size_t failed) noexcept {
   LoopCounters* const loop = counters();
   if (loop == nullptr) return;
   loop->done.fetch_add(tasks, std::memory_order_relaxed);
-  if (failed > 0) loop->failed.store(failed, std::memory_order_relaxed);
+  // Who has counted more may have been here before.
+  std::uint64_t known = loop->failed.load(std::memory_order_relaxed);
+  while (known < failed &&
+         !loop->failed.compare_exchange_weak(known, failed, std::memory_order_relaxed)) {
+  }
 }
 
 void PublishedLoop::add_busy(double seconds) noexcept {

@@ -45,6 +45,7 @@ TEST_CASE("counters (apart)" * doctest::skip()) {
   loop->set_total(10);
   loop->add_done(4, 0);
   loop->add_done(1, 2);
+  loop->add_done(0, 1);  // by a thread that was late
   loop->add_busy(1.5);
   const RunningLoop seen = own_program().loops[0];
   CHECK(seen.total == 10);
