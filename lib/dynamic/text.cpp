@@ -5,35 +5,11 @@
 #include <array>
 #include <cstring>
 
+#include "base/utf8.hpp"
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
 
 namespace hoist::detail::dynamic {
-
-namespace {
-
-/// The code point at `at`, which moves behind it; nothing for what is no UTF-8. Surrogates pass, as
-/// Python can have them in its text.
-std::optional<char32_t> next_code_point(std::string_view text, std::size_t& at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(at++);
-  if (lead < 0x80) return lead;
-  const std::size_t more = lead >= 0xF0 && lead < 0xF5   ? 3
-                           : lead >= 0xE0 && lead < 0xF0 ? 2
-                           : lead >= 0xC2 && lead < 0xE0 ? 1
-                                                         : 0;
-  if (more == 0 || text.size() - at < more) return std::nullopt;
-  char32_t code = lead & (0x3FU >> more);
-  for (std::size_t i = 0; i < more; ++i) {
-    if ((byte(at) & 0xC0) != 0x80) return std::nullopt;
-    code = (code << 6) | (byte(at++) & 0x3FU);
-  }
-  const bool overlong = (more == 2 && code < 0x800) || (more == 3 && code < 0x10000);
-  if (overlong || code > 0x10FFFF) return std::nullopt;
-  return code;
-}
-
-}  // namespace
 
 void append_code_point(std::string& text, char32_t code) {
   const auto push = [&](char32_t byte) { text += static_cast<char>(byte); };
@@ -56,7 +32,7 @@ void append_code_point(std::string& text, char32_t code) {
 
 bool is_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
-    if (!next_code_point(text, at)) return false;
+    if (!base::next_code_point(text, at)) return false;
   }
   return true;
 }
@@ -114,7 +90,7 @@ void TextNode::widen() const {
 std::size_t decode_utf8(std::string_view text, std::size_t& at, std::span<char32_t> to) {
   std::size_t n = 0;
   while (n < to.size() && at < text.size()) {
-    const auto code = next_code_point(text, at);
+    const auto code = base::next_code_point(text, at);
     if (!code) throw DamagedData("text is not UTF-8");
     to[n++] = *code;
   }

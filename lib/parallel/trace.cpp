@@ -11,6 +11,8 @@
 
 #include <fmt/format.h>
 
+#include "base/json_text.hpp"
+
 namespace hoist::detail::parallel {
 
 Trace::Trace(std::filesystem::path path, std::string backend, unsigned n_jobs)
@@ -32,25 +34,6 @@ void Trace::note(const Worker& worker, Event event) {
   events_.push_back(std::move(event));
 }
 
-namespace {
-
-/// As the content of a JSON string. Bytes that are no text are left out.
-std::string quoted(const std::string& text) {
-  std::string safe;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') safe += '\\';
-    if (byte >= 0x20 && byte < 0x7f) {
-      safe += c;
-    } else if (c == '\n') {
-      safe += "\\n";
-    }
-  }
-  return safe;
-}
-
-}  // namespace
-
 void Trace::task(std::size_t task, const Worker& worker, Clock::time_point began, double seconds,
                  const std::exception_ptr& error) {
   note(worker, {.task = task,
@@ -68,15 +51,15 @@ void Trace::batch(TaskRange tasks, const Worker& worker, Clock::time_point began
 
 void Trace::write() {
   std::string text = fmt::format(
-      "{{\"displayTimeUnit\":\"ms\",\"otherData\":{{\"backend\":\"{}\",\"n_jobs\":{},"
+      "{{\"displayTimeUnit\":\"ms\",\"otherData\":{{\"backend\":{},\"n_jobs\":{},"
       "\"elapsed_us\":{:.3f}}},\n\"traceEvents\":[",
-      backend_, n_jobs_, micros(Clock::now()));
+      base::json_text(backend_), n_jobs_, micros(Clock::now()));
   const char* separator = "\n";
   for (const auto& [row, name] : rows_) {
     text += fmt::format(
         "{}{{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":{},\"tid\":{},"
-        "\"args\":{{\"name\":\"{}\"}}}}",
-        separator, row.first, row.second, quoted(name));
+        "\"args\":{{\"name\":{}}}}}",
+        separator, row.first, row.second, base::json_text(name));
     separator = ",\n";
   }
   for (const Event& e : events_) {
@@ -85,7 +68,7 @@ void Trace::write() {
           "{}{{\"name\":\"task {}\",\"cat\":\"task\",\"ph\":\"X\",\"ts\":{:.3f},\"dur\":{:.3f},"
           "\"pid\":{},\"tid\":{},\"args\":{{\"index\":{},\"failed\":{}{}}}}}",
           separator, e.task, e.began, e.seconds, e.pid, e.worker, e.task, !e.error.empty(),
-          e.error.empty() ? "" : ",\"error\":\"" + quoted(e.error) + "\"");
+          e.error.empty() ? "" : ",\"error\":" + base::json_text(e.error));
     } else {
       text += fmt::format(
           "{}{{\"name\":\"batch of "

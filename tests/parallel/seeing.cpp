@@ -91,6 +91,18 @@ TEST_CASE("a trace holds every task, on every backend") {
   }
 }
 
+// What was not ASCII was left out of the texts.
+TEST_CASE("a trace has what the error of a task says, as UTF-8") {
+  const support::TempDir dir;
+  const auto path = dir / "run.json";
+  static_cast<void>(
+      Parallel({.n_jobs = 1, .trace = path}).map_outcomes(std::views::iota(0, 1), [](int) -> int {
+        throw std::runtime_error("no \"Zürich\"\n\xff");
+      }));
+  const std::string text = support::slurp(path);
+  CHECK(text.find("no \\\"Zürich\\\"\\u000a\\ufffd") != std::string::npos);
+}
+
 TEST_CASE("children that were put on processors of their own are as free as their parent") {
   const auto all = detail::os::affinity();
   REQUIRE(!all.empty());

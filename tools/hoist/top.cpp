@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/utf8.hpp"
 #include "commands.hpp"
 #include "json.hpp"
 #include "output.hpp"
@@ -37,9 +38,20 @@ constexpr std::chrono::milliseconds glance{300};
 constexpr std::size_t bar_width = 20;
 
 /// Nothing that a terminal obeys: command lines may hold anything.
-std::string printable(std::string text) {
-  std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c == 0x7F; }, '?');
-  return text;
+std::string printable(const std::string& text) {
+  std::string safe;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const auto code = detail::base::next_code_point(text, at);
+    const bool is_control = code && (*code < 0x20 || (*code >= 0x7F && *code < 0xA0));
+    if (!code) at = begin + 1;
+    if (code && !is_control) {
+      safe.append(text, begin, at - begin);
+    } else {
+      safe += '?';
+    }
+  }
+  return safe;
 }
 
 /// The beginning of a text, in columns.
