@@ -21,8 +21,12 @@ constexpr std::size_t plot_columns = 60;
 constexpr std::size_t plot_rows = 16;
 /// Elements looked at for one column of a plot.
 constexpr std::size_t plot_samples = 64;
-constexpr std::array<const char*, 8> bars = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-constexpr std::array<const char*, 5> shades = {" ", "░", "▒", "▓", "█"};
+constexpr std::array<const char*, 8> bars = {"\u2581", "\u2582", "\u2583", "\u2584",
+                                             "\u2585", "\u2586", "\u2587", "\u2588"};
+constexpr std::array<const char*, 5> shades = {" ", "\u2591", "\u2592", "\u2593", "\u2588"};
+constexpr const char* branch = "├─ ";
+constexpr const char* last_branch = "└─ ";
+constexpr const char* trunk = "│  ";
 
 /// The mean of some elements out of a range of them; NaN where there is none.
 double mean_of(const Value::Elements& array, std::size_t from, std::size_t to) {
@@ -125,12 +129,14 @@ void print_below(const Value& value, const std::string& indent, const TreeOption
     const bool is_last = i + 1 == children.size() && left == 0;
     const auto& [name, child] = children[i];
     const std::string text = content_of(child, options);
-    fmt::print("{}{}{}  {}{}\n", indent, is_last ? "└─ " : "├─ ",
+    fmt::print("{}{}{}  {}{}\n", indent, is_last ? last_branch : branch,
                bold(name.starts_with('.') ? name.substr(1) : name), summary_of(child),
                text.empty() ? "" : ": " + text);
-    print_below(child, indent + (is_last ? "   " : "│  "), options);
+    print_below(child, indent + (is_last ? "   " : trunk), options);
   }
-  if (left > 0) fmt::print("{}└─ {}\n", indent, faint(fmt::format("{} more", count_text(left))));
+  if (left > 0) {
+    fmt::print("{}{}{}\n", indent, last_branch, faint(fmt::format("{} more", count_text(left))));
+  }
 }
 
 }  // namespace
