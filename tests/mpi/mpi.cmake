@@ -44,14 +44,9 @@ set(mpi_environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 hoist_mpi_tests(default hoist_mpi MPI::MPI_CXX "${MPIEXEC_EXECUTABLE}")
 
 if(TARGET grid_search_mpi)
-  add_test(
-    NAME example.cluster_mpi
-    COMMAND
-      ${CMAKE_COMMAND} -D "ALONE=$<TARGET_FILE:grid_search>" -D
-      "TOGETHER=${MPIEXEC_EXECUTABLE};-n;4;env;HOIST_BACKEND=mpi;$<TARGET_FILE:grid_search_mpi>;--backend;mpi"
-      -D DIRECTORY=${CMAKE_CURRENT_BINARY_DIR}/run/cluster_mpi -P
-      ${CMAKE_CURRENT_SOURCE_DIR}/examples/same_table.cmake)
-  set_tests_properties(example.cluster_mpi PROPERTIES TIMEOUT 300 RESOURCE_LOCK mpi PROCESSORS 2
+  hoist_cluster_example(mpi ${MPIEXEC_EXECUTABLE} -n 4 env HOIST_BACKEND=mpi $<TARGET_FILE:grid_search_mpi>
+                        --backend mpi)
+  set_tests_properties(example.cluster_mpi PROPERTIES RESOURCE_LOCK mpi PROCESSORS 2
                                                       ENVIRONMENT "${mpi_environment}")
 endif()
 
