@@ -10,7 +10,7 @@ from names import render
 from pages import highlight, plain_text, with_sections
 
 # What hoist.hpp does not include, because it needs another library.
-ALONE = ("eigen.hpp", "mdspan.hpp", "redis.hpp")
+ALONE = ("eigen.hpp", "mdspan.hpp", "redis.hpp", "slurm.hpp")
 
 
 def text_of(doc):
