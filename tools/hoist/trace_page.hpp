@@ -73,7 +73,8 @@ if (!tasks.length) first = 0;
 const span = Math.max(end - first, 1e-3);
 const meta = trace.otherData || {};
 put("summary", `${tasks.length} runs of tasks (${failed} failed) on ${rows.length} workers, ` +
-    `backend <b>${meta.backend}</b>, n_jobs ${meta.n_jobs}: ${time(span)}, workers busy for ` +
+    `backend <b>${safe(meta.backend)}</b>, n_jobs ${meta.n_jobs}: ${time(span)}, ` +
+    `workers busy for ` +
     `<b>${(100 * busy / (span * Math.max(rows.length, 1))).toFixed(1)} %</b> of it`);
 
 const width = 1000, high = 22;
