@@ -73,7 +73,7 @@ if (!tasks.length) first = 0;
 const span = Math.max(end - first, 1e-3);
 const meta = trace.otherData || {};
 put("summary", `${tasks.length} runs of tasks (${failed} failed) on ${rows.length} workers, ` +
-    `backend <b>${safe(meta.backend)}</b>, n_jobs ${meta.n_jobs}: ${time(span)}, ` +
+    `backend <b>${safe(meta.backend)}</b>, n_jobs ${safe(meta.n_jobs)}: ${time(span)}, ` +
     `workers busy for ` +
     `<b>${(100 * busy / (span * Math.max(rows.length, 1))).toFixed(1)} %</b> of it`);
 
@@ -166,12 +166,12 @@ put("batches", !batches.length ? "<p class=faint>none recorded</p>" :
 
 const slowest = [...tasks].sort((a, b) => b.dur - a.dur).slice(0, 20);
 put("slowest", "<table><tr><th>task<th>took<th>began at<th>worker<th></tr>" + slowest.map(e =>
-  `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${time(e.ts - first)}<td>${nameOf(row(e))}<td>${
+  `<tr><td>${safe(e.args.index)}<td>${time(e.dur)}<td>${time(e.ts - first)}<td>${nameOf(row(e))}<td>${
     e.args.failed ? "failed" : ""}</tr>`).join("") + "</table>");
 const bad = tasks.filter(e => e.args.failed);
 put("failed", !bad.length ? "<p class=faint>none</p>" :
   "<table><tr><th>task<th>took<th>worker<th>error</tr>" + bad.slice(0, 200).map(e =>
-    `<tr><td>${e.args.index}<td>${time(e.dur)}<td>${nameOf(row(e))}<td class="text">${
+    `<tr><td>${safe(e.args.index)}<td>${time(e.dur)}<td>${nameOf(row(e))}<td class="text">${
       safe(e.args.error || "")}</tr>`).join("") + "</table>" +
   (bad.length > 200 ? `<p class=faint>${bad.length - 200} more</p>` : ""));
 document.documentElement.dataset.ready = "yes";
