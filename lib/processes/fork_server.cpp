@@ -105,21 +105,36 @@ bool collect_if_dead(const std::shared_ptr<ServerProcess>& server) {
   return true;
 }
 
-/// The server that runs, started unless there is one.
-std::shared_ptr<ServerProcess> running_server() {
-  const std::lock_guard lock(servers().mutex);
-  std::erase_if(servers().former, collect_if_dead);
-  auto& server = servers().server;
-  if (server != nullptr && collect_if_dead(server)) server.reset();
-  if (server == nullptr) server = start_server(servers().preloads);
-  return server;
-}
-
 /// Kills a server and waits for its end.
 void kill_server(const ServerProcess& server) {
   server.watch.signal(SIGKILL);
   server.has_died_within(-1);
   server.watch.collect();
+}
+
+/// The server that runs, started unless there is one.
+std::shared_ptr<ServerProcess> running_server() {
+  for (;;) {
+    std::vector<void (*)()> preloads;
+    {
+      const std::lock_guard lock(servers().mutex);
+      std::erase_if(servers().former, collect_if_dead);
+      auto& server = servers().server;
+      if (server != nullptr && collect_if_dead(server)) server.reset();
+      if (server != nullptr) return server;
+      preloads = servers().preloads;
+    }
+    // Without the lock, which forks take: where vfork is one (TSan), a launch is a fork.
+    auto started = start_server(preloads);
+    {
+      const std::lock_guard lock(servers().mutex);
+      auto& server = servers().server;
+      if (server == nullptr && preloads.size() == servers().preloads.size()) {
+        return server = std::move(started);
+      }
+    }
+    kill_server(*started);  // another thread was first, or there is more to preload
+  }
 }
 
 /// Whether a server that has dropped a request was killed or replaced meanwhile. What the server
