@@ -71,7 +71,13 @@ class ArraySession final : public Session {
         parts_(loop, journal_) {
     adopt();
   }
-  ~ArraySession() override { stop(); }
+  ~ArraySession() override {
+    try {
+      stop();
+    } catch (...) {
+      // Another exception ends the loop, or it has all its results.
+    }
+  }
 
   void wake(std::size_t) override {}
 
@@ -102,7 +108,7 @@ class ArraySession final : public Session {
     for (const std::string& job : jobs) cancel_jobs(job);
     const auto end = Clock::now() + cancel_patience;
     for (const std::string& job : jobs) {
-      while (is_alive(job) && Clock::now() < end) std::this_thread::sleep_for(soonest_look);
+      await_end(job, end);
       journal_.forget(job);
     }
   }
@@ -111,6 +117,19 @@ class ArraySession final : public Session {
   static bool is_alive(const std::string& job) {
     const auto states = find_jobs(job);
     return states && std::ranges::any_of(*states, &JobState::is_alive);
+  }
+
+  /// Waits for the elements of an array that was cancelled, until `deadline`.
+  static void await_end(const std::string& job, Clock::time_point deadline) {
+    auto interval = soonest_question;
+    while (is_alive(job) && Clock::now() < deadline) {
+      std::this_thread::sleep_until(std::min(deadline, Clock::now() + interval));
+      interval = later_question(interval);
+    }
+  }
+
+  static std::chrono::milliseconds later_question(std::chrono::milliseconds interval) {
+    return std::min(latest_question, 5 * interval / 4);
   }
 
   /// Arrays of an earlier run of the program whose elements still wait or run: their results are
@@ -315,7 +334,7 @@ class ArraySession final : public Session {
       next_look_ = now;
       look_interval_ = soonest_look;
     }
-    question_interval_ = std::min(latest_question, 5 * question_interval_ / 4);
+    question_interval_ = later_question(question_interval_);
     next_question_ = Clock::now() + question_interval_;
   }
 
