@@ -105,6 +105,7 @@ class ArraySession final : public Session {
     for (const Submitted& element : elements_) {
       if (element.left > 0) jobs.insert(element.job);
     }
+    if (tries_ > 0) jobs.insert(job_);  // which may have arrived without an answer
     for (const std::string& job : jobs) cancel_jobs(job);
     const auto end = Clock::now() + cancel_patience;
     for (const std::string& job : jobs) {
@@ -160,7 +161,8 @@ class ArraySession final : public Session {
   /// Takes tasks, as far as elements may be submitted. Returns whether there are any to submit.
   bool fetch() {
     bool is_new = true;
-    while (!loop_.stopping() && has_room() && Clock::now() >= next_try_) {
+    // An array that may be with Slurm already gets no more elements.
+    while (!loop_.stopping() && has_room() && tries_ == 0) {
       TaskRange range;
       worker_.batch = 1;  // what takes minutes goes alone, unless the user says otherwise
       if (!loop_.take(range, worker_)) break;
@@ -211,7 +213,7 @@ class ArraySession final : public Session {
     journal_.add({.name = job_, .elements = chunks_});
     write_script();
     try {
-      slurm::submit(journal_.script(job_));
+      if (tries_ == 0 || !has_arrived()) slurm::submit(journal_.script(job_));
     } catch (const NotFound&) {
       throw;
     } catch (const Error& error) {
@@ -231,6 +233,13 @@ class ArraySession final : public Session {
     look_interval_ = soonest_look;
     next_question_ = Clock::now() + soonest_question;
     question_interval_ = soonest_question;
+  }
+
+  /// Whether an earlier try has arrived without an answer.
+  bool has_arrived() const {
+    const auto states = find_jobs(job_);
+    if (!states) throw Error("squeue did not answer");
+    return !states->empty();
   }
 
   /// Where others are under way, limits on jobs are a reason to wait. So is a controller that is

@@ -135,13 +135,13 @@ void Fleet::keep_array() {
       return fail("those that Slurm has started end before they have joined; they said:\n" +
                   last_lines(directory_ / "output"));
     }
-    if (alive < options_.hosts && submit(options_.hosts - static_cast<unsigned>(alive))) {
-      is_submitted = true;
-    }
+    if (alive >= options_.hosts) continue;
+    is_submitted = true;  // even if Slurm does not answer: it may have taken them
+    submit(options_.hosts - static_cast<unsigned>(alive));
   } while (pause(tick));
 }
 
-bool Fleet::submit(unsigned hosts) {
+void Fleet::submit(unsigned hosts) {
   // Those of an allocation that is given up without a word would be missed for long.
   const bool may_leave = options_.time.count() * 60 > 2 * seconds_to_leave;
   const std::string script =
@@ -159,13 +159,11 @@ bool Fleet::submit(unsigned hosts) {
   }
   try {
     slurm::submit(path);
-    return true;
   } catch (const NotFound&) {
     throw;
   } catch (const Error& error) {
     if (!is_temporary(error)) throw;
     os::log(LogLevel::warning, "slurm", std::string(error.what()) + "; tried again");
-    return false;
   }
 }
 

@@ -44,7 +44,7 @@ class Fleet {
   void run();
   void run_step();
   void keep_array();
-  bool submit(unsigned hosts);
+  void submit(unsigned hosts);
   void fail(const std::string& why);
   bool is_wanted() const;
   bool pause(std::chrono::milliseconds time);
