@@ -184,6 +184,7 @@ class Element {
         put_error(answer, death(key.index));
       } else if (Clock::now() >= deadline) {
         worker_->kill();
+        answer.is_last = true;  // its end may be noticed later
         put_error(answer, backends::killed_for_task(worker_->pid(), key.index, TimeLimit(limit_)));
       }
     }
