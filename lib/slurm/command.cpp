@@ -9,8 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "os/file.hpp"
@@ -101,7 +104,8 @@ CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milli
       ::kill(-pid, SIGKILL);
       break;
     }
-    if (::poll(fds, 2, static_cast<int>(left)) <= 0) continue;
+    constexpr std::int64_t longest = std::numeric_limits<int>::max();
+    if (::poll(fds, 2, static_cast<int>(std::min<std::int64_t>(left, longest))) <= 0) continue;
     if (fds[0].revents != 0) read_some(out.read, end.output);
     if (fds[1].revents != 0) read_some(err.read, end.errors);
   }
