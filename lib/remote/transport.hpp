@@ -88,21 +88,25 @@ class Transport {
   virtual void publish(const HostStatus&) {}
   /// Whether somebody has asked this host to leave once its tasks are done.
   virtual bool is_to_leave() const { return false; }
-  /// Called, by any thread of the transport, when poll() has got something to do. Set before all
-  /// else; it rings the bells that those sleep on who are to poll, until wakes() changes.
-  void set_wake(std::function<void()> ring) { ring_ = std::move(ring); }
+  /// Called, by any thread of the transport, when poll() has got something to do. Set once, before
+  /// who is to poll sleeps; it rings the bells that those sleep on, until wakes() changes.
+  void set_wake(std::function<void()> ring) {
+    ring_ = std::move(ring);
+    rings_.store(true, std::memory_order_release);
+  }
   /// To be read before poll(). Thread-safe.
   std::uint32_t wakes() const { return wakes_.load(std::memory_order_acquire); }
 
  protected:
   void wake() {
     wakes_.fetch_add(1, std::memory_order_release);
-    if (ring_) ring_();
+    if (rings_.load(std::memory_order_acquire)) ring_();
   }
 
  private:
   std::atomic<std::uint32_t> wakes_{0};
-  std::function<void()> ring_;
+  std::function<void()> ring_;  // written before `rings_` is set, and not afterwards
+  std::atomic<bool> rings_{false};
 };
 
 /// When who has waited from `since` to `now` polls next: sooner at first, as answers come in a row.
