@@ -13,19 +13,15 @@
 #include <cstdlib>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
-#include <utility>
 
 #include "os/cpu.hpp"
-#include "os/fork_hook.hpp"
 #include "os/log.hpp"
-#include "os/process_end.hpp"
 #include "redis/registration.hpp"
 #include "redis/transport.hpp"
 #include "redis/url.hpp"
-#include "remote/hosts.hpp"
+#include "remote/process_hosts.hpp"
 #include "remote/remote_backend.hpp"
 #include "remote/worker_host.hpp"
 #include "workers/launch.hpp"
@@ -34,27 +30,11 @@ namespace hoist::detail::redis {
 
 namespace {
 
-/// What this process has of worker hosts; a forked child has none.
-struct Master {
-  std::mutex mutex;
-  remote::Hosts* hosts = nullptr;  // never destroyed, as loops may run at the end of the program
-};
-
-constinit os::PerProcess<Master> master;
+constinit remote::ProcessHosts process_hosts;
 /// By use_redis, for forked children as well. Never destroyed.
 constinit std::atomic<const Url*> used_url{nullptr};
 
-void end_hosts() {
-  Master* const its = master.find();
-  if (its == nullptr) return;
-  const std::lock_guard lock(its->mutex);
-  if (its->hosts != nullptr) its->hosts->end();
-}
-
-remote::Hosts& hosts() {
-  Master& its = master.here();
-  const std::lock_guard lock(its.mutex);
-  if (its.hosts != nullptr) return *its.hosts;
+remote::Hosts* join_hosts() {
   const Url* const used = used_url.load();
   const char* const text = std::getenv("HOIST_URL");
   if (used == nullptr && text == nullptr) {
@@ -63,12 +43,11 @@ remote::Hosts& hosts() {
         "use_redis, and start worker hosts with HOIST_WORKER=redis://:PASSWORD@HOST/NAME");
   }
   const Url url = used != nullptr ? *used : Url(text);
-  its.hosts = new remote::Hosts(
-      "redis", std::make_unique<RedisTransport>(url, RedisTransport::Role::master));
-  os::explain_with([&its] { return its.hosts->explain(); });
-  os::at_process_end(end_hosts);
-  return *its.hosts;
+  return new remote::Hosts("redis",
+                           std::make_unique<RedisTransport>(url, RedisTransport::Role::master));
 }
+
+remote::Hosts& hosts() { return process_hosts.here(join_hosts); }
 
 /// Leaves in order when it is told to end: its masters hear of it, and its workers end with it.
 void leave_at_termination(RedisTransport& transport) {
@@ -126,13 +105,10 @@ namespace hoist {
 
 void use_redis(const RedisOptions& options) {
   using namespace detail::redis;
-  Url url = url_of(options);
-  Master& its = master.here();
-  const std::lock_guard lock(its.mutex);
-  if (its.hosts != nullptr) {
+  const Url url = url_of(options);
+  if (!process_hosts.set_before([&] { used_url.store(new Url(url)); })) {
     throw BadArgument("use_redis: loops of this process have worker hosts already");
   }
-  used_url.store(new Url(std::move(url)));
 }
 
 }  // namespace hoist

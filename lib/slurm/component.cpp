@@ -11,13 +11,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
-#include <mutex>
 #include <string>
 
-#include "os/cpu.hpp"
-#include "os/fork_hook.hpp"
-#include "os/process_end.hpp"
-#include "remote/hosts.hpp"
+#include "remote/process_hosts.hpp"
 #include "remote/remote_backend.hpp"
 #include "slurm/array_session.hpp"
 #include "slurm/element.hpp"
@@ -28,26 +24,13 @@ namespace hoist::detail::slurm {
 
 namespace {
 
-/// What this process has of the cluster; a forked child has none.
-struct Use {
-  std::mutex mutex;
-  remote::Hosts* hosts = nullptr;  // never destroyed, as loops may run at the end of the program
-};
-
-constinit os::PerProcess<Use> use;
+constinit remote::ProcessHosts process_hosts;
 /// By use_slurm; forked children have it, too. Never freed, as loops may be reading it.
 constinit std::atomic<const SlurmOptions*> used_options{nullptr};
 
 SlurmOptions options_here() {
   const SlurmOptions* const used = used_options.load();
   return used != nullptr ? *used : SlurmOptions();
-}
-
-void end_hosts() {
-  Use* const its = use.find();
-  if (its == nullptr) return;
-  const std::lock_guard lock(its->mutex);
-  if (its->hosts != nullptr) its->hosts->end();
 }
 
 /// A task that starts jobs which run such tasks would do so without end.
@@ -59,14 +42,7 @@ void check_is_program() {
 
 remote::Hosts& hosts() {
   check_is_program();
-  Use& its = use.here();
-  const std::lock_guard lock(its.mutex);
-  if (its.hosts == nullptr) {
-    its.hosts = &launch_hosts(options_here());
-    os::explain_with([&its] { return its.hosts->explain(); });
-    os::at_process_end(end_hosts);
-  }
-  return *its.hosts;
+  return process_hosts.here([] { return &launch_hosts(options_here()); });
 }
 
 /// Each mode is a backend of its own.
@@ -138,12 +114,11 @@ void use_slurm(const SlurmOptions& options) {
       throw BadArgument("use_slurm: \"" + option + "\" is no option of sbatch; those begin with -");
     }
   }
-  Use& its = use.here();
-  const std::lock_guard lock(its.mutex);
-  if (its.hosts != nullptr && options.mode == SlurmMode::launcher) {
+  const auto set = [&] { used_options.store(new SlurmOptions(options)); };
+  if (options.mode == SlurmMode::array) return set();
+  if (!process_hosts.set_before(set)) {
     throw BadArgument("use_slurm: loops of this process have worker hosts already");
   }
-  used_options.store(new SlurmOptions(options));
 }
 
 }  // namespace hoist
