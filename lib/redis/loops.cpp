@@ -3,21 +3,19 @@
 #include <hoist/error.hpp>
 #include <hoist/redis.hpp>
 
-#include <pthread.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "os/cpu.hpp"
 #include "os/log.hpp"
+#include "os/termination.hpp"
 #include "redis/registration.hpp"
 #include "redis/transport.hpp"
 #include "redis/url.hpp"
@@ -51,17 +49,11 @@ remote::Hosts& hosts() { return process_hosts.here(join_hosts); }
 
 /// Leaves in order when it is told to end: its masters hear of it, and its workers end with it.
 void leave_at_termination(RedisTransport& transport) {
-  sigset_t termination;
-  ::sigemptyset(&termination);
-  ::sigaddset(&termination, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &termination, nullptr);
-  std::thread([termination, &transport] {
-    int signal = 0;
-    ::sigwait(&termination, &signal);
+  os::at_termination([&transport] {
     transport.close();
     std::fflush(nullptr);
     ::_exit(0);
-  }).detach();
+  });
 }
 
 /// Serves masters, several at a time, until SIGTERM or until it is told to leave.

@@ -19,6 +19,7 @@
 #include "base/quoted.hpp"
 #include "ipc/shared_bytes.hpp"
 #include "os/log.hpp"
+#include "os/termination.hpp"
 #include "remote/start.hpp"
 #include "remote/wire.hpp"
 #include "slurm/chunk.hpp"
@@ -48,16 +49,10 @@ std::string machine() {
 
 /// When Slurm ends the job: what tasks have printed is written, so that its tail tells something.
 void end_at_termination() {
-  sigset_t termination;
-  ::sigemptyset(&termination);
-  ::sigaddset(&termination, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &termination, nullptr);
-  std::thread([termination] {
-    int signal = 0;
-    ::sigwait(&termination, &signal);
+  os::at_termination([] {
     workers::OutputWriter::flush_all(Clock::now() + termination_patience);
     ::_exit(128 + SIGTERM);
-  }).detach();
+  });
 }
 
 /// The tasks of a chunk, one after the other.

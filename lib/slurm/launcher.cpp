@@ -3,13 +3,11 @@
 
 #include <hoist/error.hpp>
 
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -17,11 +15,11 @@
 #include <span>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "os/log.hpp"
+#include "os/termination.hpp"
 #include "remote/worker_host.hpp"
 #include "slurm/file_transport.hpp"
 #include "slurm/fleet.hpp"
@@ -132,18 +130,12 @@ struct Current {
 
 /// Leaves in order when it is told to end: its master hears of it, and its workers end with it.
 void leave_at_termination(Current& current) {
-  sigset_t termination;
-  ::sigemptyset(&termination);
-  ::sigaddset(&termination, SIGTERM);
-  ::pthread_sigmask(SIG_BLOCK, &termination, nullptr);
-  std::thread([termination, &current] {
-    int signal = 0;
-    ::sigwait(&termination, &signal);
+  os::at_termination([&current] {
     const std::lock_guard lock(current.mutex);
     if (current.transport != nullptr) current.transport->close();
     std::fflush(nullptr);
     ::_exit(0);
-  }).detach();
+  });
 }
 
 }  // namespace
