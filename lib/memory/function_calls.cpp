@@ -5,8 +5,6 @@
 #include <hoist/error.hpp>
 #include <hoist/version.hpp>
 
-#include <unistd.h>
-
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -16,6 +14,7 @@
 #include "memory/dependencies.hpp"
 #include "memory/flights.hpp"
 #include "memory/function_cache.hpp"
+#include "os/machine_name.hpp"
 
 namespace hoist::detail::memory {
 
@@ -23,10 +22,7 @@ namespace {
 
 const std::string& host_name() {
   // Never destroyed: calls may be under way while the process ends.
-  static const auto* name = [] {
-    std::array<char, 256> text{};
-    return new std::string(::gethostname(text.data(), text.size() - 1) == 0 ? text.data() : "");
-  }();
+  static const auto* name = new std::string(os::machine_name());
   return *name;
 }
 

@@ -19,6 +19,7 @@
 #include "base/quoted.hpp"
 #include "ipc/shared_bytes.hpp"
 #include "os/log.hpp"
+#include "os/machine_name.hpp"
 #include "os/termination.hpp"
 #include "remote/start.hpp"
 #include "remote/wire.hpp"
@@ -40,12 +41,6 @@ constexpr std::size_t bell_of_element = 0;
 constexpr auto termination_patience = std::chrono::seconds(1);
 /// As much of a large part of a result as is written in one frame.
 constexpr std::size_t piece_bytes = std::size_t{4} << 20;
-
-std::string machine() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  return name;
-}
 
 /// When Slurm ends the job: what tasks have printed is written, so that its tail tells something.
 void end_at_termination() {
@@ -226,7 +221,7 @@ class Element {
     workers::WorkerEnd end = worker_->end();
     // The job is being ended: Slurm tells why, and this process ends likewise.
     if (end.how.signal == SIGTERM) std::this_thread::sleep_for(2 * termination_patience);
-    end.machine = machine();
+    end.machine = os::machine_name();
     return backends::worker_died(worker_->pid(), end, "while it ran task " + std::to_string(task));
   }
 

@@ -19,6 +19,7 @@
 
 #include "base/digest_stream.hpp"
 #include "os/file.hpp"
+#include "os/machine_name.hpp"
 #include "os/own_thread.hpp"
 #include "slurm/queue.hpp"
 
@@ -57,11 +58,9 @@ void append(std::vector<std::byte>& to, const T& value) {
 }
 
 std::string host_name() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
   const char* const node = std::getenv("SLURMD_NODENAME");
-  return std::string(node != nullptr ? node : name) + " (process " + std::to_string(::getpid()) +
-         ")";
+  return (node != nullptr ? std::string(node) : os::machine_name()) + " (process " +
+         std::to_string(::getpid()) + ")";
 }
 
 /// A whole file; nothing if it can't be read.
