@@ -46,8 +46,6 @@ bool JobState::is_alive() const {
 }
 
 SlurmState JobState::meaning() const {
-  // sacct says "CANCELLED by 1000".
-  if (state.starts_with("CANCELLED")) return SlurmState::cancelled;
   constexpr std::pair<std::string_view, SlurmState> meanings[] = {
       {"TIMEOUT", SlurmState::timed_out},
       {"DEADLINE", SlurmState::timed_out},
@@ -57,6 +55,7 @@ SlurmState JobState::meaning() const {
       {"PREEMPTED", SlurmState::preempted},
       {"FAILED", SlurmState::failed},
       {"COMPLETED", SlurmState::failed},
+      {"CANCELLED", SlurmState::cancelled},
       {"REVOKED", SlurmState::cancelled}};
   for (const auto& [name, meaning] : meanings) {
     if (state == name) return meaning;
@@ -120,15 +119,6 @@ std::optional<std::vector<JobState>> find_jobs(const std::string& name) {
     jobs.push_back(std::move(job));
   }
   return jobs;
-}
-
-std::optional<JobState> find_ended(const std::string& job) {
-  const CommandEnd end = run_command({"sacct", "--noheader", "--allocations", "--parsable2",
-                                      "--jobs=" + job, "--format=State,NodeList"},
-                                     command_limit);
-  const auto fields = split(std::string_view(end.output).substr(0, end.output.find('\n')), '|');
-  if (!end.succeeded || fields.size() < 2) return std::nullopt;
-  return JobState{.job = job, .state = fields[0], .reason = {}, .node = fields[1]};
 }
 
 void cancel_jobs(const std::string& name) {

@@ -40,8 +40,6 @@ bool is_temporary(const Error& error);
 /// All jobs of this user by that name that Slurm still knows of, ended ones too; nothing if it does
 /// not answer now.
 std::optional<std::vector<JobState>> find_jobs(const std::string& name);
-/// What the accounting knows of a job that Slurm has forgotten; nothing if that is nothing.
-std::optional<JobState> find_ended(const std::string& job);
 /// Cancels all jobs of this user by that name, or one job, as far as Slurm answers.
 void cancel_jobs(const std::string& name);
 void cancel_job(const std::string& job);
