@@ -6,6 +6,7 @@
 
 function(hoist_mpi_tests flavour library mpi mpirun)
   add_executable(mpi_program_${flavour} mpi/program/program.cpp)
+  target_include_directories(mpi_program_${flavour} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(mpi_program_${flavour} PRIVATE ${library} ${mpi})
   hoist_developer_target(mpi_program_${flavour})
 

@@ -13,13 +13,6 @@
 using namespace support;
 namespace fs = std::filesystem;
 
-namespace {
-
-constexpr const char* two_hosts = "TEST_HOSTS=2";
-const std::string inside = "salloc --quiet --nodes=4 --exclusive ";
-
-}  // namespace
-
 TEST_CASE("loops have the results that they have on threads, inside an allocation and outside") {
   if (cluster() == nullptr) return;
   const TempDir directory;

@@ -14,13 +14,6 @@
 using namespace support;
 namespace fs = std::filesystem;
 
-namespace {
-
-constexpr const char* two_hosts = "TEST_HOSTS=2";
-const std::string inside = "salloc --quiet --nodes=4 --exclusive ";
-
-}  // namespace
-
 TEST_CASE("tasks of a host that is killed run elsewhere, and so do those of one that leaves") {
   if (cluster() == nullptr) return;
   const TempDir directory;

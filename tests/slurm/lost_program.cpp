@@ -14,12 +14,6 @@
 using namespace support;
 namespace fs = std::filesystem;
 
-namespace {
-
-constexpr const char* two_hosts = "TEST_HOSTS=2";
-
-}  // namespace
-
 TEST_CASE("hosts whose program is killed end, and remove what it has left") {
   if (cluster() == nullptr) return;
   const TempDir directory;

@@ -3,6 +3,7 @@
 # tests/slurm: what runs on a Slurm cluster of four nodes on this machine, which each test starts and ends.
 
 add_executable(slurm_program slurm/program/program.cpp)
+target_include_directories(slurm_program PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
 target_link_libraries(slurm_program PRIVATE hoist::slurm)
 hoist_developer_target(slurm_program)
 

@@ -21,6 +21,11 @@ namespace support {
 
 using Lines = std::vector<std::string>;
 
+/// In the environment: how many worker hosts the program asks for outside of an allocation.
+inline constexpr const char* two_hosts = "TEST_HOSTS=2";
+/// Before a command: an allocation.
+inline const std::string inside = "salloc --quiet --nodes=4 --exclusive ";
+
 /// None where Slurm is not installed.
 inline SlurmCluster* cluster() {
   static const bool is_installed = SlurmCluster::is_installed();

@@ -24,9 +24,13 @@
 #include <thread>
 #include <vector>
 
+#include "support/large_arrays.hpp"
+
 // What tests/mpi starts under mpirun: the first argument says what rank 0 does.
 
 using namespace hoist;
+using support::multiples;
+using support::total;
 using namespace std::chrono_literals;
 
 namespace {
@@ -56,18 +60,6 @@ int say(int x) {
   std::printf("out %d\n", x);
   std::fprintf(stderr, "err %d\n", x);
   return x;
-}
-
-double total(const Array<double>& x, int j) {
-  double sum = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) sum += x.data()[i];
-  return sum + j;
-}
-
-Array<double> multiples(int of) {
-  Array<double> made({1 << 19});
-  for (int i = 0; i < 1 << 19; ++i) made.data()[i] = i * of;
-  return made;
 }
 
 /// Task 5 ends the worker host, which is the parent of the process that runs it: once, if a file

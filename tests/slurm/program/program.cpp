@@ -23,9 +23,13 @@
 #include <thread>
 #include <vector>
 
+#include "support/large_arrays.hpp"
+
 // What tests/slurm starts: the first argument says what it does, the second is the journal.
 
 using namespace hoist;
+using support::multiples;
+using support::total;
 using namespace std::chrono_literals;
 
 namespace {
@@ -50,18 +54,6 @@ void loop() {
   long sum = 0;
   for (const int x : Parallel({.batch_size = 5}).map(numbers(20), square)) sum += x;
   std::printf("sum %ld\n", sum);
-}
-
-double total(const Array<double>& x, int j) {
-  double sum = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) sum += x.data()[i];
-  return sum + j;
-}
-
-Array<double> multiples(int of) {
-  Array<double> made({1 << 19});
-  for (int i = 0; i < 1 << 19; ++i) made.data()[i] = i * of;
-  return made;
 }
 
 /// Large arguments and results.
