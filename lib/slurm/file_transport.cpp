@@ -34,8 +34,12 @@ constexpr auto beat = std::chrono::seconds(2);
 constexpr auto lease = std::chrono::seconds(10);
 constexpr auto farewell = std::chrono::seconds(5);
 /// Between two looks: a sixteenth of the time since something has happened.
-constexpr std::chrono::microseconds shortest_pause{500};
-constexpr std::chrono::microseconds longest_pause{100'000};
+std::chrono::microseconds pause_after(std::chrono::steady_clock::duration idle) {
+  constexpr std::chrono::microseconds shortest{500};
+  constexpr std::chrono::microseconds longest{100'000};
+  return std::clamp(std::chrono::duration_cast<std::chrono::microseconds>(idle) / 16, shortest,
+                    longest);
+}
 /// Bytes on the file system that an end has not read.
 constexpr std::size_t most_unconfirmed = 4 * remote::max_message;
 constexpr std::size_t confirm_after = remote::max_message;
@@ -153,8 +157,7 @@ void FileTransport::run() {
       lock.lock();
     }
     if (is_closed_) return;
-    const auto idle = std::chrono::duration_cast<std::chrono::microseconds>(now - active_);
-    changed_.wait_for(lock, std::clamp(idle / 16, shortest_pause, longest_pause));
+    changed_.wait_for(lock, pause_after(now - active_));
   }
 }
 
@@ -385,10 +388,10 @@ void FileTransport::close() {
     write(link, flag_bye);
   }
   if (role_ == Role::master) {
-    const auto end = Clock::now() + farewell;
-    while (!links_.empty() && Clock::now() < end) {
+    const auto since = Clock::now();
+    while (!links_.empty() && Clock::now() - since < farewell) {
       scan();
-      std::this_thread::sleep_for(shortest_pause);
+      std::this_thread::sleep_for(pause_after(Clock::now() - since));
     }
   }
   std::error_code ignored;
