@@ -50,6 +50,11 @@ constexpr std::string_view announce_script =
 
 Lease::~Lease() { of_->release(*this); }
 
+Leases::~Leases() {
+  end_->is_there.store(true);
+  end_->bell.ring();
+}
+
 void Leases::open_presence() {
   presence_ = server_->take();
   const bool can_ask_for_one = presence_->version() >= 602;
@@ -170,8 +175,12 @@ std::unique_ptr<Lease> Leases::announce(const std::string& prefix, const std::st
 void Leases::see_to_renewal() {
   const std::lock_guard lock(mutex_);
   if (is_renewing_) return;
-  os::ThreadPool::start_beside("hoist-leases", [self = shared_from_this()] {
-    while (self->renew()) std::this_thread::sleep_for(short_lease_time / renewals);
+  os::ThreadPool::start_beside("hoist-leases", [of = weak_from_this(), end = end_] {
+    const auto is_over = [&] { return end->is_there.load(); };
+    do {
+      const auto self = of.lock();
+      if (self == nullptr || !self->renew()) return;
+    } while (!end->bell.wait(Clock::now() + short_lease_time / renewals, is_over, false));
   });
   is_renewing_ = true;
 }

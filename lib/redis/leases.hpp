@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "os/bell.hpp"
 #include "redis/connection.hpp"
 #include "redis/server.hpp"
 
@@ -45,6 +46,9 @@ class Leases : public std::enable_shared_from_this<Leases> {
  public:
   explicit Leases(std::shared_ptr<Server> server)
       : server_(std::move(server)), process_(process_number()) {}
+  Leases(const Leases&) = delete;
+  Leases& operator=(const Leases&) = delete;
+  ~Leases();
 
   bool is_inherited() const { return process_ != process_number(); }
 
@@ -61,6 +65,12 @@ class Leases : public std::enable_shared_from_this<Leases> {
  private:
   friend class Lease;
   using Clock = std::chrono::steady_clock;
+
+  /// What the thread of these leases sleeps on.
+  struct End {
+    std::atomic<bool> is_there{false};
+    os::Bell bell;
+  };
 
   template <class Work>
   auto with_presence(const Work& work);
@@ -83,6 +93,7 @@ class Leases : public std::enable_shared_from_this<Leases> {
   std::atomic<std::uint64_t> losses_{0};
   Clock::time_point renewed_ = {};
   bool is_renewing_ = false;
+  const std::shared_ptr<End> end_ = std::make_shared<End>();
 };
 
 }  // namespace hoist::detail::redis
