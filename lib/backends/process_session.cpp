@@ -152,7 +152,7 @@ class ProcessSession final : public Session {
       worker->check_deadline();
       if (worker->handle_exit()) {
         any = true;
-        wanted_ = std::max<std::size_t>(wanted_, 1);
+        wanted_ = std::min(wanted_ + 1, workers_.size());
       }
       while (!loop_.stopping() && worker->feed()) any = true;
       worker->ring();

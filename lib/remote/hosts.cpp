@@ -277,7 +277,12 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
     if (host == nullptr) {
       const auto now = Clock::now();
       alone_since_ = std::min(alone_since_, now);
-      if (now - alone_since_ < transport_->patience()) return nullptr;
+      const bool one_comes =
+          std::ranges::any_of(hosts_, [](const auto& known) { return !known.second->has_greeted; });
+      const auto patience = one_comes
+                                ? std::max(transport_->patience(), transport_->arrival_patience())
+                                : transport_->patience();
+      if (now - alone_since_ < patience) return nullptr;
       throw Error("the backend \"" + name_ + "\" has no worker hosts any more: " + why_none());
     }
     alone_since_ = Clock::time_point::max();

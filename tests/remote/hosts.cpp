@@ -284,3 +284,18 @@ TEST_CASE("what a lost host had waits for another to come, where the others have
   for (int i = 0; i < 2; ++i) calls.push_back(delayed(await_processes)(i, std::size_t{3}, path));
   CHECK(Parallel({.backend = "test_remote"})(calls).size() == 2);
 }
+
+TEST_CASE("a loop waits for hosts that have joined as it loses the last it had, and uses all") {
+  TestHosts hosts(1, 2);
+  const support::TempDir directory;
+  const std::string path = directory.path().string();
+  std::jthread later([&] {
+    while (support::count_entries(path) < 1) std::this_thread::sleep_for(1ms);
+    hosts.loopback.add();  // which have not said yet what they have when the other is lost
+    hosts.loopback.add();
+    hosts.loopback.lose(1);
+  });
+  std::vector<decltype(delayed(await_processes)(0, std::size_t{3}, path))> calls;
+  for (int i = 0; i < 2; ++i) calls.push_back(delayed(await_processes)(i, std::size_t{3}, path));
+  CHECK(Parallel({.n_jobs = 2, .backend = "test_remote", .batch_size = 2})(calls).size() == 2);
+}
