@@ -3,9 +3,12 @@
 
 #include <hoist/error.hpp>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
@@ -39,6 +42,21 @@ constexpr auto others_patience = std::chrono::seconds(10);
 /// Slurm tells when there is nothing left to wait for.
 constexpr std::chrono::milliseconds queue_patience = std::chrono::hours(24 * 365);
 
+/// A host that finds its master silent but alive, stopped by its user perhaps, waits so long.
+constexpr auto longest_silence = std::chrono::minutes(10);
+
+/// Locked by the master as long as it lives.
+os::Fd open_lock(const fs::path& directory, int flags) {
+  os::Fd lock(::open((directory / "master").c_str(), O_RDWR | O_CLOEXEC | flags, 0600));
+  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) lock.reset();
+  return lock;
+}
+
+/// Whether a master is known to live. Not where locks don't reach other nodes.
+bool lives(const fs::path& directory) {
+  return ::access((directory / "master").c_str(), F_OK) == 0 && !open_lock(directory, 0);
+}
+
 /// What carries the messages, and the hosts that Slurm starts for it.
 class FleetTransport final : public remote::Transport {
  public:
@@ -46,6 +64,7 @@ class FleetTransport final : public remote::Transport {
                  std::string variable, std::string value, fs::path directory)
       : carrier_(std::move(carrier)),
         directory_(std::move(directory)),
+        lock_(open_lock(directory_, O_CREAT)),
         fleet_(options, std::move(variable), std::move(value), directory_, [this] { wake(); }) {
     carrier_->set_wake([this] { wake(); });
   }
@@ -101,6 +120,7 @@ class FleetTransport final : public remote::Transport {
 
   const std::unique_ptr<remote::Transport> carrier_;
   const fs::path directory_;
+  const os::Fd lock_;
   Fleet fleet_;
   unsigned joined_ = 0;
   Clock::time_point first_joined_{};
@@ -155,6 +175,8 @@ void run_host(const fs::path& messages) {
     leave_at_termination(current);
     const unsigned cores = cores_of_job();
     std::error_code error;
+    const fs::path directory = messages.parent_path();
+    auto silent_since = Clock::time_point::max();
     // There is none for a job that has waited for longer than its program ran.
     for (bool is_on = true; is_on && fs::exists(messages, error);) {
       const auto transport = std::make_shared<FileTransport>(messages, FileTransport::Role::host);
@@ -167,10 +189,13 @@ void run_host(const fs::path& messages) {
       const std::lock_guard lock(current.mutex);
       current.transport = nullptr;
       transport->close();
+      if (!transport->is_abandoned()) break;
+      const auto now = Clock::now();
+      silent_since = transport->has_heard() ? now : std::min(silent_since, now);
       // It may have been the file system that was silent, or this machine: another try.
-      is_on = transport->is_abandoned() && transport->has_heard();
+      is_on = transport->has_heard() || (lives(directory) && now < silent_since + longest_silence);
       // Nobody else is left who would.
-      if (transport->is_abandoned() && !is_on) fs::remove_all(messages.parent_path(), error);
+      if (!is_on && !lives(directory)) fs::remove_all(directory, error);
     }
     workers::Supervisor::here().end_all();
   } catch (const std::exception& error) {
