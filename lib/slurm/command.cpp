@@ -16,6 +16,7 @@
 #include <limits>
 #include <utility>
 
+#include "os/child_watch.hpp"
 #include "os/file.hpp"
 
 extern "C" char** environ;
@@ -34,6 +35,7 @@ struct Pipe {
 Pipe make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw SystemError("can't make a pipe for a command", errno);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
   return {os::Fd(ends[0]), os::Fd(ends[1])};
 }
 
@@ -64,14 +66,14 @@ pid_t spawn(const std::vector<std::string>& words, const Pipe& out, const Pipe& 
   return pid;
 }
 
-/// Appends what there is; closes the pipe at its end.
-void read_some(os::Fd& from, std::string& to) {
+/// Appends what there is now; closes the pipe at its end.
+void read_available(os::Fd& from, std::string& to) {
   char buffer[16384];
-  const ssize_t got = ::read(from.get(), buffer, sizeof buffer);
-  if (got > 0) {
-    to.append(buffer, static_cast<std::size_t>(got));
-  } else if (got == 0 || errno != EINTR) {
-    from.reset();
+  while (from) {
+    const ssize_t got = ::read(from.get(), buffer, sizeof buffer);
+    if (got > 0) to.append(buffer, static_cast<std::size_t>(got));
+    if (got < 0 && errno == EAGAIN) return;
+    if (got == 0 || (got < 0 && errno != EINTR)) from.reset();
   }
 }
 
@@ -95,8 +97,12 @@ CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milli
   err.write.reset();
   CommandEnd end;
   const auto deadline = Clock::now() + limit;
-  while (out.read || err.read) {
-    pollfd fds[2] = {{out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}};
+  // Its end is what counts: what it has started may keep the pipes open, and it may close them
+  // early. Where there are no such descriptors, their ends have to tell.
+  const os::Fd process = os::open_pidfd(pid);
+  for (bool has_ended = false; !has_ended && (process || out.read || err.read);) {
+    pollfd fds[3] = {
+        {out.read.get(), POLLIN, 0}, {err.read.get(), POLLIN, 0}, {process.get(), POLLIN, 0}};
     const auto left =
         std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
     if (left <= 0) {
@@ -105,9 +111,10 @@ CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milli
       break;
     }
     constexpr std::int64_t longest = std::numeric_limits<int>::max();
-    if (::poll(fds, 2, static_cast<int>(std::min<std::int64_t>(left, longest))) <= 0) continue;
-    if (fds[0].revents != 0) read_some(out.read, end.output);
-    if (fds[1].revents != 0) read_some(err.read, end.errors);
+    if (::poll(fds, 3, static_cast<int>(std::min<std::int64_t>(left, longest))) <= 0) continue;
+    has_ended = fds[2].revents != 0;
+    read_available(out.read, end.output);
+    read_available(err.read, end.errors);
   }
   end.succeeded = collect(pid, end.errors) && end.in_time;
   return end;
