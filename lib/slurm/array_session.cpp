@@ -109,24 +109,25 @@ class ArraySession final : public Session {
     for (const std::string& job : jobs) cancel_jobs(job);
     const auto end = Clock::now() + cancel_patience;
     for (const std::string& job : jobs) {
-      await_end(job, end);
-      journal_.forget(job);
+      // One that may still run is left to the next run of the program, which asks again.
+      if (await_end(job, end)) journal_.forget(job);
     }
   }
 
  private:
-  static bool is_alive(const std::string& job) {
+  static bool has_ended(const std::string& job) {
     const auto states = find_jobs(job);
-    return states && std::ranges::any_of(*states, &JobState::is_alive);
+    return states && std::ranges::none_of(*states, &JobState::is_alive);
   }
 
-  /// Waits for the elements of an array that was cancelled, until `deadline`.
-  static void await_end(const std::string& job, Clock::time_point deadline) {
-    auto interval = soonest_question;
-    while (is_alive(job) && Clock::now() < deadline) {
+  /// Waits for the elements of an array that was cancelled, until `deadline`. Returns whether all
+  /// have ended.
+  static bool await_end(const std::string& job, Clock::time_point deadline) {
+    for (auto interval = soonest_question; !has_ended(job); interval = later_question(interval)) {
+      if (Clock::now() >= deadline) return false;
       std::this_thread::sleep_until(std::min(deadline, Clock::now() + interval));
-      interval = later_question(interval);
     }
+    return true;
   }
 
   static std::chrono::milliseconds later_question(std::chrono::milliseconds interval) {

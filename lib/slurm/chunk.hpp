@@ -83,11 +83,6 @@ class ChunkWriter final : public workers::WorkerProcess {
   void kill_in_task(std::uint64_t) override {}
 
  private:
-  struct Frame {
-    ipc::Kind kind{};
-    std::vector<std::byte> content;
-  };
-
   LoopParts& parts_;
   std::vector<Frame> frames_;
   std::vector<TaskKey> keys_;

@@ -84,10 +84,6 @@ class Element {
   }
 
  private:
-  struct Frame {
-    ipc::Kind kind{};
-    std::vector<std::byte> content;
-  };
   /// What comes back of a task.
   struct Answer {
     std::vector<workers::SegmentTable::Taken> parts;

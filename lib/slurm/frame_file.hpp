@@ -19,7 +19,13 @@ namespace hoist::detail::slurm {
 
 enum class FileType : std::uint32_t { chunk = 1, result = 2 };
 
-/// Writes one, which appears under its name when it is complete.
+/// One that is kept.
+struct Frame {
+  ipc::Kind kind{};
+  std::vector<std::byte> content;
+};
+
+/// Writes a file, which appears under its name when it is complete.
 class FrameFileWriter {
  public:
   FrameFileWriter(const std::filesystem::path& path, FileType type);
@@ -30,8 +36,8 @@ class FrameFileWriter {
   os::AtomicFile file_;
 };
 
-/// Reads one. Throws DamagedData, which names the file and the remedy, for what is cut or changed,
-/// and BadArgument for a file of another build of this program.
+/// Reads a file. Throws DamagedData, which names the file and the remedy, for what is cut or
+/// changed, and BadArgument for a file of another build of this program.
 class FrameFileReader {
  public:
   FrameFileReader(const std::filesystem::path& path, FileType type);

@@ -20,11 +20,6 @@ namespace hoist::detail::slurm {
 
 namespace {
 
-struct Frame {
-  ipc::Kind kind{};
-  std::vector<std::byte> content;
-};
-
 /// All of a result file, which is checked before anything is done with it.
 struct Result {
   std::vector<Frame> frames;
