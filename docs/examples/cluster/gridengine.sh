@@ -11,7 +11,8 @@
 # environment. The program itself runs wherever it reaches the Redis server:
 #   HOIST_BACKEND=redis grid_search_redis --backend redis
 # -notify sends SIGUSR2 a minute before the end: the host leaves, and its tasks run elsewhere.
-HOIST_WORKER=$HOIST_URL HOIST_MAX_CPU_COUNT=$NSLOTS grid_search_redis &
+( trap '' USR2 # which goes to all of the job
+  HOIST_WORKER=$HOIST_URL HOIST_MAX_CPU_COUNT=$NSLOTS exec grid_search_redis ) &
 host=$!
 trap 'kill $host' USR2 TERM
 wait $host
