@@ -166,8 +166,8 @@ put("batches", !batches.length ? "<p class=faint>none recorded</p>" :
 
 const slowest = [...tasks].sort((a, b) => b.dur - a.dur).slice(0, 20);
 put("slowest", "<table><tr><th>task<th>took<th>began at<th>worker<th></tr>" + slowest.map(e =>
-  `<tr><td>${safe(e.args.index)}<td>${time(e.dur)}<td>${time(e.ts - first)}<td>${nameOf(row(e))}<td>${
-    e.args.failed ? "failed" : ""}</tr>`).join("") + "</table>");
+  `<tr><td>${safe(e.args.index)}<td>${time(e.dur)}<td>${time(e.ts - first)}<td>${
+    nameOf(row(e))}<td>${e.args.failed ? "failed" : ""}</tr>`).join("") + "</table>");
 const bad = tasks.filter(e => e.args.failed);
 put("failed", !bad.length ? "<p class=faint>none</p>" :
   "<table><tr><th>task<th>took<th>worker<th>error</tr>" + bad.slice(0, 200).map(e =>
