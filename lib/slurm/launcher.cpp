@@ -177,8 +177,10 @@ void run_host(const fs::path& messages) {
     std::error_code error;
     const fs::path directory = messages.parent_path();
     auto silent_since = Clock::time_point::max();
+    bool locks_reach = false;
     // There is none for a job that has waited for longer than its program ran.
     for (bool is_on = true; is_on && fs::exists(messages, error);) {
+      locks_reach = locks_reach || lives(directory);
       const auto transport = std::make_shared<FileTransport>(messages, FileTransport::Role::host);
       {
         const std::lock_guard lock(current.mutex);
@@ -193,9 +195,10 @@ void run_host(const fs::path& messages) {
       const auto now = Clock::now();
       silent_since = transport->has_heard() ? now : std::min(silent_since, now);
       // It may have been the file system that was silent, or this machine: another try.
-      is_on = transport->has_heard() || (lives(directory) && now < silent_since + longest_silence);
+      const bool alive = lives(directory);
+      is_on = locks_reach ? alive && now < silent_since + longest_silence : transport->has_heard();
       // Nobody else is left who would.
-      if (!is_on && !lives(directory)) fs::remove_all(directory, error);
+      if (!is_on && !alive) fs::remove_all(directory, error);
     }
     workers::Supervisor::here().end_all();
   } catch (const std::exception& error) {

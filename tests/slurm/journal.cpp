@@ -21,24 +21,6 @@ using namespace support;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-namespace {
-
-/// Commands in a directory that say what these shell commands do. Returns the search path with it.
-std::string make_false_slurm(const fs::path& directory, const std::string& sbatch,
-                             const std::string& squeue) {
-  fs::create_directory(directory);
-  const auto make = [&](const char* name, const std::string& body) {
-    spill(directory / name, "#!/bin/sh\n" + body + "\n");
-    fs::permissions(directory / name, fs::perms::owner_all);
-  };
-  make("sbatch", sbatch);
-  make("squeue", squeue);
-  make("scancel", "exit 0");
-  return "PATH=" + directory.string() + ":" + std::string(std::getenv("PATH"));
-}
-
-}  // namespace
-
 TEST_CASE("what somebody else cancels is an error, and a loop that fails cancels its elements") {
   if (cluster() == nullptr) return;
   const TempDir directory;
@@ -54,47 +36,6 @@ TEST_CASE("what somebody else cancels is an error, and a loop that fails cancels
   await([&] { return program.has_ended(); });
   CHECK(slurp(directory / "log").find("CANCELLED") != std::string::npos);
   check_all_gone();
-}
-
-TEST_CASE("how Slurm says that a job has ended is told as it says") {
-  const TempDir directory;
-  const std::string path =
-      make_false_slurm(directory / "bin", "echo 7", "echo \"7|0|$FALSE_STATE|n9|None\"");
-  const std::pair<std::string, int> states[] = {{"FAILED", 0},    {"TIMEOUT", 1},
-                                                {"DEADLINE", 1},  {"OUT_OF_MEMORY", 2},
-                                                {"CANCELLED", 5}, {"COMPLETED", 0}};
-  std::vector<Daemon> programs;
-  for (const auto& [name, number] : states) {
-    auto command = words("one", directory / name, {}, path);
-    command.insert(command.begin() + 1, "FALSE_STATE=" + name);
-    programs.emplace_back(command, directory / (name + ".log"));
-  }
-  for (std::size_t i = 0; i < programs.size(); ++i) {
-    await([&] { return programs[i].has_ended(); });
-    const auto& [name, number] = states[i];
-    const std::string said = slurp(directory / (name + ".log"));
-    INFO(said);
-    CHECK(said.find("state " + std::to_string(number) + ": task 0: its job 7_0 on n9 ended ") == 0);
-    CHECK(said.find(": " + name) != std::string::npos);
-  }
-}
-
-TEST_CASE("an array that Slurm has taken without an answer is not submitted again") {
-  const TempDir directory;
-  const fs::path submitted = directory / "submitted";
-  const fs::path asked = directory / "asked";
-  const std::string path = make_false_slurm(
-      directory / "bin",
-      "echo >>" + submitted.string() + "; echo Unable to contact the controller >&2; exit 1",
-      "echo >>" + asked.string() + "; [ $(wc -l <" + asked.string() +
-          ") -gt 1 ] && echo '7|0|TIMEOUT|n9|None'");
-  Daemon program(words("one", directory / "journal", {}, path), directory / "log");
-  await([&] { return slurp(asked).size() >= 2; });
-  await([&] { return program.has_ended(); });
-  INFO(slurp(directory / "log"));
-  CHECK(slurp(directory / "log").find("state 1: task 0: its job 7_0 on n9 ended ") !=
-        std::string::npos);
-  CHECK(slurp(submitted) == "\n");
 }
 
 TEST_CASE("a program that was killed goes on where it stopped, and runs nothing twice") {

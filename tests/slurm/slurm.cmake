@@ -17,7 +17,7 @@ foreach(source IN LISTS sources)
   cmake_path(GET source STEM name)
   add_test(NAME slurm.${name} COMMAND test_slurm --source-file=*/slurm/${name}.cpp)
   hoist_test_settings(slurm.${name} ${source})
-  set_tests_properties(slurm.${name} PROPERTIES RESOURCE_LOCK slurm PROCESSORS 2)
+  set_tests_properties(slurm.${name} PROPERTIES RESOURCE_LOCK slurm COST 50)
 endforeach()
 
 # A program that has a cluster to itself while a command runs.
@@ -29,7 +29,7 @@ hoist_developer_target(slurm_run)
 # hoist_slurm_run(TEST COMMAND): a line for a shell, with such a cluster.
 function(hoist_slurm_run test command)
   add_test(NAME ${test} COMMAND slurm_run "${command}")
-  set_tests_properties(${test} PROPERTIES TIMEOUT 300 RESOURCE_LOCK slurm PROCESSORS 2
+  set_tests_properties(${test} PROPERTIES TIMEOUT 300 RESOURCE_LOCK slurm COST 50
                                           SKIP_RETURN_CODE 77)
 endfunction()
 
