@@ -117,7 +117,8 @@ class Browser:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
 
-    def open(self, path, width, height=800, dark=False, scripts=True):
+    def open(self, where, width, height=800, dark=False, scripts=True):
+        """A file, or an address."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -131,7 +132,7 @@ class Browser:
         )
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
         before = self.loaded
-        self.call("Page.navigate", url=f"file://{path}")
+        self.call("Page.navigate", url=where if "://" in str(where) else f"file://{where}")
         until = time.monotonic() + LIMIT
         while self.loaded == before:
             self._next(until)

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from browser import Browser
 
@@ -128,14 +129,15 @@ def check_errors(bin_dir, scratch):
         check(expected in done.stderr, f"not reported: {expected}; but:\n{done.stderr}")
 
 
-def check_page(browser, site, page, width, dark, picture=None):
+def check_page(browser, page, address, width, dark, picture=None):
     """One look at one page."""
     where = f"{page} at {width} pixels{', dark' if dark else ''}"
     browser.complaints.clear()
     browser.requests.clear()
-    browser.open(site / page, width, dark=dark)
+    browser.open(address, width, dark=dark)
     check(not browser.complaints, f"{where}: {browser.complaints}")
-    others = [url for url in browser.requests if not url.startswith(("file:", "data:"))]
+    own = ("data:", str(address) if "://" in str(address) else "file:")
+    others = [url for url in browser.requests if not url.startswith(own)]
     check(not others, f"{where}: requests {others}")
     wide = browser.ask("document.documentElement.scrollWidth")
     check(wide <= width, f"{where}: is {wide} wide")
@@ -224,6 +226,65 @@ def check_without_scripts(browser, site):
     check(not at_first and browser.ask(visible), "without scripts a phone can't open the contents")
 
 
+def check_top(browser, bin_dir, scratch, pictures):
+    """The page of hoist top changes with the program it shows, and says when it is over."""
+    directory = scratch / "runtime"
+    directory.mkdir(mode=0o700)
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}
+    shown = subprocess.Popen(
+        [bin_dir / "test_tools", "-ns", "-tc=publishes until told"],
+        env=env,
+        stdout=subprocess.DEVNULL,
+    )
+    server = subprocess.Popen(
+        [bin_dir / "hoist", "top", "--serve", "127.0.0.1:0", "--interval", "0.2"],
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        address = server.stdout.readline().split(": ", 1)[1].strip()
+        await_on_page(browser, address, "document.querySelector('progress')?.value === 4")
+        for width in WIDTHS:
+            for dark in (False, True):
+                name = f"top-{width}{'-dark' if dark else ''}.png"
+                check_page(browser, "hoist top", address, width, dark, pictures / name)
+        browser.open(address, 400)
+        browser.ask("document.querySelector('.wide').focus()")
+        browser.ask("document.querySelector('main').id = 'before'")
+        await_on_page(browser, None, "!document.getElementById('before')")
+        check(
+            browser.ask("document.activeElement.className") == "wide",
+            "hoist top loses the focus with each look",
+        )
+        browser.open(address, 400, scripts=False)
+        check(
+            browser.ask("document.querySelector('progress')?.value === 4"),
+            "hoist top needs scripts",
+        )
+        browser.open(address, 400)
+        (directory / "go").touch()
+        await_on_page(browser, None, "document.querySelector('main').textContent.includes('No program')")
+        server.terminate()
+        await_on_page(browser, None, "document.getElementById('trouble').textContent.includes('ended')")
+    finally:
+        for process in (shown, server):
+            process.kill()
+            process.wait()
+
+
+def await_on_page(browser, address, condition):
+    """Waits until something is so on the page, which is opened again and again if it is named."""
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        if address:
+            browser.open(address, 400)
+        if browser.ask(condition):
+            return
+        time.sleep(0.05)
+    check(False, f"hoist top: {condition} never comes true")
+
+
 def main():
     bin_dir, pictures = map(pathlib.Path, sys.argv[1:])
     pictures.mkdir(parents=True, exist_ok=True)
@@ -239,13 +300,14 @@ def main():
                 for width in WIDTHS:
                     for dark in (False, True):
                         name = f"{page.replace('/', '-')}-{width}{'-dark' if dark else ''}.png"
-                        check_page(browser, site, page, width, dark, pictures / name)
+                        check_page(browser, page, site / page, width, dark, pictures / name)
             for page in sorted(site.rglob("*.html")):
-                check_page(browser, site, page.relative_to(site), 400, False)
+                check_page(browser, page.relative_to(site), page, 400, False)
             check_navigation(browser, site)
             check_keyboard(browser, site)
             check_switch(browser, site)
             check_without_scripts(browser, site)
+            check_top(browser, bin_dir, scratch, pictures)
     sys.exit(1 if failures else 0)
 
 

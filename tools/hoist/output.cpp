@@ -63,6 +63,11 @@ std::string count_text(std::uint64_t count) {
   return text;
 }
 
+std::string rate_text(double per_second) {
+  if (per_second >= 100) return count_text(static_cast<std::uint64_t>(per_second)) + "/s";
+  return fmt::format("{:.3g}/s", per_second);
+}
+
 std::string utc_text(std::chrono::system_clock::time_point time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm parts{};

@@ -12,11 +12,12 @@
 
 namespace hoist::tool {
 
-/// "1.5 MiB", "2.5 ms", "3 days ago", "1,000,000", and as ISO 8601 in UTC.
+/// "1.5 MiB", "2.5 ms", "3 days ago", "1,000,000", "2.5/s", and as ISO 8601 in UTC.
 std::string bytes_text(std::uint64_t bytes);
 std::string duration_text(std::chrono::nanoseconds duration);
 std::string age_text(std::chrono::system_clock::time_point time);
 std::string count_text(std::uint64_t count);
+std::string rate_text(double per_second);
 std::string utc_text(std::chrono::system_clock::time_point time);
 /// "1 entry", "2 entries".
 std::string counted(std::uint64_t count, std::string_view one, std::string_view many);

@@ -12,14 +12,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "base/utf8.hpp"
 #include "commands.hpp"
-#include "json.hpp"
 #include "output.hpp"
 #include "screen.hpp"
+#include "serve.hpp"
+#include "top_page.hpp"
 #include "top_samples.hpp"
 
 namespace hoist::tool {
@@ -31,6 +33,7 @@ struct Arguments {
   bool once = false;
   bool json = false;
   double interval = 1;
+  std::string address;
 };
 
 /// How long --once watches, to tell rates.
@@ -65,16 +68,6 @@ std::string cut(const std::string& text, std::size_t columns) {
   return shorter + "…";
 }
 
-std::string rate_text(double per_second) {
-  if (per_second >= 100) return count_text(static_cast<std::uint64_t>(per_second)) + "/s";
-  return fmt::format("{:.3g}/s", per_second);
-}
-
-std::string seconds_text(double seconds) {
-  return duration_text(
-      std::chrono::nanoseconds(static_cast<std::int64_t>(std::min(seconds, 1e9) * 1e9)));
-}
-
 std::string bar(double part) {
   const auto full = static_cast<std::size_t>(part * bar_width);
   std::string text = "[";
@@ -98,15 +91,10 @@ std::string loop_line(const RunningLoop& loop, const LoopRates& rates) {
     line += counted(finished, "task", "tasks");
   }
   line += "  " + rate_text(rates.tasks_per_second);
-  if (rates.seconds_left) line += "  " + seconds_text(*rates.seconds_left) + " left";
+  if (rates.time_left) line += "  " + duration_text(*rates.time_left) + " left";
   if (rates.utilisation) line += fmt::format("  {:.0f} % busy", *rates.utilisation * 100);
   if (loop.failed > 0) line += fmt::format("  {} failed", count_text(loop.failed));
   return line;
-}
-
-double hit_rate(const RunningFunction& function) {
-  const auto calls = static_cast<double>(function.hits + function.misses);
-  return calls > 0 ? static_cast<double>(function.hits) / calls : 0;
 }
 
 std::string function_line(const RunningFunction& function, double per_second) {
@@ -138,43 +126,6 @@ std::vector<std::string> lines_of(const TopSamples& samples, std::size_t columns
   return lines;
 }
 
-void add_optional(Json& json, const char* name, const std::optional<double>& value) {
-  json.member(name, value.value_or(NAN));
-}
-
-void print_json(const TopSamples& samples) {
-  Json json;
-  json.begin_array();
-  for (const RunningProgram& program : samples.programs()) {
-    json.begin_object().member("pid", program.pid).member("command", program.command);
-    json.member("started", utc_text(program.started)).member("processes", program.processes);
-    json.member("processors", samples.processors(program));
-    json.member("memory_bytes", program.memory_bytes).key("loops").begin_array();
-    for (const RunningLoop& loop : program.loops) {
-      const LoopRates rates = samples.rates(program, loop);
-      json.begin_object().member("kind", loop.is_executor ? "executor" : "loop");
-      json.member("backend", loop.backend).member("workers", loop.workers);
-      json.member("started", utc_text(loop.started));
-      json.key("total");
-      loop.total ? json.value(*loop.total) : json.value(NAN);
-      json.member("done", loop.done).member("failed", loop.failed);
-      json.member("tasks_per_second", rates.tasks_per_second);
-      add_optional(json, "seconds_left", rates.seconds_left);
-      add_optional(json, "utilisation", rates.utilisation);
-      json.end_object();
-    }
-    json.end_array().key("functions").begin_array();
-    for (const RunningFunction& function : program.functions) {
-      json.begin_object().member("name", function.name).member("hits", function.hits);
-      json.member("misses", function.misses).member("hit_rate", hit_rate(function));
-      json.member("calls_per_second", samples.calls_per_second(program, function)).end_object();
-    }
-    json.end_array().member("ended_loops", program.ended_loops);
-    json.member("ended_tasks", program.ended_tasks).end_object();
-  }
-  json.end_array().print();
-}
-
 void watch(TopSamples& samples, double interval) {
   const Screen screen;
   const std::chrono::milliseconds time(static_cast<std::int64_t>(interval * 1000));
@@ -191,9 +142,27 @@ void watch(TopSamples& samples, double interval) {
   } while (screen.wait(time));
 }
 
+void serve(TopSamples& samples, const Arguments& arguments) {
+  const auto interval = std::chrono::duration<double>(arguments.interval);
+  auto looked = std::chrono::steady_clock::now() - interval;
+  serve_pages(arguments.address, "hoist top", [&](std::string_view path) -> std::optional<WebPage> {
+    if (path == "top.css") return WebPage{"text/css", top_style()};
+    if (path == "top.js") return WebPage{"text/javascript", top_script(arguments.interval)};
+    if (path != "" && path != "programs.json") return std::nullopt;
+    // Many readers make no more looks than one.
+    if (const auto now = std::chrono::steady_clock::now(); now - looked >= interval / 2) {
+      samples.look();
+      looked = now;
+    }
+    if (path == "") return WebPage{"text/html", top_page(samples)};
+    return WebPage{"application/json", top_json(samples).text()};
+  });
+}
+
 void top(const Arguments& arguments) {
   TopSamples samples(arguments.pid);
   samples.look();
+  if (!arguments.address.empty()) return serve(samples, arguments);
   if (!arguments.once && !arguments.json && ::isatty(STDOUT_FILENO) == 1) {
     return watch(samples, arguments.interval);
   }
@@ -201,7 +170,7 @@ void top(const Arguments& arguments) {
     std::this_thread::sleep_for(glance);
     samples.look();
   }
-  if (arguments.json) return print_json(samples);
+  if (arguments.json) return top_json(samples).print();
   const std::size_t columns = ::isatty(STDOUT_FILENO) == 1 ? Screen::size().columns : SIZE_MAX;
   for (const std::string& line : lines_of(samples, columns)) fmt::print("{}\n", line);
 }
@@ -213,10 +182,16 @@ void add_top(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "top", "Watch running programs: progress, rates and workers of loops, hit rates, memory");
   command->add_option("PID", arguments->pid, "Only this program")->check(CLI::PositiveNumber);
-  command->add_flag("--once", arguments->once, "Print what there is now, instead of watching");
-  command->add_flag("--json", arguments->json, "The same as JSON");
+  CLI::Option* once =
+      command->add_flag("--once", arguments->once, "Print what there is now, instead of watching");
+  CLI::Option* json = command->add_flag("--json", arguments->json, "The same as JSON");
   command->add_option("--interval", arguments->interval, "Seconds between two looks")
       ->check(CLI::Range(0.1, 3600.0));
+  command
+      ->add_option("--serve", arguments->address,
+                   "Show it as a page, at an address of this machine alone; port 0: a free one")
+      ->type_name("HOST:PORT")
+      ->excludes(once, json);
   command->footer(
       "Key q leaves. Programs with hoist publish counters in XDG_RUNTIME_DIR/hoist, for this user "
       "alone,\n"
@@ -225,7 +200,8 @@ void add_top(CLI::App& app) {
       "parts of the loop around them.\n\n"
       "Examples:\n"
       "  hoist top\n"
-      "  hoist top --json | jq '.[].loops[].seconds_left'");
+      "  hoist top --json | jq '.[].loops[].seconds_left'\n"
+      "  hoist top --serve 127.0.0.1:0");
   command->callback([arguments] { top(*arguments); });
 }
 

@@ -25,6 +25,11 @@ double part(std::chrono::nanoseconds busy, unsigned workers, double time) {
 
 }  // namespace
 
+double hit_rate(const RunningFunction& function) {
+  const auto calls = static_cast<double>(function.hits + function.misses);
+  return calls > 0 ? static_cast<double>(function.hits) / calls : 0;
+}
+
 void TopSamples::look() {
   Look look{.at = std::chrono::steady_clock::now(), .programs = running_programs()};
   if (pid_) {
@@ -70,7 +75,9 @@ LoopRates TopSamples::rates(const RunningProgram& program, const RunningLoop& lo
   if (time > 0) rates.tasks_per_second = static_cast<double>(tasks) / time;
   if (loop.total && !loop.is_executor && rates.tasks_per_second > 0) {
     const std::uint64_t left = *loop.total - std::min(*loop.total, finished);
-    rates.seconds_left = static_cast<double>(left) / rates.tasks_per_second;
+    const double seconds_left = static_cast<double>(left) / rates.tasks_per_second;
+    rates.time_left =
+        std::chrono::nanoseconds(static_cast<std::int64_t>(std::min(seconds_left, 9e9) * 1e9));
   }
   // Tasks that are under way don't count yet, so before the first ones end nothing is known.
   if (busy && finished > 0) rates.utilisation = part(*busy, loop.workers, time);

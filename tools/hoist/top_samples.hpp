@@ -13,10 +13,13 @@ namespace hoist::tool {
 /// What changes of a loop. Nothing where it isn't known.
 struct LoopRates {
   double tasks_per_second = 0;
-  std::optional<double> seconds_left;
+  std::optional<std::chrono::nanoseconds> time_left;
   /// The part of the time that its workers spend in tasks, from 0 to 1.
   std::optional<double> utilisation;
 };
+
+/// The part of the calls so far that were hits.
+double hit_rate(const RunningFunction& function);
 
 /// Looks at the running programs, of which the last ten seconds tell the rates.
 class TopSamples {

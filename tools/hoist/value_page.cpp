@@ -7,6 +7,7 @@
 #include <cmath>
 #include <string_view>
 
+#include "html.hpp"
 #include "output.hpp"
 #include "values.hpp"
 
@@ -14,42 +15,14 @@ namespace hoist::tool {
 
 namespace {
 
-constexpr std::string_view head = R"page(<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<style>
-  :root { color-scheme: light dark; --ink: #1b2733; --paper: #fbfbf9; --faint: #5d6b78;
-          --line: #d9dee3; --mark: #2f6aa8; }
-  @media (prefers-color-scheme: dark) {
-    :root { --ink: #e4e9ee; --paper: #14191e; --faint: #a3b0bc; --line: #2c353d; --mark: #6aa5d8; }
-  }
-  body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; background: var(--paper);
-         color: var(--ink); font: 15px/1.6 system-ui, sans-serif; overflow-wrap: anywhere; }
-  h1 { font-size: 1.3rem; margin-bottom: 0; }
+constexpr std::string_view style = R"css(
   details, .leaf { margin-left: 1.2rem; border-left: 1px solid var(--line); padding-left: .6rem; }
   summary { cursor: pointer; }
   code { font: 13px/1.5 ui-monospace, monospace; }
-  .faint { color: var(--faint); }
   svg { display: block; width: 100%; max-width: 40rem; height: 3rem; }
   polyline { fill: none; stroke: var(--mark); stroke-width: 1.5;
              vector-effect: non-scaling-stroke; }
-</style>
-)page";
-
-std::string escaped(std::string_view text) {
-  std::string safe;
-  for (const char c : text) {
-    switch (c) {
-      case '&': safe += "&amp;"; break;
-      case '<': safe += "&lt;"; break;
-      case '>': safe += "&gt;"; break;
-      case '"': safe += "&quot;"; break;
-      default: safe += c;
-    }
-  }
-  return safe;
-}
+)css";
 
 /// At most 200 elements, spread over the array, as a line.
 std::string line_of(const Value::Elements& array) {
@@ -113,9 +86,17 @@ void append(std::string& page, const std::string& name, const Value& value,
 
 std::string value_page(const std::string& file, const std::string& description,
                        const std::string& name, const Value& value, const TreeOptions& options) {
-  std::string page(head);
-  page += fmt::format("<title>{0}</title>\n<h1>{0}</h1>\n<p class=\"faint\">{1}</p>\n<main>\n",
-                      escaped(file), escaped(description));
+  std::string page = fmt::format(R"page(<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<style>{0}{1}</style>
+<title>{2}</title>
+<h1>{2}</h1>
+<p class="faint">{3}</p>
+<main>
+)page",
+                                 page_style, style, escaped(file), escaped(description));
   append(page, name, value, options, true);
   page += "</main>\n</html>\n";
   return page;
