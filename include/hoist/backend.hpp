@@ -128,6 +128,12 @@ class Loop {
   void hungry() { request_split(); }
 };
 
+/// The workers of a session, and the machines that they are on; 0 if that is this one.
+struct WorkerCount {
+  unsigned workers = 0;
+  unsigned machines = 0;
+};
+
 /// One loop on a backend. Used by one thread at a time, the owner of the loop.
 class Session {
  public:
@@ -139,6 +145,8 @@ class Session {
   virtual void work(unsigned seen, Clock::time_point deadline) = 0;
   /// Ends the sleep of work() when the epoch has changed, unless it is loop.wait(). Thread-safe.
   virtual void interrupt() noexcept {}
+  /// Those there are now, for `progress`. Where nothing is said it shows `Loop::n_jobs`.
+  virtual WorkerCount workers() const { return {}; }
   /// Kills the worker that has taken the task, now or when it begins it, and so fails the task. For
   /// backends that can (BackendTraits::kills_tasks).
   virtual void kill(std::size_t) {}

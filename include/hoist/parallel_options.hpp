@@ -139,6 +139,8 @@ struct ProgressReport {
   std::optional<std::size_t> total;  ///< once known
   double seconds = 0;                ///< since the loop started
   bool finished = false;             ///< the last report of this loop
+  unsigned workers = 0;              ///< that the loop has, or may have if its backend can't say
+  unsigned machines = 0;             ///< that these are on; 0 if on this one
 };
 
 /// `true` shows a progress bar on stderr (plain lines if that is not a terminal). A function is

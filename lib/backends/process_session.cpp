@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "backends/builtin.hpp"
@@ -89,6 +91,18 @@ class ProcessSession final : public Session {
   }
 
   void interrupt() noexcept override { ipc::BellBoard::here().bell(bell_).wake(); }
+
+  WorkerCount workers() const override {
+    WorkerCount count;
+    std::set<std::string> machines;
+    for (const auto& worker : workers_) {
+      if (!worker->has_process()) continue;
+      ++count.workers;
+      if (!worker->process()->machine().empty()) machines.insert(worker->process()->machine());
+    }
+    count.machines = static_cast<unsigned>(machines.size());
+    return count;
+  }
 
   void kill(std::size_t task) override {
     doomed_.add(task);

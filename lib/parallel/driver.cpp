@@ -284,18 +284,23 @@ class LoopDriver::Impl {
     loop_.check_times();
   }
 
+  ProgressReport progress() {
+    return {.done = loop_.outcomes().done_count(),
+            .failed = loop_.outcomes().failed_count(),
+            .total = input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt};
+  }
+
   void report() {
     if (reporter_.silent()) return;
-    reporter_.tick(loop_.outcomes().done_count(), loop_.outcomes().failed_count(),
-                   input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt);
+    reporter_.tick(progress(), *session_);
   }
 
   /// Ends what still runs. Afterwards there are results or an error.
   void finish() {
+    if (session_ && !reporter_.silent()) reporter_.count_workers(*session_);
     close();
     ended_ = true;
-    reporter_.finish(loop_.outcomes().done_count(), loop_.outcomes().failed_count(),
-                     input_ended_ ? std::optional<std::size_t>(read_) : std::nullopt);
+    reporter_.finish(progress());
     if (trace_) trace_->write();
   }
 

@@ -42,26 +42,31 @@ double Reporter::elapsed() const {
   return std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
-void Reporter::tick(std::size_t done, std::size_t failed, std::optional<std::size_t> total) {
-  if (settings_.options.verbose > 0 && done + failed > reported_)
-    lines(done + failed, total, false);
+void Reporter::tick(ProgressReport report, const Session& session) {
+  const std::size_t finished = report.done + report.failed;
+  if (settings_.options.verbose > 0 && finished > reported_) lines(finished, report.total, false);
   if (!wants_ticks_) return;
   const Clock::time_point now = Clock::now();
   if (now < next_) return;
   next_ = now + interval;
-  if (const auto& callback = settings_.options.progress.callback()) {
-    callback({done, failed, total, elapsed(), false});
-  } else {
-    bar(done, failed, total, false);
-  }
+  count_workers(session);
+  show(report);
 }
 
-void Reporter::finish(std::size_t done, std::size_t failed, std::optional<std::size_t> total) {
-  if (settings_.options.verbose > 0) lines(done + failed, total, true);
+void Reporter::finish(ProgressReport report) {
+  if (settings_.options.verbose > 0) lines(report.done + report.failed, report.total, true);
+  report.finished = true;
+  show(report);
+}
+
+void Reporter::show(ProgressReport& report) {
+  report.seconds = elapsed();
+  report.workers = workers_.workers > 0 ? workers_.workers : settings_.n_jobs;
+  report.machines = workers_.machines;
   if (const auto& callback = settings_.options.progress.callback()) {
-    callback({done, failed, total, elapsed(), true});
+    callback(report);
   } else if (settings_.options.progress.bar()) {
-    bar(done, failed, total, true);
+    bar(report);
   }
 }
 
@@ -105,12 +110,12 @@ void Reporter::lines(std::size_t finished, std::optional<std::size_t> total, boo
   reported_ = finished;
 }
 
-void Reporter::bar(std::size_t done, std::size_t failed, std::optional<std::size_t> total,
-                   bool last) {
-  const double seconds = elapsed();
-  if (!terminal_ && !last && seconds - reported_at_ < line_seconds) return;
+void Reporter::bar(const ProgressReport& report) {
+  const double seconds = report.seconds;
+  const auto& total = report.total;
+  if (!terminal_ && !report.finished && seconds - reported_at_ < line_seconds) return;
   reported_at_ = seconds;
-  const auto finished = static_cast<double>(done + failed);
+  const auto finished = static_cast<double>(report.done + report.failed);
   const double rate = seconds > 0 ? finished / seconds : 0;
   std::string text;
   if (total && *total > 0) {
@@ -121,19 +126,22 @@ void Reporter::bar(std::size_t done, std::size_t failed, std::optional<std::size
       text = fmt::format("[{}{}] ", std::string(static_cast<std::size_t>(full), '#'),
                          std::string(static_cast<std::size_t>(width - full), '.'));
     }
-    text += fmt::format("{:3.0f} % {}/{}", part * 100, done + failed, *total);
+    text += fmt::format("{:3.0f} % {}/{}", part * 100, report.done + report.failed, *total);
   } else {
-    text = fmt::format("{} tasks", done + failed);
+    text = fmt::format("{} tasks", report.done + report.failed);
   }
   text += fmt::format(" | {} | {:.1f}/s", duration(seconds), rate);
-  if (!last && total && rate > 0) {
+  if (!report.finished && total && rate > 0) {
     text += fmt::format(" | {} left", duration((static_cast<double>(*total) - finished) / rate));
   }
-  text += fmt::format(" | {} worker{} ({})", settings_.n_jobs, settings_.n_jobs == 1 ? "" : "s",
-                      settings_.backend_name);
-  if (failed > 0) text += fmt::format(" | {} failed", failed);
+  text += fmt::format(" | {} worker{} ", report.workers, report.workers == 1 ? "" : "s");
+  if (report.machines > 0) {
+    text += fmt::format("on {} host{} ", report.machines, report.machines == 1 ? "" : "s");
+  }
+  text += fmt::format("({})", settings_.backend_name);
+  if (report.failed > 0) text += fmt::format(" | {} failed", report.failed);
   // One write, so that it does not mix with the output of tasks.
-  text = terminal_ ? "\r\x1b[K" + text + (last ? "\n" : "") : text + "\n";
+  text = terminal_ ? "\r\x1b[K" + text + (report.finished ? "\n" : "") : text + "\n";
   std::fputs(text.c_str(), stderr);
   std::fflush(stderr);
 }

@@ -20,13 +20,17 @@ class Reporter {
   /// The latest time for the next call of tick(), so that a bar moves on while tasks are long.
   Clock::time_point next() const { return next_; }
   bool silent() const { return !wants_ticks_ && settings_.options.verbose == 0; }
-  void tick(std::size_t done, std::size_t failed, std::optional<std::size_t> total);
-  void finish(std::size_t done, std::size_t failed, std::optional<std::size_t> total);
+  /// The driver tells of tasks; time and workers are added.
+  void tick(ProgressReport report, const Session& session);
+  /// What finish() is to tell, of a session that is over by then.
+  void count_workers(const Session& session) { workers_ = session.workers(); }
+  void finish(ProgressReport report);
 
  private:
   void line(const std::string& text);
+  void show(ProgressReport& report);
   void lines(std::size_t finished, std::optional<std::size_t> total, bool last);
-  void bar(std::size_t done, std::size_t failed, std::optional<std::size_t> total, bool last);
+  void bar(const ProgressReport& report);
   double elapsed() const;
 
   const Settings& settings_;
@@ -35,6 +39,7 @@ class Reporter {
   Clock::time_point next_ = Clock::time_point::max();
   std::size_t reported_ = 0;
   bool terminal_ = false;
+  WorkerCount workers_;
   double reported_at_ = 0;
 };
 

@@ -151,12 +151,13 @@ TEST_CASE("random numbers of tasks depend on the seed and the index alone") {
                                .backend = backend,
                                .batch_size = batch == 0 ? BatchSize(automatic) : batch,
                                .retries = 1});
-      CHECK(parallel.map(std::views::iota(0, 400), [](int i) {
+      const auto draw = [](int i) {
         Philox4x64 random = task_rng(2026);
         for (int k = 0; k < 5; ++k) random();
         if (i % 50 == 0 && this_task().attempt == 1) throw std::runtime_error("again");
         return random();
-      }) == expected);
+      };
+      CHECK(parallel.map(std::views::iota(0, 400), draw) == expected);
     }
   }
 }

@@ -16,7 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr const char* process_backends[] = {"fork", "spawn"};
 
 enum class End : int { never, killed, segfaults, exits, throws };
 
@@ -71,7 +70,7 @@ TEST_CASE("program that is killed" * doctest::skip()) {
 }
 
 TEST_CASE("a program that is killed leaves no worker, and no process of a worker's") {
-  for (const std::string backend : process_backends) {
+  for (const std::string backend : {"fork", "spawn"}) {
     if (backend == "fork" && support::delays_signals) continue;
     for (const int signal : {SIGKILL, SIGTERM, SIGQUIT}) {
       CAPTURE(backend);
@@ -91,7 +90,7 @@ TEST_CASE("a program that is killed leaves no worker, and no process of a worker
 }
 
 TEST_CASE("a task that ends takes along what it and the tasks beside it have started") {
-  for (const std::string backend : process_backends) {
+  for (const std::string backend : {"fork", "spawn"}) {
     for (const End end : {End::killed, End::segfaults, End::exits, End::throws}) {
       CAPTURE(backend);
       CAPTURE(static_cast<int>(end));
@@ -112,7 +111,7 @@ TEST_CASE("a task that ends takes along what it and the tasks beside it have sta
 }
 
 TEST_CASE("time limits end what tasks have started") {
-  for (const std::string backend : process_backends) {
+  for (const std::string backend : {"fork", "spawn"}) {
     for (const bool whole : {false, true}) {
       CAPTURE(backend);
       CAPTURE(whole);
@@ -133,7 +132,7 @@ TEST_CASE("tasks in processes find no input, and the caller's stays") {
   REQUIRE(::write(ends[1], "kept", 4) == 4);
   const int saved = ::dup(0);
   ::dup2(ends[0], 0);
-  for (const std::string backend : process_backends) {
+  for (const std::string backend : {"fork", "spawn"}) {
     CAPTURE(backend);
     const auto read = Parallel({.n_jobs = 2, .backend = backend}).map(std::vector{0, 1}, [](int) {
       char c = 0;

@@ -285,6 +285,22 @@ TEST_CASE("what a lost host had waits for another to come, where the others have
   CHECK(Parallel({.backend = "test_remote"})(calls).size() == 2);
 }
 
+TEST_CASE("progress tells of workers and of the hosts they are on") {
+  const TestHosts hosts(2, 2);
+  ProgressReport last;
+  const support::TempDir directory;
+  const std::string path = directory.path().string();
+  std::vector<decltype(delayed(await_processes)(0, std::size_t{4}, path))> calls;
+  for (int i = 0; i < 4; ++i) calls.push_back(delayed(await_processes)(i, std::size_t{4}, path));
+  const Parallel parallel({.backend = "test_remote",
+                           .batch_size = 1,
+                           .progress = [&](const ProgressReport& report) { last = report; }});
+  CHECK(parallel(calls).size() == 4);
+  CHECK(last.finished);
+  CHECK(last.workers == 4);
+  CHECK(last.machines == 2);
+}
+
 TEST_CASE("a loop waits for hosts that have joined as it loses the last it had, and uses all") {
   TestHosts hosts(1, 2);
   const support::TempDir directory;
