@@ -16,7 +16,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-
 enum class End : int { never, killed, segfaults, exits, throws };
 
 /// Starts a child process, records both process ids, and ends.
