@@ -68,9 +68,8 @@ std::string host_name() {
 }
 
 /// A whole file; nothing if it can't be read.
-std::optional<std::vector<std::byte>> content_of(const fs::path& path) {
-  const os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  const auto size = fd ? os::regular_size(fd.get()) : std::nullopt;
+std::optional<std::vector<std::byte>> content_of(const os::Fd& fd, const fs::path& path) {
+  const auto size = os::regular_size(fd.get());
   if (!size || *size > 2 * most_unconfirmed) return std::nullopt;
   std::vector<std::byte> content(static_cast<std::size_t>(*size));
   try {
@@ -174,10 +173,11 @@ bool FileTransport::scan() {
       there[file->first].push_back(file->second);
     }
   }
-  if (error) {
+  if (error == std::errc::no_such_file_or_directory) {
     while (!links_.empty()) lose(links_.begin()->first, "is gone: so is its directory");
     return false;
   }
+  if (error) return false;
   bool any = false;
   for (auto& [from, numbers] : there) {
     std::ranges::sort(numbers);
@@ -204,7 +204,10 @@ bool FileTransport::read(const std::string& file, const std::string& from, std::
   const Peer peer = known->second;
   Link& link = links_.at(peer);
   if (number != link.read + 1) return false;
-  const auto content = content_of(path);
+  const os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // Too many descriptors, or a file system that is at a loss: seen again at the next look.
+  if (!fd) return false;
+  const auto content = content_of(fd, path);
   const auto body = content ? checked(*content) : std::nullopt;
   MessageHead head;
   if (body) std::memcpy(&head, body->data(), sizeof head);
@@ -279,6 +282,8 @@ bool FileTransport::flush(Clock::time_point now) {
     if (error == 0 && (now - link.told >= beat || link.read_since >= confirm_after)) {
       error = write(link, 0);
     }
+    // No descriptor is left now, and nothing was taken from what waits.
+    if (error == EMFILE || error == ENFILE) continue;
     if (error != 0 || (link.is_dropped && link.waiting.empty())) gone.emplace_back(peer, error);
   }
   for (const auto& [peer, error] : gone) {
@@ -290,6 +295,9 @@ bool FileTransport::flush(Clock::time_point now) {
 
 /// Writes what waits, as much as is for one file. Returns 0 or an errno.
 int FileTransport::write(Link& link, std::uint32_t flags) {
+  const fs::path temporary = directory_ / (name_ + ".new") / std::to_string(++temporaries_);
+  os::Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) return errno;
   std::vector<std::byte> content;
   append(content, MessageHead{.magic = message_magic, .flags = flags, .confirmed = link.read});
   while (!link.waiting.empty() && content.size() < remote::max_message) {
@@ -300,18 +308,14 @@ int FileTransport::write(Link& link, std::uint32_t flags) {
     link.waiting.pop_front();
   }
   append(content, base::digest_of(content));
-  const fs::path temporary = directory_ / (name_ + ".new") / std::to_string(++temporaries_);
   const fs::path path = directory_ / link.folder / (name_ + "." + std::to_string(link.written + 1));
-  {
-    const os::Fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!fd) return errno;
-    try {
-      os::write_all(fd.get(), content, temporary);
-    } catch (const SystemError& error) {
-      ::unlink(temporary.c_str());
-      return error.code();
-    }
+  try {
+    os::write_all(fd.get(), content, temporary);
+  } catch (const SystemError& error) {
+    ::unlink(temporary.c_str());
+    return error.code();
   }
+  fd.reset();
   if (::rename(temporary.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary.c_str());

@@ -163,10 +163,16 @@ void leave_at_termination(Current& current) {
 remote::Hosts& launch_hosts(const SlurmOptions& options) {
   const fs::path directory = make_directory(options);
   const fs::path messages = directory / "messages";
-  auto carrier = std::make_unique<FileTransport>(messages, FileTransport::Role::master);
-  return *new remote::Hosts(
-      "slurm", std::make_unique<FleetTransport>(std::move(carrier), options, host_variable,
-                                                messages.string(), directory));
+  try {
+    auto carrier = std::make_unique<FileTransport>(messages, FileTransport::Role::master);
+    return *new remote::Hosts(
+        "slurm", std::make_unique<FleetTransport>(std::move(carrier), options, host_variable,
+                                                  messages.string(), directory));
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(directory, ignored);
+    throw;
+  }
 }
 
 void run_host(const fs::path& messages) {

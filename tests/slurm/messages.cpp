@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -114,6 +115,27 @@ TEST_CASE("a master that ends tells its hosts, and removes the directory") {
   CHECK(pair.host.ends[1] == "has left");
   CHECK(!pair.of_host.is_abandoned());
   CHECK(!fs::exists(pair.path));
+}
+
+TEST_CASE("a process that has no descriptors left for a while loses nobody") {
+  Pair pair;
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  pair.of_host.send(1, bytes(3, 7));
+  for (int i = 0; i < 200; ++i) {
+    pair.of_host.poll(pair.host);
+    pair.of_master.poll(pair.master);
+    std::this_thread::sleep_for(1ms);
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(pair.master.messages[1].empty());
+  std::jthread host([&] { pair.host.await([&] { return pair.of_host.unsent(1) == 0; }); });
+  CHECK(pair.master.await([&] { return pair.master.messages[1].size() == 1; }));
+  CHECK(pair.master.ends.empty());
+  CHECK(pair.host.ends.empty());
 }
 
 TEST_CASE("a message that is damaged costs its sender, and nobody else") {
