@@ -21,7 +21,7 @@ namespace hoist::detail::redis {
 class EntryKeys {
  public:
   explicit EntryKeys(const Url& url)
-      : front_("{hoist:" + url.name + "}:"), time_(std::to_string(url.ttl.count())) {}
+      : front_(url.front()), time_(std::to_string(url.ttl.count())) {}
 
   std::string entry(const std::string& name) const { return front_ + "e:" + name; }
   std::string pieces(const std::string& id) const { return front_ + "p:" + id + ":"; }

@@ -49,8 +49,7 @@ std::span<const std::byte> bytes_of(const T& value) {
 
 }  // namespace
 
-RedisTransport::RedisTransport(const Url& url, Role role)
-    : url_(url), role_(role), front_("{hoist:" + url.name + "}:") {
+RedisTransport::RedisTransport(const Url& url, Role role) : url_(url), role_(role), keys_(url) {
   connect();
 }
 
@@ -100,7 +99,7 @@ void RedisTransport::lose(remote::Peer peer, const std::string& why, bool knows)
 void RedisTransport::ask_for_more() {
   if (link_->asked > pops_at_once / 2) return;
   Request request;
-  const std::string own = inbox_of(link_->id);
+  const std::string own = keys_.inbox(link_->id);
   for (; link_->asked < pops_at_once; ++link_->asked) request.add({"BLPOP", own, "0"});
   link_->inbox->send(request);
 }
@@ -114,7 +113,7 @@ void RedisTransport::put(Other& to, remote::Peer peer, Kind kind,
   std::memcpy(head.data() + id_digits_of_side, &to.sent, sizeof to.sent);
   head.back() = static_cast<std::byte>(kind);
   ++to.sent;
-  const std::string list = inbox_of(to.id);
+  const std::string list = keys_.inbox(to.id);
   const std::string_view words[] = {"RPUSH", list};
   const std::span<const std::byte> parts[] = {head, content};
   Request request;
@@ -157,8 +156,8 @@ void RedisTransport::beat(Clock::time_point now) {
   link_->next_beat = now + silence / 4;
   const bool is_master = role_ == Role::master;
   Request request;
-  request.add({"EVAL", beat_script, "3", key(is_master ? "masters" : "hosts"),
-               key(is_master ? "hosts" : "masters"), inbox_of(link_->id),
+  request.add({"EVAL", beat_script, "3", is_master ? keys_.masters() : keys_.hosts(),
+               is_master ? keys_.hosts() : keys_.masters(), keys_.inbox(link_->id),
                link_->id + ":" + std::to_string(link_->server.id()),
                std::to_string(silence.count())});
   if (link_->due.empty()) link_->due_since = now;
@@ -239,8 +238,8 @@ void RedisTransport::take_clients(const std::string& clients) {
   Request request;
   for (const remote::Peer peer : gone) {
     const Other& other = others_[peer];
-    request.add({"DEL", inbox_of(other.id), status_of(other.id)});
-    request.add({"ZREM", key(role_ == Role::master ? "hosts" : "masters"),
+    request.add({"DEL", keys_.inbox(other.id), keys_.status(other.id)});
+    request.add({"ZREM", role_ == Role::master ? keys_.hosts() : keys_.masters(),
                  other.id + ":" + other.connection});
     for (int i = 0; i < 2; ++i) link_->due.push_back({Link::Due::What::expire});
   }

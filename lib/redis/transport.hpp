@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "redis/connection.hpp"
+#include "redis/host_keys.hpp"
 #include "redis/url.hpp"
 #include "remote/transport.hpp"
 
@@ -131,13 +132,10 @@ class RedisTransport final : public remote::Transport {
   }
   void start_thread();
   void keep();
-  std::string key(const char* what) const { return front_ + what; }
-  std::string inbox_of(const std::string& id) const { return front_ + "i:" + id; }
-  std::string status_of(const std::string& id) const { return front_ + "s:" + id; }
 
   const Url url_;
   const Role role_;
-  const std::string front_;
+  const HostKeys keys_;
 
   mutable std::mutex mutex_;
   std::unique_ptr<Link> link_;  // null while there is no connection

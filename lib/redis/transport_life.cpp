@@ -3,7 +3,6 @@
 // What a side does beside carrying messages: how it describes itself, orders, its thread, and its
 // end.
 
-#include <fmt/format.h>
 #include <hoist/error.hpp>
 
 #include <unistd.h>
@@ -40,12 +39,18 @@ bool RedisTransport::is_to_leave() const {
 void RedisTransport::publish(const HostStatus& status) {
   const std::lock_guard lock(mutex_);
   guarded([&] {
-    const std::string text =
-        fmt::format("{} {} {} {} {} {} {:.1f} {} {} {}", ::getpid(), status.slots, status.cores,
-                    status.workers, status.masters, status.tasks, status.tasks_per_second,
-                    status.age.count(), static_cast<int>(status.is_leaving), os::machine_name());
+    const std::string text = status_text({.machine = os::machine_name(),
+                                          .pid = ::getpid(),
+                                          .slots = status.slots,
+                                          .cores = status.cores,
+                                          .workers = status.workers,
+                                          .programs = status.masters,
+                                          .tasks = status.tasks,
+                                          .tasks_per_second = status.tasks_per_second,
+                                          .age = status.age,
+                                          .is_leaving = status.is_leaving});
     Request request;
-    request.add({"SET", status_of(link_->id), text, "PX", std::to_string(silence.count())});
+    request.add({"SET", keys_.status(link_->id), text, "PX", std::to_string(silence.count())});
     if (link_->due.empty()) link_->due_since = Clock::now();
     link_->due.push_back({Link::Due::What::expire});
     link_->server.send(request);
@@ -99,10 +104,10 @@ void RedisTransport::close() {
     for (auto& [peer, other] : others_) put(other, peer, Kind::leave, {});
     const bool is_master = role_ == Role::master;
     Request request;
-    request.add({"ZREM", key(is_master ? "masters" : "hosts"),
+    request.add({"ZREM", is_master ? keys_.masters() : keys_.hosts(),
                  link_->id + ":" + std::to_string(link_->server.id())});
     link_->inbox.reset();
-    request.add({"DEL", inbox_of(link_->id), status_of(link_->id)});
+    request.add({"DEL", keys_.inbox(link_->id), keys_.status(link_->id)});
     link_->server.send(request);
     while (link_->server.is_due()) link_->server.receive();
   });

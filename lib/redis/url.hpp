@@ -29,6 +29,8 @@ struct Url {
   std::string password = {};
   unsigned database = 0;
   std::string name = {};  ///< of what is ours on the server
+  /// What all keys of ours begin with, which are in one slot of a cluster by it.
+  std::string front() const { return "{hoist:" + name + "}:"; }
   /// `tls_ca`, `tls_cert`, `tls_key`: files in PEM. Without the first the system's authorities.
   std::string tls_ca = {};
   std::string tls_cert = {};

@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <system_error>
 
 #include "base/quoted.hpp"
 #include "os/file.hpp"
@@ -113,10 +114,13 @@ std::vector<PublishedFile> list_files(const std::string& path) {
   struct stat names{};
   ::stat("/proc/self/ns/pid", &names);
   std::vector<PublishedFile> files;
-  for (const auto& entry : std::filesystem::directory_iterator(path)) {
-    std::string name = entry.path().filename();
+  std::error_code error;
+  std::filesystem::directory_iterator at(path, error);
+  for (; !error && at != std::filesystem::directory_iterator(); at.increment(error)) {
+    std::string name = at->path().filename();
     if (const int pid = process_in(name, names.st_ino)) files.push_back({pid, std::move(name)});
   }
+  if (error) throw SystemError("can't list " + base::quoted(path), error.value());
   return files;
 }
 
