@@ -4,7 +4,8 @@
 # [HOSTS=2] with_hosts.sh PROGRAM ARGUMENT...
 #
 # Runs a program whose loops find a Redis server and, as its worker hosts, so many processes of the
-# program itself. All of them end with this script, at the latest after 280 seconds.
+# program itself. All of them end with this script, at the latest after 280 seconds. On a machine that
+# has others beside it (tests/support/with_machines.sh) these can reach the server, with a password.
 set -eu
 
 directory=$(mktemp -d)
@@ -17,14 +18,20 @@ end() {
 trap end EXIT
 trap 'exit 1' HUP INT TERM
 
-timeout 280 redis-server --port 0 --unixsocket "$directory/socket" --save '' --dir "$directory" \
+if [ -n "${HOIST_MACHINES-}" ]; then
+  reached="--bind 10.77.0.1 --port 6379 --requirepass secret"
+  url=redis://:secret@10.77.0.1/test
+else
+  reached="--port 0"
+  url="unix://$directory/socket?name=test"
+fi
+timeout 280 redis-server $reached --unixsocket "$directory/socket" --save '' --dir "$directory" \
   >"$directory/log" 2>&1 &
 others=$!
 until redis-cli -s "$directory/socket" ping >/dev/null 2>&1; do
   kill -0 "$others" || { cat "$directory/log"; exit 1; }
   sleep 0.02
 done
-url="unix://$directory/socket?name=test"
 hosts=${HOSTS-2}
 while [ "$hosts" -gt 0 ]; do  # each has half of the cores
   HOIST_WORKER=$url HOIST_MAX_CPU_COUNT=$((($(nproc) + 1) / 2)) timeout 280 "$1" &
