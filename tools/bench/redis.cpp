@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <hoist/array.hpp>
+#include <hoist/executor.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/redis.hpp>
@@ -103,6 +104,25 @@ class RawClient {
     send("\r\n", 2);
     char reply[5];
     receive(reply, sizeof reply);
+  }
+  void push(const std::string& list, const std::string& value) const {
+    const std::string words = "*3\r\n$5\r\nRPUSH\r\n$" + std::to_string(list.size()) + "\r\n" +
+                              list + "\r\n$" + std::to_string(value.size()) + "\r\n" + value +
+                              "\r\n";
+    send(words.data(), words.size());
+  }
+  /// The reply to a push onto a list that was empty.
+  void pushed() const {
+    char reply[4];
+    receive(reply, sizeof reply);
+  }
+  /// Waits for a value of so many bytes.
+  void pop(const std::string& list, std::size_t bytes) const {
+    const std::string key = "$" + std::to_string(list.size()) + "\r\n" + list + "\r\n";
+    const std::string words = "*3\r\n$5\r\nBLPOP\r\n" + key + "$1\r\n0\r\n";
+    send(words.data(), words.size());
+    std::string reply(4 + key.size() + 1 + std::to_string(bytes).size() + 2 + bytes + 2, 0);
+    receive(reply.data(), reply.size());
   }
   /// To `to`, which has room for the bytes and what is around them.
   void get(const std::string& key, char* to, std::size_t bytes) const {
@@ -286,13 +306,44 @@ void single_flight(const Server& server) {
 }
 
 int next_of(int x) { return x + 1; }
+int ten_milliseconds(int x) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  return x;
+}
+
+/// A process that sends each value back by another list.
+class RawEcho {
+ public:
+  explicit RawEcho(int port) : pid_(::fork()) {
+    if (pid_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const RawClient raw(port);
+    for (const std::string value(bytes, 'x');;) {
+      raw.pop("raw:there", bytes);
+      raw.push("raw:back", value);
+      raw.pushed();
+    }
+  }
+  RawEcho(const RawEcho&) = delete;
+  RawEcho& operator=(const RawEcho&) = delete;
+  ~RawEcho() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+
+  static constexpr std::size_t bytes = 64;
+
+ private:
+  pid_t pid_;
+};
 
 /// This program as a worker host.
 class Host {
  public:
-  explicit Host(const Server& server) : pid_(::fork()) {
+  explicit Host(const Server& server, int workers) : pid_(::fork()) {
     if (pid_ != 0) return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::setenv("HOIST_MAX_CPU_COUNT", std::to_string(workers).c_str(), 1);
     ::setenv("HOIST_WORKER", server.url().c_str(), 1);
     ::execl("/proc/self/exe", "hoist_bench", nullptr);
     ::_exit(127);
@@ -309,7 +360,7 @@ class Host {
 };
 
 void loops(const Server& server) {
-  const Host host(server);
+  const Host host(server, 2);
   std::this_thread::sleep_for(std::chrono::seconds(1));
   hoist::use_redis({.url = server.url()});
   hoist::Parallel parallel({.backend = "redis"});
@@ -321,6 +372,38 @@ void loops(const Server& server) {
   const auto times = bench::medians(5, {[&] { bench::keep(parallel.map(values, next_of)); }});
   bench::row("redis, empty tasks, automatic batches", "M/s", many / times[0] / 1e6,
              "celery's chunks, 2026-11", 0.0101, Goal::at_least, 30);
+
+  const RawEcho echo(server.port());
+  const RawClient raw(server.port());
+  hoist::BackendExecutor executor("redis");
+  const std::string value(RawEcho::bytes, 'x');
+  constexpr int few = 1000;
+  const auto round_trips = bench::medians(7, {[&] {
+                                                for (int i = 0; i < few; ++i) {
+                                                  raw.push("raw:there", value);
+                                                  raw.pushed();
+                                                  raw.pop("raw:back", value.size());
+                                                }
+                                              },
+                                              [&] {
+                                                for (int i = 0; i < few; ++i) {
+                                                  bench::keep(executor.submit(next_of, i).result());
+                                                }
+                                              }});
+  bench::row("redis, submit + result, one at a time", "us", round_trips[1] / few * 1e6,
+             "raw RPUSH/BLPOP there and back", round_trips[0] / few * 1e6, Goal::at_most, 1.5);
+
+  const Host other(server, 2);
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  const hoist::Parallel together({.n_jobs = 4, .backend = "redis"});
+  const hoist::Parallel alone({.n_jobs = 4, .backend = "spawn"});
+  const std::vector<int> waits(400, 1);
+  const auto waited =
+      bench::medians(5, {[&] { bench::keep(alone.map(waits, ten_milliseconds)); },
+                         [&] { bench::keep(together.map(waits, ten_milliseconds)); }});
+  bench::row("redis, 10 ms tasks, 4 workers on 2 hosts", "tasks/s",
+             static_cast<double>(waits.size()) / waited[1], "the same 4 here (spawn)",
+             static_cast<double>(waits.size()) / waited[0], Goal::at_least, 0.95);
 }
 
 void run() {
