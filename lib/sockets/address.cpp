@@ -106,14 +106,14 @@ os::Fd lock_directory_of(const std::string& path) {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-/// What getaddrinfo(3) says.
+/// What getaddrinfo(3) says. Without a host it is the addresses by which this machine reaches itself.
 struct Found {
-  Found(const std::string& host, const std::string& port, int flags) {
+  Found(const char* host, const std::string& port, int flags) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICSERV | flags;
     addrinfo* list = nullptr;
-    error = ::getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+    error = ::getaddrinfo(host, port.c_str(), &hints, &list);
     code = errno;
     if (error == 0) addresses.reset(list);
   }
@@ -133,7 +133,7 @@ std::unique_ptr<Found> find_name(const SocketAddress& address, Deadline deadline
   };
   const auto answer = std::make_shared<Answer>();
   const auto ask = [answer, host = address.host(), port = address.port()] {
-    auto found = std::make_unique<Found>(host, port, 0);
+    auto found = std::make_unique<Found>(host.c_str(), port, 0);
     const std::lock_guard lock(answer->mutex);
     answer->found = std::move(found);
     answer->came.notify_one();
@@ -155,7 +155,9 @@ std::unique_ptr<Found> find_name(const SocketAddress& address, Deadline deadline
 }
 
 AddressList look_up(const SocketAddress& address, Deadline deadline) {
-  if (Found found(address.host(), address.port(), AI_NUMERICHOST); found.error == 0) {
+  // RFC 6761, section 6.3: whatever a name server says, and where there is none.
+  const char* const host = address.host() == "localhost" ? nullptr : address.host().c_str();
+  if (Found found(host, address.port(), AI_NUMERICHOST); found.error == 0) {
     return std::move(found.addresses);
   }
   const auto found = find_name(address, deadline);
