@@ -3,10 +3,12 @@
 
 #include <hoist/error.hpp>
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -18,11 +20,6 @@ namespace hoist::detail::redis {
 
 namespace {
 
-/// A look at a socket takes about a microsecond. After a second in vain they are rarer: a host that
-/// waits for a master takes a three hundredth of a core.
-constexpr auto busy_interval = std::chrono::microseconds(20);
-constexpr auto idle_interval = std::chrono::microseconds(5000);
-constexpr auto active_time = std::chrono::seconds(1);
 constexpr std::size_t pops_at_once = 8;
 /// So much may be in a list that its owner has not taken: it is in the memory of the server.
 constexpr std::uint64_t most_under_way = std::uint64_t{32} << 20;
@@ -49,7 +46,9 @@ std::span<const std::byte> bytes_of(const T& value) {
 
 }  // namespace
 
-RedisTransport::RedisTransport(const Url& url, Role role) : url_(url), role_(role), keys_(url) {
+RedisTransport::RedisTransport(const Url& url, Role role)
+    : url_(url), role_(role), keys_(url), news_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!news_) throw SystemError("can't make an eventfd", errno);
   connect();
 }
 
@@ -77,7 +76,7 @@ void RedisTransport::break_off(const std::string& why) {
   link_.reset();
   while (!others_.empty()) lose(others_.begin()->first, why);
   dropped_.clear();
-  news_.notify_one();
+  tell_thread();
 }
 
 void RedisTransport::forget(remote::Peer peer, bool knows) {
@@ -132,7 +131,6 @@ void RedisTransport::send(remote::Peer to, std::vector<std::byte> message) {
   const auto at = others_.find(to);
   if (at == others_.end()) return;
   guarded([&] { put(at->second, to, Kind::message, message); });
-  active_ = Clock::now();
 }
 
 std::size_t RedisTransport::unsent(remote::Peer to) const {
@@ -317,27 +315,37 @@ bool RedisTransport::receive() {
   return true;
 }
 
+/// As much as is taken at a time, or all there is: then those are lost who have said nothing for long.
+/// Returns whether there was anything.
+bool RedisTransport::receive_all() {
+  int received = 0;
+  while (received < most_entries_at_once && receive()) ++received;
+  if (received < most_entries_at_once) lose_silent(Clock::now());
+  return received > 0;
+}
+
+void RedisTransport::lose_silent(Clock::time_point now) {
+  std::vector<remote::Peer> silent;
+  for (const auto& [peer, other] : others_) {
+    if (now - other.heard > silence) silent.push_back(peer);
+  }
+  for (const remote::Peer peer : silent) lose(peer, "has not been heard of for ten seconds");
+}
+
 bool RedisTransport::poll(Events& events) {
   std::deque<Event> happened;
   bool any = false;
   {
     const std::lock_guard lock(mutex_);
     start_thread();
+    is_watched_ = false;
     guarded([&] {
-      bool has_all = false;
-      for (int i = 0; i < most_entries_at_once && !has_all; ++i) has_all = !receive();
+      receive_all();
       any = take_replies();
-      const auto now = Clock::now();
-      std::vector<remote::Peer> silent;
-      for (const auto& [peer, other] : others_) {
-        if (has_all && now - other.heard > silence) silent.push_back(peer);
-      }
-      for (const remote::Peer peer : silent) lose(peer, "has not been heard of for ten seconds");
-      tick(now);
+      tick(Clock::now());
     });
     happened.swap(events_);
     any = any || !happened.empty();
-    if (any) active_ = Clock::now();
   }
   for (const Event& event : happened) {
     if (event.what == Event::What::joined) events.joined(event.peer, event.text);
@@ -353,11 +361,6 @@ bool RedisTransport::is_complete() const {
   const std::lock_guard lock(mutex_);
   return events_.empty() && !others_.empty() &&
          std::ranges::none_of(others_, [](const auto& one) { return one.second.name.empty(); });
-}
-
-std::chrono::microseconds RedisTransport::poll_interval() const {
-  const std::lock_guard lock(mutex_);
-  return Clock::now() - active_ > active_time ? idle_interval : busy_interval;
 }
 
 }  // namespace hoist::detail::redis

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -15,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "os/file.hpp"
 #include "redis/connection.hpp"
 #include "redis/host_keys.hpp"
 #include "redis/url.hpp"
@@ -26,8 +26,8 @@ namespace hoist::detail::redis {
 /// has one. docs/formats/redis.md has the keys and what is in the lists.
 ///
 /// Nothing is kept across a connection that breaks: all peers are lost then, and this side joins
-/// again, under another name, as soon as the server is there. A thread sees to that and to the
-/// signs of life while nobody polls.
+/// again, under another name, as soon as the server is there. A thread sees to that, to the signs of
+/// life, and to what comes while nobody polls.
 class RedisTransport final : public remote::Transport {
  public:
   enum class Role : unsigned char { master, host };
@@ -47,7 +47,7 @@ class RedisTransport final : public remote::Transport {
   bool poll(Events& events) override;
   void drop(remote::Peer peer) override;
   void close() override;
-  std::chrono::microseconds poll_interval() const override;
+  void watch() override;
   std::chrono::microseconds round_trip() const override { return std::chrono::microseconds(1000); }
   std::chrono::milliseconds patience() const override { return std::chrono::seconds(30); }
   bool is_complete() const override;
@@ -106,6 +106,7 @@ class RedisTransport final : public remote::Transport {
 
   void connect();
   bool receive();
+  bool receive_all();
   bool take_reply();
   bool take_replies();
   void take_entry(const std::string& entry);
@@ -118,6 +119,7 @@ class RedisTransport final : public remote::Transport {
   void put(Other& to, remote::Peer peer, Kind kind, std::span<const std::byte> content);
   Other& meet(const std::string& id, remote::Peer& peer);
   void lose(remote::Peer peer, const std::string& why, bool knows = false);
+  void lose_silent(Clock::time_point now);
   void forget(remote::Peer peer, bool knows);
   void break_off(const std::string& why);
   /// Does something that needs the connection; what fails is the end of that.
@@ -132,6 +134,8 @@ class RedisTransport final : public remote::Transport {
   }
   void start_thread();
   void keep();
+  void sleep(std::unique_lock<std::mutex>& lock);
+  void tell_thread() const;
 
   const Url url_;
   const Role role_;
@@ -144,12 +148,12 @@ class RedisTransport final : public remote::Transport {
   std::map<std::string, bool> dropped_;        // by id: whether they may think that we still listen
   std::deque<Event> events_;
   remote::Peer last_peer_ = 0;
-  Clock::time_point active_ = {};
   bool is_to_leave_ = false;
   std::string reported_;  // why there is no connection
   bool started_ = false;  // the thread
   bool stops_ = false;
-  std::condition_variable news_;      // for the thread
+  bool is_watched_ = false;           // by the thread: who polls sleeps
+  const os::Fd news_;                 // for the thread
   std::binary_semaphore stopped_{0};  // the thread
 };
 

@@ -5,9 +5,12 @@
 
 #include <hoist/error.hpp>
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
+#include <mutex>
 #include <string_view>
 #include <utility>
 
@@ -70,13 +73,16 @@ void RedisTransport::start_thread() {
 void RedisTransport::keep() {
   std::unique_lock lock(mutex_);
   while (!stops_) {
-    guarded([this] {
-      for (int i = 0; i < most_entries_at_once && receive(); ++i) {
-      }
-      take_replies();
+    bool any = false;
+    guarded([&] {
+      any = receive_all();
+      any = take_replies() || any;
       tick(Clock::now());
     });
-    if (!events_.empty()) wake();
+    if (any || !events_.empty()) {
+      is_watched_ = false;
+      wake();
+    }
     if (link_ == nullptr) {
       lock.unlock();
       try {
@@ -89,14 +95,40 @@ void RedisTransport::keep() {
       }
       lock.lock();
     }
-    if (!stops_) news_.wait_for(lock, between_looks);
+    if (!stops_) sleep(lock);
   }
+}
+
+/// Until there is something to do: also when something comes, while who polls sleeps.
+void RedisTransport::sleep(std::unique_lock<std::mutex>& lock) {
+  pollfd fds[3] = {{news_.get(), POLLIN, 0}, {-1, POLLIN, 0}, {-1, POLLIN, 0}};
+  if (is_watched_ && link_ != nullptr) {
+    // What has been read from the socket already would not be seen.
+    if (link_->inbox->has_input() || link_->server.has_input()) return;
+    fds[1].fd = link_->inbox->fd();
+    fds[2].fd = link_->server.fd();
+  }
+  lock.unlock();
+  ::poll(fds, 3, static_cast<int>(between_looks.count()));
+  std::uint64_t told = 0;
+  static_cast<void>(::read(news_.get(), &told, sizeof told));
+  lock.lock();
+}
+
+void RedisTransport::tell_thread() const {
+  const std::uint64_t one = 1;
+  static_cast<void>(::write(news_.get(), &one, sizeof one));
+}
+
+void RedisTransport::watch() {
+  const std::lock_guard lock(mutex_);
+  if (!std::exchange(is_watched_, true)) tell_thread();
 }
 
 void RedisTransport::close() {
   std::unique_lock lock(mutex_);
   if (std::exchange(stops_, true)) return;
-  news_.notify_one();
+  tell_thread();
   lock.unlock();
   if (started_) stopped_.acquire();
   lock.lock();

@@ -204,6 +204,7 @@ void Hosts::wait(std::size_t bell, Clock::time_point deadline, const std::functi
       continue;
     }
     const auto until = std::min(deadline, next_poll(*transport_, idle_since, now));
+    transport_->watch();
     const auto woken = [&] { return transport_->wakes() != seen; };
     const auto news = [&] { return ready() || woken(); };
     if (ipc::BellBoard::here().bell(bell).wait(until, news, false) && !woken()) return;

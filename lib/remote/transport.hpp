@@ -68,6 +68,9 @@ class Transport {
   /// seconds.
   virtual void close() = 0;
 
+  /// Called before who polls sleeps, until its next poll(): for transports that call `wake` when
+  /// something has come, but not while it would be seen anyway.
+  virtual void watch() {}
   /// How soon poll() wants to be called again, where nothing calls `wake`: for libraries that have
   /// to be asked.
   virtual std::chrono::microseconds poll_interval() const { return never; }

@@ -151,16 +151,17 @@ bool WorkerHost::has_news() const {
 }
 
 /// Until a worker has said something, or the transport, which had called `seen` times before it was
-/// polled, has something to do or is to be polled anyway.
-void WorkerHost::wait(std::uint32_t seen) const {
+/// polled, has something to do or is to be polled anyway; or until the deadline.
+void WorkerHost::wait(std::uint32_t seen, Clock::time_point deadline) const {
   const auto now = Clock::now();
   if (now - idle_since_ < host_spin) return std::this_thread::yield();
-  const auto until = next_poll(transport_, idle_since_, now);
+  const auto until = std::min(deadline, next_poll(transport_, idle_since_, now));
+  transport_.watch();
   const auto news = [&] { return has_news() || transport_.wakes() != seen; };
   ipc::BellBoard::here().bell(bell_of_host).wait(until, news, false);
 }
 
-void WorkerHost::step() {
+void WorkerHost::step(Clock::time_point deadline) {
   const std::uint32_t seen = transport_.wakes();
   bool any = transport_.poll(*this);
   any = send_printed() || any;
@@ -168,12 +169,12 @@ void WorkerHost::step() {
   if (any) {
     idle_since_ = Clock::now();
   } else {
-    wait(seen);
+    wait(seen, deadline);
   }
 }
 
 void WorkerHost::run() {
-  while (!had_master_ || !masters_.empty()) step();
+  while (!had_master_ || !masters_.empty()) step(Clock::time_point::max());
 }
 
 /// No worker is started any more, and those that there are leave once they have run what they have.
@@ -210,10 +211,10 @@ void WorkerHost::run_until_told() {
     return !master.second.workers.empty() || !master.second.outbox.empty();
   };
   while (!is_leaving_ || std::ranges::any_of(masters_, has_work)) {
-    step();
+    step(published_ + between_statuses);
     if (!is_leaving_ && transport_.is_to_leave()) leave();
     const auto now = Clock::now();
-    if (now - published_ > between_statuses) publish(now);
+    if (now - published_ >= between_statuses) publish(now);
   }
 }
 

@@ -47,10 +47,10 @@ class WorkerHost final : private Transport::Events {
   void take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t worker,
             std::span<const std::byte> content);
   void start(Peer peer, Master& master, std::uint32_t worker, std::span<const std::byte> options);
-  void step();
+  void step(ipc::Clock::time_point deadline);
   bool forward(Master& master);
   bool send_printed();
-  void wait(std::uint32_t seen) const;
+  void wait(std::uint32_t seen, ipc::Clock::time_point deadline) const;
   void leave();
   void tell_leaving(Master& master);
   void publish(ipc::Clock::time_point now);
