@@ -7,8 +7,9 @@ namespace hoist::detail::remote {
 
 namespace {
 
-/// So many bytes may stay with a host for loops to come.
-constexpr std::uint64_t most_unused = std::uint64_t{512} << 20;
+/// So much may stay with a host for loops to come: bytes, and descriptors.
+constexpr std::uint64_t most_unused_bytes = std::uint64_t{512} << 20;
+constexpr std::size_t most_unused = 64;
 
 }  // namespace
 
@@ -17,7 +18,7 @@ void Host::release_blob(const Digest& digest) {
   if (known == blobs_there_.end() || --known->second.users > 0) return;
   unused_blobs_.push_back(digest);
   unused_bytes_ += known->second.bytes;
-  while (unused_bytes_ > most_unused) {
+  while (unused_bytes_ > most_unused_bytes || unused_blobs_.size() > most_unused) {
     const Digest oldest = unused_blobs_.front();
     unused_blobs_.pop_front();
     unused_bytes_ -= blobs_there_.extract(oldest).mapped().bytes;

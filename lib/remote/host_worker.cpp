@@ -105,10 +105,14 @@ void HostWorker::stop() {
     std::erase_if(waiting_, [](const Frame& one) { return one.kind == ipc::Kind::tasks; });
     // What it has said already is passed on behind: that it goes on must not precede that it stops.
     if (!process_->has_input()) {
-      process_->receive_unsent([this](ipc::Kind, std::span<const std::byte> content) {
-        known_ = count_results(content);
-        put_timed(kind::unsent, content);
-      });
+      try {
+        process_->receive_unsent([this](ipc::Kind, std::span<const std::byte> content) {
+          known_ = count_results(content);
+          put_timed(kind::unsent, content);
+        });
+      } catch (const Error& error) {
+        give_up(error);
+      }
     }
     frame.put(*begun);
   }
@@ -190,17 +194,21 @@ void HostWorker::pass_part(workers::SegmentTable::Taken& part) {
   append_frame(frames_, ipc::Kind::segment, number_, frame.bytes());
 }
 
+/// A task can write into all of the memory of its worker, also into what the host reads.
+void HostWorker::give_up(const Error& error) {
+  os::log(LogLevel::error, "workers",
+          "the worker process " + std::to_string(process_->pid()) +
+              " is killed by its host: " + error.what());
+  is_broken_ = true;
+  process_->kill();
+}
+
 bool HostWorker::forward() {
   bool any = false;
   try {
     any = !is_broken_ && move();
   } catch (const Error& error) {
-    // A task can write into all of the memory of its worker, also into what the host reads.
-    os::log(LogLevel::error, "workers",
-            "the worker process " + std::to_string(process_->pid()) +
-                " is killed by its host: " + error.what());
-    is_broken_ = true;
-    process_->kill();
+    give_up(error);
   }
   if (process_->dead() && !has_input() && !std::exchange(has_ended_, true)) {
     tell_end();

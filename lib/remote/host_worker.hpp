@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/error.hpp>
+
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -46,6 +48,7 @@ class HostWorker {
   void pass_part(workers::SegmentTable::Taken& part);
   void send_frames();
   bool flush();
+  void give_up(const Error& error);
   void tell_end();
 
   const std::uint32_t number_;

@@ -143,12 +143,11 @@ void Hosts::greet(Host& host, std::span<const std::byte> content) {
 
 void Hosts::refuse(Host& host, const std::string& why) {
   os::log(LogLevel::error, "workers", "the worker host " + host.name + " gets no tasks: " + why);
-  why_none_ = host.name + " was refused: " + why;
   host.outbox.put(kind::refused, 0, std::as_bytes(std::span(why)));
   host.outbox.pump();
   const Peer peer = host.peer;
   transport_->drop(peer);
-  hosts_.erase(peer);
+  lost(peer, "was refused: " + why);
 }
 
 /// Lines that a worker has printed. The host lets it print more when they are written.
@@ -162,6 +161,7 @@ void Hosts::print(Host& host, std::span<const std::byte> content) {
     ipc::FieldWriter frame;
     frame.put(static_cast<std::uint32_t>(to));
     at->second->outbox.put(kind::printed, 0, frame.bytes());
+    transport_->wake();
   });
 }
 
@@ -276,6 +276,12 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
     const std::lock_guard lock(mutex_);
     const std::shared_ptr<Host> host = freest();
     if (host == nullptr) {
+      // Those that leave still run what they have.
+      const auto is_busy = [](const auto& known) { return known.second->leased > 0; };
+      if (std::ranges::any_of(hosts_, is_busy)) {
+        alone_since_ = Clock::time_point::max();
+        return nullptr;
+      }
       const auto now = Clock::now();
       alone_since_ = std::min(alone_since_, now);
       const bool one_comes =

@@ -99,8 +99,7 @@ class Transport {
   }
   /// To be read before poll(). Thread-safe.
   std::uint32_t wakes() const { return wakes_.load(std::memory_order_acquire); }
-
- protected:
+  /// Has who sleeps poll, also for what was put into an outbox meanwhile. Thread-safe.
   void wake() {
     wakes_.fetch_add(1, std::memory_order_release);
     if (rings_.load(std::memory_order_acquire)) ring_();

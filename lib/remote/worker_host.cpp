@@ -64,6 +64,7 @@ void WorkerHost::take(Peer peer, Master& master, ipc::Kind kind, std::uint32_t w
                       std::span<const std::byte> content) {
   if (kind == kind::welcome) return;
   if (kind == kind::refused) {
+    was_refused_ = true;
     const std::string why(reinterpret_cast<const char*>(content.data()), content.size());
     os::log(LogLevel::error, "workers", "this worker host was refused: " + why);
   } else if (kind == kind::piece) {
@@ -93,6 +94,8 @@ void WorkerHost::start(Peer peer, Master& master, std::uint32_t worker,
         bell_of_host, options);
   } catch (const SystemError& error) {
     master.workers.erase(worker);
+    // It has run nothing of what is under way to it, which goes elsewhere.
+    if (is_leaving_) master.outbox.put(ipc::Kind::left, worker, {});
     ipc::FieldWriter frame;
     frame.put(std::int32_t{0});
     frame.put(std::int32_t{0});

@@ -29,6 +29,8 @@ class WorkerHost final : private Transport::Events {
   /// Serves whoever joins, until the transport says that the host is to leave and the tasks that
   /// its workers had by then are done.
   void run_until_told();
+  /// Whether a master wanted nothing of it, as another one of that program would.
+  bool was_refused() const { return was_refused_; }
 
  private:
   struct Master {
@@ -63,6 +65,7 @@ class WorkerHost final : private Transport::Events {
   const std::shared_ptr<Printed> printed_;
   ipc::Clock::time_point idle_since_ = ipc::Clock::now();
   bool is_leaving_ = false;
+  bool was_refused_ = false;
   std::uint64_t tasks_of_ended_ = 0;  // that workers had begun which have ended
   std::uint64_t published_tasks_ = 0;
   ipc::Clock::time_point published_{};

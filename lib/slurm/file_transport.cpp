@@ -125,7 +125,9 @@ FileTransport::FileTransport(fs::path directory, Role role)
     const auto bytes = std::as_bytes(std::span(name));
     link.waiting.emplace_back(bytes.begin(), bytes.end());
     link.waiting_bytes = bytes.size();
-    write(link, flag_hello);
+    if (const int error = write(link, flag_hello); error != 0) {
+      os::throw_system("write into", directory_ / master_folder, error);
+    }
   }
   const os::BlockSignals none;
   thread_ = std::thread([this] { run(); });
@@ -212,6 +214,7 @@ bool FileTransport::read(const std::string& file, const std::string& from, std::
   MessageHead head;
   if (body) std::memcpy(&head, body->data(), sizeof head);
   if (!body || head.magic != message_magic || head.confirmed > link.written) {
+    ::unlink(path.c_str());
     lose(peer, "is given up: its message " + path.string() + " is damaged");
     return true;
   }

@@ -197,6 +197,7 @@ void run_host(const fs::path& messages) {
       const std::lock_guard lock(current.mutex);
       current.transport = nullptr;
       transport->close();
+      if (host.was_refused()) throw Error("its program is another build");
       if (!transport->is_abandoned()) break;
       const auto now = Clock::now();
       silent_since = transport->has_heard() ? now : std::min(silent_since, now);

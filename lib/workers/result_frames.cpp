@@ -136,11 +136,12 @@ void ResultFrames::close() {
   count_ = 0;
 }
 
-std::span<const std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state) {
+std::vector<std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state) {
   const std::uint64_t unsent = state.unsent.exchange(0);
   const auto count = static_cast<std::uint32_t>(unsent);
   if (count == 0 || unsent != ipc::unsent_results(link.received(), count)) return {};
-  const std::span<std::byte> content = link.behind_input();
+  const std::span<const std::byte> there = link.behind_input();
+  std::vector<std::byte> content(there.begin(), there.end());
   std::memcpy(content.data() + 2 * sizeof(std::int64_t), &count, sizeof count);
   return content;
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "ipc/link.hpp"
 
@@ -58,7 +59,8 @@ class ResultFrames {
 };
 
 /// The content of the frame that a worker is writing, when nothing is left to receive from it:
-/// empty, or results. It may add more behind them, if it isn't dead, and then send them all.
-std::span<const std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state);
+/// empty, or results. It may add more behind them, if it isn't dead, and then send them all. A copy,
+/// as it may complete the frame at any moment.
+std::vector<std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state);
 
 }  // namespace hoist::detail::workers

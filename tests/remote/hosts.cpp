@@ -2,6 +2,7 @@
 #include "remote/hosts.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <hoist/array.hpp>
 #include <hoist/delayed.hpp>
@@ -66,6 +67,15 @@ int wait_for_others(int x, int n, const std::string& directory) {
   if (x == 0 && done() < n - 1) throw std::runtime_error("the others have not run");
   std::ofstream(directory + "/" + std::to_string(x)) << "done";
   return x;
+}
+
+/// Notes the process, and waits until it is told to go on.
+int begin_and_wait(const std::string& directory) {
+  std::ofstream(directory + "/" + std::to_string(::getpid())) << "here";
+  for (int i = 0; !std::filesystem::exists(directory + "/go") && i < 20'000; ++i) {
+    std::this_thread::sleep_for(1ms);
+  }
+  return 1;
 }
 
 /// Notes the process, and waits until so many have noted themselves.
@@ -283,6 +293,45 @@ TEST_CASE("what a lost host had waits for another to come, where the others have
   std::vector<decltype(delayed(await_processes)(0, std::size_t{3}, path))> calls;
   for (int i = 0; i < 2; ++i) calls.push_back(delayed(await_processes)(i, std::size_t{3}, path));
   CHECK(Parallel({.backend = "test_remote"})(calls).size() == 2);
+}
+
+TEST_CASE("the last host runs what it has before it leaves, though some of its workers have left") {
+  TestHosts hosts(0);
+  hosts.loopback.add_that_leaves(2);
+  const support::TempDir directory;
+  const std::string path = directory.path().string();
+  std::jthread later([&] {
+    while (support::count_entries(path) < 1) std::this_thread::sleep_for(1ms);
+    hosts.loopback.tell_to_leave(1);
+    std::this_thread::sleep_for(200ms);  // the other worker, which has nothing to do, has left
+    support::spill(directory / "go", "");
+  });
+  std::vector<decltype(delayed(begin_and_wait)(path))> calls{delayed(begin_and_wait)(path),
+                                                             delayed(begin_and_wait)(path)};
+  CHECK(Parallel({.n_jobs = 2, .backend = "test_remote", .batch_size = 1})(calls).size() == 2);
+}
+
+TEST_CASE("arguments of which each is shared once cost a host no more descriptors than it has") {
+  const TestHosts hosts(1);
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few = before;
+  few.rlim_cur = 256;
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  const Parallel parallel({.backend = "test_remote", .max_nbytes = 1024});
+  const auto first = [](const Array<double>& array) { return array.data()[0]; };
+  for (int loop = 0; loop < 6; ++loop) {
+    std::vector<decltype(delayed(first)(Array<double>({1})))> calls;
+    for (int i = 0; i < 100; ++i) {
+      Array<double> array({1024});
+      array.data()[0] = 100 * loop + i;
+      calls.push_back(delayed(first)(array));
+    }
+    const auto results = parallel(calls);
+    REQUIRE(results.size() == 100);
+    CHECK(results.back() == 100 * loop + 99);
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_CASE("progress tells of workers and of the hosts they are on") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 #include <sys/resource.h>
+#include <hoist/error.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -150,6 +151,24 @@ TEST_CASE("a message that is damaged costs its sender, and nobody else") {
   CHECK(pair.master.await([&] { return !pair.master.ends.empty(); }));
   CHECK(pair.master.ends.size() == 1);
   CHECK(pair.master.ends.begin()->second.find("is damaged") != std::string::npos);
+  // Also the first of somebody who was never heard of: once.
+  const fs::path first = pair.path / "master" / "stranger.1";
+  support::spill(first, "no message");
+  CHECK(pair.master.await([&] { return pair.master.ends.size() == 2; }));
+  CHECK(!fs::exists(first));
+}
+
+TEST_CASE("a host that can't say that it is there is none") {
+  const support::TempDir directory;
+  const fs::path path = directory / "messages";
+  const FileTransport of_master(path, FileTransport::Role::master);
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 0;
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  CHECK_THROWS_AS(FileTransport(path, FileTransport::Role::host), hoist::SystemError);
+  ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST_CASE("a host without a master gives up, and tells whether there was one") {

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -44,10 +45,19 @@ class Exchange {
     const std::lock_guard lock(mutex_);
     return to_hosts_;
   }
+  void tell_to_leave(int end) {
+    const std::lock_guard lock(mutex_);
+    leaving_.insert(end);
+  }
+  bool is_to_leave(int end) {
+    const std::lock_guard lock(mutex_);
+    return leaving_.contains(end);
+  }
 
  private:
   std::mutex mutex_;
   std::map<int, std::deque<Event>> queues_;
+  std::set<int> leaving_;
   std::size_t to_hosts_ = 0;
 };
 
@@ -76,6 +86,7 @@ class Loopback : public remote::Transport {
                    {.kind = Exchange::Event::lost, .peer = peer(), .text = "has gone"});
   }
   void close() override {}
+  bool is_to_leave() const override { return exchange_->is_to_leave(end_); }
   std::chrono::microseconds poll_interval() const override { return std::chrono::microseconds(50); }
   std::chrono::microseconds round_trip() const override { return std::chrono::microseconds(500); }
 
@@ -95,21 +106,27 @@ class LoopbackHosts {
   }
   ~LoopbackHosts() {
     hosts_.end();
-    for (std::size_t i = 0; i < threads_.size(); ++i) lose(static_cast<int>(i) + 1);
+    for (std::size_t i = 0; i < threads_.size(); ++i) {
+      lose(static_cast<int>(i) + 1);
+      tell_to_leave(static_cast<int>(i) + 1);
+    }
     for (auto& thread : threads_) thread.join();
   }
 
-  /// One more joins.
-  void add(unsigned slots = 1) {
+  /// One more joins, which leaves when it is told to: once its workers have run what they have.
+  void add_that_leaves(unsigned slots) { add(slots, &remote::WorkerHost::run_until_told); }
+  void tell_to_leave(int host) { exchange_->tell_to_leave(host); }
+  /// One more joins, for as long as its master is there.
+  void add(unsigned slots = 1, void (remote::WorkerHost::*run)() = &remote::WorkerHost::run) {
     const int host = static_cast<int>(threads_.size()) + 1;
     const auto peer = static_cast<remote::Peer>(host);
     exchange_->put(host, {.kind = Exchange::Event::joined, .peer = 0, .text = "master"});
     exchange_->put(
         0, {.kind = Exchange::Event::joined, .peer = peer, .text = "host" + std::to_string(host)});
-    threads_.emplace_back([this, host, slots] {
+    threads_.emplace_back([this, host, slots, run] {
       Loopback transport(exchange_, host);
       remote::WorkerHost serving(transport, {.slots = slots, .cores = 1});
-      serving.run();
+      (serving.*run)();
     });
   }
 

@@ -10,6 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <cerrno>
@@ -39,6 +40,7 @@ using Answer = http::response<http::string_body>;
 /// A browser opens six. Who holds more, or is silent for so long, is let go.
 constexpr int most_connections = 32;
 constexpr std::chrono::seconds patience{15};
+constexpr std::chrono::milliseconds pause{100};
 constexpr std::uint32_t longest_request = 16 * 1024;
 
 tcp::endpoint parse(const std::string& address) {
@@ -174,7 +176,10 @@ void accept(tcp::acceptor& acceptor, Site& site) {
     if (!error && site.connections < most_connections) {
       std::make_shared<Visitor>(std::move(socket), site)->read();
     }
-    accept(acceptor, site);
+    if (!error) return accept(acceptor, site);
+    // No descriptor is left, say: the one who knocks stays at the door.
+    auto timer = std::make_shared<asio::steady_timer>(acceptor.get_executor(), pause);
+    timer->async_wait([&, timer](const beast::error_code&) { accept(acceptor, site); });
   });
 }
 
@@ -182,13 +187,14 @@ void accept(tcp::acceptor& acceptor, Site& site) {
 
 void serve_pages(const std::string& address, std::string_view name, const Handler& page) {
   const tcp::endpoint endpoint = parse(address);
-  asio::io_context context(1);
   Site site{.page = page, .host = {}, .prefix = "/" + make_secret() + "/"};
+  asio::io_context context(1);  // ends visitors, who know the site
   try {
     tcp::acceptor acceptor(context, endpoint);
     const tcp::endpoint bound = acceptor.local_endpoint();
     const std::string ip = bound.address().to_string();
-    site.host = fmt::format("{}:{}", bound.address().is_v6() ? "[" + ip + "]" : ip, bound.port());
+    site.host = bound.address().is_v6() ? "[" + ip + "]" : ip;
+    if (bound.port() != 80) site.host += ":" + std::to_string(bound.port());
     asio::signal_set signals(context, SIGINT, SIGTERM);
     signals.async_wait([&](const beast::error_code&, int) { context.stop(); });
     accept(acceptor, site);
