@@ -110,6 +110,8 @@ void ExecutorLoop::kick(std::size_t submitted, bool was_empty) {
   if (!was_empty && submitted % kick_interval != 0) return;
   std::unique_lock lock(lead_mutex_);
   if (settings_.traits.sequential) {
+    // In one of its own calls: who runs that makes this one next.
+    if (leader_ == std::this_thread::get_id()) return;
     const Ready ready = [this] { return loop_.idle(); };
     if (take_lead(lock, ready, Deadline::max())) {
       lock.unlock();

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "os/fork_hook.hpp"
 #include "os/process_id.hpp"
 
 namespace hoist::detail::futures {
@@ -79,6 +80,8 @@ class SubmittedTasks final : public LoopTasks {
   Stretch* newest_ = nullptr;
   std::size_t count_ = 0;
   bool closed_ = false;
+  // A worker that is forked looks calls up, while threads of its parent submit more.
+  os::ForkHook fork_hook_{mutex_};
 };
 
 template <class Release>

@@ -2,11 +2,14 @@
 #include <hoist/detail/envelope.hpp>
 #include <hoist/listener.hpp>
 #include <hoist/manager.hpp>
+#include <hoist/outcome.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <exception>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -226,6 +229,8 @@ void accept_clients(const Listener& listener) {
       });
     } catch (const Closed&) {
       return;
+    } catch (const SystemError&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // no descriptor is left for now
     } catch (const std::exception&) {
       // Somebody without the key, or without room for one more.
     }
@@ -274,7 +279,12 @@ void run_server(const ManagerLink& link, const ManagerOptions& options, const Ev
   try {
     listen(state, options);
   } catch (...) {
-    const auto error = pack_error(std::current_exception());
+    auto error = pack_error(std::current_exception());
+    if (error.size() > state.failure.size()) {
+      error = pack_error(std::make_exception_ptr(
+          Error("the server of a manager can't start: " +
+                error_text(std::current_exception()).substr(0, state.failure.size() / 2))));
+    }
     state.failure_bytes = std::min(error.size(), state.failure.size());
     std::copy_n(error.begin(), state.failure_bytes, state.failure.begin());
     ready.set();

@@ -131,15 +131,15 @@ class BarrierSeat {
       const std::lock_guard lock(here.mutex);
       if (here.handles.insert(this).second) os::at_process_end(leave_all);
     }
-    const std::lock_guard taking(mutex_);
-    if (taken_by_ == os::own_process()) return;
+    if (taken_by_.load() == os::own_process()) return;
     auto& state = block_.as<BarrierState>();
     for (bool swept = false;; swept = true) {
       {
         const Guard guard(state.mutex);
+        if (taken_by_.load() == os::own_process()) return;
         if (Seat* const seat = state.seats.find_or_add()) {
           store(seat->handles, seat->handles.load() + 1);
-          taken_by_ = os::own_process();
+          taken_by_.store(os::own_process());
           return;
         }
       }
@@ -160,11 +160,10 @@ class BarrierSeat {
   }
 
   void leave() {
-    const std::lock_guard leaving(mutex_);
-    if (taken_by_ != os::own_process()) return;
+    if (taken_by_.load() != os::own_process()) return;
     auto& state = block_.as<BarrierState>();
     const Guard guard(state.mutex);
-    taken_by_ = 0;
+    if (taken_by_.exchange(0) != os::own_process()) return;
     Seat* const seat = state.seats.find();
     if (seat == nullptr) return;
     if (seat->handles.load() > 1) {
@@ -175,8 +174,8 @@ class BarrierSeat {
   }
 
   SharedBlock block_;
-  std::mutex mutex_;
-  os::ProcessId taken_by_ = 0;
+  // Changed with the mutex of the state, which a forked child finds usable.
+  std::atomic<os::ProcessId> taken_by_{0};
 };
 
 }  // namespace detail::multiprocess
@@ -222,9 +221,21 @@ std::ptrdiff_t Barrier::wait_until(std::chrono::steady_clock::time_point deadlin
   if (state.may_be_deserted()) state.sweep();
   std::int64_t place = 0;
   std::uint64_t round = 0;
-  {
+  for (bool entered = false; !entered;) {
+    // All have come, and the action runs: whoever comes now is of the next round.
+    const auto has_place = [&] {
+      return state.broken.load() != 0 || state.waiting() < state.parties;
+    };
+    const bool in_time = wait_and_look(state.bell, deadline, has_place, [&] { state.sweep(); });
     const Guard guard(state.mutex);
     if (state.broken.load() != 0) throw_broken();
+    if (state.waiting() >= state.parties) {
+      if (in_time) continue;
+      store(state.broken, std::uint32_t{1});
+      state.bell.ring();
+      throw_broken();
+    }
+    entered = true;
     Seat* const seat = state.seats.find();
     if (seat == nullptr) throw_broken();  // the process is ending
     round = state.round.load();

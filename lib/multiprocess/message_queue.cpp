@@ -109,7 +109,7 @@ bool put_message(const MessageQueue& queue, const Storage& socket, MessageConten
       if (content.outside() > 0) seen = state.ring.head.load();
       if (state.has_room_outside(content.outside()) && turn.has_room(content.bytes(), seen)) {
         sent = (content.descriptors().empty() ||
-                send_descriptors(state, socket.backing().fd, content, deadline, off, look)) &&
+                send_descriptors(state, view, socket.backing().fd, content, deadline, off, look)) &&
                turn.write(content.pieces(), deadline, off, look);
         if (!sent && !off()) return false;
         if (!sent) throw_nothing_comes(state);

@@ -32,19 +32,37 @@ bool has_input(int socket) {
 
 }  // namespace
 
-bool send_descriptors(QueueState& state, int socket, MessageContent& content,
+/// Drops the descriptors of messages that were given up, which take the room of others. Only where
+/// nothing is in the queue, so that nobody will: who reads drops those before his own. Whether
+/// there were any. With the right to write.
+bool drop_abandoned(QueueState& state, const RingView& view, int socket) {
+  if (view.has_record()) return false;
+  const ReadTurn reading(view, Clock::now());
+  if (!reading || view.has_record()) return false;
+  store(state.signalled, 0U);
+  bool any = false;
+  while (drop_descriptor(socket)) any = true;
+  return any;
+}
+
+bool send_descriptors(QueueState& state, const RingView& view, int socket, MessageContent& content,
                       Clock::time_point deadline, const std::function<bool()>& is_off,
                       const std::function<void()>& look) {
   about_to_store();
   DescriptorHead head{++state.last_tag, 0};
   content.set_tag(head.tag, state.outside_sent.load());
-  for (const os::Fd& fd : content.descriptors()) {
-    const int number = fd.get();
-    while (!os::try_send_message(socket, std::as_bytes(std::span(&head, 1)), {&number, 1})) {
+  while (head.index < content.descriptors().size()) {
+    const int number = content.descriptors()[head.index].get();
+    if (!os::try_send_message(socket, std::as_bytes(std::span(&head, 1)), {&number, 1})) {
+      if (drop_abandoned(state, view, socket)) {
+        head.index = 0;  // those of this message, too
+        continue;
+      }
       look();
       if (is_off() || Clock::now() >= deadline) return false;
       pollfd room{socket, POLLOUT, 0};
       ::poll(&room, 1, 1);
+      continue;
     }
     ++head.index;
   }

@@ -15,7 +15,7 @@ namespace hoist::detail::multiprocess {
 
 /// Sends what belongs to the message that is written next. False at the deadline, and when
 /// `is_off()`; what was sent by then is dropped by who receives.
-bool send_descriptors(QueueState& state, int socket, MessageContent& content,
+bool send_descriptors(QueueState& state, const RingView& view, int socket, MessageContent& content,
                       Clock::time_point deadline, const std::function<bool()>& is_off,
                       const std::function<void()>& look);
 /// As many descriptors as a message brings, which make sure that there is room for them. Throws

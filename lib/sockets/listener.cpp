@@ -149,6 +149,7 @@ class Listener::State {
   mutable std::timed_mutex mutex_;
   std::optional<ListeningSocket> socket_;
   std::list<Pending> pending_;  // the oldest first
+  bool is_short_ = false;       // of descriptors for more of them
 
   std::mutex forking_;
   detail::os::ForkHook hook_{forking_, [this] { in_child(); }};
@@ -170,7 +171,19 @@ void Listener::State::take_new() {
   for (;;) {
     const bool is_full = pending_.size() >= max_pending;
     if (is_full && Clock::now() - pending_.front().since < fair_time) return;
-    detail::os::Fd fd = socket_->accept();
+    detail::os::Fd fd;
+    try {
+      fd = socket_->accept();
+    } catch (const SystemError&) {
+      // For want of descriptors, which those in the handshake have: they leave as if all places
+      // were taken.
+      if (pending_.empty()) throw;
+      is_short_ = Clock::now() - pending_.front().since < fair_time;
+      if (is_short_) return;
+      pending_.pop_front();
+      continue;
+    }
+    is_short_ = false;
     if (!fd) return;
     if (is_full) pending_.pop_front();
     if (address_.is_path()) check_user(fd.get(), key_, "the client (" + peer_name(fd.get()) + ")");
@@ -217,7 +230,7 @@ void Listener::State::wait(detail::Deadline deadline) const {
     files.push_back({one.fd.get(), static_cast<short>(sends ? POLLOUT : POLLIN), 0});
   }
   // Otherwise new ones are looked at when the oldest has had its time.
-  if (pending_.size() < max_pending) files.push_back({socket_->fd(), POLLIN, 0});
+  if (pending_.size() < max_pending && !is_short_) files.push_back({socket_->fd(), POLLIN, 0});
   const auto left = std::min<Clock::duration>(deadline - Clock::now(), look_interval);
   const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(left).count();
   ::poll(files.data(), files.size(), static_cast<int>(std::max<decltype(rounded)>(rounded, 0)));

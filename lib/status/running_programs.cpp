@@ -124,11 +124,6 @@ std::vector<PublishedFile> list_files(const std::string& path) {
   return files;
 }
 
-bool is_running(const std::map<int, ProcessInfo>& processes, int pid) {
-  // That it is listed doesn't say that it hasn't ended. Its start is compared elsewhere.
-  return processes.contains(pid) && os::is_running(os::ProcessId{static_cast<unsigned>(pid)} << 32);
-}
-
 /// What every process says that publishes, by pid; removes the files of those that have ended.
 std::map<int, RunningProgram> read_all(int directory, const std::vector<PublishedFile>& files,
                                        const std::map<int, ProcessInfo>& processes) {
@@ -137,10 +132,12 @@ std::map<int, RunningProgram> read_all(int directory, const std::vector<Publishe
   const auto copies = std::make_unique<std::array<File, 2>>();
   auto& [first, again] = *copies;
   for (const auto& [pid, name] : files) {
-    if (!is_running(processes, pid)) {
+    if (!os::is_running(os::ProcessId{static_cast<unsigned>(pid)} << 32)) {
       ::unlinkat(directory, name.c_str(), 0);
       continue;
     }
+    // Not read, for want of a descriptor perhaps: that says nothing of its end.
+    if (!processes.contains(pid)) continue;
     if (!read_file(directory, name.c_str(), first) || !read_file(directory, name.c_str(), again)) {
       continue;
     }

@@ -138,6 +138,25 @@ TEST_CASE("tasks that wait for tasks of their executor are no deadlock") {
   }
 }
 
+TEST_CASE("a call of a sequential executor submits to it, and waits for that") {
+  const HardLimit limit;
+  BackendExecutor executor("sequential");
+  const auto submit = [&executor] { return executor.submit(square, 3); };
+  CHECK(executor.submit([&] { return submit().result() + 1; }).result() == 10);
+  CHECK(executor.submit(submit).result().result() == 9);
+}
+
+TEST_CASE("workers that are forked while the program submits make their calls") {
+  const HardLimit limit;
+  for (int round = 0; round < 3; ++round) {
+    ProcessPoolExecutor executor({.max_workers = 3, .start_method = StartMethod::fork});
+    std::vector<Future<int>> calls;
+    const auto end = std::chrono::steady_clock::now() + 500ms;
+    while (std::chrono::steady_clock::now() < end) calls.push_back(executor.submit(square, 3));
+    for (const auto& call : calls) REQUIRE(call.result(20s) == 9);
+  }
+}
+
 TEST_CASE("tasks of two executors that wait for each other's are no deadlock") {
   const HardLimit limit;
   for (const int workers : {1, 2}) {

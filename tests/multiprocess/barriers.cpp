@@ -262,3 +262,44 @@ TEST_CASE("a party that was killed while it waited is missed by the last to come
   std::this_thread::sleep_for(5ms);
   CHECK_THROWS_AS(barrier.wait(10s), BrokenBarrier);
 }
+
+TEST_CASE("who comes while the action of a barrier runs is of the next round") {
+  const SharedValue<int> running(0);
+  const Barrier barrier(2, [running] {
+    running.set(1);
+    std::this_thread::sleep_for(200ms);
+    running.set(0);
+  });
+  std::vector<std::jthread> first;
+  for (int i = 0; i < 2; ++i) first.emplace_back([&] { CHECK(barrier.wait(20s) < 2); });
+  while (running.get() == 0) std::this_thread::yield();
+  std::jthread next([&] {
+    CHECK(barrier.wait(20s) == 0);
+    CHECK(running.get() == 0);
+  });
+  first.clear();
+  while (barrier.n_waiting() == 0) std::this_thread::yield();
+  CHECK(barrier.wait(20s) == 1);
+}
+
+TEST_CASE("children that are forked while a thread waits at a barrier use it themselves") {
+  const Barrier barrier(1);
+  std::jthread waits([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      try {
+        barrier.wait();
+      } catch (const BrokenBarrier&) {
+        barrier.reset();
+      }
+    }
+  });
+  for (int i = 0; i < 100; ++i) {
+    support::Child child([&] {
+      try {
+        barrier.wait();
+      } catch (const BrokenBarrier&) {
+      }
+    });
+    REQUIRE(child.wait_for(10s) == 0);
+  }
+}

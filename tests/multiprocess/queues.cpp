@@ -327,6 +327,16 @@ TEST_CASE("locks, shared memory and queues pass through queues as what they are"
   CHECK(both.get().first.get() == 5);
 }
 
+TEST_CASE("handles of items for which there was no room take none from others") {
+  const Queue<std::pair<Event, std::vector<double>>> queue({.max_bytes = 128 << 10});
+  const std::pair item(Event(), std::vector<double>(50'000));
+  for (int i = 0; i < 400; ++i) CHECK_THROWS_AS(queue.put(item, 1ms), Full);
+  std::jthread producer([&] {
+    for (int i = 0; i < 3; ++i) queue.put(item, 20s);
+  });
+  for (int i = 0; i < 3; ++i) CHECK(queue.get(20s).second.size() == 50'000);
+}
+
 TEST_CASE("a lock that comes back is the one that this process has") {
   // It was mapped a second time; a condition then took it where nothing was mapped any more.
   const Queue<Lock> locks;

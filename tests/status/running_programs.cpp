@@ -5,6 +5,7 @@
 #include <hoist/error.hpp>
 #include <hoist/running_programs.hpp>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -277,4 +278,24 @@ TEST_CASE("after exec a process has the file of its new program") {
   dir.release();
   REQUIRE(child.ends_within(20s));
   CHECK(child.exit_code() == 0);
+}
+
+TEST_CASE("who looks with few descriptors removes nothing of programs that run") {
+  const support::HardLimit limit;
+  const RuntimeDir dir;
+  const ChildProgram child("publishes on threads");
+  at_rest();
+  const int next = ::dup(0);
+  ::close(next);
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few = before;
+  few.rlim_cur = static_cast<rlim_t>(next) + 2;
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  try {
+    static_cast<void>(running_programs());
+  } catch (const SystemError&) {
+  }
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(running_programs().size() == 1);
 }
