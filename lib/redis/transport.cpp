@@ -315,8 +315,8 @@ bool RedisTransport::receive() {
   return true;
 }
 
-/// As much as is taken at a time, or all there is: then those are lost who have said nothing for long.
-/// Returns whether there was anything.
+/// As much as is taken at a time, or all there is: then those are lost who have said nothing for
+/// long. Returns whether there was anything.
 bool RedisTransport::receive_all() {
   int received = 0;
   while (received < most_entries_at_once && receive()) ++received;

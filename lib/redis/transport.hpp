@@ -26,8 +26,8 @@ namespace hoist::detail::redis {
 /// has one. docs/formats/redis.md has the keys and what is in the lists.
 ///
 /// Nothing is kept across a connection that breaks: all peers are lost then, and this side joins
-/// again, under another name, as soon as the server is there. A thread sees to that, to the signs of
-/// life, and to what comes while nobody polls.
+/// again, under another name, as soon as the server is there. A thread sees to that, to the signs
+/// of life, and to what comes while nobody polls.
 class RedisTransport final : public remote::Transport {
  public:
   enum class Role : unsigned char { master, host };

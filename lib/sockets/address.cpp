@@ -106,7 +106,8 @@ os::Fd lock_directory_of(const std::string& path) {
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
 
-/// What getaddrinfo(3) says. Without a host it is the addresses by which this machine reaches itself.
+/// What getaddrinfo(3) says. Without a host it is the addresses by which this machine reaches
+/// itself.
 struct Found {
   Found(const char* host, const std::string& port, int flags) {
     addrinfo hints{};

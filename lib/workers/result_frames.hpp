@@ -59,8 +59,8 @@ class ResultFrames {
 };
 
 /// The content of the frame that a worker is writing, when nothing is left to receive from it:
-/// empty, or results. It may add more behind them, if it isn't dead, and then send them all. A copy,
-/// as it may complete the frame at any moment.
+/// empty, or results. It may add more behind them, if it isn't dead, and then send them all. A
+/// copy, as it may complete the frame at any moment.
 std::vector<std::byte> take_unsent(ipc::Link& link, ipc::ChannelState& state);
 
 }  // namespace hoist::detail::workers

@@ -43,7 +43,8 @@ using support::TempDir;
 extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo* hints,
                            addrinfo** result) {
   if (host != nullptr && std::strcmp(host, "localhost") == 0) return EAI_NONAME;
-  if (host != nullptr && std::strcmp(host, "slow.test") == 0 && (hints->ai_flags & AI_NUMERICHOST) == 0) {
+  if (host != nullptr && std::strcmp(host, "slow.test") == 0 &&
+      (hints->ai_flags & AI_NUMERICHOST) == 0) {
     std::this_thread::sleep_for(3s);
     return EAI_AGAIN;
   }

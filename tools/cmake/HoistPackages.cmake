@@ -86,12 +86,16 @@ the static library."
   RECOMMENDS ${boost} libfmt-dev libzydis-dev libzycore-dev zlib1g-dev libdeflate-dev libbz2-dev liblzma-dev
              liblz4-dev libzstd-dev libxxhash-dev libsodium-dev
   SUGGESTS libeigen3-dev hoist-doc)
+set(libraries_of_tool "libhoist${PROJECT_VERSION_MAJOR} ${same}")
+if(TARGET hoist_redis)
+  list(APPEND libraries_of_tool "libhoist-redis${PROJECT_VERSION_MAJOR} ${same}")
+endif()
 hoist_debian_package(
   tools hoist utils "looks at caches of functions and at files of arrays"
   "hoist lists, verifies, prunes and merges caches of functions, shows,
 compares and converts files of arrays (hoist's, NumPy's and joblib's), and
 watches running loops."
-  DEPENDS "libhoist${PROJECT_VERSION_MAJOR} ${same}")
+  DEPENDS ${libraries_of_tool})
 hoist_debian_package(documentation hoist-doc doc "cached functions, parallel loops, fast files for C++ (guide)"
                      "${about}\n.\nThis is the guide, the specification of each format, and examples.")
 set(CPACK_DEBIAN_DOCUMENTATION_PACKAGE_ARCHITECTURE all)
