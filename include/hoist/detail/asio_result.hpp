@@ -40,6 +40,8 @@ void call_with(Handler handler, std::exception_ptr error, std::optional<Kept<R>>
   } else if (error) {
     std::move(handler)(std::move(error), Passed<R>());
   } else {
+    // R may be made from anything, also from an optional of itself.
+    // NOLINTNEXTLINE(bugprone-optional-value-conversion)
     std::move(handler)(std::exception_ptr(), Passed<R>(*std::move(value)));
   }
 }
