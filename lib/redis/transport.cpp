@@ -130,6 +130,7 @@ void RedisTransport::send(remote::Peer to, std::vector<std::byte> message) {
   const std::lock_guard lock(mutex_);
   const auto at = others_.find(to);
   if (at == others_.end()) return;
+  active_ = Clock::now();
   guarded([&] { put(at->second, to, Kind::message, message); });
 }
 
@@ -346,6 +347,7 @@ bool RedisTransport::poll(Events& events) {
     });
     happened.swap(events_);
     any = any || !happened.empty();
+    if (any) active_ = Clock::now();
   }
   for (const Event& event : happened) {
     if (event.what == Event::What::joined) events.joined(event.peer, event.text);

@@ -48,6 +48,7 @@ class RedisTransport final : public remote::Transport {
   void drop(remote::Peer peer) override;
   void close() override;
   void watch() override;
+  std::chrono::microseconds poll_interval() const override;
   std::chrono::microseconds round_trip() const override { return std::chrono::microseconds(1000); }
   std::chrono::milliseconds patience() const override { return std::chrono::seconds(30); }
   bool is_complete() const override;
@@ -134,6 +135,7 @@ class RedisTransport final : public remote::Transport {
   }
   void start_thread();
   void keep();
+  bool is_active() const;
   void sleep(std::unique_lock<std::mutex>& lock);
   void tell_thread() const;
 
@@ -152,6 +154,7 @@ class RedisTransport final : public remote::Transport {
   std::string reported_;  // why there is no connection
   bool started_ = false;  // the thread
   bool stops_ = false;
+  Clock::time_point active_ = {};
   bool is_watched_ = false;           // by the thread: who polls sleeps
   const os::Fd news_;                 // for the thread
   std::binary_semaphore stopped_{0};  // the thread

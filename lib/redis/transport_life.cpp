@@ -21,6 +21,14 @@
 
 namespace hoist::detail::redis {
 
+namespace {
+
+/// A look at a socket takes about a microsecond.
+constexpr auto busy_interval = std::chrono::microseconds(20);
+constexpr auto active_time = std::chrono::milliseconds(2);
+
+}  // namespace
+
 std::string RedisTransport::entry_of(Order order) {
   std::string entry(head_of_entry, '\0');
   entry.back() = static_cast<char>(Kind::order);
@@ -113,6 +121,14 @@ void RedisTransport::sleep(std::unique_lock<std::mutex>& lock) {
   std::uint64_t told = 0;
   static_cast<void>(::read(news_.get(), &told, sizeof told));
   lock.lock();
+}
+
+/// Whether an answer may be near: who polls is faster than a thread that would have to wake him.
+bool RedisTransport::is_active() const { return Clock::now() - active_ < active_time; }
+
+std::chrono::microseconds RedisTransport::poll_interval() const {
+  const std::lock_guard lock(mutex_);
+  return is_active() ? busy_interval : never;
 }
 
 void RedisTransport::tell_thread() const {

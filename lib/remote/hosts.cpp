@@ -203,8 +203,9 @@ void Hosts::wait(std::size_t bell, Clock::time_point deadline, const std::functi
       std::this_thread::yield();
       continue;
     }
-    const auto until = std::min(deadline, next_poll(*transport_, idle_since, now));
-    transport_->watch();
+    const auto next = next_poll(*transport_, idle_since, now);
+    if (next == Clock::time_point::max()) transport_->watch();
+    const auto until = std::min(deadline, next);
     const auto woken = [&] { return transport_->wakes() != seen; };
     const auto news = [&] { return ready() || woken(); };
     if (ipc::BellBoard::here().bell(bell).wait(until, news, false) && !woken()) return;

@@ -68,10 +68,10 @@ class Transport {
   /// seconds.
   virtual void close() = 0;
 
-  /// Called before who polls sleeps, until its next poll(): for transports that call `wake` when
-  /// something has come, but not while it would be seen anyway.
+  /// Called before who polls sleeps with nothing to end that but `wake`: for transports that wait
+  /// for what comes only then.
   virtual void watch() {}
-  /// How soon poll() wants to be called again, where nothing calls `wake`: for libraries that have
+  /// How soon poll() wants to be called again, or `never` if `wake` tells: for libraries that have
   /// to be asked.
   virtual std::chrono::microseconds poll_interval() const { return never; }
   static constexpr std::chrono::microseconds never = std::chrono::microseconds::max();

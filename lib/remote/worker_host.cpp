@@ -158,8 +158,9 @@ bool WorkerHost::has_news() const {
 void WorkerHost::wait(std::uint32_t seen, Clock::time_point deadline) const {
   const auto now = Clock::now();
   if (now - idle_since_ < host_spin) return std::this_thread::yield();
-  const auto until = std::min(deadline, next_poll(transport_, idle_since_, now));
-  transport_.watch();
+  const auto next = next_poll(transport_, idle_since_, now);
+  if (next == Clock::time_point::max()) transport_.watch();
+  const auto until = std::min(deadline, next);
   const auto news = [&] { return has_news() || transport_.wakes() != seen; };
   ipc::BellBoard::here().bell(bell_of_host).wait(until, news, false);
 }
