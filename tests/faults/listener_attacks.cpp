@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,8 +17,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
@@ -151,6 +154,37 @@ bool is_served(const std::string& path) {
 }
 
 }  // namespace
+
+TEST_CASE("peers that say nothing keep nobody out of a process that has few descriptors") {
+  const TempDir dir;
+  const std::string path = dir / "socket";
+  Child server([&] {
+    const Listener listener(path, {.authkey = key, .handshake_timeout = 1s});
+    const int next = ::dup(0);
+    ::close(next);
+    const auto most = static_cast<rlim_t>(next) + 20;
+    const rlimit few{most, most};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    int errors = 0;
+    for (const auto end = std::chrono::steady_clock::now() + 20s; errors < 1000;) {
+      if (std::chrono::steady_clock::now() > end) break;
+      try {
+        if (listener.accept<int>(1s).recv(1s) == 7) return;
+      } catch (const TimedOut&) {
+      } catch (const Error&) {
+        ++errors;
+      }
+    }
+    throw std::runtime_error("nobody came in");
+  });
+  for (int i = 0; i < 20'000 && !std::filesystem::exists(path); ++i) {
+    std::this_thread::sleep_for(1ms);
+  }
+  std::vector<Raw> silent;
+  for (int i = 0; i < 40; ++i) silent.emplace_back(path);
+  connect<int>(path, {.authkey = key, .timeout = 20s}).send(7);
+  CHECK(server.wait_for(30s) == 0);
+}
 
 TEST_CASE("peers that say nothing, slowly, or too little hold up nobody") {
   const TempDir dir;
