@@ -11,7 +11,11 @@
 set -eu
 
 if [ -z "${HOIST_MACHINES-}" ]; then
-  apart="--user --map-root-user --net --mount --pid --fork --kill-child"
+  # Who isn't root, or may not make namespaces as such, may be root of a user namespace.
+  apart="--net --mount --pid --fork --kill-child"
+  if unshare --user --map-root-user $apart true 2>/dev/null; then
+    apart="--user --map-root-user $apart"
+  fi
   if ! command -v ip >/dev/null || ! unshare $apart true 2>/dev/null; then
     echo "with_machines.sh: this system lets nobody make network namespaces" >&2
     exit 77
