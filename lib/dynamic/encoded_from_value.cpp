@@ -300,21 +300,6 @@ Value ValueWriter::default_of(const Node& node, std::size_t member) {
   return *place->second.find(name);
 }
 
-void ValueWriter::variant(const Node& node, const Value& value) {
-  for (std::size_t i = 0; i < node.parts.size(); ++i) {
-    ValueWriter attempt(how_);
-    try {
-      attempt.write(node.part(i), value);
-    } catch (const WrongType&) {
-      continue;
-    }
-    encoder_.length(i);
-    write(node.part(i), value);
-    return;
-  }
-  mismatch("is " + value.kind_name() + ", which no alternative of " + cut(node.text) + " takes");
-}
-
 void ValueWriter::shared(const Node& node, const Value& value) {
   if (value.is_none()) {
     encoder_.length(0);

@@ -15,6 +15,9 @@ namespace hoist::detail {
 
 namespace {
 
+/// As in pickles: decimal digits take the square of the time.
+constexpr std::size_t max_integer_bytes = 4096;
+
 void encode_text(Encoder& encoder, std::string_view text) {
   encoder.length(text.size());
   const Encoder::UserCode temporary(encoder);  // nothing of it is borrowed
@@ -271,7 +274,12 @@ void decode_value(Decoder& decoder, Value& value) {
     }
     case dynamic::Kind::text:
     case dynamic::Kind::bytes: value = dynamic::read_text(decoder, kind); break;
-    case dynamic::Kind::big_integer: value = Value::integer(decode_text(decoder)); break;
+    case dynamic::Kind::big_integer: {
+      const std::string bytes = decode_text(decoder);
+      if (bytes.size() > max_integer_bytes) throw LimitExceeded("an integer is too long");
+      value = Value::integer(bytes);
+      break;
+    }
     case dynamic::Kind::dict: {
       const std::size_t n = decoder.length();
       std::vector<Value::Entry> entries;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -121,6 +122,8 @@ class ValueWriter {
   Value default_of(const Node& node, std::size_t member);
   /// The first alternative that takes the value.
   void variant(const Node& node, const Value& value);
+  /// Its number; that of no alternative if none does.
+  std::size_t choose(const Node& node, const Value& value);
   void shared(const Node& node, const Value& value);
 
   // Arrays.
@@ -137,7 +140,16 @@ class ValueWriter {
     Value value;  // so that its address stays taken
   };
 
+  struct Choice {
+    std::size_t alternative;
+    Value value;  // so that its address stays taken
+  };
+  using Choices = std::map<std::pair<const Node*, const Value::Node*>, Choice>;
+
   bool rows_sole_ = false;  // of the array at hand
+  /// Inside a variant: what was chosen for values with parts. Each would otherwise be tried anew
+  /// for every variant around it, twice as often at each depth.
+  std::shared_ptr<Choices> choices_;
   std::map<std::pair<const Value::Node*, std::string_view>, Object> objects_;
   std::map<const Node*, Value> defaults_;  // of structures, as dicts
 };

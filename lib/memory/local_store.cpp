@@ -83,7 +83,8 @@ class LocalStore final : public StoreBackend {
 
   std::unique_ptr<StoredEntry> peek(const std::string& name) override {
     std::string path = path_of(name);
-    os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // What is no file, such as a pipe, must not make the caller wait.
+    os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) {
       if (errno == ENOENT || errno == ENOTDIR) return nullptr;
       throw SystemError("can't open \"" + path + "\"", errno);

@@ -29,8 +29,14 @@ struct Table {
   std::map<std::string, Item> items;
   StoreUsage usage;
   std::set<std::string> locked;
-  std::condition_variable unlocked;
-  os::ForkHook fork_hook{mutex};
+  std::unique_ptr<std::condition_variable> unlocked = std::make_unique<std::condition_variable>();
+  /// In a forked child nobody holds what threads of its parent had locked. The condition counts
+  /// their waits, so to destroy it would wait for them.
+  os::ForkHook fork_hook{mutex, [this] {
+                           locked.clear();
+                           [[maybe_unused]] const auto* abandoned = unlocked.release();
+                           unlocked = std::make_unique<std::condition_variable>();
+                         }};
 };
 
 std::shared_ptr<Table> table_of(const std::string& location) {
@@ -70,7 +76,7 @@ class TableLock final : public StoreLock {
       const std::lock_guard lock(table_->mutex);
       table_->locked.erase(name_);
     }
-    table_->unlocked.notify_all();
+    table_->unlocked->notify_all();
   }
 
  private:
@@ -140,7 +146,7 @@ class MemoryStore final : public StoreBackend {
 
   std::unique_ptr<StoreLock> lock(const std::string& name) override {
     std::unique_lock lock(table_->mutex);
-    table_->unlocked.wait(lock, [&] { return !table_->locked.contains(name); });
+    table_->unlocked->wait(lock, [&] { return !table_->locked.contains(name); });
     table_->locked.insert(name);
     return std::make_unique<TableLock>(table_, name);
   }

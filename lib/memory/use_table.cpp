@@ -138,7 +138,7 @@ std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
 
 std::unique_ptr<UseTable::Mapping> UseTable::make(std::uint64_t slots,
                                                   const std::string& path) const {
-  os::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
+  os::Fd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   Head head{};
   std::memcpy(head.magic, magic, sizeof magic);
   head.slots = slots;
@@ -158,11 +158,14 @@ void UseTable::adopt(std::unique_ptr<Mapping> mapping) {
 
 std::string UseTable::fresh_path() const {
   static std::atomic<unsigned> count{0};
-  return path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(count.fetch_add(1));
+  // Containers share directories but not process tables: the time tells processes of one id apart,
+  // and those that were killed.
+  return path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(count.fetch_add(1)) + "-" +
+         std::to_string(now());
 }
 
 int UseTable::open_table() const {
-  return ::open(path_.c_str(), (read_only_ ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+  return ::open(path_.c_str(), (read_only_ ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 }
 
 bool UseTable::adopt_existing() {

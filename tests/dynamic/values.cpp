@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "support/hard_limit.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Array;
@@ -29,6 +30,14 @@ struct Point {
   double x = 0;
   double y = 0;
   bool operator==(const Point&) const = default;
+};
+
+struct Tree {
+  std::variant<int, std::vector<Tree>> content;
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(content);
+  }
 };
 
 struct Padded {
@@ -217,4 +226,19 @@ TEST_CASE("half-precision numbers and fixed text") {
   names[1] = "ab";
   dump(names, dir / "names");
   CHECK(load<Array<hoist::FixedString<4>>>(dir / "names")[1].view() == "ab");
+}
+
+TEST_CASE("variants within variants are loaded in time that their depth doesn't multiply") {
+  const support::HardLimit limit;
+  const TempDir dir;
+  Tree tree{.content = 7};
+  for (int i = 0; i < 60; ++i) tree = Tree{.content = std::vector<Tree>{tree}};
+  dump(tree, dir / "tree.joblib");
+  const Tree back = load<Tree>(dir / "tree.joblib");
+  const Tree* at = &back;
+  for (int i = 0; i < 60; ++i) {
+    REQUIRE(at->content.index() == 1);
+    at = &std::get<1>(at->content).at(0);
+  }
+  CHECK(std::get<0>(at->content) == 7);
 }

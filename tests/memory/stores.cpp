@@ -3,10 +3,14 @@
 #include <hoist/memory.hpp>
 #include <hoist/store.hpp>
 
+#include <chrono>
+#include <latch>
 #include <memory>
+#include <thread>
 
 #include "memory/store.hpp"
 #include "memory/store_contract.hpp"
+#include "support/child.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Memory;
@@ -33,6 +37,21 @@ TEST_CASE("the store in memory keeps the contract") {
   support::StoreContract([] {
     return hoist::detail::memory::make_store("memory", {.location = "contract"});
   }).run();
+}
+
+TEST_CASE("a forked child has what threads of its parent had locked in memory") {
+  const auto store = hoist::detail::memory::make_store("memory", {.location = "forked"});
+  std::latch is_locked(1);
+  std::latch is_over(1);
+  std::jthread holder([&] {
+    const auto lock = store->lock("a");
+    is_locked.count_down();
+    is_over.wait();
+  });
+  is_locked.wait();
+  support::Child child([&] { static_cast<void>(store->lock("a")); });
+  CHECK(child.wait_for(std::chrono::seconds(10)) == 0);
+  is_over.count_down();
 }
 
 TEST_CASE("a registered store serves a Memory") {

@@ -3,17 +3,22 @@
 #include <hoist/memory.hpp>
 #include <hoist/store.hpp>
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "memory/store.hpp"
 #include "support/child_program.hpp"
+#include "support/hard_limit.hpp"
 #include "support/temp_dir.hpp"
 
 // Trouble with the cache never keeps a call from its result.
@@ -236,4 +241,22 @@ TEST_CASE("a Memory serves destructors of static objects") {
   support::ChildProgram child("(child) memories at exit");
   CHECK(child.ends_within(20s));
   CHECK(child.exit_code() == 7);
+}
+
+TEST_CASE("a pipe in the place of an entry is a miss, and nobody waits for it") {
+  const support::HardLimit limit;
+  const TempDir dir;
+  const Memory memory(dir.path().string());
+  const auto cached = memory.cache(+[](int x) { return x + 1; }, {.name = "next", .version = "1"});
+  CHECK(cached(1) == 2);
+  std::vector<std::filesystem::path> entries;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(dir.path())) {
+    if (file.path().extension() == ".hoist" && file.is_regular_file())
+      entries.push_back(file.path());
+  }
+  REQUIRE(entries.size() == 1);
+  std::filesystem::remove(entries[0]);
+  REQUIRE(::mkfifo(entries[0].c_str(), 0600) == 0);
+  const Memory again(dir.path().string());
+  CHECK(again.cache(+[](int x) { return x + 1; }, {.name = "next", .version = "1"})(1) == 2);
 }

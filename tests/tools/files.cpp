@@ -213,6 +213,24 @@ TEST_CASE("hoist diff, hash and check compare contents") {
   dump(std::vector<double>{1, 2}, a);
   dump(std::vector<double>{1, std::numeric_limits<double>::infinity()}, endless);
   CHECK(run_tool("diff --tolerance 1 " + a + " " + endless).code == 1);
+  // Integers that doubles don't tell apart, and elements in another order.
+  const std::int64_t large = std::int64_t{1} << 53;
+  dump(std::vector<std::int64_t>{large, 1}, a);
+  dump(std::vector<std::int64_t>{large + 1, 1}, endless);
+  const auto close = run_tool("diff " + a + " " + endless);
+  CHECK(close.code == 1);
+  CHECK(has(close.out, "[0]: 9007199254740992 against 9007199254740993"));
+  CHECK(run_tool("diff --tolerance 1 " + a + " " + endless).code == 0);
+  Array<double> rows({2, 3});
+  auto columns = Array<double>::uninitialized({2, 3}, hoist::Order::fortran);
+  for (std::size_t i = 0; i < 6; ++i) {
+    rows.data()[i] = static_cast<double>(i);
+    columns.data()[i % 3 * 2 + i / 3] = static_cast<double>(i) + 1e-12;
+  }
+  dump(rows, a);
+  dump(columns, endless);
+  CHECK(run_tool("diff --tolerance 1e-9 " + a + " " + endless).code == 0);
+  CHECK(has(run_tool("diff " + a + " " + endless).out, "[0][0]: 0 against 1e-12"));
   // Keys that only their ends tell apart.
   const std::string same(100, 'k');
   dump(std::map<std::pair<std::string, int>, int>{{{same, 1}, 10}, {{same, 2}, 20}}, a);

@@ -15,6 +15,8 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "base/utf8.hpp"
+
 namespace hoist::tool {
 
 namespace {
@@ -93,6 +95,22 @@ bool shows_progress() { return ::isatty(STDERR_FILENO) == 1; }
 std::string bold(std::string_view text) { return painted("1", text); }
 std::string faint(std::string_view text) { return painted("2", text); }
 std::string red(std::string_view text) { return painted("31", text); }
+
+std::string printable(std::string_view text) {
+  std::string safe;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    const auto code = detail::base::next_code_point(text, at);
+    const bool is_control = code && (*code < 0x20 || (*code >= 0x7F && *code < 0xA0));
+    if (!code) at = begin + 1;
+    if (code && !is_control) {
+      safe.append(text.substr(begin, at - begin));
+    } else {
+      safe += '?';
+    }
+  }
+  return safe;
+}
 
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(std::ranges::count_if(

@@ -30,6 +30,8 @@ bool has_colours();
 /// Whether stderr is a terminal, on which progress may be shown.
 bool shows_progress();
 
+/// A text without what a terminal obeys, and with ? in place of what is no UTF-8.
+std::string printable(std::string_view text);
 /// Columns of a terminal that a text takes: its code points.
 std::size_t width_of(std::string_view text);
 

@@ -16,7 +16,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/utf8.hpp"
 #include "commands.hpp"
 #include "output.hpp"
 #include "screen.hpp"
@@ -39,23 +38,6 @@ struct Arguments {
 /// How long --once watches, to tell rates.
 constexpr std::chrono::milliseconds glance{300};
 constexpr std::size_t bar_width = 20;
-
-/// Nothing that a terminal obeys: command lines may hold anything.
-std::string printable(const std::string& text) {
-  std::string safe;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t begin = at;
-    const auto code = detail::base::next_code_point(text, at);
-    const bool is_control = code && (*code < 0x20 || (*code >= 0x7F && *code < 0xA0));
-    if (!code) at = begin + 1;
-    if (code && !is_control) {
-      safe.append(text, begin, at - begin);
-    } else {
-      safe += '?';
-    }
-  }
-  return safe;
-}
 
 /// The beginning of a text, in columns.
 std::string cut(const std::string& text, std::size_t columns) {

@@ -137,7 +137,7 @@ Value member_of(const Value& value, std::string_view name) {
 
 std::string key_name(const Value& key) {
   if (key.kind() != Kind::text) return "[" + key.to_string(60) + "]";
-  return "." + std::string(key.as_text());
+  return "." + printable(key.as_text());
 }
 
 }  // namespace
