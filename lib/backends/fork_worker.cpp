@@ -224,10 +224,13 @@ bool ForkWorker::handle_exit() {
   if (ran) {
     in_flight_.set_oldest_since(ipc::Clock::time_point(ipc::Clock::duration(area_->began.load())));
   }
-  return in_flight_.end(ran, [this](std::size_t task) {
+  // Killed for a task that was done by then: no fault of the one it had just begun.
+  const bool too_late = overdue_ != ForkArea::none && !(ran && overdue_ == running - 1);
+  const bool failed = in_flight_.end(ran && !too_late, [this](std::size_t task) {
     return overdue_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
                             : death("while it ran task " + std::to_string(task));
   });
+  return failed || too_late;
 }
 
 std::exception_ptr ForkWorker::death(const std::string& when) const {

@@ -51,6 +51,8 @@ class ForkWorker {
   /// Gives it batches as far as it has room for them.
   void feed();
   bool has_work() const { return !in_flight_.empty(); }
+  /// Whether it has tasks to run behind the next one.
+  bool has_several() const { return in_flight_.size() > 1; }
   /// Makes it return tasks that it hasn't begun, for a worker that has none.
   void share();
   /// Whether there are results to take. With `sleeping`, the child is told to wake this process by

@@ -134,12 +134,16 @@ ipc::Clock::time_point SpawnWorker::overdue_at() const {
       leaving_) {
     return ipc::Clock::time_point::max();
   }
-  return in_flight_.oldest_since() + long_task;
+  return std::max(in_flight_.oldest_since() + long_task, not_before_);
 }
 
 bool SpawnWorker::take_back() {
   const auto begun = process_->stop_before_next();
-  if (!begun) return false;
+  if (!begun) {
+    // It has begun none yet (it makes its state, or was stopped), or the system can't.
+    not_before_ = ipc::Clock::now() + long_task;
+    return false;
+  }
   take_back_behind(*begun);
   return true;
 }

@@ -101,7 +101,8 @@ class SpawnWorker {
   bool is_orphan_ = false;
   bool timed_out_ = false;
   bool leaving_ = false;
-  bool taken_back_ = false;        // it has not come to the end of what was taken back
+  ipc::Clock::time_point not_before_{};  // when to try take_back() again
+  bool taken_back_ = false;              // it has not come to the end of what was taken back
   std::size_t known_results_ = 0;  // of its next frame of results, those that are settled already
   bool rings_ = false;             // ring() is to wake the process: once, since that takes a fence
   unsigned idle_deaths_ = 0;

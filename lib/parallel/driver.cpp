@@ -64,7 +64,8 @@ class LoopDriver::Impl {
       window_ = 1;
     } else if (settings_.batch != 0 && !settings_.options.pre_dispatch.counts_tasks() &&
                settings_.window != unread) {
-      window_ = settings_.window * settings_.batch;
+      window_ =
+          settings_.window > unread / settings_.batch ? unread : settings_.window * settings_.batch;
     } else {
       window_ = settings_.window;
     }

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -140,9 +141,17 @@ void on_interrupt(int) {
 
 }  // namespace
 
-Interruptible::Interruptible(LoopState& loop) : loop_(loop) { watch_of_process.here().add(loop); }
+Interruptible::Interruptible(LoopState& loop) : loop_(loop) {
+  try {
+    watch_of_process.here().add(loop);
+  } catch (const std::system_error&) {
+    // There can be no more threads. The loop does without: Ctrl-C ends the program.
+  }
+}
 
-Interruptible::~Interruptible() { watch_of_process.here().remove(loop_); }
+Interruptible::~Interruptible() {
+  if (Watch* const watch = watch_of_process.find()) watch->remove(loop_);
+}
 
 }  // namespace detail::parallel
 

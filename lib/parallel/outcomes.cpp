@@ -36,6 +36,7 @@ Outcomes::Verdict Outcomes::fail(std::size_t task, const std::exception_ptr& err
   } else {
     failures_[task] = {task, attempts, error};
     if (tracks_tasks()) accounts_[task] = {attempts, seconds, nullptr, false};
+    if (deliver_ == Deliver::as_completed) completed_.push_back(task);
   }
   return Verdict::recorded;
 }

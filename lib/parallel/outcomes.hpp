@@ -96,11 +96,16 @@ template <class Discard>
 std::optional<std::size_t> Outcomes::pop_completed(Discard&& discard) {
   const std::lock_guard lock(mutex_);
   if (deliver_ == Deliver::as_completed) {
-    if (completed_.empty()) return std::nullopt;
-    const std::size_t task = completed_.front();
-    completed_.pop_front();
-    accounts_.erase(task);
-    return task;
+    while (!completed_.empty()) {
+      const std::size_t task = completed_.front();
+      completed_.pop_front();
+      const auto found = accounts_.find(task);
+      const bool done = found->second.done;
+      accounts_.erase(found);
+      if (done) return task;
+      discard(task);
+    }
+    return std::nullopt;
   }
   for (;;) {
     const auto found = accounts_.find(next_in_order_);

@@ -92,7 +92,12 @@ std::shared_ptr<LocalWorker> LocalWorker::start(const WorkerOptions& options, un
   worker->errors_ = std::make_shared<OutputLines>(std::move(errors), STDERR_FILENO, prefix,
                                                   std::move(outputs.errors));
   supervisor.add(worker);
-  worker->send_initializer(options.initializer);
+  try {
+    worker->send_initializer(options.initializer);
+  } catch (...) {
+    worker->kill();  // the supervisor has it, too, until it ends
+    throw;
+  }
   return worker;
 }
 

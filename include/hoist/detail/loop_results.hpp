@@ -113,6 +113,16 @@ class Results {
   std::vector<Slot> slots_;
 };
 
+/// In the place of PlacedResults: there are none, and nothing is kept of a task that is done.
+struct NoResults {
+  template <class Call>
+  void set(std::size_t, Call&& call) {
+    std::forward<Call>(call)();
+  }
+  void encode(std::size_t, Encoder&) const {}
+  void check_room(std::size_t) const {}
+};
+
 /// Results that are written to memory of the caller's. `Out` is a random access iterator to it.
 template <class R, class Out>
 class PlacedResults {

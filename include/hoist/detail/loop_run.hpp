@@ -152,6 +152,12 @@ auto run_loop(const ParallelOptions& options, Range& range, Calls&& calls) {
     return deliver<R, Outcomes>(
         driver, [&](std::size_t i) { return tasks.results.take(i); },
         [&] { return tasks.results.take_all(); });
+  } else if constexpr (std::is_void_v<R> && !Outcomes) {
+    // The input may be infinite.
+    ReadTasks<Range&, std::remove_cvref_t<Calls>, R, NoResults> tasks(range,
+                                                                      std::forward<Calls>(calls));
+    LoopDriver driver(options, tasks, unread, how);
+    if (!driver.run()) driver.fail({});
   } else {
     ReadTasks<Range&, std::remove_cvref_t<Calls>, R> tasks(range, std::forward<Calls>(calls));
     LoopDriver driver(options, tasks, unread, how);

@@ -48,7 +48,9 @@ class ReadTasks final : public LoopTasks {
   std::size_t run(TaskRange tasks, TaskRun& run) override {
     return run_tasks(tasks, run, [&](std::size_t i) {
       Cell& c = cell(i);
-      keep(i, c, [&] { return call(c, run.may_repeat); });
+      // run.end() may yet fail a task that is done (it took too long, or its result can't be sent),
+      // which is then made again with this item.
+      keep(i, c, [&] { return call(c, run.may_repeat); }, run.may_repeat && run.each);
     });
   }
   bool read() override {
@@ -58,14 +60,21 @@ class ReadTasks final : public LoopTasks {
       ++*at_;
     }
     if (*at_ == std::ranges::end(range_)) return false;
+    if constexpr (placed) {
+      const std::lock_guard lock(mutex_);
+      out_.check_room(first_ + cells_.size());
+    }
+    // Without the lock, for which tasks that begin would wait: it may be the user's code that makes
+    // the item.
+    Reference item = **at_;
+    if constexpr (!in_place && std::is_same_v<std::remove_cvref_t<Reference>, Item>) {
+      check_whole<Item>(item);
+    }
     const std::lock_guard lock(mutex_);
-    if constexpr (placed) out_.check_room(first_ + cells_.size());
     Cell& c = cells_.emplace_back();
     if constexpr (in_place) {
-      c.item.emplace(std::addressof(**at_));
+      c.item.emplace(std::addressof(item));
     } else {
-      Reference item = **at_;
-      if constexpr (std::is_same_v<std::remove_cvref_t<Reference>, Item>) check_whole<Item>(item);
       c.item.emplace(std::forward<Reference>(item));
     }
     return true;
@@ -113,6 +122,7 @@ class ReadTasks final : public LoopTasks {
     const std::lock_guard lock(mutex_);
     Cell& c = cells_[i - first_];
     Kept<R> result = std::move(*c.result);
+    c.item.reset();
     c.result.reset();
     c.taken = true;
     drop_front();
@@ -124,14 +134,16 @@ class ReadTasks final : public LoopTasks {
     const std::lock_guard lock(mutex_);
     return cells_[i - first_];
   }
-  /// Makes and keeps a result. The arguments are destroyed as soon as they are no longer needed.
+  /// Makes and keeps a result. The arguments are destroyed as soon as they are no longer needed:
+  /// with `again`, not before the result is taken.
   template <class Make>
-  void keep(std::size_t i, Cell& c, Make&& make) {
+  void keep(std::size_t i, Cell& c, Make&& make, bool again = false) {
     if constexpr (placed) {
       out_.set(i, make);
     } else {
       c.result.emplace(kept_result<R>(make));
     }
+    if (again) return;
     c.item.reset();
     if constexpr (placed) {
       const std::lock_guard lock(mutex_);
