@@ -179,7 +179,8 @@ class SlurmCluster {
   std::vector<int> step_daemons(const std::string& log) const {
     std::vector<int> found;
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      if (slurp(entry.path() / "comm") != "slurmstepd\n") continue;
+      // One that ends meanwhile is none.
+      if (!slurp_some(entry.path() / "comm", 16).starts_with("slurmstepd\n")) continue;
       std::error_code error;
       for (std::filesystem::directory_iterator fd(entry.path() / "fd", error), end;
            !error && fd != end; fd.increment(error)) {
