@@ -56,7 +56,9 @@ const bool is_open_mpi = std::string(HOIST_TEST_MPI) == "default";
 Ended run_command(const std::string& command) {
   const std::string limited =
       "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-      "OMPI_MCA_rmaps_base_oversubscribe=1 HWLOC_COMPONENTS=-gl; timeout --kill-after=5 60 " +
+      "OMPI_MCA_rmaps_base_oversubscribe=1 "
+      "PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe HWLOC_COMPONENTS=-gl; "
+      "timeout --kill-after=5 60 " +
       command + " 2>&1";
   Ended ended;
   std::FILE* const output = ::popen(limited.c_str(), "r");

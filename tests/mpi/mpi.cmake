@@ -39,10 +39,11 @@ function(hoist_mpi_tests flavour library mpi mpirun)
   endforeach()
 endfunction()
 
-# MPI may use more ranks than there are cores, as root too. It is not to look for displays, which takes five
+# MPI may use more ranks than there are cores, as root too (each Open MPI has a variable of its own). It is not to look for displays, which takes five
 # seconds where nobody answers for localhost.
 set(mpi_environment OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-                    OMPI_MCA_rmaps_base_oversubscribe=1 HWLOC_COMPONENTS=-gl)
+                    OMPI_MCA_rmaps_base_oversubscribe=1
+                    PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe HWLOC_COMPONENTS=-gl)
 hoist_mpi_tests(default hoist_mpi MPI::MPI_CXX "${MPIEXEC_EXECUTABLE}")
 
 if(TARGET grid_search_mpi)

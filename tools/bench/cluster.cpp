@@ -17,8 +17,9 @@ namespace {
 /// Under mpirun, which is told that it may use more ranks than there are cores, as root too.
 std::string mpirun(const std::string& rest) {
   return "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 "
-         "OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_mpi_yield_when_idle=1 timeout 120 mpirun -n "
-         "3 " +
+         "OMPI_MCA_rmaps_base_oversubscribe=1 "
+         "PRTE_MCA_rmaps_default_mapping_policy=:oversubscribe OMPI_MCA_mpi_yield_when_idle=1 "
+         "timeout 120 mpirun -n 3 " +
          rest + " 2>/dev/null";
 }
 
