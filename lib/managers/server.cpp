@@ -230,7 +230,8 @@ void accept_clients(const Listener& listener) {
     } catch (const Closed&) {
       return;
     } catch (const SystemError&) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));  // no descriptor is left for now
+      // No descriptor or thread is left for one more, and no event tells when there is again.
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
     } catch (const std::exception&) {
       // Somebody without the key, or without room for one more.
     }

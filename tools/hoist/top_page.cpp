@@ -39,8 +39,8 @@ void append_loop(std::string& page, const RunningLoop& loop, const LoopRates& ra
 
 void append_program(std::string& page, const TopSamples& samples, const RunningProgram& program) {
   page += fmt::format(
-      "<h2><code>{}</code></h2>\n<p class=\"faint\">process {}, since {} · {:.0f} % of a processor "
-      "· {} · {}</p>\n",
+      "<h2><code>{}</code></h2>\n"
+      "<p class=\"faint\">process {}, since {} · {:.0f} % of a processor · {} · {}</p>\n",
       escaped(program.command), program.pid, utc_text(program.started),
       samples.processors(program) * 100, bytes_text(program.memory_bytes),
       counted(program.processes, "process", "processes"));
