@@ -57,7 +57,7 @@ inline Child master(const RedisServer& server, const std::function<void()>& work
 }
 
 inline void wait_until(const std::function<bool()>& holds) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (!holds()) {
     require(std::chrono::steady_clock::now() < end, "waited in vain");
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -86,10 +86,10 @@ inline std::vector<int> numbers(int n) {
   return all;
 }
 
-/// A loop of `n` tasks whose results are right, each of which took 5 ms.
-inline void loop(const std::string& log, int n) {
-  std::vector<decltype(hoist::delayed(logged)(log, 0))> tasks;
-  for (int i = 0; i < n; ++i) tasks.push_back(hoist::delayed(logged)(log, i));
+/// A loop of `n` tasks whose results are right, each of which took 5 ms, or longer.
+inline void loop(const std::string& log, int n, int (*task)(const std::string&, int) = logged) {
+  std::vector<decltype(hoist::delayed(task)(log, 0))> tasks;
+  for (int i = 0; i < n; ++i) tasks.push_back(hoist::delayed(task)(log, i));
   const auto squares = hoist::Parallel({.backend = "redis"})(std::move(tasks));
   require(squares.size() == static_cast<std::size_t>(n), "results are missing");
   for (int i = 0; i < n; ++i) {
