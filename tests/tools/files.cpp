@@ -8,6 +8,7 @@
 #include <hoist/version.hpp>
 
 #include <cmath>
+#include <complex>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -231,6 +232,16 @@ TEST_CASE("hoist diff, hash and check compare contents") {
   dump(columns, endless);
   CHECK(run_tool("diff --tolerance 1e-9 " + a + " " + endless).code == 0);
   CHECK(has(run_tool("diff " + a + " " + endless).out, "[0][0]: 0 against 1e-12"));
+  // Complex numbers, alone and as elements.
+  using Complex = std::complex<double>;
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  dump(std::pair(Complex(1, 2), std::vector<Complex>{{3, nan}, {0, 4}}), a);
+  dump(std::pair(Complex(1, 2 + 1e-12), std::vector<Complex>{{3, nan}, {0, 4 + 1e-12}}), endless);
+  CHECK(run_tool("diff --tolerance 1e-9 " + a + " " + endless).code == 0);
+  CHECK(has(run_tool("diff " + a + " " + endless).out, "2 differences of"));
+  dump(std::vector<Complex>{{1, 2}}, a);
+  dump(std::vector<Complex>{{1, -2}}, endless);
+  CHECK(has(run_tool("diff --tolerance 1 " + a + " " + endless).out, "[0]: 1+2j against 1-2j"));
   // Keys that only their ends tell apart.
   const std::string same(100, 'k');
   dump(std::map<std::pair<std::string, int>, int>{{{same, 1}, 10}, {{same, 2}, 20}}, a);

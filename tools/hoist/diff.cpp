@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "commands.hpp"
@@ -20,6 +22,7 @@ namespace hoist::tool {
 namespace {
 
 using Kind = Value::Kind;
+using Number = std::complex<double>;
 
 struct Arguments {
   std::string a;
@@ -41,9 +44,12 @@ class Comparison {
   double largest = 0;
 
  private:
-  bool is_near(double a, double b) {
-    if (a == b || (std::isnan(a) && std::isnan(b))) return true;
-    const double apart = std::abs(a - b);
+  bool is_near(Number a, Number b) {
+    const auto between = [](double x, double y) {
+      return x == y || (std::isnan(x) && std::isnan(y)) ? 0 : x - y;
+    };
+    const double apart = std::hypot(between(a.real(), b.real()), between(a.imag(), b.imag()));
+    if (apart == 0) return true;
     largest = std::max(largest, apart);  // as it is where one is NaN
     return std::isfinite(apart) && apart <= tolerance_ * std::max({1.0, std::abs(a), std::abs(b)});
   }
@@ -73,7 +79,8 @@ bool is_number(const Value& value) {
     case Kind::boolean:
     case Kind::integer:
     case Kind::natural:
-    case Kind::real: return true;
+    case Kind::real:
+    case Kind::complex: return true;
     default: return false;
   }
 }
@@ -115,8 +122,23 @@ bool is_wide_integer(const DType& dtype) {
   return (dtype.kind == 'i' || dtype.kind == 'u') && dtype.itemsize == 8;
 }
 
+/// The i-th element as a complex number; nothing where the elements are no numbers.
+std::optional<Number> complex_at(const Value::Elements& array, std::size_t i) {
+  if (array.dtype.kind != 'c') return number_at(array, i);
+  Value::Elements parts = array;
+  parts.dtype.kind = 'f';
+  parts.dtype.itemsize /= 2;
+  const auto real = number_at(parts, 2 * i);
+  if (!real) return std::nullopt;
+  return Number(*real, *number_at(parts, 2 * i + 1));
+}
+
 std::string text_at(const Value::Elements& array, std::size_t i) {
-  if (!is_wide_integer(array.dtype)) return fmt::format("{}", *number_at(array, i));
+  if (!is_wide_integer(array.dtype)) {
+    const Number number = *complex_at(array, i);
+    return array.dtype.kind == 'c' ? fmt::format("{}{:+}j", number.real(), number.imag())
+                                   : fmt::format("{}", number.real());
+  }
   const std::size_t size = array.dtype.itemsize;
   const Value one = Value::scalar(
       array.dtype, std::string(reinterpret_cast<const char*>(array.data + i * size), size));
@@ -137,14 +159,14 @@ void Comparison::compare_arrays(const Value::Elements& a, const Value::Elements&
   const bool same_order = a.order == b.order || a.shape.size() < 2;
   // The types, too: of structures and times the text doesn't tell all.
   if (same_order && a.dtype == b.dtype && std::memcmp(a.data, b.data, a.nbytes()) == 0) return;
-  if (!number_at(a, 0)) {
+  if (!complex_at(a, 0)) {
     if (!(Value(a) == Value(b))) differ(path, "the elements differ");
     return;
   }
   for (std::size_t i = 0; i < size; ++i) {
     const std::size_t k = place_in(b, i, a);
     const bool is_exact = tolerance_ == 0 && is_wide_integer(a.dtype);
-    const bool near = is_near(*number_at(a, i), *number_at(b, k));
+    const bool near = is_near(*complex_at(a, i), *complex_at(b, k));
     if (near && (!is_exact || text_at(a, i) == text_at(b, k))) continue;
     differ(path + index_text(i, a), text_at(a, i) + " against " + text_at(b, k));
   }
@@ -190,8 +212,9 @@ void Comparison::compare(const Value& a, const Value& b, const std::string& path
   if (is_sequence(a) && is_sequence(b)) return compare_items(a, b, path);
   ++compared;
   if (is_number(a) && is_number(b)) {
-    if (a == b || (tolerance_ > 0 && is_near(a.as_double(), b.as_double()))) return;
-    is_near(a.as_double(), b.as_double());
+    if (a == b) return;
+    const bool near = is_near(a.as_complex(), b.as_complex());
+    if (near && tolerance_ > 0) return;
     return differ(path, a.to_string(60) + " against " + b.to_string(60));
   }
   if (!(a == b)) differ(path, a.to_string(60) + " against " + b.to_string(60));
