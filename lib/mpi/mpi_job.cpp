@@ -67,12 +67,26 @@ Job& job() {
   return *one;
 }
 
+/// At the exit of rank 0.
+void end_job();
+
+/// MPICH takes its leave of the launcher in an exit handler that it adds here; a rank that ends
+/// without, or finalizes MPI after it, counts as killed. Handlers run in the reverse order.
 void initialize(Job& its) {
   if (is_initialized()) return;
   // One thread at a time calls MPI, whichever leads a loop.
   int provided = 0;
   MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided);
   its.has_initialized = true;
+  std::atexit(end_job);
+}
+
+void end_job() {
+  if (::getpid() != job().rank || is_finalized()) return;
+  // The others are in MPI_Init, or wait for tasks.
+  initialize(job());
+  end_hosts();
+  if (job().has_initialized) PMPI_Finalize();
 }
 
 std::string host_mode() {
@@ -122,6 +136,11 @@ unsigned unbind() {
 [[noreturn]] void run_host() {
   ::unsetenv("HOIST_BACKEND");
   ::prctl(PR_SET_NAME, "hoist-host");
+  // Of the exit handlers, MPI's alone run: the program's main never began here.
+  std::atexit([] {
+    std::fflush(nullptr);
+    ::_exit(0);
+  });
   try {
     const unsigned cores = host_mode() == "node" ? unbind() : 1;
     initialize(job());
@@ -139,8 +158,7 @@ unsigned unbind() {
     if (is_initialized()) MPI_Abort(MPI_COMM_WORLD, 1);
     ::_exit(1);
   }
-  std::fflush(nullptr);
-  ::_exit(0);
+  std::exit(0);
 }
 
 /// Before main: ranks but the first become worker hosts.
@@ -160,13 +178,7 @@ void choose() {
   ::setenv("OMPI_MCA_async_mpi_finalize", "1", 0);
   if (rank > 0) run_host();
   job().rank = ::getpid();
-  std::atexit([] {
-    if (::getpid() != job().rank || is_finalized()) return;
-    // The others are in MPI_Init, or wait for tasks.
-    initialize(job());
-    end_hosts();
-    if (job().has_initialized) PMPI_Finalize();
-  });
+  std::atexit(end_job);  // also where no loop initializes MPI
 }
 
 /// Refers to what a program with this library needs to be linked with; see CMakeLists.txt.
