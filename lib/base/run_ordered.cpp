@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -38,9 +39,7 @@ class Ordered {
       } else if (more && started_ - finished_ < done_.size()) {
         lock.unlock();
         more = work_.start(started_ % done_.size());
-        if (more && started_ > helpers_.size() && helpers_.size() + 1 < threads_) {
-          helpers_.emplace_back([this] { help(); });
-        }
+        if (more && started_ > helpers_.size() && helpers_.size() + 1 < threads_) add_helper();
         lock.lock();
         if (more) {
           ++started_;
@@ -57,6 +56,14 @@ class Ordered {
   }
 
  private:
+  void add_helper() {
+    try {
+      helpers_.emplace_back([this] { help(); });
+    } catch (const std::system_error&) {
+      threads_ = 1;  // there can be no more threads: those that are there do the work
+    }
+  }
+
   void run_one(std::unique_lock<std::mutex>& lock) {
     const std::size_t slot = claimed_++ % done_.size();
     lock.unlock();
@@ -91,7 +98,7 @@ class Ordered {
   }
 
   const OrderedWork& work_;
-  const unsigned threads_;
+  unsigned threads_;
   std::mutex mutex_;
   std::condition_variable job_;     // a job is ready, or all are done
   std::condition_variable result_;  // a job is done

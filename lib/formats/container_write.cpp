@@ -11,6 +11,7 @@
 #include "base/run_ordered.hpp"
 #include "formats/container.hpp"
 #include "os/atomic_file.hpp"
+#include "os/own_thread.hpp"
 #include "os/run_parallel.hpp"
 
 namespace hoist::detail::formats {
@@ -134,10 +135,13 @@ void ContainerWriter::plain(std::span<const std::byte> payload) {
   {
     std::jthread beside;
     if (payload.size() >= overlap_from && os::transfer_threads(threads_) > 1) {
-      beside = std::jthread(sum);
-    } else {
-      sum();
+      try {
+        beside = os::own_thread("hoist-checksum", sum);
+      } catch (const SystemError&) {
+        // There can be no more threads.
+      }
     }
+    if (!beside.joinable()) sum();
     put(payload.data(), payload.size());
   }
   const std::uint64_t total =

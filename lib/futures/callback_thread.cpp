@@ -2,6 +2,7 @@
 #include "futures/callback_thread.hpp"
 
 #include <hoist/detail/future_state.hpp>
+#include <hoist/error.hpp>
 #include <hoist/outcome.hpp>
 #include <hoist/this_task.hpp>
 
@@ -10,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 #include "os/fork_hook.hpp"
@@ -53,7 +53,7 @@ class CallbackThread {
       os::ThreadPool::start_beside(
           "hoist-callbacks", [this] { run(); }, os::ThreadPool::Calls::user);
       started_ = true;
-    } catch (const std::system_error&) {
+    } catch (const SystemError&) {
       // There can be no more threads now: the next callback tries again.
     }
   }

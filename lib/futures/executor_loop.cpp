@@ -4,7 +4,6 @@
 #include <hoist/error.hpp>
 
 #include <chrono>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -70,13 +69,9 @@ void ExecutorLoop::open() {
 
 /// One that keeps this loop.
 void ExecutorLoop::start_thread(std::function<void()> body) {
-  try {
-    os::ThreadPool::start_beside(
-        "hoist-executor", [self = shared_from_this(), body = std::move(body)] { body(); },
-        os::ThreadPool::Calls::user);
-  } catch (const std::system_error& error) {
-    throw SystemError("an executor can't start its thread", error.code().value());
-  }
+  os::ThreadPool::start_beside(
+      "hoist-executor", [self = shared_from_this(), body = std::move(body)] { body(); },
+      os::ThreadPool::Calls::user);
 }
 
 bool ExecutorLoop::submit(Submission& call) {

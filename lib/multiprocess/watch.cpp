@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <iterator>
 #include <mutex>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -59,11 +58,7 @@ class Watcher {
   };
 
   void start() {
-    try {
-      os::ThreadPool::start_beside("hoist-watcher", [this] { run(); }, os::ThreadPool::Calls::user);
-    } catch (const std::system_error& error) {
-      throw SystemError("can't start a thread that waits", error.code().value());
-    }
+    os::ThreadPool::start_beside("hoist-watcher", [this] { run(); }, os::ThreadPool::Calls::user);
     started_ = true;
   }
 

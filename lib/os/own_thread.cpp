@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/own_thread.hpp"
 
+#include <hoist/error.hpp>
+
 #include <pthread.h>
 
-#include <thread>
+#include <string>
+#include <system_error>
 #include <utility>
 
 namespace hoist::detail::os {
@@ -16,12 +19,23 @@ BlockSignals::BlockSignals() {
 
 BlockSignals::~BlockSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
-void start_own_thread(const char* name, std::function<void()> body) {
+std::jthread own_thread(const char* name, std::function<void()> body) {
   const BlockSignals blocked;
-  std::thread([name, body = std::move(body)] {
-    ::pthread_setname_np(::pthread_self(), name);
-    body();
-  }).detach();
+  try {
+    return std::jthread([name, body = std::move(body)] {
+      ::pthread_setname_np(::pthread_self(), name);
+      body();
+    });
+  } catch (const std::system_error& error) {
+    std::string what = "can't start the thread ";
+    what += name;
+    what += "; threads count for `ulimit -u` and for a container's limit on processes";
+    throw SystemError(what, error.code().value());
+  }
+}
+
+void start_own_thread(const char* name, std::function<void()> body) {
+  own_thread(name, std::move(body)).detach();
 }
 
 }  // namespace hoist::detail::os

@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <functional>
+#include <thread>
 
 namespace hoist::detail::os {
 
@@ -19,9 +20,11 @@ class BlockSignals {
   sigset_t before_;
 };
 
-/// Starts a thread that may run until the process ends. It blocks all signals, which are for the
-/// program's threads. `name` has at most 15 characters. Throws std::system_error if there can be no
-/// more threads.
+/// Starts a thread of hoist's own. It blocks all signals, which are for the program's threads.
+/// `name` has at most 15 characters. Throws SystemError if there can be no more threads.
+std::jthread own_thread(const char* name, std::function<void()> body);
+
+/// The same for a thread that may run until the process ends.
 void start_own_thread(const char* name, std::function<void()> body);
 
 }  // namespace hoist::detail::os

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/thread_pool.hpp"
 
+#include <hoist/error.hpp>
+
 #include <pthread.h>
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
 #include <utility>
 
 #include "base/spin.hpp"
@@ -43,7 +44,7 @@ unsigned ThreadPool::enlist(Job& job, unsigned count) {
   while (soon < count && threads_ < max_threads) {
     try {
       start_own_thread("hoist", [this] { thread(); });
-    } catch (const std::system_error&) {
+    } catch (const SystemError&) {
       break;
     }
     ++threads_;

@@ -45,7 +45,7 @@ class ThreadPool {
   /// Runs another part of hoist in a thread beside the pool, which counts as one of hoist's own: it
   /// must hold no lock that a child could need. When it returns the thread waits for the next such
   /// part, since one that ends would still be there for a moment when it counts no longer. Throws
-  /// std::system_error if there can be no more threads.
+  /// SystemError if there can be no more threads.
   static void start_beside(const char* name, std::function<void()> body,
                            Calls calls = Calls::hoist);
   /// Whether a thread of the pool is at work, or one beside it that `calls` the user's code.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "parallel/interrupts.hpp"
 
+#include <hoist/error.hpp>
 #include <hoist/stop.hpp>
 
 #include <semaphore.h>
@@ -10,7 +11,6 @@
 #include <cerrno>
 #include <csignal>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -144,7 +144,7 @@ void on_interrupt(int) {
 Interruptible::Interruptible(LoopState& loop) : loop_(loop) {
   try {
     watch_of_process.here().add(loop);
-  } catch (const std::system_error&) {
+  } catch (const SystemError&) {
     // There can be no more threads. The loop does without: Ctrl-C ends the program.
   }
 }

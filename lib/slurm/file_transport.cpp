@@ -129,8 +129,7 @@ FileTransport::FileTransport(fs::path directory, Role role)
       os::throw_system("write into", directory_ / master_folder, error);
     }
   }
-  const os::BlockSignals none;
-  thread_ = std::thread([this] { run(); });
+  thread_ = os::own_thread("hoist-files", [this] { run(); });
 }
 
 FileTransport::~FileTransport() { stop_thread(); }

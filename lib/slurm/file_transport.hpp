@@ -89,7 +89,7 @@ class FileTransport final : public remote::Transport {
   bool is_closed_ = false;
   bool has_heard_ = false;
   bool is_abandoned_ = false;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace hoist::detail::slurm

@@ -61,8 +61,7 @@ Fleet::Fleet(const SlurmOptions& options, std::string variable, std::string valu
       job_(new_name()) {
   if (is_inside_) expected_ = nodes_of_allocation();
   want();
-  const os::BlockSignals none;
-  thread_ = std::thread([this] { run(); });
+  thread_ = os::own_thread("hoist-fleet", [this] { run(); });
 }
 
 Fleet::~Fleet() {

@@ -64,7 +64,7 @@ class Fleet {
   bool is_stopped_ = false;
   bool is_done_ = false;  // run() has returned
   std::string failure_;
-  std::thread thread_;
+  std::jthread thread_;
 };
 
 }  // namespace hoist::detail::slurm

@@ -139,12 +139,8 @@ std::unique_ptr<Found> find_name(const SocketAddress& address, Deadline deadline
     answer->found = std::move(found);
     answer->came.notify_one();
   };
-  try {
-    // It may load modules of the system and hold their locks: no moment to fork in.
-    os::ThreadPool::start_beside("hoist-look-up", ask, os::ThreadPool::Calls::user);
-  } catch (const std::system_error& error) {
-    throw SystemError("can't start a thread to look up " + address.text(), error.code().value());
-  }
+  // It may load modules of the system and hold their locks: no moment to fork in.
+  os::ThreadPool::start_beside("hoist-look-up", ask, os::ThreadPool::Calls::user);
   std::unique_lock lock(answer->mutex);
   const auto has_come = [&] { return answer->found != nullptr; };
   if (deadline == Deadline::max()) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -240,6 +241,33 @@ TEST_CASE("nothing of the library traps in a program whose floating-point errors
     const auto cached = memory.cache(square);
     right = cached(3) == 9 && cached(3) == 9 && right;
     return right;
+  }));
+}
+
+TEST_CASE("where the system gives no more threads, work is done with fewer, or the error says it") {
+  const TempDir dir;
+  ::chmod(dir.path().c_str(), 0777);
+  CHECK(holds_in_child([&] {
+    // The limit holds for all processes of a user, but for root's.
+    const uid_t user = 61'234;
+    const rlimit one{1, 1};
+    if (::setresuid(user, user, user) != 0 || ::setrlimit(RLIMIT_NPROC, &one) != 0) {
+      return ::geteuid() != 0;  // who isn't root can't try it
+    }
+    if (!squares_right("threads")) return false;
+    const std::vector<double> values(3 << 20, 1.5);
+    for (const bool compressed : {false, true}) {
+      DumpOptions options{.threads = 2};
+      if (compressed) options.compress = "zstd";
+      dump(values, dir / "values.hoist", options);
+      if (load<std::vector<double>>(dir / "values.hoist", {.threads = 2}) != values) return false;
+    }
+    try {
+      squares_right("spawn");
+      return false;
+    } catch (const SystemError& error) {
+      return std::string(error.what()).find("ulimit -u") != std::string::npos;
+    }
   }));
 }
 
