@@ -23,8 +23,8 @@ constexpr std::size_t ordered_slots(unsigned threads) {
 
 /// Runs the jobs on up to `threads` threads, the caller's among them, with at most
 /// `ordered_slots(threads)` jobs started and not finished. Starts no more threads than there are
-/// jobs, and makes do with fewer where the system gives no more. Rethrows the first exception after all threads have stopped; jobs that were started may
-/// then be dropped.
+/// jobs, and makes do with fewer where the system gives no more. Rethrows the first exception after
+/// all threads have stopped; jobs that were started may then be dropped.
 void run_ordered(unsigned threads, const OrderedWork& work);
 
 }  // namespace hoist::detail::base
