@@ -24,10 +24,7 @@ class DoomedTasks {
   void kill(Workers& workers) {
     std::erase_if(tasks_, [&](std::size_t task) {
       for (auto& worker : workers) {
-        if (worker->runs(task)) {
-          worker->kill();
-          return true;
-        }
+        if (worker->end_task(task)) return true;
         if (worker->has(task)) return false;
       }
       return true;

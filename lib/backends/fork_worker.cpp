@@ -198,7 +198,7 @@ void ForkWorker::take_stderr() noexcept {
 
 ipc::Clock::time_point ForkWorker::task_deadline() const {
   const TimeLimit& limit = loop_.options().task_timeout;
-  if (!limit.is_set() || in_flight_.empty() || overdue_ != ForkArea::none) {
+  if (!limit.is_set() || in_flight_.empty() || ended_task_ != ForkArea::none) {
     return ipc::Clock::time_point::max();
   }
   // Where it hasn't begun yet, the limit can't pass before it would from now on.
@@ -212,8 +212,14 @@ ipc::Clock::time_point ForkWorker::task_deadline() const {
 void ForkWorker::end_overdue_task() {
   const std::uint64_t running = area_->running.load();
   if (running == 0 || ipc::Clock::now() < task_deadline()) return;
-  overdue_ = static_cast<std::size_t>(running - 1);
+  end_task(static_cast<std::size_t>(running - 1));
+}
+
+bool ForkWorker::end_task(std::size_t task) {
+  if (area_->running.load() != task + 1) return false;
+  ended_task_ = task;
   kill();
+  return true;
 }
 
 bool ForkWorker::handle_exit() {
@@ -225,10 +231,10 @@ bool ForkWorker::handle_exit() {
     in_flight_.set_oldest_since(ipc::Clock::time_point(ipc::Clock::duration(area_->began.load())));
   }
   // Killed for a task that was done by then: no fault of the one it had just begun.
-  const bool too_late = overdue_ != ForkArea::none && !(ran && overdue_ == running - 1);
+  const bool too_late = ended_task_ != ForkArea::none && !(ran && ended_task_ == running - 1);
   const bool failed = in_flight_.end(ran && !too_late, [this](std::size_t task) {
-    return overdue_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
-                            : death("while it ran task " + std::to_string(task));
+    return ended_task_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
+                               : death("while it ran task " + std::to_string(task));
   });
   return failed || too_late;
 }

@@ -64,7 +64,8 @@ class ForkWorker {
   void take_stderr() noexcept;
   ipc::Clock::time_point task_deadline() const;
   void end_overdue_task();
-  bool runs(std::size_t task) const { return area_->running.load() == task + 1; }
+  /// Ends it if that is the task it runs; returns whether it is.
+  bool end_task(std::size_t task);
   bool has(std::size_t task) const { return in_flight_.has(task); }
   void kill();
   void ask_to_leave();
@@ -91,7 +92,7 @@ class ForkWorker {
   bool reaped_ = false;
   bool leaving_ = false;
   os::ChildEnd end_;
-  std::size_t overdue_ = ForkArea::none;  // the task it was killed for
+  std::size_t ended_task_ = ForkArea::none;  // for which it was killed
   InFlight in_flight_;
 
   ipc::Link link_;

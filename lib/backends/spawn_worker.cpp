@@ -5,6 +5,7 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -59,6 +60,7 @@ void SpawnWorker::set_process(std::shared_ptr<workers::WorkerProcess> process) {
   info_.machine = process_->machine();
   callable_ = 0;
   timed_out_ = false;
+  killed_in_ = 0;
   leaving_ = false;
   taken_back_ = false;
   known_results_ = 0;
@@ -122,10 +124,25 @@ bool SpawnWorker::answers_soon() const {
   return busy() && info_.task_seconds * static_cast<double>(in_flight_.size()) < wake_seconds;
 }
 
-bool SpawnWorker::runs(std::size_t task) const {
+bool SpawnWorker::end_task(std::size_t task) {
   if (process_ == nullptr) return false;
   const std::uint64_t begun = process_->begun();
-  return begun > process_->received && in_flight_.after(begun - process_->received - 1) == task;
+  const bool runs =
+      begun > process_->received && in_flight_.after(begun - process_->received - 1) == task;
+  if (runs) kill_in_task(begun);
+  return runs;
+}
+
+void SpawnWorker::kill_in_task(std::uint64_t number) {
+  killed_in_ = number;
+  process_->kill_in_task(number);
+}
+
+/// In a task that began as the one that it was to end was done.
+bool SpawnWorker::was_killed_too_late() const {
+  const os::ChildEnd how = process_->end().how;
+  return killed_in_ != 0 && process_->begun() > killed_in_ &&
+         (how.signal == SIGKILL || !how.is_known);
 }
 
 ipc::Clock::time_point SpawnWorker::overdue_at() const {
@@ -349,8 +366,9 @@ bool SpawnWorker::handle_exit() {
         return lost_hosts_.note(task, process_->pid(), process_->end());
       });
     }
-    const bool ran = process_->begun() > process_->received;
-    const bool hopeless = !process_->ready || ++idle_deaths_ >= 3 || timed_out_;
+    const bool too_late = was_killed_too_late();
+    const bool ran = process_->begun() > process_->received && !too_late;
+    const bool hopeless = !too_late && (!process_->ready || ++idle_deaths_ >= 3 || timed_out_);
     const auto error = [&](std::size_t task) { return death(task, ran); };
     if (in_flight_.end(ran || (hopeless && !leaving_), error)) idle_deaths_ = 0;
   }
@@ -382,7 +400,7 @@ void SpawnWorker::check_deadline() {
   if (limit == ipc::Clock::time_point::max() || ipc::Clock::now() < limit) return;
   timed_out_ = true;
   if (process_->ready) {
-    process_->kill_in_task(process_->received + 1);
+    kill_in_task(process_->received + 1);
   } else {
     process_->kill();
   }

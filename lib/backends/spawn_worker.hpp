@@ -47,13 +47,11 @@ class SpawnWorker {
   void ring();
   /// Whether its tasks take no longer than it would take to wake this process.
   bool answers_soon() const;
-  /// Whether that is what it is doing now.
-  bool runs(std::size_t task) const;
+  /// Ends its process if that is the task it runs; returns whether it is.
+  bool end_task(std::size_t task);
   bool has(std::size_t task) const {
     return in_flight_.has(task) || (unsent_.first <= task && task < unsent_.last);
   }
-  /// Ends its process, which runs a task.
-  void kill() { process_->kill_in_task(process_->begun()); }
   bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
   /// When its other tasks are to be taken back, as the one that it runs takes much longer than
   /// those before it; max() where there are none.
@@ -81,6 +79,8 @@ class SpawnWorker {
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
   void take_back_behind(std::uint64_t begun);
   void take_left(std::span<const std::byte> content);
+  void kill_in_task(std::uint64_t number);
+  bool was_killed_too_late() const;
   std::exception_ptr death(std::size_t task, bool ran) const;
 
   Loop& loop_;
@@ -100,6 +100,7 @@ class SpawnWorker {
   std::uint32_t callable_ = 0;
   bool is_orphan_ = false;
   bool timed_out_ = false;
+  std::uint64_t killed_in_ = 0;  // the number of the task that it was to be killed in
   bool leaving_ = false;
   ipc::Clock::time_point not_before_{};  // when to try take_back() again
   bool taken_back_ = false;              // it has not come to the end of what was taken back

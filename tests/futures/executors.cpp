@@ -84,6 +84,12 @@ struct Counted {
 Counted twice(const Counted& x) { return Counted(2 * x.value); }
 
 /// Fails the first time.
+int spin(std::chrono::microseconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  while (std::chrono::steady_clock::now() < end) {
+  }
+  return static_cast<int>(time.count());
+}
 int fail_once(const std::string& mark, int x) {
   if (!std::filesystem::exists(mark)) {
     support::spill(mark, "x");
@@ -386,6 +392,19 @@ TEST_CASE("calls that run are cancelled at any moment, and the others come to th
       }
       CHECK(was == calls[1].cancelled());
       if (!was) CHECK(calls[1].result(30s) == 5);
+    }
+  });
+}
+
+TEST_CASE("who is cancelled as it ends takes none of the others with it") {
+  for_each_process_backend([](On on) {
+    const auto executor = make_executor(on, {.max_workers = 1, .kill_on_cancel = true});
+    for (int round = 0; round < 400; ++round) {
+      const auto first = executor->submit(spin, 300us);
+      const auto second = executor->submit(spin, 200us);
+      spin(200us + round % 150 * 1us);
+      first.cancel();
+      CHECK(second.result(30s) == 200);
     }
   });
 }
