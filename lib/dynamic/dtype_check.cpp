@@ -40,7 +40,23 @@ bool size_fits(const DType& dtype) {
   }
 }
 
+void count_parts(const DType& dtype, std::size_t& n) {
+  if (++n > max_dtype_parts) return;
+  if (dtype.base) count_parts(*dtype.base, n);
+  if (!dtype.fields) return;
+  for (const auto& field : *dtype.fields) {
+    if (n > max_dtype_parts) return;
+    count_parts(field.type, n);
+  }
+}
+
 }  // namespace
+
+std::size_t dtype_parts(const DType& dtype) {
+  std::size_t n = 0;
+  count_parts(dtype, n);
+  return n;
+}
 
 void check_dtype(const DType& dtype) {
   if (!size_fits(dtype)) throw DamagedData("there is no dtype like " + dtype.text());
@@ -48,6 +64,8 @@ void check_dtype(const DType& dtype) {
   if ((dtype.fields || dtype.base) && dtype.kind != 'V') {
     throw DamagedData("a dtype of kind " + std::string(1, dtype.kind) + " can't have parts");
   }
+  // Before any other walk: a few shared parts can stand for more than can ever be visited.
+  if (dtype_parts(dtype) > max_dtype_parts) throw LimitExceeded("a dtype has too many parts");
   if (dtype.depth() > max_dtype_depth) throw LimitExceeded("a dtype nests too deep");
   if (dtype.base && checked_bytes(*dtype.base, dtype.shape) != dtype.itemsize) {
     throw DamagedData("a sub-array's size does not fit its shape");

@@ -74,7 +74,7 @@ CodeWalk::Edge CodeWalk::code_edge(program::Module& module, std::uint64_t addres
     const bool by_name = check_ == CodeCheck::function && name != start_name_ && !own_part;
     if (!name.empty() &&
         (by_name || (program::is_hoist_entity(name) && name != start_name_ && !own_part))) {
-      return {external(&module, name, address), 0};
+      return {external(&module, name, address), address - begin};
     }
   }
   const std::uint32_t node =
@@ -123,7 +123,9 @@ CodeWalk::Edge CodeWalk::pointer_edge(program::Module& module, std::uint64_t add
   if (section != nullptr && section->kind == program::SectionKind::code)
     return code_edge(module, address);
   if (section != nullptr && section->kind == program::SectionKind::metadata) {
-    return {external(nullptr, section->name, 0), 0};
+    // In a program linked to a fixed address it may be a mere number.
+    const std::uint64_t place = module.bias == 0 ? address - section->address : 0;
+    return {external(nullptr, section->name, 0), place};
   }
   if (const program::ElfSymbol* symbol = image.object_at(address)) {
     return object_edge(module, *symbol, address);

@@ -236,10 +236,16 @@ void CodeWalk::finish() {
     stream_.put32(static_cast<std::uint32_t>(node.edges.size()));
     for (const Edge& edge : node.edges) {
       stream_.put32(edge.node);
-      // A place inside a function is an instruction, whatever the lengths of those before it.
       const bool code = edge.node != no_node && nodes_[edge.node].kind == CodeNode::Kind::function;
-      stream_.put64(code ? nodes_[edge.node].index_of(nodes_[edge.node].begin + edge.offset)
-                         : edge.offset);
+      if (!code) {
+        stream_.put64(edge.offset);
+        continue;
+      }
+      // A place inside a function is an instruction, whatever the lengths of those before it. What
+      // lies inside an instruction is a number that looks like an address, and counts in full.
+      const Node& target = nodes_[edge.node];
+      stream_.put64(target.index_of(target.begin + edge.offset));
+      if (!std::ranges::binary_search(target.offsets, edge.offset)) stream_.put64(edge.offset);
     }
   }
   digest_ = stream_.digest();

@@ -7,6 +7,7 @@
 
 #include "base/digest_stream.hpp"
 #include "os/is_mapped.hpp"
+#include "program/module_map.hpp"
 
 namespace hoist::detail::fingerprint {
 
@@ -38,7 +39,30 @@ __attribute__((no_sanitize("thread"))) void copy(const std::byte* from, std::spa
   for (; at < to.size(); ++at) to[at] = source[at];
 }
 
-/// Replaces the addresses in a copy of bytes that are at `from`; whether there are any.
+/// Whether a number is in a program that is linked to a fixed address. An address there is the same
+/// in each run, and numbers of a few millions look like one.
+bool in_fixed_program(std::uint64_t value) {
+  struct Range {
+    std::uint64_t begin = ~std::uint64_t{0};
+    std::uint64_t end = 0;
+  };
+  static const Range range = [] {
+    Range all;
+    const auto loaded = program::loaded_modules();
+    for (const auto& module : loaded->modules()) {
+      if (!module->is_main || module->bias != 0) continue;
+      for (const auto& segment : module->segments) {
+        all.begin = std::min(all.begin, segment.address);
+        all.end = std::max(all.end, segment.address + segment.size);
+      }
+    }
+    return all;
+  }();
+  return value >= range.begin && value < range.end;
+}
+
+/// Replaces the addresses in a copy of bytes that are at `from`, but for those that are the same in
+/// each run; whether there are any.
 bool mask_addresses(const std::byte* from, std::span<std::byte> bytes) {
   constexpr std::uint64_t mask = 0x6164647265737365;
   bool found = false;
@@ -47,8 +71,8 @@ bool mask_addresses(const std::byte* from, std::span<std::byte> bytes) {
     std::uint64_t value = 0;
     std::memcpy(&value, bytes.data() + at, word);
     if (!os::is_mapped(value)) continue;
-    std::memcpy(bytes.data() + at, &mask, word);
     found = true;
+    if (!in_fixed_program(value)) std::memcpy(bytes.data() + at, &mask, word);
   }
   return found;
 }

@@ -127,6 +127,8 @@ std::shared_ptr<Storage> Input::bytes(std::size_t n) {
 }
 
 void Input::get_large(std::byte* to, std::size_t n) {
+  // What is kept for the second pass goes through the buffer.
+  if (pass_ == Pass::first && kept_ && n < apart_bytes) return get(to, n);
   const std::size_t buffered = std::min(n, end_ - at_);
   get(to, buffered);
   const std::size_t rest = n - buffered;
@@ -173,12 +175,21 @@ void Input::keep_read() {
 void Input::pass_over(std::size_t n) {
   if (!kept_ || n < apart_bytes) return skip(n);
   keep_read();
-  passed_.push_back(bytes(n));
+  expect(n);
+  auto storage = allocate_storage(n, Fill::none);
+  get_large(storage->data(), n);
+  passed_.push_back(std::move(storage));
   passed_bytes_ += n;
   kept_at_ = at_;
 }
 
 std::shared_ptr<Storage> Input::take_passed(std::size_t n) {
+  if (pass_ == Pass::first && kept_ && n >= apart_bytes) {
+    pass_over(n);
+    auto copy = allocate_storage(n, Fill::none);
+    std::memcpy(copy->data(), passed_.back()->data(), n);
+    return copy;
+  }
   if (pass_ != Pass::second || n < apart_bytes || passed_.empty()) return nullptr;
   auto storage = std::move(passed_.front());
   passed_.pop_front();

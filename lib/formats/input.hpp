@@ -77,7 +77,8 @@ class Input {
   void begin_first_pass();
   /// Passes over bytes that the second pass asks for by `bytes`, `elements` or `take_passed`.
   void pass_over(std::size_t n);
-  /// In a second pass: such bytes that come next, if they are in memory; else null.
+  /// In a second pass: such bytes that come next, if they are in memory; else null. Arrays of
+  /// objects are read in the first pass, too: then a copy, which may be changed.
   std::shared_ptr<Storage> take_passed(std::size_t n);
   void rewind();
 

@@ -79,6 +79,41 @@ void PickleMachine::charge_copy(const Value& value) {
   if (context_.copied > in_.position()) charge(bytes);
 }
 
+/// Likewise the parts of a container, each of which took a byte of the stream at least.
+void PickleMachine::charge_parts(const Value& value) {
+  std::size_t n = 0;
+  if (value.kind() == dynamic::Kind::dict) {
+    n = 2 * value.entries().size();
+  } else if (value.kind() == dynamic::Kind::list || value.kind() == dynamic::Kind::tuple) {
+    n = value.items().size();
+  }
+  context_.copied += n;
+  if (context_.copied <= in_.position()) return;
+  count_steps(n);
+  charge(n * sizeof(Value));
+}
+
+/// A dtype has copies of the names and titles of its fields, which may be the same text each time.
+void PickleMachine::charge_dtype(const Value& state) {
+  if (state.kind() != dynamic::Kind::tuple || state.items().size() < 5) return;
+  const Value &names = state.items()[3], &fields = state.items()[4];
+  if (names.kind() != dynamic::Kind::tuple && names.kind() != dynamic::Kind::list) return;
+  const auto charge_text = [&](const Value& text) {
+    if (text.kind() == dynamic::Kind::text) charge(text.as_text().size());
+  };
+  count_steps(names.items().size());
+  for (const Value& name : names.items()) {
+    charge(sizeof(DType::Field));
+    charge_text(name);
+  }
+  if (fields.kind() != dynamic::Kind::dict) return;
+  count_steps(fields.entries().size());
+  for (const auto& [name, field] : fields.entries()) {
+    const bool has_title = field.kind() == dynamic::Kind::tuple && field.items().size() == 3;
+    if (has_title) charge_text(field.items()[2]);
+  }
+}
+
 void PickleMachine::count_steps(std::uint64_t n) {
   if (n > context_.steps) in_.limit("it takes more steps than Limits::max_nodes");
   context_.steps -= n;

@@ -170,6 +170,8 @@ class PickleMachine {
   void push_container(Value value);
   void charge(std::size_t bytes);
   void charge_copy(const Value& value);
+  void charge_parts(const Value& value);
+  void charge_dtype(const Value& state);
   void count_steps(std::uint64_t n);
   bool all_hashable(const Items& items);
   bool stops();

@@ -52,6 +52,9 @@ Value PickleMachine::call(Token token, Items arguments) {
     if (!wrapper) unsafe("the pickle rebuilds an object of a class that is not on the list");
     return Value(std::make_shared<WrapperNode>(type == Token::sidecar_wrapper));
   }
+  const bool gathers = token == Token::set || token == Token::frozenset ||
+                       token == Token::ordered_dict || token == Token::counter;
+  if (gathers && !arguments.empty()) charge_parts(arguments[0]);
   if ((token == Token::set || token == Token::frozenset) && !arguments.empty() &&
       (arguments[0].kind() == dynamic::Kind::list || is_tuple(arguments[0])) &&
       !all_hashable(arguments[0].items())) {
@@ -61,6 +64,7 @@ Value PickleMachine::call(Token token, Items arguments) {
     const bool turns = token == Token::encode || token == Token::bytearray;
     const bool moves = token == Token::frombuffer && arguments.size() == 5;
     if (moves || (turns && !is_latin1(arguments[0]))) charge_copy(arguments[0]);
+    if (token == Token::scalar) charge_copy(arguments.back());
   }
   try {
     if (auto value = call_plain(token, arguments, fail)) return *value;
@@ -88,12 +92,15 @@ void PickleMachine::build() {
   const Value object = top();
   try {
     if (object.kind() == dynamic::Kind::dtype) {
+      charge_dtype(state);
       set_dtype_state(dynamic::mutable_node<dynamic::DTypeNode>(object), state, fail);
+      count_steps(dynamic::dtype_parts(object.dtype()));
     } else if (object.kind() == dynamic::Kind::array) {
       if (is_tuple(state) && state.size() == 5 && state[4].kind() == dynamic::Kind::text &&
           !is_latin1(state[4])) {
         charge_copy(state[4]);
       }
+      if (is_tuple(state) && state.size() == 5) charge_parts(state[4]);
       set_array_state(dynamic::mutable_node<dynamic::ArrayNode>(object), state, fail);
     } else if (const auto* wrapper = dynamic_cast<const WrapperNode*>(object.node())) {
       Value array = wrapper->companion ? build_companion(state) : build_wrapper(state);

@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <initializer_list>
 #include <iterator>
 #include <map>
 #include <memory>
 #include <set>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,6 +27,7 @@
 using hoist::dump;
 using hoist::load;
 using hoist::Value;
+using namespace std::string_literals;
 using namespace std::string_view_literals;
 using support::slurp;
 using support::spill;
@@ -33,6 +36,17 @@ using support::TempDir;
 namespace {
 
 Value pair(const Value& a, const Value& b) { return Value::list({a, b}); }
+
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string all;
+  for (const std::string_view part : parts) all += part;
+  return all;
+}
+
+/// Makes the dtype of a double, and keeps it as number 0.
+constexpr std::string_view float_dtype =
+    "\x80\2cnumpy\ndtype\nU\2f8K\0K\1\x87R"
+    "(K\3U\1<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tbq\0\x30"sv;
 
 }  // namespace
 
@@ -112,6 +126,110 @@ TEST_CASE("a pickle that asks for copies of one text again and again is refused"
   const Value shared = load<Value>(dir / "shared.pkl", {.limits = {.max_memory = 64 << 20}});
   CHECK(shared.size() == 5000);
   CHECK(shared[4999] == Value::bytes(large));
+}
+
+// The copies were made, gigabytes for a file of some 100 KB, and nothing counted them.
+TEST_CASE("a pickle that asks for copies of one container again and again is refused") {
+  const TempDir dir;
+  const auto refused = [&](std::string pickle, std::string_view setup, std::string_view copy) {
+    pickle += setup;
+    for (int i = 0; i < 400; ++i) pickle += copy;
+    spill(dir / "often.pkl", pickle + "e.");
+    CHECK_THROWS_AS(load<Value>(dir / "often.pkl", {.limits = {.max_memory = 16 << 20}}),
+                    hoist::LimitExceeded);
+  };
+  std::string list("\x80\2]q\0("sv), dict("\x80\2}q\0("sv);
+  for (int i = 0; i < 10'000; ++i) {
+    list += "K\1"sv;
+    dict += "M"sv;
+    dict += static_cast<char>(i);
+    dict += static_cast<char>(i >> 8);
+    dict += "K\1"sv;
+  }
+  refused(list, "e0cbuiltins\nset\nq\1\x30]("sv, "h\1h\0\x85R"sv);
+  refused(list, "e0cbuiltins\nfrozenset\nq\1\x30]("sv, "h\1h\0\x85R"sv);
+  refused(dict, "u0ccollections\nCounter\nq\1\x30]("sv, "h\1h\0\x85R"sv);
+  constexpr std::string_view objects =
+      "e0cnumpy\ndtype\nU\2O8K\0K\1\x87R(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?tbq\1\x30"
+      "(K\1M\x10'\x85h\1\x89h\0tq\2\x30"
+      "cnumpy.core.multiarray\n_reconstruct\nq\3\x30"
+      "(cnumpy\nndarray\nK\0\x85U\1btq\4\x30]("sv;
+  refused(list, objects, "h\3h\4Rh\2b"sv);
+}
+
+// Its parts are few, but each walk over the whole came to 100 parts of each part.
+TEST_CASE("a dtype of structures that share their parts is refused, not walked for hours") {
+  const TempDir dir;
+  std::string pickle(float_dtype);
+  for (char level = 0; level < 8; ++level) {
+    std::string names, fields;
+    for (char i = 0; i < 100; ++i) {
+      const std::string name{'U', '\1', i};
+      names += name;
+      fields += joined({name, "h", {&level, 1}, "K\0\x86"sv});
+    }
+    const char made = static_cast<char>(level + 1);
+    pickle += joined({"cnumpy\ndtype\nU\2V8K\0K\1\x87R(K\3U\1|N("sv,
+                      names,
+                      "t}(",
+                      fields,
+                      "uK\bK\1K\x10tbq"sv,
+                      {&made, 1},
+                      "0"});
+  }
+  spill(dir / "shared.pkl", pickle + "N.");
+  CHECK_THROWS_AS(load<Value>(dir / "shared.pkl"), hoist::LimitExceeded);
+}
+
+TEST_CASE("a pickle that asks for copies of one scalar or name again and again is refused") {
+  const TempDir dir;
+  const hoist::LoadOptions bounded{.limits = {.max_memory = 16 << 20}};
+  const std::string text = joined({"X\0\0\1\0"sv, std::string(1 << 16, 'a')});
+  std::string scalars = joined(
+      {"\x80\2cnumpy\ndtype\nX\6\0\0\0S65536K\0K\1\x87R(K\3U\1|NNNJ\0\0\1\0K\1K\0tbq\0\x30"sv, text,
+       "q\1\x30"sv, "cnumpy.core.multiarray\nscalar\nq\2\x30]("sv});
+  for (int i = 0; i < 2000; ++i) scalars += "h\2h\0h\1\x86R"sv;
+  spill(dir / "scalars.pkl", scalars + "e.");
+  CHECK_THROWS_AS(load<Value>(dir / "scalars.pkl", bounded), hoist::LimitExceeded);
+  std::string names =
+      joined({float_dtype, text, "q\1\x30"sv, "cnumpy\ndtype\nU\2V8K\0K\1\x87R(K\3U\1|N("sv});
+  for (int i = 0; i < 2000; ++i) names += "h\1"sv;
+  spill(dir / "names.pkl", joined({names, "t}h\1h\0K\0\x86sK\bK\1K\x10tb."sv}));
+  CHECK_THROWS_AS(load<Value>(dir / "names.pkl", bounded), hoist::LimitExceeded);
+}
+
+// The first pass reads an array of objects, too. What it read past its buffer was missing in the
+// second one, where the source can't be read again.
+TEST_CASE("arrays of objects with large parts are read from streams") {
+  const auto length = [](std::size_t n) {
+    const auto size = static_cast<std::uint32_t>(n);
+    return std::string(reinterpret_cast<const char*>(&size), sizeof size);
+  };
+  const std::string object_dtype =
+      "cnumpy\ndtype\nU\2O8K\0K\1\x87R"
+      "(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK?tb"s;
+  for (const std::size_t n : {5000UL, 60'000UL, 70'000UL, 3'000'000UL}) {
+    std::string bytes, text;
+    while (bytes.size() < n) bytes += static_cast<char>(bytes.size() * 7 % 251);
+    while (text.size() < n) text += text.size() > n / 2 ? "\xE4\xB8\xAD" : "\xC3\xA9";
+    const std::string parts =
+        joined({"B", length(bytes.size()), bytes, "X", length(text.size()), text});
+    const std::string pickle =
+        joined({"\x80\3](cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}("
+                "U\bsubclasscnumpy\nndarray\nU\5shapeK\2\x85U\5orderU\1CU\5dtype"sv,
+                object_dtype,
+                "U\nallow_mmap\x89ub"
+                "\x80\3cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R"
+                "(K\1K\2\x85"sv,
+                object_dtype, "\x89](", parts, "etb.", parts, "e."});
+    std::istringstream in(pickle);
+    const Value value = load<Value>(in);
+    REQUIRE(value.size() == 3);
+    CHECK((value[0].items()[0] == Value::bytes(bytes)));
+    CHECK((value[0].items()[1].as_text() == text));
+    CHECK((value[1] == Value::bytes(bytes)));
+    CHECK((value[2].as_text() == text));
+  }
 }
 
 TEST_CASE("large texts of every kind are what they were, and damaged ones are refused") {
