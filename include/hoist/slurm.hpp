@@ -41,15 +41,15 @@ struct SlurmOptions {
   ByteSize memory = 0;
   /// Cores of an element, which its task may use; of a worker host, which has as many workers.
   unsigned cores = 1;
-  /// Launcher outside of an allocation: how many worker hosts are asked for.
+  /// Launcher outside of an allocation: how many worker hosts are asked for, at least 1.
   unsigned hosts = 1;
   /// Further options of sbatch, such as "--constraint=skylake".
   std::vector<std::string> extra = {};
 };
 
 /// Sets what this process's loops with `.backend = "slurm"` use, in array mode those that start
-/// afterwards, in launcher mode all: BadArgument once one has its hosts, and for an array without a
-/// directory. Runs no command. Thread-safe.
+/// afterwards, in launcher mode all: BadArgument once one has its hosts, for no hosts, and for an
+/// array without a directory. Runs no command. Thread-safe.
 void use_slurm(const SlurmOptions& options);
 
 /// How Slurm says that a job ended; its own names for states are TIMEOUT, and so on.

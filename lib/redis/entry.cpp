@@ -70,19 +70,25 @@ std::optional<Head> head_of(std::string_view value) {
 }
 
 /// Functions of the scripts: `drop` removes the pieces of the entry with that head and returns its
-/// size; `count` keeps the record of how much there is, where there is one. ARGV[1] is what all
-/// keys begin with, ARGV[2] the time that entries are kept; KEYS are an entry's and the record's.
+/// size, which is 0 for what is no entry, as there may be anything under a key; `count` keeps the
+/// record of how much there is, where there is one. ARGV[1] is what all keys begin with, ARGV[2]
+/// the time that entries are kept; KEYS are an entry's and the record's.
 constexpr std::string_view script_functions =
     "local function drop(head) "
-    "if string.sub(head,1,4)~='HE1:' then return 0 end "
+    "local x='%x%x%x%x%x%x%x%x' "
+    "if not string.find(head,'^HE1:'..x..x..':'..x..':'..x..x) then return 0 end "
+    "local size=tonumber(string.sub(head,5,20),16) "
+    "local pieces=tonumber(string.sub(head,22,29),16) "
+    "if size>2^53 or pieces>math.ceil(size/16777216) then return 0 end "
     "local key=ARGV[1]..'p:'..string.sub(head,31,46)..':' "
-    "for i=0,tonumber(string.sub(head,22,29),16)-1 do redis.call('UNLINK',key..i) end "
-    "return tonumber(string.sub(head,5,20),16) end "
+    "for i=0,pieces-1 do redis.call('UNLINK',key..i) end "
+    "return size end "
     "local function count(items,bytes) "
     "if redis.call('EXISTS',KEYS[2])==1 then "
     "redis.call('HINCRBY',KEYS[2],'items',items) redis.call('HINCRBY',KEYS[2],'bytes',bytes) "
     "redis.call('PEXPIRE',KEYS[2],ARGV[2]) end end "
-    "local old=redis.call('GETRANGE',KEYS[1],0,46) ";
+    "local old=redis.pcall('GETRANGE',KEYS[1],0,46) "
+    "if type(old)~='string' then old='HE1:' end ";
 
 /// ARGV: also the size, how many pieces there are, what their keys begin with, and the value.
 constexpr std::string_view put_script =
@@ -94,7 +100,7 @@ constexpr std::string_view put_script =
 
 constexpr std::string_view remove_script =
     "if redis.call('DEL',KEYS[1])==0 then return 0 end "
-    "count(-1,-drop(old)) "
+    "count(-1,0-drop(old)) "  // Lua's -0 is no number for HINCRBY
     "return 1";
 
 std::string script(std::string_view rest) {

@@ -117,8 +117,18 @@ Parts parts_of(std::string_view text) {
   for (const std::string_view scheme : schemes) {
     if (!text.starts_with(scheme)) continue;
     text.remove_prefix(scheme.size());
-    const auto at = text.substr(0, text.find_first_of("/?")).rfind('@');
-    if (at == std::string_view::npos) return {scheme, {}, text};
+    const auto end = text.find_first_of("/?");
+    const auto at = text.substr(0, end).rfind('@');
+    if (at == std::string_view::npos) {
+      // What seems to be a port then may be the beginning of a password.
+      const auto colon = text.substr(0, end).rfind(':');
+      if (scheme != "unix://" && !text.starts_with('[') && colon != std::string_view::npos &&
+          !is_number(text.substr(colon + 1, end - colon - 1)) &&
+          text.find('@') != std::string_view::npos) {
+        throw_bad("has a / or a ? in its password, which are %2F and %3F there");
+      }
+      return {scheme, {}, text};
+    }
     return {scheme, text.substr(0, at), text.substr(at + 1)};
   }
   throw_bad("has another scheme");

@@ -4,10 +4,13 @@
 #include <hoist/error.hpp>
 #include <hoist/parallel_options.hpp>
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <map>
 #include <set>
@@ -16,7 +19,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/quoted.hpp"
 #include "os/atomic_file.hpp"
+#include "os/file.hpp"
 #include "os/log.hpp"
 #include "slurm/chunk.hpp"
 #include "slurm/element.hpp"
@@ -51,6 +56,18 @@ std::string next_loop() {
   return "loop-" + std::to_string(++last);
 }
 
+/// Two programs would take each other's results of failed tasks, and cancel each other's jobs. None
+/// where the file system has no locks.
+os::Fd lock_of(const Journal& journal) {
+  os::Fd lock(::open(journal.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    throw BadArgument(base::quoted(journal.lock().string()) +
+                      " is locked: another run of the program is in this loop now; wait for its "
+                      "end, or use another SlurmOptions::directory");
+  }
+  return lock;
+}
+
 /// An element that was submitted, by this run of the program or an earlier one.
 struct Submitted {
   std::string job;  ///< its array's name
@@ -68,6 +85,7 @@ class ArraySession final : public Session {
       : loop_(loop),
         options_(options),
         journal_(std::filesystem::absolute(options.directory) / next_loop()),
+        lock_(lock_of(journal_)),
         parts_(loop, journal_) {
     adopt();
   }
@@ -214,7 +232,7 @@ class ArraySession final : public Session {
     journal_.add({.name = job_, .elements = chunks_});
     write_script();
     try {
-      if (tries_ == 0 || !has_arrived()) slurm::submit(journal_.script(job_));
+      if (tries_ == 0 || !has_arrived()) slurm::submit(journal_.script(job_), job_);
     } catch (const NotFound&) {
       throw;
     } catch (const Error& error) {
@@ -265,16 +283,12 @@ class ArraySession final : public Session {
     }
     const bool reruns = loop_.options().on_lost_host == OnLostHost::rerun;
     std::string output = journal_.output(job_, 0).string();
-    output.back() = '%';
-    for (std::size_t at = 0; (at = output.find('%', at)) + 1 < output.size(); at += 2) {
-      output.insert(at, 1, '%');
-    }
+    output.pop_back();  // the number
     const std::string script =
         "#!/bin/sh\n#SBATCH --job-name=" + job_ + "\n#SBATCH --array=0-" +
         std::to_string(chunks_.size() - 1) + "\n#SBATCH " +
-        (reruns ? "--requeue" : "--no-requeue") +
-        "\n#SBATCH --open-mode=append\n#SBATCH --output=\"" + output + "a\"\n" +
-        directives(options_) + "export " + element_variable + "=" +
+        (reruns ? "--requeue" : "--no-requeue") + "\n#SBATCH --open-mode=append\n" +
+        output_directive(output, "%a") + directives(options_) + "export " + element_variable + "=" +
         single_quoted(journal_.chunks(job_).string()) + "\nexec " +
         single_quoted(std::filesystem::canonical("/proc/self/exe").string()) + "\n";
     os::AtomicFile file(journal_.script(job_));
@@ -410,6 +424,7 @@ class ArraySession final : public Session {
   Loop& loop_;
   const SlurmOptions options_;
   const Journal journal_;
+  const os::Fd lock_;
   LoopParts parts_;
   Worker worker_;
   std::vector<Submitted> elements_;

@@ -114,6 +114,9 @@ void use_slurm(const SlurmOptions& options) {
       throw BadArgument("use_slurm: \"" + option + "\" is no option of sbatch; those begin with -");
     }
   }
+  if (options.mode == SlurmMode::launcher && options.hosts == 0) {
+    throw BadArgument("use_slurm: SlurmOptions::hosts is 0, and loops would wait for ever");
+  }
   const auto set = [&] { used_options.store(new SlurmOptions(options)); };
   if (options.mode == SlurmMode::array) return set();
   if (!process_hosts.set_before(set)) {

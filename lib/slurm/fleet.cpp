@@ -145,8 +145,8 @@ void Fleet::submit(unsigned hosts) {
   const bool may_leave = options_.time.count() * 60 > 2 * seconds_to_leave;
   const std::string script =
       "#!/bin/sh\n#SBATCH --job-name=" + job_ + "\n#SBATCH --array=0-" + std::to_string(hosts - 1) +
-      "\n#SBATCH --requeue\n#SBATCH --open-mode=append\n#SBATCH --output=\"" +
-      (directory_ / "output").string() + "\"\n" +
+      "\n#SBATCH --requeue\n#SBATCH --open-mode=append\n" +
+      output_directive(directory_ / "output") +
       (may_leave ? "#SBATCH --signal=B:TERM@" + std::to_string(seconds_to_leave) + "\n" : "") +
       directives(options_) + "export " + variable_ + "=" + single_quoted(value_) + "\nexec " +
       single_quoted(std::filesystem::canonical("/proc/self/exe").string()) + "\n";
@@ -157,7 +157,7 @@ void Fleet::submit(unsigned hosts) {
     file.commit();
   }
   try {
-    slurm::submit(path);
+    slurm::submit(path, job_);
   } catch (const NotFound&) {
     throw;
   } catch (const Error& error) {

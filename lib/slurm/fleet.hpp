@@ -28,6 +28,8 @@ class Fleet {
 
   /// How many hosts are worth waiting for before a loop begins.
   unsigned expected() const { return expected_; }
+  /// Whether others come in the place of hosts that have left.
+  bool replaces() const { return !is_inside_; }
   /// Why there will be no more hosts; empty while there may be.
   std::string failure() const;
   /// Loops want hosts, now.

@@ -48,6 +48,9 @@ class Journal {
   std::filesystem::path result(const TaskKey& key) const { return in("results", key.name()); }
   std::filesystem::path blob(const Digest& digest) const { return in("blobs", digest.hex()); }
 
+  /// Locked by the program whose loop it is.
+  std::filesystem::path lock() const { return directory_ / "lock"; }
+
   /// The results that are there.
   std::set<std::string> results() const;
   void remove_result(const TaskKey& key) const;

@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <system_error>
@@ -94,7 +95,10 @@ class FleetTransport final : public remote::Transport {
   }
   std::string why_none() const override { return fleet_.failure(); }
   bool is_complete() const override {
-    return joined_ >= fleet_.expected() || !fleet_.failure().empty() ||
+    if (!fleet_.failure().empty()) return true;
+    // All may have left since the last loop, by their time limit for example.
+    if (here_.empty() && fleet_.replaces()) return false;
+    return joined_ >= fleet_.expected() ||
            (joined_ > 0 && Clock::now() - first_joined_ > others_patience);
   }
 
@@ -106,12 +110,16 @@ class FleetTransport final : public remote::Transport {
     void joined(remote::Peer peer, const std::string& name) override {
       if (transport_.joined_++ == 0) transport_.first_joined_ = Clock::now();
       transport_.fleet_.note_joined();
+      transport_.here_.insert(peer);
       to_.joined(peer, name);
     }
     void received(remote::Peer peer, std::span<const std::byte> message) override {
       to_.received(peer, message);
     }
-    void lost(remote::Peer peer, const std::string& why) override { to_.lost(peer, why); }
+    void lost(remote::Peer peer, const std::string& why) override {
+      transport_.here_.erase(peer);
+      to_.lost(peer, why);
+    }
 
    private:
     FleetTransport& transport_;
@@ -123,6 +131,8 @@ class FleetTransport final : public remote::Transport {
   const os::Fd lock_;
   Fleet fleet_;
   unsigned joined_ = 0;
+  // Those that were dropped stay: others in their place would be dropped, too.
+  std::set<remote::Peer> here_;
   Clock::time_point first_joined_{};
 };
 

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/quoted.hpp"
 #include "os/random_name.hpp"
 #include "slurm/command.hpp"
 
@@ -78,6 +79,21 @@ std::string directives(const SlurmOptions& options) {
   return text;
 }
 
+std::string output_directive(const std::filesystem::path& file, const std::string& pattern) {
+  std::string name;
+  for (const char c : file.string()) {
+    // A backslash anywhere in it makes Slurm take patterns for names.
+    if (c == '\\' || c == '\n') {
+      throw BadArgument("Slurm can't write to " + base::quoted(file.string()) +
+                        ": choose a SlurmOptions::directory without backslashes and line breaks");
+    }
+    if (c == '%') name += '%';
+    if (c == '"') name += '\\';
+    name += c;
+  }
+  return "#SBATCH --output=\"" + name + pattern + "\"\n";
+}
+
 std::string new_name() { return "hoist-" + os::random_name(16); }
 
 std::string single_quoted(const std::string& text) {
@@ -94,8 +110,10 @@ bool is_temporary(const Error& error) {
          what.find("did not answer") != std::string_view::npos;
 }
 
-void submit(const std::filesystem::path& script) {
-  const CommandEnd end = run_command({"sbatch", "--parsable", script.string()}, command_limit);
+void submit(const std::filesystem::path& script, const std::string& name) {
+  // Jobs are found by their name, and SBATCH_JOB_NAME outdoes what a script says.
+  const CommandEnd end =
+      run_command({"sbatch", "--parsable", "--job-name=" + name, script.string()}, command_limit);
   if (end.succeeded) return;
   throw Error("sbatch refused " + script.string() + ": " +
               (end.in_time ? end.errors : "it did not answer for a minute"));

@@ -189,10 +189,19 @@ TEST_CASE("what is another's on the server stays as it is") {
     CAPTURE(value);
     server.command("SET '{hoist:t[e]st*}:e:f/v/aa/x' '" + std::string(value) + "'");
     CHECK_THROWS_AS(store->get("f/v/aa/x"), hoist::DamagedData);
+    // It can be removed and replaced, also where the server keeps count.
+    CHECK(store->remove("f/v/aa/x"));
+    put(*store, "f/v/aa/y", "mine", 4);
+    server.command("SET '{hoist:t[e]st*}:e:f/v/aa/y' '" + std::string(value) + "'");
+    put(*store, "f/v/aa/y", "mine", 4);
+    CHECK(get(*store, "f/v/aa/y") == "mine");
+    store->list("", [](const hoist::StoreItem&) {});
+    CHECK(store->usage().items == 1);
   }
-  server.command("DEL '{hoist:t[e]st*}:e:f/v/aa/x'");
   server.command("LPUSH '{hoist:t[e]st*}:e:f/v/aa/x' 1");
   CHECK_THROWS_AS(store->get("f/v/aa/x"), hoist::SystemError);
+  store->clear("");
+  CHECK_FALSE(store->contains("f/v/aa/x"));
 }
 
 TEST_CASE("a store that is only read sends nothing that writes") {

@@ -72,7 +72,8 @@ TEST_CASE("the parts of a URL") {
 
 TEST_CASE("what is no URL is refused, without showing its password") {
   for (const char* text :
-       {"http://head", "redis://", "redis://:secret@", "redis://:secret@:1", "redis://:secret@h:x",
+       {"http://head", "redis://", "redis://user:secret/@h", "redis://:secret?@h/name",
+        "redis://:secret@", "redis://:secret@:1", "redis://:secret@h:x",
         "redis://:secret@h/?what=1", "redis://:secret@h/?ttl=0", "redis://:secret@h/?ttl=soon",
         "redis://:secret@h/{x}", "redis://:secret@h/%zz", "redis://:secret@h/%00",
         "redis://:secret@h/99999999999", "unix://secret", "redis://:secret@h?timeout=-1"}) {

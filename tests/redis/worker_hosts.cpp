@@ -121,10 +121,21 @@ TEST_CASE("the command line lists hosts, and ends them") {
   const auto missing = support::run_tool("workers --end nobody " + url);
   CHECK(missing.code == 2);
   CHECK(has(missing.error, "no worker host is named \"nobody\""));
+  CHECK(support::run_tool("workers --end '' " + url).code == 2);  // an unset variable, perhaps
+  CHECK_FALSE(one.has_ended());
   CHECK(support::run_tool("workers --end all " + url).code == 0);
   CHECK(soon([&] { return one.has_ended(); }));
   CHECK(support::run_tool("workers nonsense").code == 2);
   CHECK(support::run_tool("workers 'unix:///nowhere?timeout=0.2'").code == 2);
+}
+
+TEST_CASE("the command line does its work where HOIST_WORKER is set, and shows no password") {
+  if (!support::has_tool()) return;
+  const std::string url = "redis://:secret@127.0.0.1:1/x";
+  const auto shown = support::run_tool("env", "HOIST_WORKER=" + url + " HOIST_CACHE=" + url);
+  CHECK(shown.code == 0);
+  CHECK(has(shown.out, "HOIST_WORKER       redis://***@127.0.0.1:1/x"));
+  CHECK_FALSE(has(shown.out + shown.error, "secret"));
 }
 
 TEST_CASE("an order that is none is no trouble for a host, and a master takes none") {

@@ -56,6 +56,29 @@ TEST_CASE("how Slurm says that a job has ended is told as it says") {
   }
 }
 
+TEST_CASE("jobs have their names, whatever the environment says") {
+  const TempDir directory;
+  const fs::path told = directory / "told";
+  const std::string path =
+      make_false_slurm(directory / "bin", "echo \"$@\" >" + told.string() + "; echo 7",
+                       "echo '7|0|TIMEOUT|n9|None'");
+  Daemon program(words("one", directory / "journal", {}, path), directory / "log");
+  await([&] { return program.has_ended(); });
+  INFO(slurp(told));
+  CHECK(slurp(told).find("--job-name=hoist-") != std::string::npos);
+}
+
+TEST_CASE("two runs of a program are not in one loop of a journal at once") {
+  const TempDir directory;
+  const std::string path =
+      make_false_slurm(directory / "bin", "echo 7", "echo '7|0|RUNNING|n9|None'");
+  Daemon first(words("one", directory / "journal", {}, path), directory / "log");
+  await([&] { return fs::exists(directory / "journal/loop-1/lock"); });
+  const auto second = run_command(joined(words("one", directory / "journal", {}, path)), 20);
+  CHECK(second.has("another run of the program is in this loop now"));
+  first.end(SIGKILL);
+}
+
 TEST_CASE("an array that Slurm has taken without an answer is not submitted again") {
   const TempDir directory;
   const fs::path submitted = directory / "submitted";

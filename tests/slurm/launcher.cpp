@@ -42,6 +42,33 @@ TEST_CASE("hosts of an array that end are replaced") {
   CHECK(count_entries(directory / "a") == 0);
 }
 
+TEST_CASE("a loop waits for others where all hosts have left since the last one") {
+  if (cluster() == nullptr) return;
+  const TempDir directory;
+  const auto ended = run(words("again", directory / "a", {}, "TEST_HOSTS=1"));
+  CHECK(ended.lines == Lines{"sum 2470", "sum 2470"});
+}
+
+TEST_CASE("to ask for no hosts is an error") {
+  const TempDir directory;
+  const auto ended = run_command(joined(words("loop", directory / "a", {}, "TEST_HOSTS=0")), 20);
+  CHECK(ended.code == 1);
+  CHECK(ended.has("SlurmOptions::hosts is 0"));
+}
+
+TEST_CASE("directories have any name that Slurm can be told") {
+  if (cluster() == nullptr) return;
+  const TempDir directory;
+  for (const std::string name : {"100%j", "a\"b", "a b"}) {
+    CAPTURE(name);
+    CHECK(run(words("loop", directory / name, {}, two_hosts)).lines == Lines{"sum 2470"});
+    CHECK(run(words("loop", directory / (name + "2"))).lines == Lines{"sum 2470"});
+  }
+  for (const std::string& environment : {std::string(two_hosts), std::string("A=1")}) {
+    CHECK(run(words("loop", directory / "a\\b", {}, environment)).has("without backslashes"));
+  }
+}
+
 TEST_CASE("a host that comes in the middle of a loop gets tasks of it") {
   if (cluster() == nullptr) return;
   const TempDir directory;

@@ -132,6 +132,10 @@ TEST_CASE("hoist cache prune and clear remove what they say") {
   CHECK(run_tool("cache prune --age nan " + cache).code == 2);
   CHECK(run_tool("cache prune --bytes many " + cache).code == 2);
   CHECK(run_tool("cache prune --items 5x " + cache).code == 2);
+  for (const std::string limit : {"--age", "--items", "--bytes"}) {
+    CHECK(run_tool("cache prune --tag trial " + limit + " '' " + cache).code == 2);
+  }
+  CHECK(run_tool("cache prune --function '' --items 0 " + cache).code == 2);
   CHECK(has(run_tool("cache prune --age 1h " + cache).out, "removed 0 entries"));
   CHECK(has(run_tool("cache prune -n --tag trial " + cache).out, "would remove 4 entries"));
   CHECK(memory.entries().size() == 7);

@@ -148,6 +148,10 @@ TEST_CASE("convert goes from every format to every format") {
   CHECK(run_tool("convert " + npy + " " + (dir / "x.hoist").string() + " --compress none:3").code ==
         2);
   CHECK(run_tool("convert " + npy + " " + (dir / "x.hoist").string() + " --level 12").code == 2);
+  for (const std::string method : {"zstd:3", "3", "none"}) {
+    const std::string options = " --level 9 --compress " + method;
+    CHECK(run_tool("convert " + npy + " " + (dir / "x.hoist").string() + options).code == 2);
+  }
   CHECK(run_tool("convert " + (dir / "m.hoist").string() + " " + (dir / "x.npy").string()).code ==
         2);
   CHECK_FALSE(std::filesystem::exists(dir / "x.hoist"));

@@ -77,6 +77,9 @@ void report(const Arguments& arguments, const StoreUsage& removed) {
   }
 }
 
+/// An empty value, of a variable that isn't set perhaps, must not mean that there is no limit.
+std::string is_there(const std::string& text) { return text.empty() ? "its value is empty" : ""; }
+
 void prune(const Arguments& arguments) {
   SizeLimits limits = limits_of(arguments);
   if (!limits.bytes_limit && !limits.items_limit && !limits.age_limit) {
@@ -113,12 +116,17 @@ void add_cache_prune(CLI::App& cache) {
   CLI::App* command = cache.add_subcommand(
       "prune", "Remove entries, least recently used first, until a cache is within limits");
   command->add_option("LOCATION", arguments->location, "The cache");
-  command->add_option("--bytes", arguments->bytes, "Keep at most so much, such as 1G");
-  command->add_option("--items", arguments->items, "Keep at most so many entries");
-  command->add_option("--age", arguments->age,
-                      "Remove what wasn't used for so long, such as 30d or 12h");
-  command->add_option("--function", arguments->filter.function,
-                      "Only entries of functions whose name matches; all of them without a limit");
+  command->add_option("--bytes", arguments->bytes, "Keep at most so much, such as 1G")
+      ->check(is_there);
+  command->add_option("--items", arguments->items, "Keep at most so many entries")->check(is_there);
+  command
+      ->add_option("--age", arguments->age,
+                   "Remove what wasn't used for so long, such as 30d or 12h")
+      ->check(is_there);
+  command
+      ->add_option("--function", arguments->filter.function,
+                   "Only entries of functions whose name matches; all of them without a limit")
+      ->check(is_there);
   command
       ->add_option("--tag", arguments->filter.tags,
                    "Only entries with one of these tags; all of them without a limit")

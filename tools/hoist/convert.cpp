@@ -32,12 +32,18 @@ Compression compression_of(const Arguments& arguments) {
   std::string method = arguments.compress;
   int level = arguments.level.value_or(Compression::default_level);
   if (method.empty()) return arguments.level ? Compression(level) : Compression();
-  if (method == "none") return Compression(false);
+  if (method == "none") {
+    if (arguments.level) throw BadArgument("--compress none has no --level");
+    return Compression(false);
+  }
   const std::size_t colon = method.find(':');
   const std::string number = colon == std::string::npos ? method : method.substr(colon + 1);
   int given = 0;
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), given);
   const bool is_number = error == std::errc() && end == number.data() + number.size();
+  if (arguments.level && (colon != std::string::npos || is_number)) {
+    throw BadArgument("--compress " + method + " and --level both say a level");
+  }
   if (colon == std::string::npos)
     return is_number ? Compression(given) : Compression(method, level);
   if (!is_number) throw BadArgument("--compress " + method + ": zstd:3 is a method and its level");

@@ -28,6 +28,23 @@ namespace {
 
 using Lines = std::vector<std::pair<std::string, std::string>>;
 
+/// Where that is a URL, programs become worker hosts before main. The tool has no tasks to run: it
+/// is to do what it was asked for, on machines where the variable is set for all programs.
+const std::string worker_variable = [] {
+  const char* const value = std::getenv("HOIST_WORKER");
+  std::string text = value != nullptr ? value : "";
+  if (text.find("://") != std::string::npos) ::unsetenv("HOIST_WORKER");
+  return text;
+}();
+
+/// The output is for bug reports, which others read.
+std::string without_password(const std::string& text) {
+  const std::size_t scheme = text.find("://");
+  const std::size_t at = text.rfind('@');
+  if (scheme == std::string::npos || at == std::string::npos || at < scheme) return text;
+  return text.substr(0, scheme + 3) + "***" + text.substr(at);
+}
+
 std::string limit_text(int resource) {
   rlimit limit{};
   if (::getrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) return "unknown";
@@ -87,9 +104,10 @@ Lines environment() {
   add("processes", limit_text(RLIMIT_NPROC));
   add("address space", limit_text(RLIMIT_AS));
   for (const char* name : {"HOIST_N_JOBS", "HOIST_BACKEND", "HOIST_MAX_CPU_COUNT", "HOIST_CACHE",
-                           "HOIST_MAX_SHARED_BYTES", "HOIST_WORKER", "OMP_NUM_THREADS"}) {
-    if (const char* value = std::getenv(name)) add(name, value);
+                           "HOIST_MAX_SHARED_BYTES", "OMP_NUM_THREADS"}) {
+    if (const char* value = std::getenv(name)) add(name, without_password(value));
   }
+  if (!worker_variable.empty()) add("HOIST_WORKER", without_password(worker_variable));
   return lines;
 }
 

@@ -41,20 +41,35 @@ std::vector<RedisWorkerHost> hosts_of(const Arguments& arguments) {
   return hosts;
 }
 
-bool is_meant(const RedisWorkerHost& host, const std::string& which) {
-  return which == "all" || which == host.machine || host.id.starts_with(which);
+/// The ids of all hosts, of a machine's, or of the one whose id begins so. Throws for a name that
+/// is nobody's (an empty one, of a variable that isn't set perhaps, too), and for the beginning of
+/// several.
+std::vector<std::string> ids_of(const std::string& name,
+                                const std::vector<RedisWorkerHost>& hosts) {
+  std::vector<std::string> ids;
+  std::vector<std::string> begun;
+  for (const RedisWorkerHost& host : hosts) {
+    if (name == "all" || name == host.machine) ids.push_back(host.id);
+    if (host.id.starts_with(name)) begun.push_back(host.id);
+  }
+  if (!ids.empty()) return ids;
+  if (begun.empty() || name.empty()) throw NotFound("no worker host is named \"" + name + "\"");
+  if (begun.size() > 1) {
+    throw BadArgument("the ids of " + std::to_string(begun.size()) + " worker hosts begin with \"" +
+                      name + "\": name one, its machine, or all");
+  }
+  return begun;
 }
 
-/// Tells those to leave that were named. Throws NotFound for a name that is nobody's.
+/// Tells those to leave that were named.
 void send_away(const Arguments& arguments, const std::vector<RedisWorkerHost>& hosts) {
   const auto tell = [&](const std::vector<std::string>& names, HostEnd when) {
     for (const std::string& name : names) {
       bool any = false;
-      for (const RedisWorkerHost& host : hosts) {
-        if (!is_meant(host, name)) continue;
-        any = end_redis_worker_host({.url = arguments.url}, host.id, when) || any;
+      for (const std::string& id : ids_of(name, hosts)) {
+        any = end_redis_worker_host({.url = arguments.url}, id, when) || any;
       }
-      if (!any) throw NotFound("no worker host is named \"" + name + "\"");
+      if (!any) throw NotFound("the worker host \"" + name + "\" has left by itself");
     }
   };
   tell(arguments.drain, HostEnd::when_done);
@@ -73,8 +88,8 @@ void print_table(const std::vector<RedisWorkerHost>& hosts) {
   unsigned slots = 0;
   for (const RedisWorkerHost& host : hosts) {
     slots += host.slots;
-    table.add({host.id, host.machine, std::to_string(host.pid), std::to_string(host.cores),
-               std::to_string(host.slots), std::to_string(host.workers),
+    table.add({printable(host.id), printable(host.machine), std::to_string(host.pid),
+               std::to_string(host.cores), std::to_string(host.slots), std::to_string(host.workers),
                std::to_string(host.programs), count_text(host.tasks),
                fmt::format("{:.1f}", host.tasks_per_second), duration_text(host.age),
                state_of(host)});

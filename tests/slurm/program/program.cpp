@@ -154,6 +154,16 @@ void nodes(const std::string& once, int signal, int n = 60) {
   std::printf("%d tasks on %zu nodes\n", sum, counts.size());
 }
 
+/// Cancels the worker hosts, when no loop has wanted any for a while, and waits for their end.
+void cancel_hosts() {
+  std::this_thread::sleep_for(7s);
+  const char* const command =
+      "jobs=$(squeue --noheader --format=%A | sort -u); scancel $jobs; "
+      "for job in $jobs; do while squeue --noheader --jobs=$job 2>/dev/null | grep -q .; do "
+      "sleep 0.1; done; done";
+  if (std::system(command) != 0) std::printf("scancel failed\n");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -174,7 +184,11 @@ int main(int argc, char** argv) {
                .time = std::chrono::minutes(time != nullptr ? std::atoi(time) : 0),
                .cores = hosts != nullptr ? 2U : 1U,
                .hosts = static_cast<unsigned>(hosts != nullptr ? std::atoi(hosts) : 1)});
-    if (what == "loop") loop();
+    if (what == "loop" || what == "again") loop();
+    if (what == "again") {
+      cancel_hosts();
+      loop();
+    }
     if (what == "arrays") arrays();
     if (what == "throw") outcomes(4, fail_at_2);
     if (what == "crash") outcomes(4, crash_at_2);
