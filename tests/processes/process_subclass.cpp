@@ -215,7 +215,7 @@ TEST_CASE("objects of a subclass are moved with their process") {
       reader.n = i;
       reader.start();
       readers.push_back(std::move(reader));
-      CHECK(reader.pid() == 0);
+      CHECK(reader.pid() == 0);  // NOLINT: what is moved from is as new
     }
     for (int i = 0; i < 5; ++i) {
       Reader& reader = readers[static_cast<std::size_t>(i)];

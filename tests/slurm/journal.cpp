@@ -76,7 +76,7 @@ TEST_CASE("elements on a node that dies run again elsewhere") {
   const fs::path marks = directory / "marks";
   fs::create_directory(marks);
   Daemon program(words("count", directory / "journal", {marks.string(), "1"}), directory / "log");
-  await([&] { return run_command("squeue -h -t R -w n4").lines.size() > 0; });
+  await([&] { return !run_command("squeue -h -t R -w n4").lines.empty(); });
   cluster()->kill_node(4);
   await([&] { return program.has_ended(); });
   CHECK(slurp(directory / "log") == "sum 66\n");

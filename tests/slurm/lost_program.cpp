@@ -15,7 +15,6 @@
 // Worker hosts that Slurm has started, and what they do without their program.
 
 using namespace support;
-namespace fs = std::filesystem;
 
 TEST_CASE("hosts whose program is killed end, and remove what it has left") {
   if (cluster() == nullptr) return;

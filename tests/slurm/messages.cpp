@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// What one end is told.
-struct End : hoist::detail::remote::Transport::Events {
+struct End final : hoist::detail::remote::Transport::Events {
   explicit End(FileTransport& its) : transport(its) {}
   void joined(Peer peer, const std::string& name) override { names[peer] = name; }
   void received(Peer peer, std::span<const std::byte> message) override {

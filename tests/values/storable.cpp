@@ -47,7 +47,7 @@ class Maybe {
  public:
   using value_type = T;
   using error_type = E;
-  struct unexpected_type {};
+  struct unexpected_type {};  // NOLINT(readability-identifier-naming): as the standard has it
   Maybe();
   template <class F>
   Maybe<std::invoke_result_t<F, T>, E> transform(F f) &&;
