@@ -36,6 +36,8 @@ struct Host {
     }
     ++there->second.users;
   }
+  /// Workers in use for each that it is for.
+  double load() const { return slots == 0 ? 0 : static_cast<double>(leased) / slots; }
   /// One user less: it is kept for the next loop, unless many are.
   void release_blob(const Digest& digest);
 

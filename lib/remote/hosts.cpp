@@ -66,17 +66,32 @@ void Hosts::lost(Peer peer, const std::string& why) {
   if (!node) return;
   Host& host = *node.mapped();
   why_none_ = host.name + " " + why;
+  has_lost_ = true;
+  set_use(host, 0, host.leased);
   for (const auto& [number, worker] : host.workers) {
-    worker->died({.how = {.is_known = false}, .last_lines = {}, .machine = host.name, .lost = why});
+    died(*worker,
+         {.how = {.is_known = false}, .last_lines = {}, .machine = host.name, .lost = why});
   }
   host.workers.clear();
-  count_capacity();
 }
 
-void Hosts::count_capacity() {
-  unsigned slots = 0;
-  for (const auto& [peer, host] : hosts_) slots += host->slots;
-  capacity_.store(slots, std::memory_order_relaxed);
+/// How many workers a host is for, and how many of them loops have.
+void Hosts::set_use(Host& host, unsigned slots, std::size_t leased) {
+  loads_.erase({host.load(), host.peer});
+  capacity_.store(capacity() + slots - host.slots, std::memory_order_relaxed);
+  host.slots = slots;
+  host.leased = leased;
+  if (slots > 0) loads_.insert({host.load(), host.peer});
+}
+
+void Hosts::end_lease(RemoteWorker& worker) {
+  Host& host = worker.host();
+  if (std::exchange(worker.leased, false)) set_use(host, host.slots, host.leased - 1);
+}
+
+void Hosts::died(RemoteWorker& worker, workers::WorkerEnd end) {
+  end_lease(worker);
+  worker.died(std::move(end));
 }
 
 void Hosts::received(Peer peer, std::span<const std::byte> message) {
@@ -99,10 +114,7 @@ void Hosts::take(Host& host, ipc::Kind kind, std::uint32_t worker,
   if (kind == kind::hello) return greet(host, content);
   if (kind == kind::piece) return host.results.add(content);
   if (kind == kind::output) print(host, content);
-  if (kind == kind::ended) {
-    host.slots = 0;
-    return count_capacity();
-  }
+  if (kind == kind::ended) return set_use(host, 0, host.leased);
   const auto at = host.workers.find(worker);
   if (at == host.workers.end()) return;  // of one that was given up
   if (kind != kind::died) return at->second->arrived(kind, content);
@@ -113,7 +125,7 @@ void Hosts::take(Host& host, ipc::Kind kind, std::uint32_t worker,
   end.how.is_known = fields.get<std::uint64_t>() != 0;
   at->second->set_begun(fields.get<std::uint64_t>());
   end.last_lines = fields.text();
-  at->second->died(std::move(end));
+  died(*at->second, std::move(end));
   host.workers.erase(at);
 }
 
@@ -134,9 +146,8 @@ void Hosts::greet(Host& host, std::span<const std::byte> content) {
                             "hosts");
   }
   host.has_greeted = true;
-  host.slots = slots;
   host.cores = cores;
-  count_capacity();
+  set_use(host, slots, host.leased);
   host.outbox.put(kind::welcome, 0, {});
   host.outbox.pump();
 }
@@ -258,14 +269,7 @@ unsigned Hosts::threads_each(unsigned workers) const {
 
 /// The one with the fewest workers in use for its size; null if there is none.
 std::shared_ptr<Host> Hosts::freest() const {
-  std::shared_ptr<Host> best;
-  for (const auto& [peer, host] : hosts_) {
-    if (host->slots == 0) continue;
-    if (best == nullptr || host->leased * best->slots < best->leased * host->slots) {
-      best = host;
-    }
-  }
-  return best;
+  return loads_.empty() ? nullptr : hosts_.at(loads_.begin()->second);
 }
 
 std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& options, unsigned threads,
@@ -295,7 +299,9 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
     }
     alone_since_ = Clock::time_point::max();
     if (!crowd && host->leased >= host->slots) return nullptr;
-    std::erase_if(idle_, [this](const auto& one) { return !hosts_.contains(one.first); });
+    if (std::exchange(has_lost_, false)) {
+      std::erase_if(idle_, [this](const auto& one) { return !hosts_.contains(one.first); });
+    }
     worker = std::static_pointer_cast<RemoteWorker>(idle_[host->peer].take(options, threads));
     is_new = worker == nullptr;
     if (is_new) {
@@ -303,7 +309,7 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
       host->workers[last_worker_] = worker;
     }
     worker->leased = true;
-    ++host->leased;
+    set_use(*host, host->slots, host->leased + 1);
   }
   if (!is_new) return worker;
   try {
@@ -311,7 +317,7 @@ std::shared_ptr<workers::WorkerProcess> Hosts::lease(const WorkerOptions& option
   } catch (...) {
     worker->ask_to_leave();
     const std::lock_guard lock(mutex_);
-    worker->end_lease();
+    end_lease(*worker);
     throw;
   }
   return worker;
@@ -323,9 +329,9 @@ void Hosts::give_back(std::shared_ptr<workers::WorkerProcess> worker, const Work
   auto& its = static_cast<RemoteWorker&>(*worker);
   {
     const std::lock_guard lock(mutex_);
-    its.end_lease();
+    end_lease(its);
   }
-  workers::IdleWorkers& idle = idle_[its.peer()];
+  workers::IdleWorkers& idle = idle_[its.host().peer];
   idle.put(std::move(worker), options, threads, keep);
   idle.retire();
 }

@@ -6,7 +6,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 
 #include "backends/worker_source.hpp"
 #include "remote/host.hpp"
@@ -61,7 +63,9 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   bool poll();
   bool poll_locked();
   std::shared_ptr<Host> freest() const;
-  void count_capacity();
+  void set_use(Host& host, unsigned slots, std::size_t leased);
+  void end_lease(RemoteWorker& worker);
+  void died(RemoteWorker& worker, workers::WorkerEnd end);
   std::string why_none() const;
 
   const std::string name_;
@@ -70,7 +74,10 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   mutable std::mutex mutex_;  // of all that follows
   std::unique_ptr<Transport> transport_;
   std::map<Peer, std::shared_ptr<Host>> hosts_;
+  /// Of the hosts that take workers: the load and the number of each.
+  std::set<std::pair<double, Peer>> loads_;
   std::atomic<unsigned> capacity_{0};  // written with the lock held
+  bool has_lost_ = false;              // hosts that idle_ may have
   std::uint32_t last_worker_ = 0;
   Clock::time_point alone_since_ = Clock::time_point::max();  // while a loop asks in vain
   std::string why_none_;                     // what became of the last one that was lost or refused

@@ -188,12 +188,7 @@ std::uint64_t RemoteWorker::begun() {
   return begun_.load(std::memory_order_acquire);
 }
 
-void RemoteWorker::end_lease() {
-  if (std::exchange(leased, false)) --host_->leased;
-}
-
 void RemoteWorker::died(workers::WorkerEnd end) {
-  end_lease();
   for (const auto& [number, digest] : shared_) host_->release_blob(digest);
   shared_.clear();
   end_ = std::move(end);

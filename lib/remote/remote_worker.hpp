@@ -24,7 +24,7 @@ class RemoteWorker final : public workers::WorkerProcess {
   /// Once the host knows it. Throws CannotTravel for an initializer that can't be sent.
   void initialize(const WorkerOptions& options) { send_initializer(options.initializer); }
 
-  Peer peer() const { return host_->peer; }
+  Host& host() const { return *host_; }
 
   bool send(ipc::Kind kind, std::span<const std::byte> content) override;
   std::uint64_t share(std::uint32_t number, const workers::SharedBytes& bytes) override;
@@ -50,7 +50,6 @@ class RemoteWorker final : public workers::WorkerProcess {
   void died(workers::WorkerEnd end);
   /// Whether a loop has it.
   bool leased = false;
-  void end_lease();
   void set_begun(std::uint64_t tasks) { begun_.store(tasks, std::memory_order_release); }
 
  private:
