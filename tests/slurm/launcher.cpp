@@ -59,11 +59,9 @@ TEST_CASE("to ask for no hosts is an error") {
 TEST_CASE("directories have any name that Slurm can be told") {
   if (cluster() == nullptr) return;
   const TempDir directory;
-  for (const std::string name : {"100%j", "a\"b", "a b"}) {
-    CAPTURE(name);
-    CHECK(run(words("loop", directory / name, {}, two_hosts)).lines == Lines{"sum 2470"});
-    CHECK(run(words("loop", directory / (name + "2"))).lines == Lines{"sum 2470"});
-  }
+  const fs::path odd = directory / "100%j \"b";
+  CHECK(run(words("loop", odd / "launcher", {}, two_hosts)).lines == Lines{"sum 2470"});
+  CHECK(run(words("loop", odd / "array")).lines == Lines{"sum 2470"});
   for (const std::string& environment : {std::string(two_hosts), std::string("A=1")}) {
     CHECK(run(words("loop", directory / "a\\b", {}, environment)).has("without backslashes"));
   }
