@@ -46,6 +46,11 @@ class Array {
 
   /// Makes an empty one-dimensional array.
   Array() : shape_{0}, strides_{1} {}
+  Array(const Array&) = default;
+  Array& operator=(const Array&) = default;
+  /// What is moved from has no elements.
+  Array(Array&& other) noexcept;
+  Array& operator=(Array&& other) noexcept;
 
   /// Makes an array of zeros. `shape` has one extent per axis, outermost first. Throws BadArgument
   /// if the number of bytes overflows, std::bad_alloc if there is no memory.
@@ -113,13 +118,8 @@ class Array {
 
   /// Converts `Array<T>` to `Array<const T>`; both share the elements.
   template <class U>
-    requires(std::is_const_v<T> && std::same_as<U, value_type>)
-  Array(const Array<U>& other)
-      : data_(other.data_),
-        size_(other.size_),
-        shape_(other.shape_),
-        strides_(other.strides_),
-        storage_(other.storage_) {}
+    requires(std::is_const_v<T> && std::same_as<U, typename Array<T>::value_type>)
+  Array(const Array<U>& other);
 
   /// Address of the first element.
   T* data() const noexcept { return data_; }

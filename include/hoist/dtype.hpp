@@ -60,6 +60,14 @@ struct FixedString {
     return {characters.data(), n};
   }
   friend bool operator==(const FixedString&, const FixedString&) = default;
+  /// Compares with text of any length, which need not fit.
+  friend bool operator==(const FixedString& a, std::basic_string_view<Char> b) {
+    while (!b.empty() && b.back() == Char{}) b.remove_suffix(1);
+    return a.view() == b;
+  }
+  friend bool operator==(const FixedString& a, const Char* b) {
+    return a == std::basic_string_view<Char>(b);
+  }
   /// Orders by the text without the padding.
   friend auto operator<=>(const FixedString& a, const FixedString& b) {
     return a.view() <=> b.view();

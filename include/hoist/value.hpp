@@ -85,15 +85,24 @@ class Value {
   /// Plain values; they need no memory of their own. Unsigned integers from 2^63 on become
   /// `natural`.
   Value(std::same_as<bool> auto value) : kind_(Kind::boolean) { plain_.integer = value; }
-  Value(std::signed_integral auto value) : kind_(Kind::integer) { plain_.integer = value; }
+  Value(std::signed_integral auto value)
+    requires(sizeof(value) <= sizeof(std::int64_t))
+      : kind_(Kind::integer) {
+    plain_.integer = value;
+  }
   Value(std::unsigned_integral auto value)
-    requires(!std::same_as<decltype(value), bool>)
+    requires(!std::same_as<decltype(value), bool> && sizeof(value) <= sizeof(std::int64_t))
       : kind_(std::uint64_t{value} >> 63U != 0 ? Kind::natural : Kind::integer) {
     plain_.integer = static_cast<std::int64_t>(value);
   }
   Value(std::floating_point auto value) : kind_(Kind::real) {
     plain_.real = static_cast<double>(value);
   }
+#if defined(__SIZEOF_INT128__)
+  // They would be cut to 64 bits, or become complex numbers: `Value::from` keeps all bits.
+  Value(std::same_as<detail::Int128> auto value) = delete;
+  Value(std::same_as<detail::UInt128> auto value) = delete;
+#endif
   /// Values with memory of their own.
   Value(std::complex<double> value);
   Value(std::string text);

@@ -17,6 +17,7 @@
 #include "backends/builtin.hpp"
 #include "backends/doomed_tasks.hpp"
 #include "backends/fork_worker.hpp"
+#include "backends/look_again.hpp"
 #include "base/spin.hpp"
 #include "os/cpu.hpp"
 
@@ -30,9 +31,6 @@ constexpr unsigned max_idle_deaths = 5;
 /// sleeps: most have them by then, and to wake it would take as long. With more to do, they need
 /// its core.
 constexpr auto first_answers = std::chrono::microseconds(150);
-/// A child doesn't wake this process for a result right behind another (FlushTimer): it is looked
-/// for once after this time, as the next task may take long.
-constexpr auto second_look = std::chrono::milliseconds(5);
 
 class ForkSession final : public Session {
  public:
@@ -48,14 +46,11 @@ class ForkSession final : public Session {
 
   void work(unsigned seen, ipc::Clock::time_point deadline) override {
     if (wants_children()) start_wave();
-    if (settle_what_came()) {
-      looks_again_ = true;
-      return;
-    }
+    if (settle_what_came()) return look_again_.note(true);
     doomed_.kill(workers_);
     if (loop_.epoch() != seen) return;
     sleep(std::min(deadline, doomed_.next_look()));
-    looks_again_ = settle_what_came();
+    look_again_.note(settle_what_came());
   }
 
   void interrupt() noexcept override {
@@ -95,7 +90,7 @@ class ForkSession final : public Session {
 
   void start_wave() {
     retire([](const ForkWorker& worker) { return !worker.has_work(); });
-    looks_again_ = true;
+    look_again_.note(true);
     const std::size_t tasks = loop_.known() - std::exchange(forked_for_, loop_.known());
     const std::size_t wanted =
         std::min<std::size_t>(std::max<std::size_t>(tasks, 1), loop_.n_jobs() - workers_.size());
@@ -166,8 +161,8 @@ class ForkSession final : public Session {
       watched.push_back({worker->death_fd(), POLLIN, 0});
       watched.push_back({worker->stderr_fd(), POLLIN, 0});
       deadline = std::min(deadline, worker->task_deadline());
-      if (looks_again_ && worker->has_several() && loop_.needs_task_times()) {
-        deadline = std::min(deadline, ipc::Clock::now() + second_look);
+      if (worker->has_several() && loop_.needs_task_times()) {
+        deadline = std::min(deadline, look_again_.next());
       }
       if (worker->waits_for_reader()) {
         deadline = std::min(deadline, ipc::Clock::now() + reader_recheck);
@@ -231,7 +226,7 @@ class ForkSession final : public Session {
   DoomedTasks doomed_;
   std::size_t forked_for_ = 0;
   unsigned idle_deaths_ = 0;
-  bool looks_again_ = true;
+  LookAgain look_again_;
   ipc::Clock::time_point watched_until_;
 };
 

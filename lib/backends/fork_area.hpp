@@ -48,8 +48,9 @@ struct ForkEnds {
   int error = -1;   // becomes its stderr
 };
 
-/// The life of a forked child; never returns.
+/// The life of a forked child; never returns. Nor does it throw: an exception would run the program
+/// of the parent once more, in the child.
 [[noreturn]] void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel,
-                                   ForkEnds ends, int parent, unsigned number);
+                                   ForkEnds ends, int parent, unsigned number) noexcept;
 
 }  // namespace hoist::detail::backends

@@ -9,11 +9,14 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
+#include <string>
 
 #include "backends/builtin.hpp"
 #include "backends/fork_area.hpp"
 #include "ipc/shared_bytes.hpp"
+#include "os/log.hpp"
 #include "os/process_end.hpp"
 #include "os/temp_file.hpp"
 #include "program/stack_trace.hpp"
@@ -109,6 +112,8 @@ class Child final : public TaskRun {
         ++tasks.first;
       }
     }
+    // The initializer may take longer than a task may.
+    if (loop_.options().workers.initializer) results_.start(true);
     const workers::WorkerStateScope scope(own);
     info.attempt = command.attempt;
     const TaskScope task_scope(&info);
@@ -172,7 +177,7 @@ class Child final : public TaskRun {
 }  // namespace
 
 void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& channel, ForkEnds ends,
-                      int parent, unsigned number) {
+                      int parent, unsigned number) noexcept {
   die_with_parent(parent);
   // The parent decides about interrupts; its handlers for crashes are about its own crashes. The
   // terminal is not this group's, but may be written to.
@@ -189,8 +194,14 @@ void run_forked_child(Loop& loop, ForkArea& area, const ipc::ChannelMemory& chan
   ::on_exit(leave_at_once, nullptr);
   loop.enter_tasks();
   const program::RecordThrows record;
-  Child(loop, area, channel, ends, number).serve();
-  std::cout.flush();
+  try {
+    Child(loop, area, channel, ends, number).serve();
+    std::cout.flush();
+  } catch (const std::exception& error) {
+    // It can't tell its parent of the error of a task, for want of memory or descriptors.
+    os::log(LogLevel::error, "parallel", std::string("a forked child ends: ") + error.what());
+    ::_exit(125);
+  }
   leave_at_once(0, nullptr);
   ::_exit(0);
 }

@@ -27,26 +27,31 @@ TaskRange InFlight::pop(std::size_t most) {
   return tasks;
 }
 
+void InFlight::note_end(Clock::time_point when) {
+  oldest_since_ = empty() ? when : std::max(when, batches_.front().given);
+}
+
 void InFlight::take_results(std::size_t count, TaskResults& results, Clock::time_point began,
                             Clock::duration took) {
   if (count == 0 || count > size_) {
     throw DamagedData("a worker sent " + std::to_string(count) + " results at once while it had " +
                       std::to_string(size_) + " tasks");
   }
-  oldest_since_ = began + took;
   const double seconds = in_seconds(took);
   for (std::size_t left = count; left > 0;) {
     const TaskRange tasks = pop(left);
     left -= tasks.size();
     const double part = static_cast<double>(tasks.size()) / static_cast<double>(count);
+    if (left == 0) note_end(began + took);  // before the loop looks
     loop_.arrived(tasks, worker_, results, began, part * seconds);
   }
 }
 
 void InFlight::take_error(std::exception_ptr error, Clock::time_point began, Clock::duration took) {
   if (empty()) throw DamagedData("a worker sent the error of a task while it had none");
-  oldest_since_ = began + took;
-  loop_.failed(pop(1).first, worker_, std::move(error), began, in_seconds(took));
+  const std::size_t task = pop(1).first;
+  note_end(began + took);
+  loop_.failed(task, worker_, std::move(error), began, in_seconds(took));
 }
 
 void InFlight::return_oldest(std::size_t first) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <hoist/backend.hpp>
+#include <hoist/parallel_options.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -42,19 +43,27 @@ class InFlight {
     });
   }
   /// Since when the first task of oldest() can have been running. Kept up to date by answers, and
-  /// by append() where the loop looks at times; a backend that knows better says so.
+  /// by append() where the loop looks at times; a backend that knows better says so. Where tasks
+  /// have a time limit, not before append() was called for it: answers may be taken long after they
+  /// came, and the task that is given next begins no sooner.
   Clock::time_point oldest_since() const { return oldest_since_; }
   void set_oldest_since(Clock::time_point when) { oldest_since_ = when; }
 
   /// Notes a batch that was given to the worker.
   void add(TaskRange batch) {
-    batches_.push_back(batch);
+    batches_.push_back({batch, {}});
     size_ += batch.size();
   }
   /// Notes one more task, in the newest batch where it comes right behind it.
   void append(std::size_t task) {
-    if (empty() && loop_.needs_batch_times()) oldest_since_ = Clock::now();
-    if (!empty() && batches_.back().last == task) {
+    const bool is_limited = loop_.options().task_timeout.is_set();
+    const bool is_timed = is_limited || (empty() && loop_.needs_batch_times());
+    const Clock::time_point now = is_timed ? Clock::now() : Clock::time_point();
+    if (empty() && is_timed) oldest_since_ = now;
+    if (is_limited) {
+      batches_.push_back({{task, task + 1}, now});
+      ++size_;
+    } else if (!empty() && batches_.back().last == task) {
       ++batches_.back().last;
       ++size_;
     } else {
@@ -88,12 +97,18 @@ class InFlight {
   void end_lost(const std::function<std::exception_ptr(std::size_t task)>& error);
 
  private:
+  struct Batch : TaskRange {
+    Clock::time_point given;  // where tasks have a time limit
+  };
+
   /// Removes the next tasks, at most `most`, as far as they are in a row. Not where empty().
   TaskRange pop(std::size_t most);
+  /// The answered tasks ended then.
+  void note_end(Clock::time_point when);
 
   Loop& loop_;
   Worker& worker_;
-  std::deque<TaskRange> batches_;
+  std::deque<Batch> batches_;
   std::size_t size_ = 0;  // of all batches
   Clock::time_point oldest_since_{};
 };

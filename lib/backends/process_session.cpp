@@ -12,6 +12,7 @@
 
 #include "backends/builtin.hpp"
 #include "backends/doomed_tasks.hpp"
+#include "backends/look_again.hpp"
 #include "backends/spawn_worker.hpp"
 #include "os/inner_threads.hpp"
 #include "os/working_place.hpp"
@@ -67,18 +68,23 @@ class ProcessSession final : public Session {
     // Also called where tasks are given back, in the midst of moving things along.
     if (moving_) return;
     move();
+    look_again_.note(true);
     source_.flush();
   }
 
   void work(unsigned seen, ipc::Clock::time_point deadline) override {
-    if (move()) return;
+    if (move()) return look_again_.note(true);
     check_variables();
     bool soon = false;
     deadline = std::min(deadline, doomed_.next_look());
     if (wanted_ > 0) deadline = std::min(deadline, ipc::Clock::now() + between_requests);
     for (const auto& worker : workers_) {
       deadline = std::min(deadline, worker->deadline());
-      if (workers_.size() > 1) deadline = std::min(deadline, worker->overdue_at());
+      if (workers_.size() > 1) {
+        deadline = std::min(deadline, worker->overdue_at());
+      } else if (worker->busy() && loop_.needs_task_times()) {
+        deadline = std::min(deadline, look_again_.next());
+      }
       soon = soon || worker->answers_soon();
     }
     const auto news = [&] {
@@ -87,7 +93,7 @@ class ProcessSession final : public Session {
                          [](const auto& worker) { return worker->has_news(); });
     };
     source_.wait(bell_, deadline, std::cref(news), soon);
-    move();
+    look_again_.note(move());
   }
 
   void interrupt() noexcept override { ipc::BellBoard::here().bell(bell_).wake(); }
@@ -273,6 +279,7 @@ class ProcessSession final : public Session {
   DoomedTasks doomed_;
   std::size_t wanted_ = 0;
   bool moving_ = false;
+  LookAgain look_again_;  // where one worker may have results of which it doesn't tell
   bool stopped_ = false;
 };
 

@@ -307,6 +307,11 @@ void SpawnWorker::take_frame(ipc::Kind kind, std::span<const std::byte> content)
     taken_back_ = false;
     return;
   }
+  if (kind == ipc::Kind::initialized) {
+    process_->initialized = true;
+    in_flight_.set_oldest_since(ipc::Clock::now());
+    return;
+  }
   if (kind == ipc::Kind::stopped) {
     ipc::FieldReader begun(content);
     return take_back_behind(begun.get<std::uint64_t>());
@@ -390,12 +395,20 @@ ipc::Clock::time_point SpawnWorker::deadline() const {
   }
   if (!process_->ready) return process_->started + start_limit;
   const TimeLimit& limit = loop_.options().task_timeout;
-  if (!limit.is_set()) return ipc::Clock::time_point::max();
+  if (!limit.is_set() || is_initializing()) return ipc::Clock::time_point::max();
   return in_flight_.oldest_since() + std::chrono::duration_cast<ipc::Clock::duration>(
                                          std::chrono::duration<double>(limit.seconds()));
 }
 
+/// The initializer's time is not that of the task which waits for it.
+bool SpawnWorker::is_initializing() const {
+  return loop_.options().workers.initializer && !process_->initialized;
+}
+
 void SpawnWorker::check_deadline() {
+  // What it has sent may say that the task is done: this thread may come late (a generator's
+  // consumer took its time).
+  if (process_ != nullptr && process_->has_input()) return;
   const ipc::Clock::time_point limit = deadline();
   if (limit == ipc::Clock::time_point::max() || ipc::Clock::now() < limit) return;
   timed_out_ = true;

@@ -69,6 +69,7 @@ class SpawnWorker {
  private:
   void send_context();
   void send_place();
+  bool is_initializing() const;
   bool is_far() const { return process_->round_trip().count() > 0; }
   bool wants_tasks() const;
   void note_pace(std::span<const std::byte> results);

@@ -102,9 +102,7 @@ void ValueWriter::in_c_order(const Node& node, const Value& value) {
   }
   switch (node.kind) {
     case Node::Kind::list: list(node, value); break;
-    case Node::Kind::fixed_list:
-      if (!write_block(node.part(0), value, node.count)) items(node, value, node.count);
-      break;
+    case Node::Kind::fixed_list: fixed_list(node, value); break;
     case Node::Kind::set: set(node, value); break;
     default: tuple(node, value); break;
   }
@@ -153,7 +151,27 @@ void ValueWriter::items(const Node& node, const Value& value, std::size_t expect
   for (std::size_t i = 0; i < n; ++i) write_item(node, value, i, node.part(0));
 }
 
+/// Its elements stand side by side: from the threshold on in one piece, however they are given.
+void ValueWriter::fixed_list(const Node& node, const Value& value) {
+  if (write_block(node.part(0), value, node.count)) return;
+  const auto layout = element_layout(node.part(0));
+  if (in_block_ || !layout || !layout->block) return items(node, value, node.count);
+  ValueWriter inner(how_);
+  inner.path_ = path_;
+  inner.in_block_ = true;
+  inner.items(node, value, node.count);
+  block(inner.encoder_.take().meta);
+}
+
 void ValueWriter::block(std::span<const std::byte> bytes) {
+  if (in_block_) {
+    while (!bytes.empty()) {
+      const auto piece = bytes.first(std::min(bytes.size(), segment_threshold - 1));
+      encoder_.block(piece.data(), piece.size());
+      bytes = bytes.subspan(piece.size());
+    }
+    return;
+  }
   if (bytes.size() < segment_threshold) return encoder_.block(bytes.data(), bytes.size());
   auto storage = allocate_storage(bytes.size(), Fill::none);
   std::memcpy(storage->data(), bytes.data(), bytes.size());
@@ -180,8 +198,8 @@ bool ValueWriter::write_block(const Node& part, const Value& value,
   if (has_bad_bools(dense)) mismatch("holds a bool that is neither 0 nor 1");
   if (part.kind == Node::Kind::boolean) {
     for (std::size_t i = 0; i < bytes; ++i) encoder_.scalar(dense.data[i]);
-  } else if (bytes < segment_threshold) {
-    encoder_.block(dense.data, bytes);
+  } else if (in_block_ || bytes < segment_threshold) {
+    block({dense.data, bytes});
   } else {
     encoder_.array_block(dense.data, bytes, dense.storage);
   }
@@ -214,10 +232,9 @@ void ValueWriter::list_items(const Node& node, const Value& value) {
     // The elements of a block stand side by side: in one piece from the threshold on.
     ValueWriter inner(how_);
     inner.path_ = path_;
+    inner.in_block_ = true;
     for (std::size_t i = 0; i < n; ++i) inner.write_item(node, value, i, part);
-    const Encoded encoded = inner.encoder_.take();
-    if (!encoded.segments.empty()) mismatch(node, value);
-    return block(encoded.meta);
+    return block(inner.encoder_.take().meta);
   }
   // Single elements are copied, so what is before the one at hand is not needed any more.
   constexpr std::size_t step = 4096;
@@ -331,7 +348,9 @@ Value::Elements ValueWriter::convert(Value::Elements elements, const DType& to, 
 void ValueWriter::array(const Node& node, const Value& value) {
   const auto layout = element_layout(node.part(0));
   if (!layout) mismatch(node, value);
-  const auto [base, inner] = flattened(layout->dtype);
+  // Sub-arrays are further axes, unless the value has them as its elements.
+  const bool whole = value.kind() == Kind::array && value.dtype().base != nullptr;
+  const auto [base, inner] = whole ? std::pair(layout->dtype, Shape()) : flattened(layout->dtype);
   Value::Elements elements = array_elements(node, value, base);
   if (inner.size() > elements.shape.size() ||
       !std::equal(inner.rbegin(), inner.rend(), elements.shape.rbegin())) {
@@ -374,6 +393,7 @@ Value::Elements ValueWriter::array_elements(const Node& node, const Value& value
   if (value.kind() != Kind::list && value.kind() != Kind::tuple) mismatch(node, value);
   ValueWriter inner(how_);
   inner.path_ = path_;
+  inner.in_block_ = true;
   for (std::size_t i = 0; i < value.items().size(); ++i) {
     const Step step(inner, std::to_string(i));
     inner.write(node.part(0), value.items()[i]);
@@ -387,6 +407,7 @@ Value::Elements ValueWriter::by_members(const Node& part, const Value::Elements&
                                         const DType& to) {
   ValueWriter inner(how_);
   inner.path_ = path_;
+  inner.in_block_ = true;
   for (std::size_t i = 0; i < elements.size(); ++i) {
     const Step step(inner, std::to_string(i));
     inner.write(part, element_value(elements.dtype, elements.data + i * elements.dtype.itemsize));

@@ -2,8 +2,12 @@
 #include <hoist/error.hpp>
 #include <hoist/value.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <string>
+#include <string_view>
 
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
@@ -149,8 +153,45 @@ std::uint64_t Value::as_uint() const {
   dynamic::throw_kind(*this, "an unsigned integer of 64 bits");
 }
 
+namespace {
+
+/// Of a number in two's complement, the lowest byte first; rounded once, infinite where it is too
+/// large.
+double double_of(std::string_view bytes) {
+  const bool is_negative = !bytes.empty() && static_cast<signed char>(bytes.back()) < 0;
+  std::uint64_t top = 0;  // the upper 8 bytes from the first that isn't zero
+  bool is_inexact = false;
+  std::size_t places = 0;
+  unsigned carry = 1;
+  std::string magnitude(bytes);
+  for (char& byte : magnitude) {
+    if (!is_negative) break;
+    carry += static_cast<unsigned char>(~byte);
+    byte = static_cast<char>(carry);
+    carry >>= 8U;
+  }
+  for (std::size_t i = magnitude.size(); i-- > 0;) {
+    const auto byte = static_cast<unsigned char>(magnitude[i]);
+    if (top >> 56U == 0) {
+      top = top << 8U | byte;
+    } else {
+      is_inexact = is_inexact || byte != 0;
+      ++places;
+    }
+  }
+  // The lowest of 57 bits or more takes no part but in the rounding.
+  const double rounded = std::ldexp(static_cast<double>(top | (is_inexact ? 1U : 0U)),
+                                    static_cast<int>(std::min<std::size_t>(8 * places, 10'000)));
+  return is_negative ? -rounded : rounded;
+}
+
+}  // namespace
+
 double Value::as_double() const {
   if (kind() == Kind::real) return plain_.real;
+  if (kind() == Kind::big_integer) {
+    return double_of(dynamic::node_as<dynamic::TextNode>(*this).bytes());
+  }
   if (const auto number = dynamic::number_of(*this)) {
     switch (number->kind) {
       case Kind::integer: return static_cast<double>(number->integer);

@@ -253,11 +253,27 @@ class Reader {
     if (!key) return visitor_.part(std::move(value));
     count(n);
     const auto& elements = value.elements();
-    const std::size_t total = elements.size();
-    visitor_.begin(Kind::tuple, total);
-    for (std::size_t i = 0; i < total; ++i) {
-      visitor_.part(element_value(elements.dtype, elements.data + i * elements.dtype.itemsize));
+    const std::byte* at = elements.data;
+    key_items(elements.dtype, elements.shape, at);
+  }
+
+  /// Elements in a key: tuples, one within another for each axis. Moves `at` behind them.
+  void key_items(const DType& dtype, std::span<const std::size_t> shape, const std::byte*& at) {
+    if (shape.empty()) {
+      key_item(dtype, at);
+      at += dtype.itemsize;
+      return;
     }
+    visitor_.begin(Kind::tuple, shape[0]);
+    for (std::size_t i = 0; i < shape[0]; ++i) key_items(dtype, shape.subspan(1), at);
+    visitor_.end();
+  }
+  /// A structure is a tuple in a key, too: no dict is hashable in Python.
+  void key_item(const DType& dtype, const std::byte* at) {
+    if (dtype.base) return key_items(*dtype.base, dtype.shape, at);
+    if (!dtype.fields) return visitor_.part(element_value(dtype, at));
+    visitor_.begin(Kind::tuple, dtype.fields->size());
+    for (const auto& field : *dtype.fields) key_item(field.type, at + field.offset);
     visitor_.end();
   }
 
@@ -330,19 +346,21 @@ class Reader {
     Shape shape;
     Order order{};
     traverse_extents(decoder_, shape, order);
-    auto [base, inner] = flattened(layout->dtype);
-    if (!inner.empty() && order == Order::fortran && shape.size() > 1) {
-      base = layout->dtype;  // only rows of elements can be folded into the shape
-    } else {
-      shape.insert(shape.end(), inner.begin(), inner.end());
-      if (!inner.empty()) order = Order::c;
-    }
-    const std::size_t bytes = checked_bytes(base, shape);
-    Value::Elements elements{std::move(base), std::move(shape), order, nullptr, nullptr};
+    const std::size_t bytes = checked_bytes(layout->dtype, shape);
+    Value::Elements elements{layout->dtype, std::move(shape), order, nullptr, nullptr};
     if (bytes > 0) {
       elements.storage = decoder_.array_block(bytes, false);
       elements.data = elements.storage->data();
     }
+    auto [base, inner] = flattened(layout->dtype);
+    if (inner.empty()) return Value(std::move(elements));
+    // Sub-arrays become axes, as in NumPy, where no array has them as elements. That is the order
+    // of the bytes only if the axes before them are in C order.
+    elements = converted(elements, elements.dtype, true);
+    elements.order = Order::c;
+    elements.dtype = std::move(base);
+    elements.shape.insert(elements.shape.end(), inner.begin(), inner.end());
+    checked_bytes(elements.dtype, elements.shape);  // the number of axes
     return Value(std::move(elements));
   }
 

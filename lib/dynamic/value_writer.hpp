@@ -104,6 +104,7 @@ class ValueWriter {
   /// Item `i` of an array in C order.
   Value element(const Value& value, std::size_t i);
   void items(const Node& node, const Value& value, std::size_t expected);
+  void fixed_list(const Node& node, const Value& value);
   /// Elements that stand as one block, from memory of which nothing is borrowed.
   void block(std::span<const std::byte> bytes);
   /// The same from an array of just such elements. `count`: as
@@ -147,6 +148,7 @@ class ValueWriter {
   using Choices = std::map<std::pair<const Node*, const Value::Node*>, Choice>;
 
   bool rows_sole_ = false;  // of the array at hand
+  bool in_block_ = false;   // what is written is a part of a block, so it has no segments
   /// Inside a variant: what was chosen for values with parts. Each would otherwise be tried anew
   /// for every variant around it, twice as often at each depth.
   std::shared_ptr<Choices> choices_;

@@ -2,6 +2,7 @@
 #include <hoist/error.hpp>
 #include <hoist/open_array.hpp>
 
+#include <system_error>
 #include <utility>
 
 #include "dynamic/dtype_check.hpp"
@@ -38,9 +39,16 @@ void write_container(os::AtomicFile& file, const Schema& schema, Shape shape, Or
 void create_array_file(const std::filesystem::path& path, const DType& dtype, const Schema& schema,
                        const Shape& shape, Order order, MmapMode mode) {
   const bool replace = mode == MmapMode::write;
-  if (!replace && std::filesystem::exists(path)) return;
+  std::error_code unknown;  // what it is shows when the file is made
+  if (!replace && std::filesystem::exists(path, unknown)) return;
   if (order == Order::strided) throw BadArgument("open_array: the order must be C or Fortran");
   auto [base, inner] = dynamic::flattened(dtype);
+  const bool as_axes = path.extension() != ".hoist" && !inner.empty();
+  if (as_axes && order == Order::fortran && shape.size() > 1) {
+    throw BadArgument(
+        "open_array: a .npy file has the elements of a std::array as an axis, which "
+        "Fortran order would put first: take C order, or a name that ends in .hoist");
+  }
   Shape all = shape;
   all.insert(all.end(), inner.begin(), inner.end());
   const std::size_t bytes = dynamic::checked_bytes(base, all);

@@ -74,6 +74,7 @@ enum class Kind : std::uint32_t {
   dependencies = 25,  // cached functions that the tasks of the results to come have called
   resumed = 26,       // it has come to `resume`
   stopped = 27,       // begun: on another machine it begins no more tasks before `resume`
+  initialized = 28,   // the initializer is done
   // both ways
   variables = 29,  // question; count; module, offset, size, digest of each
                    // back: question; numbers of those that differ

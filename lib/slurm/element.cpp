@@ -192,6 +192,7 @@ class Element {
   }
 
   void take(Answer& answer, ipc::Kind kind, std::span<const std::byte> content) {
+    if (kind == ipc::Kind::initialized) return;
     if (kind == ipc::Kind::left) {
       answer.is_last = true;
       // What its initializer threw is the error of the task that it was started for.

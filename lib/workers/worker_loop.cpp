@@ -236,6 +236,8 @@ class WorkerLoop {
       Decoder decoder(source);
       reinterpret_cast<Initialize>(const_cast<void*>(function(number)))(decoder,
                                                                         worker_state_here());
+      send(ipc::Kind::initialized, {});
+      link_.ring();
     } catch (...) {
       leave_with(std::current_exception());
     }

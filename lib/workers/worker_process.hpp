@@ -116,6 +116,7 @@ class WorkerProcess {
   std::vector<std::byte> context;  ///< content of the last such frame
   bool ready = false;
   bool stopping = false;
+  bool initialized = false;  ///< its initializer is done, if it has one
   ipc::Clock::time_point started{};
   ipc::Clock::time_point idle_since{};
 

@@ -91,6 +91,8 @@ TEST_CASE("views: rows, slices, transposed, reshaped") {
   CHECK(a.slice(0, 0, 3, 2).shape() == Shape{2, 4});
   CHECK(a.slice(0, 0, 3, 2)(1, 1) == 9);
   CHECK(a.slice(0, 3, 3).empty());
+  CHECK(a.slice(0, 1, 3, SIZE_MAX) == a.slice(0, 1, 2));
+  CHECK(a.slice(1, 0, 4, SIZE_MAX / 2).shape() == Shape{3, 1});
   CHECK_THROWS_AS(a.slice(0, 0, 4), hoist::BadArgument);
   CHECK_THROWS_AS(a.slice(0, 0, 3, 0), hoist::BadArgument);
   CHECK_THROWS_AS(a.row(3), hoist::BadArgument);
@@ -117,4 +119,17 @@ TEST_CASE("equality goes by shape and elements, the hash by order too") {
   CHECK(inner.order() == Order::strided);
   CHECK(hoist::hash(inner) == hoist::hash(inner.copy()));
   CHECK(hoist::hash(Array<const int>(c)) == hoist::hash(c));
+}
+
+TEST_CASE("an array that was moved from has no elements") {
+  Array<int> from({2, 3});
+  Array<int> to(std::move(from));
+  CHECK(to.size() == 6);
+  CHECK(from.empty());                // NOLINT: what is moved from says so
+  CHECK(from.begin() == from.end());  // NOLINT
+  from = std::move(to);
+  CHECK(from.size() == 6);
+  CHECK(to.begin() == to.end());  // NOLINT
+  to = Array<int>({4});
+  CHECK(to.size() == 4);
 }

@@ -3,6 +3,8 @@
 #include <hoist/error.hpp>
 #include <hoist/parallel.hpp>
 
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,7 +13,10 @@
 #include <iterator>
 #include <memory>
 #include <set>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -161,4 +166,25 @@ TEST_CASE("large results of a child that dies afterwards are there") {
       if (i != 5) CHECK((*results[i])[3] == static_cast<double>(i));
     }
   }
+}
+
+// The exception left the loop in the child, which ran the rest of the program, too.
+TEST_CASE("a child that can't tell of an error dies of it, and doesn't go on as the program") {
+  const int parent = ::getpid();
+  const auto fail = [](int) -> int {
+    const rlimit few{20, 20};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    while (::open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0) {
+    }
+    throw std::runtime_error(std::string(200'000, 'x'));  // travels in a memory file
+  };
+  std::string error;
+  try {
+    static_cast<void>(Parallel({.n_jobs = 1, .backend = "fork"}).map(std::vector{1}, fail));
+  } catch (const Error& e) {
+    error = e.what();
+  }
+  if (::getpid() != parent) ::_exit(0);
+  CHECK(error.find("exited with code 125 while it ran task 0") != std::string::npos);
+  CHECK(error.find("Too many open files") != std::string::npos);
 }

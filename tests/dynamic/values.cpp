@@ -5,7 +5,10 @@
 #include <hoist/hash.hpp>
 #include <hoist/value.hpp>
 
+#include <array>
+#include <cmath>
 #include <complex>
+#include <initializer_list>
 #include <map>
 #include <optional>
 #include <set>
@@ -241,4 +244,84 @@ TEST_CASE("variants within variants are loaded in time that their depth doesn't 
     at = &std::get<1>(at->content).at(0);
   }
   CHECK(std::get<0>(at->content) == 7);
+}
+
+TEST_CASE("a long std::array is made of a list, too") {
+  std::vector<Value> numbers;
+  for (int i = 0; i < 1000; ++i) numbers.emplace_back(static_cast<double>(i));
+  using Row = std::array<double, 1000>;
+  CHECK(Value::list(numbers).to<Row>()[999] == 999);
+  const Value rows = Value::list({Value::list(numbers), Value(Array<double>({1000}))});
+  const auto table = rows.to<std::vector<Row>>();
+  CHECK(table[0][999] == 999);
+  CHECK(table[1][999] == 0);
+  CHECK(rows.to<std::array<Row, 2>>() == std::array<Row, 2>{table[0], table[1]});
+}
+
+TEST_CASE("arrays of std::arrays come back from every format, whatever their order") {
+  const TempDir dir;
+  using Triple = std::array<float, 3>;
+  for (const auto order : {hoist::Order::c, hoist::Order::fortran}) {
+    Array<Triple> array({2, 4}, order);
+    array(1, 2)[2] = 7;
+    for (const char* name : {"a.npy", "a.npz", "a.pkl", "a.hoist"}) {
+      dump(array, dir / name);
+      CHECK(load<Array<Triple>>(dir / name) == array);
+    }
+    const Value value = Value::from(array);
+    CHECK(value.shape() == hoist::Shape{2, 4, 3});
+    CHECK(value.to<Array<Triple>>() == array);
+    CHECK(Value(array).to<Array<Triple>>() == array);
+  }
+}
+
+TEST_CASE("fixed text is compared with text that it can't hold") {
+  const hoist::FixedString<3> text("abc");
+  CHECK(text == "abc");
+  CHECK(text != "abcd");
+  CHECK(text == std::string("abc"));
+  CHECK("ab" != text);
+}
+
+TEST_CASE("keys of arrays and structs come back from pickles") {
+  const TempDir dir;
+  using Pair = std::array<int, 2>;
+  const auto comes_back = [&](const auto& map) {
+    dump(map, dir / "map.pkl");
+    CHECK(load<std::decay_t<decltype(map)>>(dir / "map.pkl") == map);
+  };
+  comes_back(std::map<std::vector<Pair>, int>{{{{1, 2}, {3, 4}}, 5}, {{}, 6}});
+  comes_back(std::map<std::array<Pair, 2>, int>{{{Pair{1, 2}, Pair{3, 4}}, 5}});
+  const auto less = [](const std::vector<Point>& a, const std::vector<Point>& b) {
+    return a.size() < b.size();
+  };
+  const std::map<std::vector<Point>, int, decltype(less)> map{{{{1, 2}, {3, 4}}, 5}};
+  const Value value = Value::from(map);
+  CHECK(value.entries()[0].first.items()[1].kind() == Value::Kind::tuple);  // hashable in Python
+  CHECK(value.to<std::decay_t<decltype(map)>>() == map);
+}
+
+TEST_CASE("a Value is made of __int128 without loss or not at all") {
+  static_assert(!std::is_constructible_v<Value, hoist::detail::Int128>);
+  static_assert(!std::is_constructible_v<Value, hoist::detail::UInt128>);
+  static_assert(std::is_constructible_v<Value, unsigned long long>);
+  const hoist::detail::Int128 large = hoist::detail::Int128{1} << 100;
+  CHECK(Value::from(large).to<hoist::detail::Int128>() == large);
+}
+
+TEST_CASE("integers of any size are numbers, rounded once") {
+  const auto as_double = [](std::initializer_list<int> bytes) {
+    TempDir dir;
+    std::string pickle = "\x80\2\x8a";
+    pickle += static_cast<char>(bytes.size());
+    for (const int byte : bytes) pickle += static_cast<char>(byte);
+    support::spill(dir / "a.pkl", pickle + ".");
+    return load<Value>(dir / "a.pkl").as_double();
+  };
+  CHECK(as_double({0, 0, 0, 0, 0, 0, 0, 0, 1}) == std::ldexp(1, 64));
+  CHECK(as_double({0, 0, 0, 0, 0, 0, 0, 0, 255}) == -std::ldexp(1, 64));
+  CHECK(as_double({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 128}) == -std::ldexp(1, 95));
+  // Half a unit in the last place more than 2^72, which is even, and a little more than that.
+  CHECK(as_double({0, 0, 8, 0, 0, 0, 0, 0, 0, 1}) == std::ldexp(1, 72));
+  CHECK(as_double({1, 0, 8, 0, 0, 0, 0, 0, 0, 1}) == std::ldexp(1, 72) + std::ldexp(1, 20));
 }

@@ -82,3 +82,19 @@ TEST_CASE("an array on disk in a hoist container") {
   CHECK_THROWS_AS(open_array<float>(dir / "b.hoist", {2}, MmapMode::copy_on_write),
                   hoist::NotFound);
 }
+
+TEST_CASE("a path that can't be looked up is an error of hoist") {
+  const TempDir dir;
+  CHECK_THROWS_AS(open_array<double>(dir / std::string(5000, 'a'), {3}), hoist::Error);
+}
+
+TEST_CASE("a .npy file in Fortran order of std::arrays is refused before it is made") {
+  const TempDir dir;
+  using Triple = std::array<float, 3>;
+  const auto make = [&](const char* name) {
+    return open_array<Triple>(dir / name, {2, 4}, MmapMode::write, hoist::Order::fortran);
+  };
+  CHECK_THROWS_AS(make("a.npy"), hoist::BadArgument);
+  CHECK(support::count_entries(dir.path()) == 0);
+  CHECK(make("a.hoist").size() == 8);
+}

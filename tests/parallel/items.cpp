@@ -121,15 +121,19 @@ TEST_CASE("a result doesn't wait for the next task of its batch") {
   const support::TempDir dir;
   const std::string path = (dir / "first").string();
   for (const std::string backend : {"fork", "spawn"}) {
-    CAPTURE(backend);
-    std::filesystem::remove(path);
-    auto results = Parallel({.n_jobs = 2, .backend = backend, .batch_size = 2, .force_fork = true})
-                       .generator_unordered(std::views::iota(0, 2), WaitForFirst{path});
-    std::vector<int> came;
-    for (const auto& result : results) {
-      came.push_back(result.value);
-      support::spill(path, "");
+    for (const int n_jobs : {1, 2}) {
+      CAPTURE(backend);
+      CAPTURE(n_jobs);
+      std::filesystem::remove(path);
+      auto results =
+          Parallel({.n_jobs = n_jobs, .backend = backend, .batch_size = 2, .force_fork = true})
+              .generator_unordered(std::views::iota(0, 2), WaitForFirst{path});
+      std::vector<int> came;
+      for (const auto& result : results) {
+        came.push_back(result.value);
+        support::spill(path, "");
+      }
+      CHECK(came == std::vector<int>{0, 1});
     }
-    CHECK(came == std::vector<int>{0, 1});
   }
 }

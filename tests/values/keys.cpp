@@ -8,6 +8,10 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
 
 #include "support/temp_dir.hpp"
 
@@ -123,4 +127,40 @@ TEST_CASE("a cached call tells zeros apart") {
   CHECK(cached(-0.0, -1) < -3);
   CHECK(cached(0.0, -1) > 3);
   CHECK(memory.stats().hits == 1);
+}
+
+namespace {
+
+/// A graph whose edges have names.
+struct Place {
+  int number = 0;
+  std::unordered_map<std::string, std::shared_ptr<Place>> ways;
+};
+struct Chain {
+  std::unordered_map<int, std::unique_ptr<Chain>> next;
+};
+
+}  // namespace
+
+TEST_CASE("objects that lead back to themselves through an unordered container have a key") {
+  const auto loop = [](int number) {
+    auto place = std::make_shared<Place>(Place{number, {}});
+    place->ways["on"] = std::make_shared<Place>(Place{2, {{"back", place}, {"on", nullptr}}});
+    return place;
+  };
+  const auto one = loop(1), same = loop(1), other = loop(3);
+  CHECK(hash(one) == hash(same));
+  CHECK(hash(one) != hash(other));
+  for (const auto& place : {one, same, other}) place->ways.clear();  // frees the cycle
+}
+
+TEST_CASE("objects that nest too deep in unordered containers are refused") {
+  Chain chain;
+  std::vector<Chain*> all{&chain};
+  for (int i = 0; i < 2000; ++i) {
+    auto& next = all.back()->next[0];
+    next = std::make_unique<Chain>();
+    all.push_back(next.get());
+  }
+  CHECK_THROWS_AS((void)hash(chain), hoist::LimitExceeded);
 }

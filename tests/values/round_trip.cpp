@@ -190,3 +190,56 @@ TEST_CASE("a hasher knows how much it was given, also after its digest") {
     CHECK(hasher.volume() == static_cast<std::uint64_t>(n) * 8);
   }
 }
+
+namespace {
+
+struct Hollow {
+  std::monostate nothing;
+};
+/// Its structured bindings are not its members.
+struct Folded {
+  int first = 0;
+  int second = 0;
+};
+
+template <class T>
+T decoded_count(std::size_t n) {
+  hoist::detail::Encoder encoder;
+  encoder.length(n);
+  const hoist::detail::Encoded encoded = encoder.take();
+  hoist::detail::EncodedSource source(encoded);
+  T value;
+  hoist::detail::decode(source, value);
+  return value;
+}
+
+}  // namespace
+
+template <>
+struct std::tuple_size<Folded> : std::integral_constant<std::size_t, 1> {};
+
+TEST_CASE("a count of elements whose members take no bytes is bounded") {
+  constexpr std::size_t many = std::size_t{1} << 40;
+  CHECK_THROWS_AS(decoded_count<std::vector<Hollow>>(many), hoist::LimitExceeded);
+  CHECK_THROWS_AS((decoded_count<std::vector<std::pair<Hollow, std::monostate>>>(many)),
+                  hoist::LimitExceeded);
+  CHECK_THROWS_AS((decoded_count<std::list<std::array<std::string, 0>>>(many)),
+                  hoist::LimitExceeded);
+  CHECK(decoded_count<std::vector<Hollow>>(3).size() == 3);
+}
+
+TEST_CASE("arrays without elements are values, classes whose bindings aren't members are none") {
+  CHECK(round_trip(std::vector<std::array<int, 0>>(2)).size() == 2);
+  CHECK(!hoist::Storable<Folded>);
+}
+
+TEST_CASE("a map may have constant values") {
+  const std::map<int, const std::string> map{{1, "a"}};
+  CHECK(round_trip(map) == map);
+}
+
+TEST_CASE("an array of more axes than can be read is not written") {
+  const hoist::Array<int> array(hoist::Shape(65, 1));
+  CHECK_THROWS_AS((void)hoist::detail::encode(array), hoist::BadArgument);
+  CHECK(round_trip(hoist::Array<int>(hoist::Shape(64, 1))).ndim() == 64);
+}

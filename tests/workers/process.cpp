@@ -56,6 +56,7 @@ class Caller {
                                           [&] { return worker->has_input() || worker->dead(); });
       const std::size_t n = worker->receive(
           [&](ipc::Kind kind, std::span<const std::byte> content) {
+            if (kind == ipc::Kind::initialized) return;
             ipc::FieldReader fields(content);
             fields.get<std::int64_t>();
             fields.get<std::int64_t>();

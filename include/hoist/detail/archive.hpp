@@ -71,6 +71,10 @@ class ArchiveBase {
     bool begins_;
   };
 
+ protected:
+  /// Parts of what the other archive visits are visited by this one.
+  void nest_in(const ArchiveBase& outer) noexcept { depth_ = outer.depth_; }
+
  private:
   int depth_ = 0;
   const void* whole_ = nullptr;

@@ -13,6 +13,35 @@
 namespace hoist {
 
 template <class T>
+Array<T>::Array(Array&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      shape_(std::move(other.shape_)),
+      strides_(std::move(other.strides_)),
+      storage_(std::move(other.storage_)) {}
+
+template <class T>
+Array<T>& Array<T>::operator=(Array&& other) noexcept {
+  if (this == &other) return *this;
+  data_ = std::exchange(other.data_, nullptr);
+  size_ = std::exchange(other.size_, 0);
+  shape_ = std::move(other.shape_);
+  strides_ = std::move(other.strides_);
+  storage_ = std::move(other.storage_);
+  return *this;
+}
+
+template <class T>
+template <class U>
+  requires(std::is_const_v<T> && std::same_as<U, typename Array<T>::value_type>)
+Array<T>::Array(const Array<U>& other)
+    : data_(other.data_),
+      size_(other.size_),
+      shape_(other.shape_),
+      strides_(other.strides_),
+      storage_(other.storage_) {}
+
+template <class T>
 template <std::convertible_to<std::size_t>... Indices>
 T& Array<T>::at(Indices... indices) const {
   if (sizeof...(indices) != ndim()) detail::throw_rank(sizeof...(indices), ndim());
@@ -43,10 +72,11 @@ Array<T> Array<T>::slice(std::size_t axis, std::size_t from, std::size_t to,
   if (to > shape_[axis]) detail::throw_index(axis, to, shape_[axis]);
   if (step == 0) throw BadArgument("Array::slice: the step is 0");
   Array view = *this;
-  const std::size_t count = from < to ? (to - from + step - 1) / step : 0;
+  const std::size_t count = from < to ? (to - from - 1) / step + 1 : 0;
   if (count > 0) view.data_ += static_cast<std::ptrdiff_t>(from) * strides_[axis];
   view.shape_[axis] = count;
-  view.strides_[axis] *= static_cast<std::ptrdiff_t>(step);
+  // Without neighbours any stride will do, and a huge step would overflow.
+  if (count > 1) view.strides_[axis] *= static_cast<std::ptrdiff_t>(step);
   view.size_ = detail::checked_elements(view.shape_, sizeof(T));
   return view;
 }

@@ -25,12 +25,15 @@ constexpr bool is_array_element() {
   }
 }
 
+/// More axes than any file has: what is written with them could not be read.
+inline constexpr std::size_t max_axes = 64;
+
 /// Shape and order, as they are in the meta stream.
 template <class Ar>
 void traverse_extents(Ar& ar, Shape& shape, Order& order) {
   if constexpr (Ar::decoding) {
     const std::size_t ndim = ar.length();
-    if (ndim > 64) Decoder::throw_damaged();
+    if (ndim > max_axes) Decoder::throw_damaged();
     shape.assign(ndim, 0);
     for (auto& extent : shape) extent = ar.length();
     unsigned char byte = 0;
@@ -38,6 +41,10 @@ void traverse_extents(Ar& ar, Shape& shape, Order& order) {
     if (byte > 1) Decoder::throw_damaged();
     order = byte == 1 ? Order::fortran : Order::c;
   } else {
+    if (!Ar::hashing && shape.size() > max_axes) {
+      throw BadArgument("an array of " + std::to_string(shape.size()) +
+                        " dimensions can't be stored or sent: at most 64 can");
+    }
     ar.length(shape.size());
     for (std::size_t extent : shape) ar.length(extent);
     ar.scalar(static_cast<unsigned char>(order == Order::fortran));

@@ -18,6 +18,7 @@
 #include <stack>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -27,14 +28,48 @@ namespace hoist::detail {
 template <class T>
 void describe(SchemaWriter& writer, std::string_view before, std::string_view after) {
   writer.text(before);
-  writer.type<T>();
+  writer.type<std::remove_cv_t<T>>();
   writer.text(after);
 }
 
 /// A count of elements that take no bytes can't be checked against the bytes left, so it has a
 /// fixed bound.
 template <class T>
-inline constexpr bool takes_no_bytes = std::is_empty_v<T>;
+constexpr bool encodes_no_bytes();
+template <class T>
+constexpr bool has_no_bytes(std::type_identity<T>) {
+  if constexpr (std::is_empty_v<T>) {
+    return true;
+  } else if constexpr (Aggregate<T> && !UserSerialize<T>) {
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+      return (encodes_no_bytes<std::remove_cv_t<field_type<T, I>>>() && ...);
+    }(std::make_index_sequence<field_count<T>>());
+  } else {
+    return false;
+  }
+}
+template <class... Ts>
+constexpr bool has_no_bytes(std::type_identity<std::tuple<Ts...>>) {
+  return (encodes_no_bytes<std::remove_cv_t<Ts>>() && ...);
+}
+template <class A, class B>
+constexpr bool has_no_bytes(std::type_identity<std::pair<A, B>>) {
+  return encodes_no_bytes<std::remove_cv_t<A>>() && encodes_no_bytes<std::remove_cv_t<B>>();
+}
+template <class T, std::size_t N>
+constexpr bool has_no_bytes(std::type_identity<std::array<T, N>>) {
+  return N == 0 || encodes_no_bytes<T>();
+}
+template <std::size_t N>
+constexpr bool has_no_bytes(std::type_identity<std::bitset<N>>) {
+  return N == 0;
+}
+template <class T>
+constexpr bool encodes_no_bytes() {
+  return has_no_bytes(std::type_identity<T>{});
+}
+template <class T>
+inline constexpr bool takes_no_bytes = encodes_no_bytes<T>();
 
 /// Base of the forms of types that are supported if all of `Parts` are.
 template <class... Parts>

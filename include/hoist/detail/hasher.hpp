@@ -46,6 +46,8 @@ class Hasher : public ArchiveBase<Hasher> {
     digests.reserve(range.size());
     for (const auto& element : range) {
       Hasher one;
+      one.nest_in(*this);
+      one.open_ = open_;  // a cycle may lead through the element
       visit(one, element);
       digests.push_back(one.digest());
     }

@@ -107,6 +107,17 @@ constexpr bool is_anonymous() {
 template <class T>
 using MemberCount = Count<count_members<T>()>;
 
+/// False if structured bindings of T are what its std::tuple_size says, and not its `n` members: a
+/// std::array without elements has one member.
+template <class T, std::size_t n>
+constexpr bool binds_members() {
+  if constexpr (requires { std::tuple_size<T>::value; }) {
+    return std::tuple_size<T>::value == n;
+  } else {
+    return true;
+  }
+}
+
 /// Whether T has a base whose members would be T's.
 template <class T>
 constexpr bool has_base() {
@@ -128,7 +139,7 @@ constexpr bool has_plain_members() {
     constexpr bool can_bind = []<std::size_t... I>(std::index_sequence<I...>) {
       return ((is_single<T, I, n - I - 1>() && !is_anonymous<T, I>()) && ...);
     }(std::make_index_sequence<n>());
-    if constexpr (can_bind) {
+    if constexpr (can_bind && binds_members<T, n>()) {
       return decltype(bind_members(std::declval<T&>(), MemberCount<T>{}))::all;
     } else {
       return false;
