@@ -491,8 +491,7 @@ TEST_CASE("callbacks run in one thread, those of a future in the order of their 
         });
       }
     }
-    wait(calls);
-    flush_callbacks();
+    executor->shutdown();  // which waits for them
     const std::lock_guard lock(mutex);
     CHECK(ids.size() == 100);
     CHECK(std::set(ids.begin(), ids.end()).size() == 1);
