@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,7 +69,7 @@ void print_classes(const char* title, const std::array<const char*, 5>& names,
     const double part =
         total == 0 ? 0 : static_cast<double>(counts[i]) / static_cast<double>(total);
     std::string bar;
-    for (int n = static_cast<int>(part * 40 + 0.5); n > 0; --n) bar += "█";
+    for (long n = std::lround(part * 40); n > 0; --n) bar += "█";
     fmt::print("    {:<13}{:>12} {}\n", names[i], count_text(counts[i]), bar);
   }
 }

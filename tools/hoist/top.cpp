@@ -130,13 +130,13 @@ void serve(TopSamples& samples, const Arguments& arguments) {
   serve_pages(arguments.address, "hoist top", [&](std::string_view path) -> std::optional<WebPage> {
     if (path == "top.css") return WebPage{"text/css", top_style()};
     if (path == "top.js") return WebPage{"text/javascript", top_script(arguments.interval)};
-    if (path != "" && path != "programs.json") return std::nullopt;
+    if (!path.empty() && path != "programs.json") return std::nullopt;
     // Many readers make no more looks than one.
     if (const auto now = std::chrono::steady_clock::now(); now - looked >= interval / 2) {
       samples.look();
       looked = now;
     }
-    if (path == "") return WebPage{"text/html", top_page(samples)};
+    if (path.empty()) return WebPage{"text/html", top_page(samples)};
     return WebPage{"application/json", top_json(samples).text()};
   });
 }
