@@ -5,11 +5,7 @@
 #include <hoist/parallel.hpp>
 #include <hoist/redis.hpp>
 
-#include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/tcp.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +13,6 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
-#include <cstring>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -25,14 +20,17 @@
 #include <vector>
 
 #include "bench.hpp"
+#include "raw_redis.hpp"
 
 // A cache on a Redis server on this machine, beside the barest client of it.
 
 namespace {
 
 using bench::Goal;
+using bench::RawClient;
 using hoist::Array;
 using hoist::Memory;
+using Server = bench::RedisServer;
 
 constexpr std::size_t large_bytes = std::size_t{100} << 20;
 constexpr std::size_t piece_bytes = std::size_t{16} << 20;
@@ -54,125 +52,6 @@ int forever(int x) {
   while (x == 0) std::this_thread::sleep_for(std::chrono::seconds(1));
   return x;
 }
-
-sockaddr_in address_of(int port) {
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  name.sin_port = htons(static_cast<std::uint16_t>(port));
-  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return name;
-}
-
-/// A blocking socket, and replies of which the caller knows how long they are.
-class RawClient {
- public:
-  explicit RawClient(int port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    const sockaddr_in name = address_of(port);
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    while (::connect(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
-      if (std::chrono::steady_clock::now() > end) throw std::runtime_error("no Redis server");
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    const int on = 1;
-    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  }
-  RawClient(const RawClient&) = delete;
-  RawClient& operator=(const RawClient&) = delete;
-  ~RawClient() { ::close(fd_); }
-
-  void send(const char* data, std::size_t bytes) const {
-    while (bytes > 0) {
-      const ssize_t sent = ::send(fd_, data, bytes, MSG_NOSIGNAL);
-      if (sent <= 0) throw std::runtime_error("the Redis server is gone");
-      data += sent;
-      bytes -= static_cast<std::size_t>(sent);
-    }
-  }
-  void receive(char* to, std::size_t bytes) const {
-    while (bytes > 0) {
-      const ssize_t got = ::recv(fd_, to, bytes, 0);
-      if (got <= 0) throw std::runtime_error("the Redis server is gone");
-      to += got;
-      bytes -= static_cast<std::size_t>(got);
-    }
-  }
-  void set(const std::string& key, const std::vector<char>& value) const {
-    const std::string head = "*3\r\n$3\r\nSET\r\n$" + std::to_string(key.size()) + "\r\n" + key +
-                             "\r\n$" + std::to_string(value.size()) + "\r\n";
-    send(head.data(), head.size());
-    send(value.data(), value.size());
-    send("\r\n", 2);
-    char reply[5];
-    receive(reply, sizeof reply);
-  }
-  void push(const std::string& list, const std::string& value) const {
-    const std::string words = "*3\r\n$5\r\nRPUSH\r\n$" + std::to_string(list.size()) + "\r\n" +
-                              list + "\r\n$" + std::to_string(value.size()) + "\r\n" + value +
-                              "\r\n";
-    send(words.data(), words.size());
-  }
-  /// The reply to a push onto a list that was empty.
-  void pushed() const {
-    char reply[4];
-    receive(reply, sizeof reply);
-  }
-  /// Waits for a value of so many bytes.
-  void pop(const std::string& list, std::size_t bytes) const {
-    const std::string key = "$" + std::to_string(list.size()) + "\r\n" + list + "\r\n";
-    const std::string words = "*3\r\n$5\r\nBLPOP\r\n" + key + "$1\r\n0\r\n";
-    send(words.data(), words.size());
-    std::string reply(4 + key.size() + 1 + std::to_string(bytes).size() + 2 + bytes + 2, 0);
-    receive(reply.data(), reply.size());
-  }
-  /// To `to`, which has room for the bytes and what is around them.
-  void get(const std::string& key, char* to, std::size_t bytes) const {
-    const std::string words =
-        "*2\r\n$3\r\nGET\r\n$" + std::to_string(key.size()) + "\r\n" + key + "\r\n";
-    send(words.data(), words.size());
-    receive(to, 1 + std::to_string(bytes).size() + 2 + bytes + 2);
-  }
-
- private:
-  int fd_;
-};
-
-/// A server for the time of the group.
-class Server {
- public:
-  Server() : port_(free_port()) {
-    const std::string port = std::to_string(port_);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      const int null = ::open("/dev/null", O_WRONLY);
-      ::dup2(null, STDOUT_FILENO);
-      ::execlp("redis-server", "redis-server", "--port", port.c_str(), "--save", "", nullptr);
-      ::_exit(127);
-    }
-  }
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-  ~Server() {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  int port() const { return port_; }
-  std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_) + "/bench"; }
-
- private:
-  static int free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in name = address_of(0);
-    socklen_t size = sizeof name;
-    ::bind(fd, reinterpret_cast<sockaddr*>(&name), size);
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size);
-    ::close(fd);
-    return ntohs(name.sin_port);
-  }
-
-  int port_;
-  pid_t pid_ = -1;
-};
 
 void small_hits(const Server& server, const RawClient& raw) {
   raw.set("raw", std::vector<char>(1024, 'x'));
@@ -337,6 +216,36 @@ class RawEcho {
   pid_t pid_;
 };
 
+/// What a server says that it has done.
+struct Traffic {
+  double pushes = 0;
+  double bytes = 0;  // of all commands that came
+
+  static Traffic of(const RawClient& raw) {
+    const std::string text = raw.info();
+    const auto number = [&](const std::string& before) {
+      const std::size_t at = text.find(before);
+      return at == std::string::npos ? 0 : std::strtod(text.c_str() + at + before.size(), nullptr);
+    };
+    return {.pushes = number("cmdstat_rpush:calls="), .bytes = number("total_net_input_bytes:")};
+  }
+};
+
+/// Sends so many values of one size through a list, by pipelined scripts, to a process that pops
+/// them.
+void push_by_scripts(int port, int values, std::size_t bytes) {
+  const pid_t consumer = ::fork();
+  if (consumer == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const RawClient raw(port);
+    for (int i = 0; i < values; ++i) raw.pop("raw:many", bytes);
+    ::_exit(0);
+  }
+  const RawClient raw(port);
+  raw.push_by_scripts("raw:many", values, std::string(bytes, 'x'));
+  ::waitpid(consumer, nullptr, 0);
+}
+
 /// This program as a worker host.
 class Host {
  public:
@@ -369,12 +278,24 @@ void loops(const Server& server) {
   bench::row("redis, first loop, host waiting", "ms", first * 1e3, "10 ms", 10, Goal::at_most, 1);
   constexpr int many = 1'000'000;
   const std::vector<int> values(many, 3);
-  const auto times = bench::medians(5, {[&] { bench::keep(parallel.map(values, next_of)); }});
+  const RawClient raw(server.port());
+  bench::keep(parallel.map(values, next_of));
+  const Traffic before = Traffic::of(raw);
+  bench::keep(parallel.map(values, next_of));
+  const Traffic after = Traffic::of(raw);
+  // Tasks and results are as many values in lists, of this size.
+  const int entries = static_cast<int>(after.pushes - before.pushes);
+  const auto bytes = static_cast<std::size_t>((after.bytes - before.bytes) / entries);
+  const auto times = bench::medians(5, {[&] { bench::keep(parallel.map(values, next_of)); },
+                                        [&] { push_by_scripts(server.port(), entries, bytes); }});
   bench::row("redis, empty tasks, automatic batches", "M/s", many / times[0] / 1e6,
              "celery's chunks, 2026-11", 0.0101, Goal::at_least, 30);
+  bench::row("redis, empty tasks, automatic batches", "M/s", many / times[0] / 1e6,
+             "raw pipelined scripts, " + std::to_string(entries) + " of " +
+                 std::to_string(bytes >> 10U) + " KiB",
+             many / times[1] / 1e6, Goal::at_least, 0.5);
 
   const RawEcho echo(server.port());
-  const RawClient raw(server.port());
   hoist::BackendExecutor executor("redis");
   const std::string value(RawEcho::bytes, 'x');
   constexpr int few = 1000;
@@ -415,6 +336,6 @@ void run() {
   loops(server);
 }
 
-const bench::Group group("cluster", run);
+const bench::Group group("cluster-redis", run);
 
 }  // namespace
