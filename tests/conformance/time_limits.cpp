@@ -3,12 +3,8 @@
 #include <hoist/error.hpp>
 #include <hoist/parallel.hpp>
 #include <hoist/stop.hpp>
-#include <hoist/worker.hpp>
-
-#include <unistd.h>
 
 #include <atomic>
-#include <set>
 #include <string>
 #include <thread>
 
@@ -26,11 +22,6 @@ int nap(int i) {
   const auto end = Clock::now() + 100s;
   while (!stop_requested() && Clock::now() < end) std::this_thread::sleep_for(1ms);
   return i;
-}
-
-int make_state(int milliseconds) {
-  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
-  return milliseconds;
 }
 
 }  // namespace
@@ -232,40 +223,4 @@ TEST_CASE("a failure is noticed soon, also where short tasks have promised short
                                 }),
                   std::runtime_error);
   CHECK(begun_after < 200);
-}
-
-// Tasks failed that had just been sent, and workers were killed that had long been done.
-TEST_CASE("a consumer that takes its time costs no task its own") {
-  for (const auto& backend : backends()) {
-    CAPTURE(backend);
-    std::set<int> pids;
-    int sum = 0;
-    const Parallel parallel({.n_jobs = 1, .backend = backend, .task_timeout = 400ms});
-    for (const auto& [i, pid] : parallel.generator(std::views::iota(0, 8), [](int i) {
-           return std::pair(i, static_cast<int>(::getpid()));
-         })) {
-      sum += i;
-      pids.insert(pid);
-      std::this_thread::sleep_for(500ms);
-    }
-    CHECK(sum == 28);
-    if (backend == "spawn") CHECK(pids.size() == 1);
-  }
-}
-
-TEST_CASE("an initializer may take longer than a task may") {
-  for (const auto& backend : backends()) {
-    if (backend == "slurm") continue;  // an element holds the first task to both
-    CAPTURE(backend);
-    const Parallel parallel({.n_jobs = 1,
-                             .backend = backend,
-                             .task_timeout = 600ms,
-                             .workers = {.initializer = {make_state, 1000}}});
-    const auto states = parallel.map(std::views::iota(0, 2), [](int i) {
-      std::this_thread::sleep_for(300ms);
-      return i + worker_state<int>();
-    });
-    CHECK(states == std::vector{1000, 1001});
-    CHECK_THROWS_AS(parallel.map(std::views::iota(0, 2), nap), TimedOut);
-  }
 }

@@ -62,8 +62,8 @@ TEST_CASE("jobs have their names, whatever the environment says") {
   const std::string path =
       make_false_slurm(directory / "bin", "echo \"$@\" >" + told.string() + "; echo 7",
                        "echo '7|0|TIMEOUT|n9|None'");
-  Daemon program(words("one", directory / "journal", {}, path), directory / "log");
-  await([&] { return program.has_ended(); });
+  const Daemon program(words("one", directory / "journal", {}, path), directory / "log");
+  await([&] { return fs::exists(told) && !slurp(told).empty(); });
   INFO(slurp(told));
   CHECK(slurp(told).find("--job-name=hoist-") != std::string::npos);
 }

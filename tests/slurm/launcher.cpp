@@ -42,13 +42,6 @@ TEST_CASE("hosts of an array that end are replaced") {
   CHECK(count_entries(directory / "a") == 0);
 }
 
-TEST_CASE("a loop waits for others where all hosts have left since the last one") {
-  if (cluster() == nullptr) return;
-  const TempDir directory;
-  const auto ended = run(words("again", directory / "a", {}, "TEST_HOSTS=1"));
-  CHECK(ended.lines == Lines{"sum 2470", "sum 2470"});
-}
-
 TEST_CASE("to ask for no hosts is an error") {
   const TempDir directory;
   const auto ended = run_command(joined(words("loop", directory / "a", {}, "TEST_HOSTS=0")), 20);
