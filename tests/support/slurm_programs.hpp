@@ -76,7 +76,7 @@ inline CommandOutput run(const std::vector<std::string>& words, const std::strin
 }
 
 inline void await(const std::function<bool()>& condition) {
-  for (int i = 0; i < 1000 && !condition(); ++i) {
+  for (int i = 0; i < 3000 && !condition(); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   REQUIRE(condition());
