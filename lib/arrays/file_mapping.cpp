@@ -38,15 +38,17 @@ class FileMapping final : public Storage {
 
 }  // namespace
 
-std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std::uint64_t offset,
+std::shared_ptr<Storage> map_file(const os::FileSource& file, std::uint64_t offset,
                                   std::size_t bytes, MmapMode mode) {
-  const std::string name = base::quoted(path);
-  const auto size = os::regular_size(fd);
-  if (!size || *size < offset || *size - offset < bytes) throw DamagedData(name + " is cut short");
+  const auto size = file.size();
+  if (!size || *size < offset || *size - offset < bytes) {
+    throw DamagedData(base::quoted(file.path()) + " is cut short");
+  }
+  int fd = file.fd();
   os::Fd writing;
   const bool writes_file = mode == MmapMode::read_write || mode == MmapMode::write;
   if (writes_file) {
-    writing = os::reopen_for_writing(fd, path);
+    writing = os::reopen_for_writing(fd, file.path());
     fd = writing.get();
   }
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -56,12 +58,12 @@ std::shared_ptr<Storage> map_file(const std::filesystem::path& path, int fd, std
   void* mapping = ::mmap(nullptr, bytes + before, writable ? PROT_READ | PROT_WRITE : PROT_READ,
                          mode == MmapMode::copy_on_write ? MAP_PRIVATE : MAP_SHARED, fd,
                          static_cast<off_t>(start));
-  if (mapping == MAP_FAILED) throw SystemError("can't map " + name, errno);
+  if (mapping == MAP_FAILED) os::throw_system("map", file.path(), errno);
   // Kept for arrays that are large or written to, so that worker processes can map them as well.
   // Not that of a private mapping, which may come to differ from the file.
   os::KeptFd kept;
   if (writes_file || (bytes >= large_storage && mode != MmapMode::copy_on_write)) {
-    kept = os::KeptFd(os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)));
+    kept = os::KeptFd(os::Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0)), file.identity());
   }
   auto storage =
       std::make_shared<FileMapping>(static_cast<std::byte*>(mapping) + before, bytes, writable,

@@ -158,7 +158,7 @@ void ContainerReader::open_segment() {
 bool ContainerReader::is_open() const {
   if (open_ || file_ == nullptr) return open_;
   std::byte kind{};
-  return os::read_at(file_->fd(), &kind, 1, head_at_, file_->path()) == 1 &&
+  return os::read_at(file_->fd(), &kind, 1, head_at_, file_->path().native()) == 1 &&
          kind == std::byte{static_cast<std::uint8_t>(RecordKind::open_segment)};
 }
 
@@ -171,7 +171,7 @@ std::shared_ptr<Storage> ContainerReader::map(std::size_t bytes, bool writable) 
   if (options_.mmap == MmapMode::read_write || options_.mmap == MmapMode::write) open_segment();
   has_head_ = false;
   skip_padding();
-  auto storage = arrays::map_file(file_->path(), file_->fd(), position_, bytes, options_.mmap);
+  auto storage = arrays::map_file(*file_, position_, bytes, options_.mmap);
   const std::uint64_t passed = bytes + sizeof(std::uint64_t);  // the checksum is not looked at
   file_->skip(passed);
   position_ += passed;
@@ -196,18 +196,19 @@ void ContainerReader::plain(std::byte* to, std::size_t n) {
     const std::uint64_t start = file_->position();
     // A thread takes several adjacent blocks, so that no two threads first touch the same huge
     // page.
-    os::run_parallel((blocks + run_blocks - 1) / run_blocks, os::transfer_threads(options_.threads),
-                     [&](std::size_t run) {
-                       const std::size_t end = std::min(blocks, (run + 1) * run_blocks);
-                       for (std::size_t i = run * run_blocks; i < end; ++i) {
-                         const auto block = block_at(i);
-                         if (os::read_at(file_->fd(), block.data(), block.size(),
-                                         start + i * block_bytes, file_->path()) != block.size()) {
-                           damaged("it is cut short");
-                         }
-                         sums[i] = base::checksum(block.data(), block.size());
-                       }
-                     });
+    os::run_parallel(
+        (blocks + run_blocks - 1) / run_blocks, os::transfer_threads(options_.threads),
+        [&](std::size_t run) {
+          const std::size_t end = std::min(blocks, (run + 1) * run_blocks);
+          for (std::size_t i = run * run_blocks; i < end; ++i) {
+            const auto block = block_at(i);
+            if (os::read_at(file_->fd(), block.data(), block.size(), start + i * block_bytes,
+                            file_->path().native()) != block.size()) {
+              damaged("it is cut short");
+            }
+            sums[i] = base::checksum(block.data(), block.size());
+          }
+        });
     file_->skip(n);
     position_ += n;
   } else {

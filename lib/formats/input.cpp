@@ -105,7 +105,7 @@ std::shared_ptr<Storage> Input::elements(std::size_t bytes) {
   }
   if (!maps()) return this->bytes(bytes);
   expect(bytes);
-  auto storage = arrays::map_file(file_->path(), file_->fd(), position(), bytes, options_.mmap);
+  auto storage = arrays::map_file(*file_, position(), bytes, options_.mmap);
   skip_buffered(bytes);
   return storage;
 }
@@ -243,7 +243,7 @@ void read_large(os::FileSource& file, std::byte* to, std::size_t n, unsigned thr
       (n + piece_bytes - 1) / piece_bytes, os::transfer_threads(threads), [&](std::size_t i) {
         const std::size_t from = i * piece_bytes;
         const std::size_t size = std::min(piece_bytes, n - from);
-        if (os::read_at(file.fd(), to + from, size, start + from, file.path()) != size) {
+        if (os::read_at(file.fd(), to + from, size, start + from, file.path().native()) != size) {
           throw DamagedData("\"" + file.path().string() + "\" is cut short");
         }
       });

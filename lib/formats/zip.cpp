@@ -140,7 +140,7 @@ void ZipBytes::read(std::uint64_t from, std::byte* to, std::size_t n) const {
   if (from > size_ || n > size_ - from) damaged("a part of the zip archive lies outside it");
   if (file_ == nullptr) {
     std::memcpy(to, bytes_.data() + from, n);
-  } else if (os::read_at(file_->fd(), to, n, from, file_->path()) != n) {
+  } else if (os::read_at(file_->fd(), to, n, from, file_->path().native()) != n) {
     damaged("it is cut short");
   }
 }

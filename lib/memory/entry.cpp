@@ -65,12 +65,11 @@ void read_metadata(Decoder& decoder, bool is_first_version, EntryMetadata& metad
               .dependencies = std::move(first.dependencies)};
 }
 
-bool is_equal(const std::vector<unsigned char>& stored, std::span<const std::byte> content) {
-  return stored.size() == content.size() &&
-         (stored.empty() || std::memcmp(stored.data(), content.data(), stored.size()) == 0);
-}
-
 }  // namespace
+
+bool is_equal(std::span<const std::byte> a, std::span<const std::byte> b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
 
 Encoded encode_result(const Call& call) {
   Encoder encoder;
@@ -160,7 +159,7 @@ EntryState read_entry(StoredEntry& entry, const std::string& name, const EntryQu
   read_metadata(decoder, is_first_version, metadata);
   std::vector<unsigned char> content;
   Form<std::vector<unsigned char>>::traverse(decoder, content);
-  if (query.content != nullptr && !is_equal(content, *query.content)) {
+  if (query.content != nullptr && !is_equal(std::as_bytes(std::span(content)), *query.content)) {
     return EntryState::other_arguments;
   }
   if (query.content != nullptr && find_changed(metadata.dependencies) != nullptr) {

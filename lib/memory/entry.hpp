@@ -23,6 +23,8 @@ class FileEntry : public StoredEntry {
 
 /// The result in a call's frame, encoded. Its large parts are borrowed from the frame.
 Encoded encode_result(const Call& call);
+/// Whether two calls have the same short arguments.
+bool is_equal(std::span<const std::byte> a, std::span<const std::byte> b);
 /// Size of all its parts.
 std::uint64_t encoded_bytes(const Encoded& value);
 

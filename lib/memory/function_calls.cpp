@@ -281,10 +281,10 @@ std::unique_ptr<MissingResult> FunctionCache::obtain(EntryAddress address, const
 bool FunctionCache::find_hot(const Call& call) {
   HotResults* hot = memory_->hot();
   if (hot == nullptr || mmap_ != MmapMode::none) return false;
-  const auto dependencies = hot->get(hot_key(call), call, options_.validate);
-  if (!dependencies) return false;
+  const auto metadata = hot->get(hot_key(call), call, options_.validate);
+  if (metadata == nullptr) return false;
   counters_->hit();
-  note(call, *dependencies);
+  note(call, metadata->dependencies);
   return true;
 }
 

@@ -9,27 +9,28 @@
 
 namespace hoist::detail::memory {
 
-std::optional<std::vector<CacheDependency>> HotResults::get(const Digest& key, const Call& call,
-                                                            const Validation& validate) {
+std::shared_ptr<const EntryMetadata> HotResults::get(const Digest& key, const Call& call,
+                                                     const Validation& validate) {
   std::shared_ptr<const Item> item;
   {
     const std::lock_guard lock(mutex_);
     const auto found = places_.find(key);
-    if (found == places_.end()) return std::nullopt;
+    if (found == places_.end()) return nullptr;
     items_.splice(items_.begin(), items_, found->second);
     item = *found->second;
   }
-  const auto& dependencies = item->metadata.dependencies;
-  if (item->ops != call.ops || !std::ranges::equal(item->content, call.content) ||
-      find_changed(dependencies) != nullptr || (validate && !validate(item->metadata))) {
+  if (item->ops != call.ops || !is_equal(item->content, call.content) ||
+      find_changed(item->metadata.dependencies) != nullptr ||
+      (validate && !validate(item->metadata))) {
     const std::lock_guard lock(mutex_);
     forget(key);
-    return std::nullopt;
+    return nullptr;
   }
   EncodedSource source(item->value);
   Decoder decoder(source);
   call.ops->decode(call.frame, decoder);
-  return dependencies;
+  const EntryMetadata* const metadata = &item->metadata;
+  return {std::move(item), metadata};
 }
 
 void HotResults::put(const Digest& key, const Call& call, const EntryMetadata& metadata,

@@ -7,7 +7,6 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -23,10 +22,10 @@ class HotResults final {
  public:
   explicit HotResults(std::uint64_t limit) : limit_(limit) {}
 
-  /// Decodes the result of `call`, whose key in all of the Memory is `key`, and returns what it
-  /// depends on; nothing if it isn't here, or no longer valid.
-  std::optional<std::vector<CacheDependency>> get(const Digest& key, const Call& call,
-                                                  const Validation& validate);
+  /// Decodes the result of `call`, whose key in all of the Memory is `key`, and returns its
+  /// metadata; null if it isn't here, or no longer valid.
+  std::shared_ptr<const EntryMetadata> get(const Digest& key, const Call& call,
+                                           const Validation& validate);
   /// Keeps a result, with copies of its large parts.
   void put(const Digest& key, const Call& call, const EntryMetadata& metadata, Encoded value);
   void clear();

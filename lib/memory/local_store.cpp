@@ -30,35 +30,57 @@ constexpr std::string_view extension = ".hoist";
 
 std::uint64_t tag_of(const std::string& name) { return base::checksum(name.data(), name.size()); }
 
-/// An entry file. Its first part is read at once, which is all of a small one.
-class LocalEntry final : public FileEntry {
+/// An entry file. Its first part is read by one call, which is all that a small one takes: an entry
+/// says itself where it ends. Only who asks for more, or for the size, makes further calls.
+class LocalEntry final : public FileEntry, private ByteSource {
  public:
-  LocalEntry(std::string path, os::Fd fd)
-      : path_(std::move(path)),
-        fd_(std::move(fd)),
-        filled_(os::read_at(fd_.get(), first_.data(), first_.size(), 0, path_)),
-        small_(std::span(first_).first(filled_)) {}
+  LocalEntry(std::string path, os::Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {
+    ssize_t got = -1;
+    do got = ::pread(fd_.get(), first_.data(), first_.size(), 0);
+    while (got < 0 && errno == EINTR);
+    if (got < 0) os::throw_system("read", path_, errno);
+    filled_ = static_cast<std::size_t>(got);
+  }
 
   ByteSource& bytes() override {
     if (filled_ == first_.size()) return file();
-    return small_;
+    return *this;
   }
-  std::uint64_t size() override {
-    if (filled_ < first_.size()) return filled_;
-    return os::regular_size(file().fd()).value_or(0);
-  }
+  std::uint64_t size() override { return file_size(); }
   os::FileSource& file() override {
-    if (!file_) file_.emplace(path_, std::move(fd_));
+    if (!file_) {
+      file_.emplace(path_, std::move(fd_));
+      file_->seek(filled_);
+      file_->put_back(std::span(first_).first(filled_));
+    }
     return *file_;
   }
 
  private:
+  std::size_t read(std::byte* to, std::size_t n) override {
+    const std::size_t ready = at_ < filled_ ? std::min(n, filled_ - at_) : 0;
+    if (ready > 0) std::memcpy(to, first_.data() + at_, ready);
+    at_ += ready;
+    if (ready == n) return n;
+    const std::size_t more = os::read_at(fd_.get(), to + ready, n - ready, at_, path_);
+    at_ += more;
+    return ready + more;
+  }
+  std::optional<std::uint64_t> left() const override {
+    return file_size() > at_ ? file_size() - at_ : 0;
+  }
+  std::uint64_t file_size() const {
+    if (!size_) size_ = os::regular_size(file_ ? file_->fd() : fd_.get()).value_or(0);
+    return *size_;
+  }
+
   std::string path_;
   os::Fd fd_;
-  std::optional<os::FileSource> file_;
   std::array<std::byte, 4096> first_;
-  std::size_t filled_;
-  base::SpanSource small_;
+  std::size_t filled_ = 0;
+  std::size_t at_ = 0;
+  mutable std::optional<std::uint64_t> size_;
+  std::optional<os::FileSource> file_;
 };
 
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;

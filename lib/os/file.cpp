@@ -70,8 +70,14 @@ std::optional<std::uint64_t> regular_size(int fd) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+FileIdentity identity_of(int fd) noexcept {
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return {};
+  return {status.st_dev, status.st_ino};
+}
+
 std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
-                    const std::filesystem::path& path) {
+                    const std::string& path) {
   std::size_t done = 0;
   while (done < n) {
     const ssize_t got = ::pread(fd, to + done, n - done, static_cast<off_t>(offset + done));
@@ -120,13 +126,8 @@ Fd reopen_for_writing(int fd, const std::filesystem::path& path) {
   const std::string same = "/proc/self/fd/" + std::to_string(fd);
   Fd writing(::open(same.c_str(), O_RDWR | O_CLOEXEC));
   if (!writing && errno == ENOENT) writing = Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  struct stat one{}, other{};
-  if (!writing || ::fstat(fd, &one) != 0 || ::fstat(writing.get(), &other) != 0) {
-    throw_system("open for writing", path, errno);
-  }
-  if (one.st_dev != other.st_dev || one.st_ino != other.st_ino) {
-    throw_system("open for writing", path, ESTALE);
-  }
+  if (!writing) throw_system("open for writing", path, errno);
+  if (identity_of(fd) != identity_of(writing.get())) throw_system("open for writing", path, ESTALE);
   return writing;
 }
 
@@ -134,15 +135,21 @@ FileSource::FileSource(const std::filesystem::path& path)
     : FileSource(path, open_for_reading(path)) {}
 
 FileSource::FileSource(std::filesystem::path path, Fd fd)
-    : PeekableSource(read_buffer_bytes),
-      path_(std::move(path)),
-      fd_(std::move(fd)),
-      size_(regular_size(fd_.get())) {}
+    : PeekableSource(read_buffer_bytes), path_(std::move(path)), fd_(std::move(fd)) {
+  struct stat status{};
+  if (::fstat(fd_.get(), &status) != 0) return;
+  identity_ = {status.st_dev, status.st_ino};
+  if (S_ISREG(status.st_mode)) size_ = static_cast<std::uint64_t>(status.st_size);
+}
 
 std::size_t FileSource::fetch(std::byte* to, std::size_t n) {
   std::size_t done = 0;
   if (size_) {
-    done = read_at(fd_.get(), to, n, offset_, path_);
+    // Not beyond the end that was seen, which would only ask for it once more. A file that has
+    // grown, or one in /proc that claims to be empty, is read on from there.
+    const std::uint64_t known = *size_ > offset_ ? *size_ - offset_ : n;
+    done = read_at(fd_.get(), to, static_cast<std::size_t>(std::min<std::uint64_t>(n, known)),
+                   offset_, path_.native());
   } else {
     while (done < n) {
       const ssize_t got = ::read(fd_.get(), to + done, n - done);

@@ -3,6 +3,8 @@
 
 #include <hoist/bytes.hpp>
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -52,9 +54,20 @@ Fd open_for_reading(const std::filesystem::path& path);
 std::optional<std::string> read_text(const std::filesystem::path& path);
 /// Size of a regular file; nothing for pipes and devices.
 std::optional<std::uint64_t> regular_size(int fd);
-/// Reads exactly `n` bytes at `offset`, or as many as there are. Throws SystemError.
+
+/// Which file it is, on this machine, for as long as anybody has it open.
+struct FileIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const FileIdentity&) const = default;
+};
+/// Of what is behind a descriptor; that of no file if nothing is.
+FileIdentity identity_of(int fd) noexcept;
+
+/// Reads exactly `n` bytes at `offset`, or as many as there are. Throws SystemError. The path is
+/// for its message; it is a string, since a std::filesystem::path takes long to make.
 std::size_t read_at(int fd, std::byte* to, std::size_t n, std::uint64_t offset,
-                    const std::filesystem::path& path);
+                    const std::string& path);
 /// Writes all bytes. Throws SystemError naming the path.
 void write_all(int fd, std::span<const std::byte> bytes, const std::filesystem::path& path);
 void write_at(int fd, std::span<const std::byte> bytes, std::uint64_t offset,
@@ -71,6 +84,9 @@ class FileSource final : public base::PeekableSource {
   FileSource(std::filesystem::path path, Fd fd);
 
   std::optional<std::uint64_t> left() const override;
+  /// When it was opened; nothing for pipes and devices.
+  std::optional<std::uint64_t> size() const noexcept { return size_; }
+  FileIdentity identity() const noexcept { return identity_; }
 
   int fd() const noexcept { return fd_.get(); }
   const std::filesystem::path& path() const noexcept { return path_; }
@@ -89,6 +105,7 @@ class FileSource final : public base::PeekableSource {
 
   std::filesystem::path path_;
   Fd fd_;
+  FileIdentity identity_;
   std::optional<std::uint64_t> size_;
   std::uint64_t offset_ = 0;  // in the file, after the buffered bytes
 };

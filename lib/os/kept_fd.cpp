@@ -2,7 +2,6 @@
 #include "os/kept_fd.hpp"
 
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <atomic>
 
@@ -14,7 +13,7 @@ std::atomic<rlim_t> kept{0};
 
 }  // namespace
 
-KeptFd::KeptFd(Fd fd) {
+KeptFd::KeptFd(Fd fd, std::optional<FileIdentity> file) {
   rlimit limit{};
   if (!fd || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   if (kept.fetch_add(1) >= limit.rlim_cur / 4) {
@@ -22,7 +21,7 @@ KeptFd::KeptFd(Fd fd) {
     return;
   }
   fd_ = std::move(fd);
-  file_ = file_behind(fd_.get());
+  file_ = file ? *file : identity_of(fd_.get());
 }
 
 void KeptFd::reset() noexcept {
@@ -30,12 +29,6 @@ void KeptFd::reset() noexcept {
   kept.fetch_sub(1);
   if (!is_ours()) fd_.release();
   fd_.reset();
-}
-
-KeptFd::File KeptFd::file_behind(int fd) noexcept {
-  struct stat status{};
-  if (::fstat(fd, &status) != 0) return {};
-  return {status.st_dev, status.st_ino};
 }
 
 }  // namespace hoist::detail::os

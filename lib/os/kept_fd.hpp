@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-#include <sys/types.h>
-
+#include <optional>
 #include <utility>
 
 #include "os/file.hpp"
@@ -18,7 +17,8 @@ namespace hoist::detail::os {
 class KeptFd {
  public:
   KeptFd() = default;
-  explicit KeptFd(Fd fd);
+  /// `file` is what is behind `fd`, if that is known already.
+  explicit KeptFd(Fd fd, std::optional<FileIdentity> file = std::nullopt);
   KeptFd(KeptFd&& other) noexcept = default;
   KeptFd& operator=(KeptFd&& other) noexcept {
     reset();
@@ -34,13 +34,10 @@ class KeptFd {
   void reset() noexcept;
 
  private:
-  /// Device and inode.
-  using File = std::pair<dev_t, ino_t>;
-  static File file_behind(int fd) noexcept;
-  bool is_ours() const noexcept { return fd_ && file_behind(fd_.get()) == file_; }
+  bool is_ours() const noexcept { return fd_ && identity_of(fd_.get()) == file_; }
 
   Fd fd_;
-  File file_{};
+  FileIdentity file_;
 };
 
 }  // namespace hoist::detail::os

@@ -73,7 +73,7 @@ std::optional<std::vector<std::byte>> content_of(const os::Fd& fd, const fs::pat
   if (!size || *size > 2 * most_unconfirmed) return std::nullopt;
   std::vector<std::byte> content(static_cast<std::size_t>(*size));
   try {
-    content.resize(os::read_at(fd.get(), content.data(), content.size(), 0, path));
+    content.resize(os::read_at(fd.get(), content.data(), content.size(), 0, path.native()));
   } catch (const Error&) {
     return std::nullopt;
   }

@@ -77,7 +77,7 @@ Digest read_digest(const os::Fd& file, const std::filesystem::path& path) {
   std::vector<std::byte> piece(std::size_t{1} << 20);
   base::DigestStream digests;
   for (std::uint64_t at = 0;;) {
-    const std::size_t n = os::read_at(file.get(), piece.data(), piece.size(), at, path);
+    const std::size_t n = os::read_at(file.get(), piece.data(), piece.size(), at, path.native());
     digests.put(base::digest_of(std::span(piece).first(n)));
     at += n;
     if (n < piece.size()) break;
