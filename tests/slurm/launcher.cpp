@@ -33,15 +33,6 @@ TEST_CASE("loops have the results that they have on threads, inside an allocatio
   }
 }
 
-TEST_CASE("hosts of an array that end are replaced") {
-  if (cluster() == nullptr) return;
-  const TempDir directory;
-  const auto ended =
-      run(words("end_host", directory / "a", {(directory / "once").string()}, "TEST_HOSTS=1"));
-  CHECK(ended.has("60 tasks on "));
-  CHECK(count_entries(directory / "a") == 0);
-}
-
 TEST_CASE("to ask for no hosts is an error") {
   const TempDir directory;
   const auto ended = run_command(joined(words("loop", directory / "a", {}, "TEST_HOSTS=0")), 20);

@@ -4,9 +4,18 @@
 #include "support/slurm_programs.hpp"
 #include "support/temp_dir.hpp"
 
-// Worker hosts that have left by themselves, between two loops.
+// Worker hosts of an array that have ended by themselves.
 
 using namespace support;
+
+TEST_CASE("hosts of an array that end are replaced") {
+  if (cluster() == nullptr) return;
+  const TempDir directory;
+  const auto ended =
+      run(words("end_host", directory / "a", {(directory / "once").string()}, "TEST_HOSTS=1"));
+  CHECK(ended.has("60 tasks on "));
+  CHECK(count_entries(directory / "a") == 0);
+}
 
 TEST_CASE("a loop waits for others where all hosts have left since the last one") {
   if (cluster() == nullptr) return;
