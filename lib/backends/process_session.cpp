@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,6 +25,12 @@ namespace {
 
 /// A worker answers at once when it has nothing else to do.
 constexpr auto variables_patience = std::chrono::milliseconds(100);
+/// Where workers tell news, to look at all of them takes a twentieth of the time, unless that would
+/// be too rare.
+constexpr int looks_apart = 19;
+constexpr ipc::Clock::duration longest_apart = std::chrono::milliseconds(100);
+/// So many workers are started, or given tasks, before those get to work.
+constexpr unsigned flushed_together = 256;
 /// Where there can be no worker now, one is asked for again that often.
 constexpr auto between_requests = std::chrono::milliseconds(10);
 
@@ -43,7 +50,8 @@ class ProcessSession final : public Session {
         place_(os::working_place()),
         options_(loop.options().workers),
         lost_hosts_(loop.options().on_lost_host),
-        threads_(source.threads_each(loop.n_jobs())) {
+        threads_(source.threads_each(loop.n_jobs())),
+        news_(source.tells_news() ? std::make_shared<workers::News>() : nullptr) {
     if (const unsigned wanted = loop.options().inner_max_num_threads; wanted != 0) {
       // What was asked for in so many words comes before what this process's environment says.
       threads_ = wanted;
@@ -75,24 +83,13 @@ class ProcessSession final : public Session {
   void work(unsigned seen, ipc::Clock::time_point deadline) override {
     if (move()) return look_again_.note(true);
     check_variables();
-    bool soon = false;
     deadline = std::min(deadline, doomed_.next_look());
     if (wanted_ > 0) deadline = std::min(deadline, ipc::Clock::now() + between_requests);
-    for (const auto& worker : workers_) {
-      deadline = std::min(deadline, worker->deadline());
-      if (workers_.size() > 1) {
-        deadline = std::min(deadline, worker->overdue_at());
-      } else if (worker->busy() && loop_.needs_task_times()) {
-        deadline = std::min(deadline, look_again_.next());
-      }
-      soon = soon || worker->answers_soon();
-    }
+    if (std::exchange(has_looked_, false)) next_of_workers();
     const auto news = [&] {
-      return loop_.epoch() != seen || may_grow() ||
-             std::any_of(workers_.begin(), workers_.end(),
-                         [](const auto& worker) { return worker->has_news(); });
+      return loop_.epoch() != seen || may_grow() || (news_ != nullptr ? news_->any() : is_news());
     };
-    source_.wait(bell_, deadline, std::cref(news), soon);
+    source_.wait(bell_, std::min(deadline, std::max(next_, next_look_)), std::cref(news), soon_);
     look_again_.note(move());
   }
 
@@ -154,6 +151,12 @@ class ProcessSession final : public Session {
     return grows_ && source_.capacity() > workers_.size() && !loop_.stopping();
   }
 
+  bool is_news() const {
+    return std::ranges::any_of(workers_, [](const auto& worker) { return worker->has_news(); });
+  }
+
+  /// Moves all workers along or, where that would take too much of the time, those that there is
+  /// something to do for.
   bool move() {
     if (stopped_) return false;
     moving_ = true;
@@ -161,27 +164,87 @@ class ProcessSession final : public Session {
       bool& moving;
       ~Moved() { moving = false; }
     } const moved{moving_};
+    if (news_ == nullptr) return move_all();
+    const auto now = ipc::Clock::now();
+    if (now < next_look_) return move_some();
+    const bool any = move_all();
+    const auto end = ipc::Clock::now();
+    next_look_ = end + std::min(looks_apart * (end - now), longest_apart);
+    return any;
+  }
+
+  bool move_all() {
     bool any = false;
     while (may_grow()) {
       add_worker();
       if (loop_.available()) wanted_ = std::min(wanted_ + 1, workers_.size());
     }
+    if (news_ != nullptr) news_->take();
+    blocked_.clear();
+    free_.clear();
+    for (unsigned i = 0; i < workers_.size(); ++i) any = move(i) || any;
+    // Afterwards: with what has come there may be nothing left that others would be needed for.
     start_workers();
-    for (const auto& worker : workers_) {
-      any = worker->receive() || any;
-      worker->check_deadline();
-      if (worker->handle_exit()) {
-        any = true;
-        wanted_ = std::min(wanted_ + 1, workers_.size());
-      }
-      while (!loop_.stopping() && worker->feed()) any = true;
-      worker->ring();
-      if (segments_.full()) sweep();
-    }
     if (share()) any = true;
     doomed_.kill(workers_);
     sweep();
+    has_looked_ = true;
     return any;
+  }
+
+  bool move_some() {
+    bool any = false;
+    for (const unsigned number : news_->take()) any = move(number) || any;
+    for (const unsigned number : std::exchange(blocked_, {})) any = move(number) || any;
+    for (std::size_t i = free_.size(); i > 0 && loop_.available() && !loop_.stopping(); --i) {
+      const unsigned number = free_.front();
+      free_.pop_front();
+      any = move(number) || any;
+    }
+    doomed_.kill(workers_);
+    // What they do now may have other times; and nobody tells that there is room again.
+    if (any || !blocked_.empty()) next_ = next_look_;
+    return any;
+  }
+
+  /// What was sent to workers need not wait for all others.
+  void flush_now_and_then() {
+    if (++unflushed_ % flushed_together == 0) source_.flush();
+  }
+
+  bool move(unsigned number) {
+    flush_now_and_then();
+    SpawnWorker& worker = *workers_[number];
+    bool any = worker.receive();
+    worker.check_deadline();
+    if (worker.handle_exit()) {
+      any = true;
+      wanted_ = std::min(wanted_ + 1, workers_.size());
+    }
+    while (!loop_.stopping() && worker.feed()) any = true;
+    worker.ring();
+    if (segments_.full()) sweep();
+    if (news_ == nullptr || !worker.has_process()) return any;
+    if (worker.has_news()) news_->add(number);
+    if (worker.is_blocked()) blocked_.push_back(number);
+    if (!worker.busy()) free_.push_back(number);
+    return any;
+  }
+
+  /// Notes when the workers want to be looked at, if there is no news of them before.
+  void next_of_workers() {
+    next_ = ipc::Clock::time_point::max();
+    soon_ = false;
+    if (!blocked_.empty()) next_ = next_look_;
+    for (const auto& worker : workers_) {
+      next_ = std::min(next_, worker->deadline());
+      if (workers_.size() > 1) {
+        next_ = std::min(next_, worker->overdue_at());
+      } else if (worker->busy() && loop_.needs_task_times()) {
+        next_ = std::min(next_, look_again_.next());
+      }
+      soon_ = soon_ || worker->answers_soon();
+    }
   }
 
   /// Takes tasks back that wait behind one that takes long: the next worker that is free runs them.
@@ -199,6 +262,7 @@ class ProcessSession final : public Session {
   }
 
   void start_workers() {
+    if (!loop_.available()) wanted_ = 0;
     if (loop_.stopping() || wanted_ == 0) return;
     std::size_t idle = 0;
     std::size_t present = 0;
@@ -207,8 +271,8 @@ class ProcessSession final : public Session {
       idle += worker->has_process() && !worker->busy() ? 1 : 0;
       present += worker->has_process() ? 1 : 0;
     }
-    for (const auto& worker : workers_) {
-      if (idle >= wanted_) break;
+    for (unsigned i = 0; i < workers_.size() && idle < wanted_; ++i) {
+      SpawnWorker* const worker = workers_[i].get();
       if (worker->has_process()) continue;
       try {
         // In the place of a machine that was lost another may come: the others are not to do all.
@@ -217,6 +281,7 @@ class ProcessSession final : public Session {
           is_refused = true;
           continue;
         }
+        if (news_ != nullptr) process->use_news(news_, i);
         worker->set_process(std::move(process));
         ++present;
       } catch (const SystemError&) {
@@ -226,6 +291,7 @@ class ProcessSession final : public Session {
       }
       // Sent before the next one is started: the first works on it already.
       worker->feed();
+      flush_now_and_then();
       ++idle;
     }
     if (!is_refused) wanted_ = 0;  // otherwise asked for again
@@ -279,6 +345,14 @@ class ProcessSession final : public Session {
   DoomedTasks doomed_;
   std::size_t wanted_ = 0;
   bool moving_ = false;
+  const std::shared_ptr<workers::News> news_;  // null if they don't tell
+  std::vector<unsigned> blocked_;              // workers with unsent tasks, if they tell news
+  std::deque<unsigned> free_;                  // those without tasks
+  ipc::Clock::time_point next_look_{};         // at all workers, if they tell news
+  unsigned unflushed_ = 0;                     // visits, of all
+  bool has_looked_ = false;                    // since the following was noted
+  ipc::Clock::time_point next_ = ipc::Clock::time_point::max();
+  bool soon_ = false;
   LookAgain look_again_;  // where one worker may have results of which it doesn't tell
   bool stopped_ = false;
 };

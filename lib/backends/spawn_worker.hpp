@@ -52,6 +52,8 @@ class SpawnWorker {
   bool has(std::size_t task) const {
     return in_flight_.has(task) || (unsent_.first <= task && task < unsent_.last);
   }
+  /// Whether it has tasks that could not be sent yet.
+  bool is_blocked() const { return unsent_.size() > 0; }
   bool busy() const { return in_flight_.size() + unsent_.size() > 0; }
   /// When its other tasks are to be taken back, as the one that it runs takes much longer than
   /// those before it; max() where there are none.

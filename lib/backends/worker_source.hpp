@@ -26,6 +26,8 @@ class WorkerSource {
                          const WorkerOptions& options, unsigned threads, std::size_t keep) = 0;
   /// How many workers the machines are for now, where that may grow; 0 where it doesn't.
   virtual unsigned capacity() const { return 0; }
+  /// Whether workers add to a News what there is of it. Otherwise one has to look at each.
+  virtual bool tells_news() const { return false; }
   /// How many threads a task may use if so many workers run at a time.
   virtual unsigned threads_each(unsigned workers) const = 0;
   /// Sends what was put for workers, as wait() does.

@@ -30,6 +30,7 @@ class Hosts final : public backends::WorkerSource, private Transport::Events {
   void give_back(std::shared_ptr<workers::WorkerProcess> worker, const WorkerOptions& options,
                  unsigned threads, std::size_t keep) override;
   unsigned capacity() const override { return capacity_.load(std::memory_order_relaxed); }
+  bool tells_news() const override { return true; }
   unsigned threads_each(unsigned workers) const override;
   void flush() override { poll(); }
   void wait(std::size_t bell, ipc::Clock::time_point deadline, const std::function<bool()>& ready,

@@ -84,6 +84,13 @@ bool RemoteWorker::has_room(std::size_t bytes) {
   return host_->outbox.has_room(bytes);
 }
 
+void RemoteWorker::use_news(std::shared_ptr<workers::News> news, unsigned worker) {
+  const std::lock_guard lock(hosts_.mutex());
+  news_ = std::move(news);
+  number_in_news_ = worker;
+  if (news_ != nullptr && (has_input() || dead())) news_->add(worker);
+}
+
 std::size_t RemoteWorker::receive(const ipc::FrameHandler& handle, std::size_t limit) {
   std::size_t handled = 0;
   while (handled < limit && has_input()) {
@@ -177,7 +184,7 @@ void RemoteWorker::arrived(ipc::Kind kind, std::span<const std::byte> content) {
       frame.blob = take_blob(content);
     }
     inbox_.push_back(std::move(frame));
-    waiting_.fetch_add(1);
+    if (waiting_.fetch_add(1) == 0 && news_ != nullptr) news_->add(number_in_news_);
   }
   ipc::BellBoard::here().bell(bell_.load()).ring();
 }
@@ -193,6 +200,7 @@ void RemoteWorker::died(workers::WorkerEnd end) {
   shared_.clear();
   end_ = std::move(end);
   dead_.store(true, std::memory_order_release);
+  if (news_ != nullptr) news_->add(number_in_news_);
   ipc::BellBoard::here().bell(bell_.load()).ring();
 }
 

@@ -35,6 +35,7 @@ class RemoteWorker final : public workers::WorkerProcess {
   std::size_t receive(const ipc::FrameHandler& handle, std::size_t limit) override;
   void receive_unsent(const ipc::FrameHandler& handle) override;
   void use_bell(std::size_t number) override { bell_.store(number); }
+  void use_news(std::shared_ptr<workers::News> news, unsigned worker) override;
   std::uint64_t begun() override;
   std::optional<std::uint64_t> stop_before_next() override;
   void take_output(ipc::Clock::time_point deadline) override;
@@ -65,6 +66,8 @@ class RemoteWorker final : public workers::WorkerProcess {
   const std::shared_ptr<Host> host_;
   const std::uint32_t number_;
   std::atomic<std::size_t> bell_{0};
+  std::shared_ptr<workers::News> news_;  // with the lock of the hosts
+  unsigned number_in_news_ = 0;
   std::deque<Frame> inbox_;
   std::atomic<std::size_t> waiting_{0};  // frames in it
   std::atomic<std::uint64_t> begun_{0};

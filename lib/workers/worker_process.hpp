@@ -14,6 +14,7 @@
 
 #include "ipc/link.hpp"
 #include "os/child_watch.hpp"
+#include "workers/news.hpp"
 #include "workers/payload.hpp"
 
 namespace hoist::detail::workers {
@@ -81,6 +82,9 @@ class WorkerProcess {
   virtual void receive_unsent(const ipc::FrameHandler& handle) = 0;
   /// Which of this process's bells is rung when there is something to receive.
   virtual void use_bell(std::size_t number) = 0;
+  /// Where its source tells news: adds `worker` when there is something to receive where there was
+  /// nothing, and when it dies.
+  virtual void use_news(std::shared_ptr<News>, unsigned /*worker*/) {}
   /// Tasks that the worker has begun since it started, as far as is known here by now: exactly,
   /// where it is dead.
   virtual std::uint64_t begun() = 0;
