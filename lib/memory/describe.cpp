@@ -12,6 +12,7 @@ void summarise_number(std::string& to, long double value) {
 }
 
 void summarise_integer(std::string& to, long long value) { to += std::to_string(value); }
+void summarise_integer(std::string& to, unsigned long long value) { to += std::to_string(value); }
 
 void summarise_text(std::string& to, std::string_view value) {
   constexpr std::size_t longest = 60;

@@ -4,6 +4,7 @@
 #include <hoist/error.hpp>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -51,12 +52,14 @@ StoreUsage reduce_store(
   });
   usage.items = candidates.size();
   StoreUsage removed;
-  std::ranges::sort(candidates, {}, &Candidate::used);
   const auto now = std::chrono::system_clock::now();
+  // Where the clock was set back, what was used before that must not count as used last for ever.
+  const auto idle = [now](const Candidate& one) { return std::chrono::abs(now - one.used); };
+  std::ranges::sort(candidates, std::ranges::greater(), idle);
   for (const Candidate& one : candidates) {
     const bool too_large = (limits.bytes_limit && usage.bytes > limits.bytes_limit->bytes()) ||
                            (limits.items_limit && usage.items > *limits.items_limit);
-    const bool too_old = limits.age_limit && now - one.used > *limits.age_limit;
+    const bool too_old = limits.age_limit && idle(one) > *limits.age_limit;
     if (!too_large && !too_old) break;
     usage.bytes -= one.bytes;
     --usage.items;

@@ -65,10 +65,10 @@ class FlightTable {
 
 /// Whether the flight's owner waits, through whatever others, for something this caller computes.
 bool waits_for_caller(const Flight& flight, const Caller& caller) {
-  const Flight* at = &flight;
-  while (at != nullptr) {
+  // Whoever waited for a flight that has ended goes on; its owner's thread may be gone by now.
+  for (const Flight* at = &flight; at != nullptr && at->outcome == Outcome::none;
+       at = at->owner->waits_for) {
     if (at->owner == &caller) return true;
-    at = at->owner->waits_for;
   }
   return false;
 }

@@ -95,6 +95,8 @@ struct flock range_of(short type, off_t begin, off_t length) {
 
 constexpr int half_bits = 31;
 constexpr off_t half_size = off_t{1} << half_bits;
+/// So many neighbours are no announcements: another program has locked a part of the file.
+constexpr off_t most_waits = 65536;
 
 off_t half_of(std::uint64_t number) {
   return static_cast<off_t>(number >> (std::numeric_limits<std::uint64_t>::digits - half_bits));
@@ -114,6 +116,7 @@ bool read_waits(os::FileLayer& files, int fd, off_t key, std::vector<off_t>& wai
     // Neighbours of one holder are told as one.
     const off_t from = std::max(found.l_start, begin);
     const off_t to = found.l_len == 0 ? end : std::min(found.l_start + found.l_len, end);
+    if (to - from > most_waits) return false;
     for (off_t at = from; at < to; ++at) waits.push_back(at % half_size);
     unread.emplace_back(begin, from);
     unread.emplace_back(to, end);

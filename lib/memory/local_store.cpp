@@ -142,6 +142,7 @@ class LocalStore final : public StoreBackend {
     walk(prefix, [&](const std::string& name, int directory, const char* file) {
       struct stat status{};
       if (::fstatat(directory, file, &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+      if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) return;
       item.name = name;
       item.bytes = static_cast<std::uint64_t>(status.st_size);
       ++counted.items;
@@ -172,17 +173,11 @@ class LocalStore final : public StoreBackend {
   }
 
   std::unique_ptr<StoreLock> lock(const std::string& name) override {
-    const std::string path = root_ + ".hoist/locks";
-    auto lock = lock_key(files_, path, tag_of(name));
-    if (lock == nullptr && errno == ENOENT) {
-      staging_.make_parent(path);
-      lock = lock_key(files_, path, tag_of(name));
-    }
-    return lock;
+    return take_lock(name, true);
   }
 
   std::unique_ptr<StoreLock> try_lock(const std::string& name) override {
-    return lock_key(files_, root_ + ".hoist/locks", tag_of(name), false);
+    return take_lock(name, false);
   }
 
   std::unique_ptr<StoreWait> announce_wait(const std::string& name,
@@ -204,9 +199,23 @@ class LocalStore final : public StoreBackend {
     return path;
   }
 
+  std::unique_ptr<StoreLock> take_lock(const std::string& name, bool wait) {
+    const std::string path = root_ + ".hoist/locks";
+    auto lock = lock_key(files_, path, tag_of(name), wait);
+    if (lock == nullptr && errno == ENOENT) {
+      staging_.make_parent(path);
+      lock = lock_key(files_, path, tag_of(name), wait);
+    }
+    return lock;
+  }
+
   bool remove_file(const std::string& path, std::uint64_t tag) {
     struct stat old{};
-    if (::lstat(path.c_str(), &old) != 0 || files_.remove(path) != 0) return false;
+    int error = ::lstat(path.c_str(), &old) == 0 ? 0 : errno;
+    if (error == 0 && S_ISDIR(old.st_mode)) return false;
+    if (error == 0) error = files_.remove(path);
+    if (error == ENOENT || error == ENOTDIR) return false;
+    if (error != 0) throw SystemError("can't remove \"" + path + "\"", error);
     uses_.erase(tag);
     uses_.add(-1, -static_cast<std::int64_t>(old.st_size));
     return true;
@@ -214,6 +223,14 @@ class LocalStore final : public StoreBackend {
 
   static Directory open_directory(const std::string& path) {
     return {::opendir(path.c_str()), &::closedir};
+  }
+
+  /// Symbolic links are none, since they may lead out of the store.
+  static bool is_directory(DIR* parent, const dirent& entry) {
+    if (entry.d_type != DT_UNKNOWN) return entry.d_type == DT_DIR;
+    struct stat status{};
+    return ::fstatat(::dirfd(parent), entry.d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(status.st_mode);
   }
 
   /// Calls `visit(name, directory, file)` for each entry: files at depth 3, and nothing else.
@@ -240,8 +257,7 @@ class LocalStore final : public StoreBackend {
       below.resize(front);
       if (depth < 3) {
         below += file;
-        if (entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN)
-          descend(below, depth + 1, visit);
+        if (is_directory(directory.get(), *entry)) descend(below, depth + 1, visit);
       } else if (file.ends_with(extension)) {
         below += file.substr(0, file.size() - extension.size());
         visit(below, ::dirfd(directory.get()), entry->d_name);
@@ -257,7 +273,7 @@ class LocalStore final : public StoreBackend {
         const Directory directory = open_directory(root_ + name);
         if (!directory) return;
         while (const dirent* entry = ::readdir(directory.get())) {
-          if (entry->d_name[0] != '.' && entry->d_type != DT_REG) {
+          if (entry->d_name[0] != '.' && is_directory(directory.get(), *entry)) {
             below.push_back(name.empty() ? entry->d_name : name + "/" + entry->d_name);
           }
         }

@@ -69,6 +69,7 @@ void clear_shelved(const std::shared_ptr<memory::MemoryCore>& memory, EntryAddre
   if (memory != nullptr && !address.name.empty()) memory->check_writable("Shelved::clear");
   if (memory != nullptr && memory->store() != nullptr && !address.name.empty()) {
     memory->store()->remove(address.name);
+    if (auto* hot = memory->hot()) hot->clear();
   }
 }
 

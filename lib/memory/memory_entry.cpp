@@ -20,8 +20,10 @@ StoreUsage Memory::reduce_size(const SizeLimits& limits, const EntryFilter& filt
   core_->check_writable("Memory::reduce_size");
   if (core_->store() == nullptr) return {};
   detail::memory::Listing listing(*core_->store(), filter);
-  return detail::memory::reduce_store(*core_->store(), limits,
-                                      [&](const auto& visit) { listing.visit(visit); });
+  const StoreUsage removed = detail::memory::reduce_store(
+      *core_->store(), limits, [&](const auto& visit) { listing.visit(visit); });
+  if (auto* hot = core_->hot(); hot != nullptr && removed.items > 0) hot->clear();
+  return removed;
 }
 
 StoreUsage Memory::excess(const SizeLimits& limits, const EntryFilter& filter) const {
@@ -88,7 +90,9 @@ void MemoryEntry::verify() const {
 
 bool MemoryEntry::remove() const {
   memory_->check_writable("MemoryEntry::remove");
-  return memory_->store()->remove(name());
+  const bool removed = memory_->store()->remove(name());
+  if (auto* hot = memory_->hot()) hot->clear();
+  return removed;
 }
 
 }  // namespace hoist

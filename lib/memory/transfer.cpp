@@ -12,10 +12,10 @@
 #include "base/byte_streams.hpp"
 #include "base/quoted.hpp"
 #include "codecs/open.hpp"
+#include "formats/tar.hpp"
 #include "memory/entry.hpp"
 #include "memory/listing.hpp"
 #include "memory/memory_core.hpp"
-#include "memory/tar.hpp"
 #include "os/atomic_file.hpp"
 #include "os/run_parallel.hpp"
 
@@ -52,9 +52,10 @@ class PartSource final : public ByteSource {
   std::uint64_t left_;
 };
 
-/// Puts one entry, unless it is there or damaged.
-void add_entry(StoreBackend& store, const std::string& name, ByteSource& from,
+/// Puts one entry, unless it is there or damaged, and keeps the store within its limits.
+void add_entry(const MemoryCore& core, const std::string& name, ByteSource& from,
                TransferCounts& counts) {
+  StoreBackend& store = *core.store();
   if (store.contains(name)) {
     ++counts.present;
     return;
@@ -69,17 +70,26 @@ void add_entry(StoreBackend& store, const std::string& name, ByteSource& from,
   } catch (const DamagedData&) {
     ++counts.damaged;
     return;
+  } catch (const BadArgument&) {  // compressed by a method that this program doesn't know
+    ++counts.damaged;
+    return;
   }
   ++counts.items;
   counts.bytes += bytes;
+  if (Evictor* evictor = core.evictor()) evictor->stored(store);
 }
 
-/// The entry that a member of an archive is; empty for all else that a cache directory has, and for
-/// what isn't of one. No part begins with a dot, so that no name leads elsewhere.
+/// The entry that a member of an archive is, in whatever directory the cache lies there; empty for
+/// all else that a cache directory has, and for what isn't of one. No part begins with a dot, so
+/// that no name leads elsewhere.
 std::string entry_of(std::string_view member) {
-  if (member.starts_with("./")) member.remove_prefix(2);
   if (!member.ends_with(entry_extension)) return {};
   member.remove_suffix(entry_extension.size());
+  std::size_t slash = member.size();
+  for (int i = 0; i < 4 && slash != std::string_view::npos; ++i) {
+    slash = slash == 0 ? std::string_view::npos : member.rfind('/', slash - 1);
+  }
+  if (slash != std::string_view::npos) member.remove_prefix(slash + 1);
   if (member.size() > 255 || std::ranges::count(member, '/') != 3) return {};
   bool begins_part = true;
   for (const char c : member) {
@@ -92,12 +102,11 @@ std::string entry_of(std::string_view member) {
   return begins_part ? std::string() : std::string(member);
 }
 
-StoreBackend& target_of(const MemoryCore& core, const char* what) {
+void check_target(const MemoryCore& core, const char* what) {
   core.check_writable(what);
   if (core.store() == nullptr) {
     throw BadArgument(std::string(what) + ": the Memory has no location to store entries in");
   }
-  return *core.store();
 }
 
 }  // namespace
@@ -105,13 +114,13 @@ StoreBackend& target_of(const MemoryCore& core, const char* what) {
 }  // namespace detail::memory
 
 TransferCounts Memory::merge(const Memory& from, const EntryFilter& filter) const {
-  StoreBackend& store = detail::memory::target_of(*core_, "Memory::merge");
+  detail::memory::check_target(*core_, "Memory::merge");
   TransferCounts counts;
   if (from.core_->store() == nullptr) return counts;
   StoreBackend& other = *from.core_->store();
   detail::memory::Listing(other, filter).visit([&](const StoreItem& item) {
     const auto entry = other.peek(item.name);
-    if (entry) detail::memory::add_entry(store, item.name, entry->bytes(), counts);
+    if (entry) detail::memory::add_entry(*core_, item.name, entry->bytes(), counts);
   });
   return counts;
 }
@@ -125,13 +134,13 @@ TransferCounts Memory::export_to(const std::filesystem::path& archive,
     stream = codec->compressor(file, 3, detail::os::transfer_threads(0));
   ByteSink& out = stream ? *stream : file;
   if (StoreBackend* store = core_->store()) {
+    std::vector<std::byte> buffer(std::size_t{1} << 18);
     detail::memory::Listing(*store, filter).visit([&](const StoreItem& item) {
       const auto entry = store->peek(item.name);
       if (!entry) return;
       const std::uint64_t bytes = entry->size();
-      detail::memory::write_tar_head(
+      detail::formats::write_tar_head(
           out, {.name = item.name + std::string(detail::memory::entry_extension), .bytes = bytes});
-      std::vector<std::byte> buffer(std::size_t{1} << 18);
       for (std::uint64_t left = bytes; left > 0;) {
         const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(left, buffer.size()));
         const std::size_t got = entry->bytes().read(buffer.data(), wanted);
@@ -139,19 +148,19 @@ TransferCounts Memory::export_to(const std::filesystem::path& archive,
         out.write(std::span(buffer).first(got));
         left -= got;
       }
-      detail::memory::write_tar_padding(out, bytes);
+      detail::formats::write_tar_padding(out, bytes);
       ++counts.items;
       counts.bytes += bytes;
     });
   }
-  detail::memory::write_tar_end(out);
+  detail::formats::write_tar_end(out);
   if (stream) stream->finish();
   file.commit();
   return counts;
 }
 
 TransferCounts Memory::import_from(const std::filesystem::path& archive) const {
-  StoreBackend& store = detail::memory::target_of(*core_, "Memory::import_from");
+  detail::memory::check_target(*core_, "Memory::import_from");
   const std::string name = detail::base::quoted(archive);
   detail::os::FileSource file(archive);
   std::unique_ptr<ByteSource> content;
@@ -159,13 +168,13 @@ TransferCounts Memory::import_from(const std::filesystem::path& archive) const {
     content = codec->decompressor(file, detail::os::transfer_threads(0));
   ByteSource& in = content ? *content : file;
   TransferCounts counts;
-  while (const auto member = detail::memory::read_tar_head(in, name)) {
+  while (const auto member = detail::formats::read_tar_head(in, name)) {
     detail::memory::PartSource bytes(in, member->bytes);
     const std::string entry = member->is_file ? detail::memory::entry_of(member->name) : "";
-    if (!entry.empty()) detail::memory::add_entry(store, entry, bytes, counts);
+    if (!entry.empty()) detail::memory::add_entry(*core_, entry, bytes, counts);
     detail::memory::PartSource padding(
-        in, (detail::memory::tar_block - member->bytes % detail::memory::tar_block) %
-                detail::memory::tar_block);
+        in, (detail::formats::tar_block - member->bytes % detail::formats::tar_block) %
+                detail::formats::tar_block);
     if (!bytes.skip() || !padding.skip()) throw DamagedData(name + " is cut short");
   }
   return counts;

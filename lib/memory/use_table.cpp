@@ -53,6 +53,17 @@ constexpr char magic[8] = {'h', 'o', 'i', 's', 't', 'u', 's', '2'};
 
 std::size_t bytes_for(std::uint64_t slots) { return sizeof(Head) + slots * sizeof(Slot); }
 
+/// Never below zero: what is removed may have come without being counted.
+void add_to(std::atomic<std::int64_t>& count, std::int64_t n) {
+  std::int64_t before = count.load(std::memory_order_relaxed);
+  std::int64_t after = 0;
+  do {
+    const auto known = static_cast<std::uint64_t>(std::max<std::int64_t>(0, before));
+    after = static_cast<std::int64_t>(known + static_cast<std::uint64_t>(n));
+  } while (!count.compare_exchange_weak(before, std::max<std::int64_t>(0, after),
+                                        std::memory_order_relaxed));
+}
+
 std::uint64_t now() {
   timespec time{};
   ::clock_gettime(CLOCK_REALTIME, &time);
@@ -125,8 +136,9 @@ std::unique_ptr<UseTable::Mapping> UseTable::map(int raw) const {
     return nullptr;
   }
   const std::uint64_t slots = head.slots;
-  if (std::memcmp(head.magic, magic, sizeof magic) != 0 || slots < first_slots ||
-      slots > max_slots || (slots & (slots - 1)) != 0 ||
+  // One that says that it was replaced would be looked for, and mapped, again at each use.
+  if (head.replaced != 0 || std::memcmp(head.magic, magic, sizeof magic) != 0 ||
+      slots < first_slots || slots > max_slots || (slots & (slots - 1)) != 0 ||
       static_cast<std::uint64_t>(status.st_size) != bytes_for(slots)) {
     return nullptr;
   }
@@ -152,6 +164,7 @@ std::unique_ptr<UseTable::Mapping> UseTable::make(std::uint64_t slots,
 }
 
 void UseTable::adopt(std::unique_ptr<Mapping> mapping) {
+  if (!mappings_.empty()) mappings_.back()->fd.reset();
   current_.store(mapping.get(), std::memory_order_release);
   mappings_.push_back(std::move(mapping));
 }
@@ -182,12 +195,13 @@ void UseTable::open() {
 
 bool UseTable::create() {
   if (read_only_) return false;
-  if (const Mapping* mapping = current()) {
+  current();  // is the larger one, if there is one
+  const std::lock_guard lock(mutex_);
+  if (const Mapping* mapping = current_) {
     struct stat status{};
     // Removed with its directory: what others record, they record elsewhere.
     if (::fstat(mapping->fd.get(), &status) != 0 || status.st_nlink > 0) return false;
   }
-  const std::lock_guard lock(mutex_);
   if (adopt_existing()) return false;
   const std::string fresh = fresh_path();
   auto mapping = make(first_slots, fresh);
@@ -244,8 +258,8 @@ void UseTable::erase(std::uint64_t tag) {
 void UseTable::add(std::int64_t items, std::int64_t bytes) {
   const Mapping* mapping = writable();
   if (mapping == nullptr) return;
-  mapping->head->items.fetch_add(items, std::memory_order_relaxed);
-  mapping->head->bytes.fetch_add(bytes, std::memory_order_relaxed);
+  add_to(mapping->head->items, items);
+  add_to(mapping->head->bytes, bytes);
 }
 
 StoreUsage UseTable::usage() {
@@ -269,9 +283,10 @@ void UseTable::maintain() {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock || current_ != mapping) return;
   if (::flock(mapping->fd.get(), LOCK_EX | LOCK_NB) != 0) return;
+  std::unique_ptr<Mapping> larger;
   if (mapping->head->replaced == 0) {
     const std::string fresh = fresh_path();
-    auto larger = make(mapping->slots * 4, fresh);
+    larger = make(mapping->slots * 4, fresh);
     if (larger != nullptr) {
       const Slot* slots = reinterpret_cast<const Slot*>(mapping->head + 1);
       for (std::uint64_t i = 0; i < mapping->slots; ++i) {
@@ -282,12 +297,14 @@ void UseTable::maintain() {
         mapping->head->replaced.store(1);
         larger->head->items.fetch_add(mapping->head->items);
         larger->head->bytes.fetch_add(mapping->head->bytes);
-        adopt(std::move(larger));
+      } else {
+        larger.reset();
       }
     }
     ::unlink(fresh.c_str());
   }
   ::flock(mapping->fd.get(), LOCK_UN);
+  if (larger != nullptr) adopt(std::move(larger));
 }
 
 }  // namespace hoist::detail::memory

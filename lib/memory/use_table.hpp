@@ -66,7 +66,8 @@ class UseTable final {
   const bool read_only_;
   std::atomic<Mapping*> current_{nullptr};
   std::mutex mutex_;
-  /// Tables that were replaced stay mapped: another thread may be writing to them.
+  /// Tables that were replaced stay mapped: another thread may be writing to them. Only the last
+  /// one's file is open; it is used under the mutex.
   std::vector<std::unique_ptr<Mapping>> mappings_;
   os::ForkHook fork_hook_{mutex_};
 };

@@ -16,6 +16,14 @@ namespace {
 
 constexpr std::size_t buffer_bytes = std::size_t{64} << 10;
 
+/// Whether a name ends as `create` ends it, behind the prefix.
+bool is_numbered(std::string_view end) {
+  const std::size_t dash = end.find('-');
+  return dash != 0 && dash != std::string_view::npos && dash + 1 < end.size() &&
+         end.find_first_not_of("0123456789") == dash &&
+         end.find_first_not_of("0123456789", dash + 1) == std::string_view::npos;
+}
+
 }  // namespace
 
 LockedTemporary::~LockedTemporary() {
@@ -73,7 +81,9 @@ void LockedTemporary::sweep(FileLayer& files, const std::string& directory,
   if (!open) return;
   const int parent = ::dirfd(open.get());
   while (const dirent* entry = ::readdir(open.get())) {
-    if (!std::string_view(entry->d_name).starts_with(prefix)) continue;
+    const std::string_view file = entry->d_name;
+    // Nothing else: a symbolic link may have put somebody's files in the place of the directory.
+    if (!file.starts_with(prefix) || !is_numbered(file.substr(prefix.size()))) continue;
     // O_NONBLOCK: a pipe of such a name would wait for its writer.
     const Fd fd(::openat(parent, entry->d_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat status{};

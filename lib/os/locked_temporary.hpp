@@ -42,7 +42,7 @@ class LockedTemporary final : public ByteSink {
   /// Bytes written so far.
   std::uint64_t size() const noexcept { return size_; }
 
-  /// Removes the files in `directory` whose names begin with `prefix` and whose writers are gone.
+  /// Removes the files in `directory` that were created with `prefix` and whose writers are gone.
   static void sweep(FileLayer& files, const std::string& directory, std::string_view prefix);
 
  private:

@@ -117,7 +117,7 @@ TEST_CASE("other things where entries should be") {
   std::filesystem::create_symlink("/nowhere", path);
   CHECK(cached(1, 10) == answer(1, 10));
   memory.clear();
-  support::spill(dir / ".hoist/tmp/note", "left behind");
+  support::spill(dir / ".hoist/tmp/1-2", "left behind");
   support::spill(dir / "foreign.txt", "not ours");
   const Memory next(dir.path());
   CHECK(support::count_entries(dir / ".hoist/tmp") == 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -189,4 +190,19 @@ TEST_CASE("announcements end with their makers") {
   CHECK(store->announce_wait("f/v/aa/1", {"f/v/aa/1"}) == nullptr);
   second.reset();
   CHECK(store->announce_wait("f/v/aa/1", {"f/v/aa/3"}) != nullptr);
+}
+
+TEST_CASE("a lock of another program on the announcements is not read as millions of them") {
+  const TempDir dir;
+  const auto store = hoist::detail::memory::make_store("local", {.location = dir.path()});
+  const auto lock = store->lock("f/v/aa/1");
+  const int other = ::open((dir / ".hoist/waits").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  REQUIRE(other >= 0);
+  struct flock all{};
+  all.l_type = F_RDLCK;
+  all.l_whence = SEEK_SET;
+  REQUIRE(::fcntl(other, F_OFD_SETLK, &all) == 0);
+  CHECK(store->announce_wait("f/v/aa/2", {"f/v/aa/1"}) == nullptr);
+  ::close(other);
+  CHECK(store->announce_wait("f/v/aa/2", {"f/v/aa/1"}) != nullptr);
 }

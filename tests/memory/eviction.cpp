@@ -189,3 +189,81 @@ TEST_CASE("damage to the record of uses only makes it forget") {
     CHECK(counted(dir).items <= 55);
   }
 }
+
+TEST_CASE("a record of uses that says it was replaced is not mapped at each use") {
+  const TempDir dir;
+  Memory(dir.path()).cache(same)(1);
+  std::string table = support::slurp(dir / ".hoist/uses");
+  table.at(40) = 1;
+  support::spill(dir / ".hoist/uses", table);
+  const Memory memory(dir.path(), {.items_limit = 50});
+  const auto cached = memory.cache(same);
+  cached(1);
+  const std::size_t before = support::count_entries("/proc/self/fd");
+  for (int i = 0; i < 100; ++i) cached(1);
+  CHECK(support::count_entries("/proc/self/fd") == before);
+  for (int i = 0; i < 100; ++i) cached(i);
+  CHECK(counted(dir).items <= 55);
+}
+
+TEST_CASE("records of uses that are removed again and again leave no descriptors") {
+  const TempDir dir;
+  const Memory memory(dir / "cache");
+  const auto cached = memory.cache(same);
+  cached(0);
+  const std::size_t before = support::count_entries("/proc/self/fd");
+  for (int i = 0; i < 20; ++i) {
+    std::filesystem::remove_all(dir / "cache");
+    cached(i);
+  }
+  CHECK(support::count_entries("/proc/self/fd") <= before + 1);
+}
+
+TEST_CASE("entries that came uncounted and were removed do not raise a limit") {
+  const TempDir dir;
+  const Memory from(dir / "from");
+  for (int i = 0; i < 200; ++i) from.cache(same)(i);
+  const Memory memory(dir / "to", {.items_limit = 20});
+  const auto cached = memory.cache(same);
+  cached(-1);
+  std::filesystem::remove_all(dir / "from/.hoist");
+  std::filesystem::copy(
+      dir / "from", dir / "to",
+      std::filesystem::copy_options::recursive | std::filesystem::copy_options::skip_existing);
+  memory.clear();
+  for (int i = 0; i < 100; ++i) cached(i);
+  std::filesystem::remove_all(dir / "from");
+  CHECK(counted(dir).items <= 22);
+}
+
+TEST_CASE("what was used before the clock was set back goes first") {
+  const TempDir dir;
+  {
+    const Memory memory(dir.path());
+    for (int i = 0; i < 20; ++i) memory.cache(same)(i);
+  }
+  std::filesystem::remove(dir / ".hoist/uses");
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(dir.path())) {
+    if (entry.path().extension() != ".hoist" || !entry.is_regular_file()) continue;
+    std::filesystem::last_write_time(entry, std::filesystem::file_time_type::clock::now() + 48h);
+  }
+  const Memory memory(dir.path(), {.items_limit = 20});
+  const auto cached = memory.cache(same);
+  for (int i = 100; i < 115; ++i) cached(i);
+  for (int i = 100; i < 115; ++i) CHECK(cached.check_call_in_cache(i));
+  memory.reduce_size({.age_limit = 1h});
+  CHECK(counted(dir).items == 15);
+}
+
+TEST_CASE("entries of other stores keep the limits, too") {
+  const TempDir dir;
+  const Memory from(dir / "from");
+  for (int i = 0; i < 100; ++i) from.cache(same)(i);
+  const Memory merged(dir / "merged", {.items_limit = 20});
+  CHECK(merged.merge(from).items == 100);
+  CHECK(merged.entries().size() <= 20);
+  from.export_to(dir / "archive.tar");
+  const Memory imported(dir / "imported", {.items_limit = 20});
+  CHECK(imported.import_from(dir / "archive.tar").items == 100);
+  CHECK(imported.entries().size() <= 20);
+}

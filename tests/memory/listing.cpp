@@ -6,10 +6,16 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "base/checksum.hpp"
+#include "formats/container.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::EntryFilter;
@@ -21,6 +27,7 @@ using namespace std::chrono_literals;
 namespace {
 
 double half(int x) { return x / 2.0; }
+int longest(std::uint64_t) { return 20; }
 std::string name_of(int x) { return "number " + std::to_string(x); }
 hoist::Array<double> zeros(int n) { return hoist::Array<double>({static_cast<std::size_t>(n)}); }
 
@@ -163,5 +170,60 @@ TEST_CASE("verify finds every kind of damage") {
     // A damaged entry is in the list, and a function with nothing else is known by its directory.
     REQUIRE(memory.functions().size() == 1);
     CHECK(memory.functions()[0].name == "zeros");
+  }
+}
+
+TEST_CASE("metadata has unsigned arguments as they are") {
+  const TempDir dir;
+  const Memory memory(dir.path());
+  memory.cache(longest)(~std::uint64_t{0});
+  CHECK(memory.entries().at(0).metadata().arguments == "18446744073709551615");
+}
+
+TEST_CASE("an entry that nobody here can decompress does not end a merge") {
+  using hoist::detail::formats::ContainerHeader;
+  const TempDir dir;
+  const Memory from(dir / "from");
+  for (int i = 0; i < 3; ++i) from.cache(half)(i);
+  const auto path = dir / "from" / (from.entries().at(0).name() + ".hoist");
+  std::string bytes = support::slurp(path);
+  ContainerHeader header{};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  std::memcpy(header.codec, "nobody's", 9);
+  header.checksum = hoist::detail::base::checksum(&header, offsetof(ContainerHeader, checksum));
+  std::memcpy(bytes.data(), &header, sizeof header);
+  support::spill(path, bytes);
+  const auto counts = Memory(dir / "to").merge(from);
+  CHECK(counts.items == 2);
+  CHECK(counts.damaged == 1);
+}
+
+TEST_CASE("a directory that is named like an entry is none") {
+  const TempDir dir;
+  const Memory memory(dir / "from");
+  memory.cache(half)(1);
+  std::filesystem::create_directories(dir / "from/f/v/aa/a.hoist");
+  CHECK(count(memory) == 1);
+  CHECK(Memory(dir / "to").merge(memory).items == 1);
+  CHECK_NOTHROW(memory.clear());
+}
+
+TEST_CASE("archives that tar has made of a cache directory are read, whatever the names") {
+  const TempDir dir;
+  const Memory from(dir / "a cache");
+  const std::string long_name(120, 'n');
+  from.cache(half)(1);
+  from.cache(half, {.name = long_name, .version = "1"})(2);
+  for (const std::string format : {"gnu", "pax", "ustar"}) {
+    for (const std::string what : {"'a cache'", "-C 'a cache' ."}) {
+      const auto archive = dir / (format + std::to_string(what.size()) + ".tar.gz");
+      std::string command = "cd '";
+      command += dir.path().string() + "' && tar -c -z --format=" + format;
+      command += " -f '" + archive.string() + "' " + what;
+      REQUIRE(std::system(command.c_str()) == 0);
+      const Memory to(dir / ("from " + archive.filename().string()));
+      CHECK(to.import_from(archive).items == 2);
+      CHECK(to.cache(half, {.name = long_name, .version = "1"}).check_call_in_cache(2));
+    }
   }
 }

@@ -304,3 +304,16 @@ TEST_CASE("many threads share one cache") {
   threads.clear();
   CHECK(wrong == 0);
 }
+
+TEST_CASE("what is removed from the store is not hot any longer") {
+  const TempDir dir;
+  const Memory memory(dir.path(), {.hot_bytes = 100000});
+  const auto cached = memory.cache(range, {.tags = {"trial"}});
+  cached(10);
+  memory.reduce_size({.items_limit = 0}, {.tags = {"trial"}});
+  CHECK(runs([&] { cached(10); }) == 1);
+  CHECK(memory.entries().at(0).remove());
+  CHECK(runs([&] { cached(10); }) == 1);
+  cached.call_and_shelve(10).clear();
+  CHECK(runs([&] { cached(10); }) == 1);
+}

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <hoist/digest.hpp>
 #include <hoist/memory.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <fstream>
 #include <functional>
+#include <latch>
+#include <memory>
 #include <thread>
 #include <vector>
 
+#include "memory/flights.hpp"
+#include "memory/store.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::ignored;
@@ -230,4 +236,74 @@ TEST_CASE("where results can't be stored the waiters don't queue") {
   CHECK(calls > 1);
   CHECK(std::chrono::steady_clock::now() - start < 1500ms);
   CHECK(memory.stats().errors == static_cast<std::uint64_t>(calls));
+}
+
+namespace {
+
+/// A thread whose stack, where its variables are, goes with it: small ones are kept for others.
+class LargeThread {
+ public:
+  explicit LargeThread(std::function<void()> work) : work_(std::move(work)) {
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    ::pthread_attr_setstacksize(&attributes, std::size_t{64} << 20);
+    REQUIRE(::pthread_create(&thread_, &attributes, &run, this) == 0);
+    ::pthread_attr_destroy(&attributes);
+  }
+  LargeThread(const LargeThread&) = delete;
+  LargeThread& operator=(const LargeThread&) = delete;
+  ~LargeThread() { ::pthread_join(thread_, nullptr); }
+
+ private:
+  static void* run(void* self) {
+    static_cast<LargeThread*>(self)->work_();
+    return nullptr;
+  }
+  std::function<void()> work_;
+  pthread_t thread_{};
+};
+
+}  // namespace
+
+TEST_CASE("a wait that has ended is not followed to a thread that is gone") {
+  using hoist::Digest;
+  using hoist::detail::memory::FlightLease;
+  const auto store = hoist::detail::memory::make_store("memory", {.location = "flights"});
+  const Digest location{.low = 1, .high = 1};
+  const auto take = [&](const char* name) {
+    const Digest key{.low = 1, .high = static_cast<std::uint64_t>(*name)};
+    return std::make_unique<FlightLease>(key, location, *store, name);
+  };
+  for (int round = 0; round < 40; ++round) {
+    std::latch first_leads(1);
+    std::latch second_leads(1);
+    std::atomic<bool> goes_on{false};
+    const auto wait = [&] {
+      while (!goes_on) std::this_thread::yield();
+    };
+    auto first = std::make_unique<LargeThread>([&] {
+      const auto lease = take("a");
+      first_leads.count_down();
+      wait();
+    });
+    first_leads.wait();
+    const LargeThread second([&] {
+      const auto lease = take("b");
+      second_leads.count_down();
+      take("a");
+    });
+    second_leads.wait();
+    std::vector<std::jthread> others;
+    for (int i = 0; i < 6; ++i) others.emplace_back([&] { take("a"); });
+    for (int i = 0; i < 2; ++i) {
+      others.emplace_back([&] {
+        wait();
+        take("b");
+      });
+    }
+    std::this_thread::sleep_for(200us);
+    goes_on = true;
+    first.reset();
+    take("b");
+  }
 }

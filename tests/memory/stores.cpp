@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <doctest/doctest.h>
+#include <hoist/error.hpp>
 #include <hoist/memory.hpp>
 #include <hoist/store.hpp>
 
+#include <cerrno>
 #include <chrono>
 #include <latch>
 #include <memory>
@@ -10,6 +12,7 @@
 
 #include "memory/store.hpp"
 #include "memory/store_contract.hpp"
+#include "os/file_layer.hpp"
 #include "support/child.hpp"
 #include "support/temp_dir.hpp"
 
@@ -96,4 +99,45 @@ TEST_CASE("a relative location means the directory in which the Memory was made"
     return hoist::detail::memory::make_store("memory", config);
   });
   CHECK(Memory("remote:store", {.backend = "remote"}).location() == "remote:store");
+}
+
+TEST_CASE("symbolic links in a cache lead to nothing that is removed") {
+  const TempDir dir;
+  std::filesystem::create_directories(dir / "home/a/b");
+  support::spill(dir / "home/thesis", "years of work");
+  std::filesystem::create_directories(dir / "cache/.hoist");
+  std::filesystem::create_directory_symlink(dir / "home", dir / "cache/.hoist/tmp");
+  const Memory memory(dir / "cache");
+  CHECK(support::slurp(dir / "home/thesis") == "years of work");
+  std::filesystem::create_directory_symlink(dir / "home", dir / "cache/function");
+  memory.clear();
+  CHECK(std::filesystem::exists(dir / "home/a/b"));
+}
+
+TEST_CASE("a local store that doesn't exist yet can be locked without waiting, too") {
+  const TempDir dir;
+  const auto store = hoist::detail::memory::make_store("local", {.location = dir / "new"});
+  const auto lock = store->try_lock("f/v/aa/1");
+  CHECK(lock != nullptr);
+  CHECK(store->try_lock("f/v/aa/1") == nullptr);
+}
+
+namespace {
+
+/// Removes nothing, like a directory without the permission.
+class KeptFiles final : public hoist::detail::os::FileLayer {
+ public:
+  int remove(const std::string&) override { return EACCES; }
+};
+
+}  // namespace
+
+TEST_CASE("what can't be removed is an error") {
+  const TempDir dir;
+  KeptFiles files;
+  const auto store = hoist::detail::memory::make_local_store({.location = dir / "new"}, files);
+  store->put("f/v/aa/1", [](hoist::ByteSink&) {});
+  CHECK_THROWS_AS(store->remove("f/v/aa/1"), hoist::SystemError);
+  CHECK_THROWS_AS(store->clear(""), hoist::SystemError);
+  CHECK_FALSE(store->remove("f/v/aa/2"));
 }

@@ -157,7 +157,7 @@ TEST_CASE("files made while other processes sweep their directory") {
 // The sweep opened the pipe for reading and waited for a writer, for ever.
 TEST_CASE("a pipe that is named like a temporary is left alone") {
   const TempDir dir;
-  REQUIRE(::mkfifo((dir / ".hoist-tmp-x").c_str(), 0600) == 0);
+  REQUIRE(::mkfifo((dir / ".hoist-tmp-1-0").c_str(), 0600) == 0);
   const pid_t child = ::fork();
   if (child == 0) {
     ::alarm(10);
@@ -210,7 +210,7 @@ class FullFiles final : public FileLayer {
 TEST_CASE("a slow sweep of one directory does not stop writers in others") {
   const TempDir slow;
   const TempDir other;
-  support::spill(slow / ".hoist-tmp-left", "by a killed writer");
+  support::spill(slow / ".hoist-tmp-1-0", "by a killed writer");
   SlowFiles layer;
   std::thread sweeps([&] { AtomicFile(slow / "f", layer).commit(); });
   layer.reached.get_future().wait();

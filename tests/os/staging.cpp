@@ -30,8 +30,8 @@ TEST_CASE("a staged file gets its name, and the directories for it, when it is c
   CHECK(support::slurp(root + ".gitignore") == "*\n");
   CHECK(support::count_entries(staging.directory()) == 0);
   // A link is no file of ours, nor is a pipe; what has no writer goes.
-  support::spill(staging.directory() + "/left", "");
-  std::filesystem::create_symlink("left", staging.directory() + "/link");
+  support::spill(staging.directory() + "/1-0", "");
+  std::filesystem::create_symlink("1-0", staging.directory() + "/1-1");
   staging.sweep();
   CHECK(support::count_entries(staging.directory()) == 1);
 }

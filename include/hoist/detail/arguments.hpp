@@ -99,6 +99,7 @@ void hash_parameter(Hasher& hasher, const std::remove_reference_t<P>& value) {
 
 void summarise_number(std::string& to, long double value);
 void summarise_integer(std::string& to, long long value);
+void summarise_integer(std::string& to, unsigned long long value);
 void summarise_text(std::string& to, std::string_view value);
 void summarise_elements(std::string& to, std::size_t count);
 void summarise_shape(std::string& to, const Shape& shape);
@@ -110,7 +111,8 @@ void summarise(std::string& to, const std::remove_reference_t<P>& value) {
   if constexpr (std::is_same_v<T, bool>) {
     to += value ? "true" : "false";
   } else if constexpr (std::is_integral_v<T> && sizeof(T) <= 8) {
-    summarise_integer(to, static_cast<long long>(value));
+    using Widest = std::conditional_t<std::is_signed_v<T>, long long, unsigned long long>;
+    summarise_integer(to, static_cast<Widest>(value));
   } else if constexpr (std::is_floating_point_v<T>) {
     summarise_number(to, value);
   } else if constexpr (std::is_same_v<T, const char*>) {

@@ -80,7 +80,10 @@ struct CallFrame : ResultFrame<Shelvable<std::remove_cvref_t<R>>> {
     hasher.scalar(key_format);
     hasher.scalar(ignored);
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-      (((ignored >> I & 1) != 0 ? void() : hash_parameter<Ps>(hasher, std::get<I>(args))), ...);
+      // The first 64 have a bit; those behind them always count.
+      ((I < 64 && (ignored >> I % 64 & 1) != 0 ? void()
+                                               : hash_parameter<Ps>(hasher, std::get<I>(args))),
+       ...);
     }(std::index_sequence_for<Ps...>());
     hash_state(hasher, function);
     static constexpr CallOps ops{Base::reading.entry_schema, &Base::encode, &Base::decode,

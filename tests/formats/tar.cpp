@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "memory/tar.hpp"
+#include "formats/tar.hpp"
 
 #include <doctest/doctest.h>
 #include <hoist/error.hpp>
@@ -11,8 +11,8 @@
 
 using hoist::detail::base::SpanSource;
 using hoist::detail::base::VectorSink;
-using hoist::detail::memory::read_tar_head;
-using hoist::detail::memory::write_tar_head;
+using hoist::detail::formats::read_tar_head;
+using hoist::detail::formats::write_tar_head;
 
 TEST_CASE("names of every length that has room in a head come back") {
   // One of 101 characters ran over its field, and lost its last.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "memory/tar.hpp"
+#include "formats/tar.hpp"
 
 #include <hoist/error.hpp>
 
@@ -10,7 +10,7 @@
 #include <span>
 #include <string_view>
 
-namespace hoist::detail::memory {
+namespace hoist::detail::formats {
 
 namespace {
 
@@ -127,25 +127,79 @@ void write_tar_end(ByteSink& out) {
   out.write(zeros);
 }
 
-std::optional<TarMember> read_tar_head(ByteSource& in, const std::string& archive) {
-  TarHead head{};
-  if (in.read(reinterpret_cast<std::byte*>(&head), sizeof head) != sizeof head) {
-    throw DamagedData(archive + " is no tar archive, or it is cut short");
+namespace {
+
+/// What stands in front of a member says of it.
+struct Extension {
+  std::optional<std::string> name;
+  std::optional<std::uint64_t> bytes;
+};
+
+/// Records "LENGTH KEY=VALUE\n" (POSIX pax). Returns whether they are sound.
+bool read_records(std::string_view records, Extension& to) {
+  while (!records.empty()) {
+    std::size_t length = 0;
+    const auto [end, error] =
+        std::from_chars(records.data(), records.data() + records.size(), length);
+    const auto digits = static_cast<std::size_t>(end - records.data());
+    if (error != std::errc() || length > records.size() || length < digits + 2) return false;
+    const std::string_view record = records.substr(digits + 1, length - digits - 2);
+    records.remove_prefix(length);
+    const std::size_t equals = record.find('=');
+    const std::string_view key = record.substr(0, equals);
+    const std::string_view value = equals < record.size() ? record.substr(equals + 1) : "";
+    if (key == "path") to.name = value;
+    if (key == "size") {
+      std::uint64_t bytes = 0;
+      if (std::from_chars(value.begin(), value.end(), bytes).ptr != value.end()) return false;
+      to.bytes = bytes;
+    }
   }
-  const auto bytes = std::as_bytes(std::span(&head, 1));
-  if (std::ranges::all_of(bytes, [](std::byte one) { return one == std::byte{0}; })) {
-    return std::nullopt;
-  }
-  const auto size = number(head.size);
-  if (!size || number(head.checksum) != sum_of(head)) {
-    throw DamagedData(archive + " is no tar archive, or it is changed");
-  }
-  TarMember member{
-      .name = text_of(head.name), .bytes = *size, .is_file = head.type == '0' || head.type == '\0'};
-  if (std::memcmp(head.magic, "ustar", 5) == 0 && head.prefix[0] != '\0') {
-    member.name = text_of(head.prefix) + "/" + member.name;
-  }
-  return member;
+  return true;
 }
 
-}  // namespace hoist::detail::memory
+/// Takes the content of a member that speaks of the next one.
+bool read_extension(ByteSource& in, char type, std::uint64_t bytes, Extension& to) {
+  constexpr std::uint64_t most = std::uint64_t{1} << 20;
+  if (bytes > most) return false;
+  std::string text((bytes + tar_block - 1) / tar_block * tar_block, '\0');
+  if (in.read(reinterpret_cast<std::byte*>(text.data()), text.size()) != text.size()) return false;
+  text.resize(bytes);
+  if (type == 'x') return read_records(text, to);
+  to.name = text_of(text);
+  return true;
+}
+
+}  // namespace
+
+std::optional<TarMember> read_tar_head(ByteSource& in, const std::string& archive) {
+  for (Extension extension;;) {
+    TarHead head{};
+    if (in.read(reinterpret_cast<std::byte*>(&head), sizeof head) != sizeof head) {
+      throw DamagedData(archive + " is no tar archive, or it is cut short");
+    }
+    const auto bytes = std::as_bytes(std::span(&head, 1));
+    if (std::ranges::all_of(bytes, [](std::byte one) { return one == std::byte{0}; })) {
+      return std::nullopt;
+    }
+    const auto size = number(head.size);
+    if (!size || number(head.checksum) != sum_of(head)) {
+      throw DamagedData(archive + " is no tar archive, or it is changed");
+    }
+    if (head.type == 'L' || head.type == 'x') {
+      if (read_extension(in, head.type, *size, extension)) continue;
+      throw DamagedData(archive + " is cut short, or changed where it tells a long name");
+    }
+    TarMember member{.name = text_of(head.name),
+                     .bytes = extension.bytes.value_or(*size),
+                     .is_file = head.type == '0' || head.type == '\0'};
+    // With its NUL: GNU tar, which writes spaces, has other things in the place of `prefix`.
+    if (std::memcmp(head.magic, "ustar", 6) == 0 && head.prefix[0] != '\0') {
+      member.name = text_of(head.prefix) + "/" + member.name;
+    }
+    if (extension.name) member.name = *extension.name;
+    return member;
+  }
+}
+
+}  // namespace hoist::detail::formats

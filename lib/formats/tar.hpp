@@ -7,9 +7,10 @@
 #include <optional>
 #include <string>
 
-// As much of the tar format (POSIX ustar) as archives of caches use.
+// As much of the tar format as archives of caches use: POSIX ustar is written; of what pax and GNU
+// tar put in front of a member, its name and its size are read.
 
-namespace hoist::detail::memory {
+namespace hoist::detail::formats {
 
 inline constexpr std::size_t tar_block = 512;
 
@@ -28,4 +29,4 @@ void write_tar_end(ByteSink& out);
 /// The next member, whose bytes and padding follow; nothing at the end. Throws DamagedData.
 std::optional<TarMember> read_tar_head(ByteSource& in, const std::string& archive);
 
-}  // namespace hoist::detail::memory
+}  // namespace hoist::detail::formats
