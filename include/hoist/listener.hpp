@@ -129,6 +129,8 @@ class Listener {
   detail::SocketStream accept_until(detail::Deadline deadline) const;
 
   class State;
+  State& state() const;
+
   std::unique_ptr<State> state_;
 };
 

@@ -24,6 +24,14 @@ namespace {
   throw ManagerDied("the server of the manager has ended, and its objects are gone");
 }
 
+/// When the other end of a line is gone.
+[[noreturn]] void throw_lost(const ManagerLink& link) {
+  if (link.is_remote() || !os::is_running(state_of(link).server.load())) throw_died();
+  throw ManagerDied(
+      "the server of the manager has ended, or has no descriptor left for one more thread that "
+      "calls it (ulimit -n)");
+}
+
 /// The connections of a thread, by the number of the server.
 using Lines = std::map<std::uint64_t, std::shared_ptr<Line>>;
 
@@ -82,10 +90,17 @@ std::shared_ptr<Line> line_to(const ManagerLink& link) {
   static thread_local const CloseLines close;
   static_cast<void>(close);
   if (lines_here == nullptr) lines_here = new Lines;
-  auto& known = (*lines_here)[link.number()];
+  const auto known = lines_here->find(link.number());
   // What a forked child has inherited is its parent's.
-  if (known == nullptr || !known->is_own() || known->is_over()) known = connect(link);
-  return known;
+  if (known != lines_here->end() && known->second->is_own() && !known->second->is_over()) {
+    return known->second;
+  }
+  // Each has descriptors, and no event tells a thread that a server it has used has ended.
+  std::erase_if(*lines_here,
+                [](const auto& one) { return !one.second->is_own() || one.second->has_ended(); });
+  auto line = connect(link);
+  lines_here->insert_or_assign(link.number(), line);
+  return line;
 }
 
 /// The keys for servers that this process has had a link to: a link that comes from a server brings
@@ -201,7 +216,7 @@ void Exchange::post() {
   try {
     line_->send(room_, room_.encoder());
   } catch (const EndOfStream&) {
-    throw_died();
+    throw_lost(link_);
   } catch (const CannotTravel&) {
     is_done_ = true;  // nothing was sent
     throw;
@@ -216,7 +231,7 @@ Decoder& Exchange::reply() {
     source_ = line_->receive(room_);
     decoder_.emplace(*source_);
   } catch (const EndOfStream&) {
-    throw_died();
+    throw_lost(link_);
   }
   is_done_ = true;
   bool failed = false;

@@ -48,6 +48,8 @@ class Line {
   /// Whether what it carries has to do without shared memory.
   virtual bool leads_out() const = 0;
   virtual bool is_over() const = 0;
+  /// Likewise, after a look.
+  virtual bool has_ended() const = 0;
   /// Whether it was made by this process, and not by one that has forked it.
   bool is_own() const { return creator_ == os::own_process(); }
 
@@ -70,6 +72,10 @@ class PipeLine final : public Line, public ConnectionHandle, public Peers {
   }
   bool leads_out() const override { return false; }
   bool is_over() const override { return are_gone(); }
+  bool has_ended() const override {
+    look();
+    return are_gone();
+  }
 
   bool are_gone() const override { return has_died_.load() || peers().are_gone(); }
   void look() const override {
@@ -89,8 +95,11 @@ class SocketLine final : public Line, public SocketStream {
 
   void send(MessageRoom& room, Encoder&) override;
   std::shared_ptr<DecodeSource> receive(MessageRoom&) override;
+  /// Null at the deadline.
+  std::shared_ptr<DecodeSource> receive_until(Deadline deadline);
   bool leads_out() const override { return true; }
   bool is_over() const override { return over_; }
+  bool has_ended() const override { return over_ || is_broken(); }
   /// For the number of a server.
   void send_number(std::uint64_t number);
   /// Of one by which nothing comes: whether the other side is gone.

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "managers/agents.hpp"
 #include "managers/line.hpp"
 #include "managers/objects.hpp"
+#include "os/kept_fd.hpp"
 #include "os/own_thread.hpp"
 #include "os/process_end.hpp"
 #include "processes/own_process.hpp"
@@ -58,9 +60,14 @@ constinit thread_local Caller* caller_here = nullptr;
 /// The answer to a call, sent while what it refers to is still there.
 class CallReply final : public Reply {
  public:
-  explicit CallReply(Line& client) : client_(client), out_(client.leads_out()) {
-    encoder().set_for_any_process();
-    encoder().scalar(false);
+  explicit CallReply(Line& client) : client_(client) {
+    Reply::encoder().set_for_any_process();
+    Reply::encoder().scalar(false);
+  }
+  /// What the function that is called sends is for others: only the result goes to the client.
+  Encoder& encoder() noexcept override {
+    if (!out_) out_.emplace(client_.leads_out());
+    return Reply::encoder();
   }
   void finish() override {
     MessageRoom room;
@@ -69,7 +76,7 @@ class CallReply final : public Reply {
 
  private:
   Line& client_;
-  const SendingOut out_;
+  std::optional<SendingOut> out_;
 };
 
 /// One client, which has one request at a time.
@@ -111,7 +118,8 @@ class Service {
     switch (kind) {
       case Exchange::Kind::make: {
         const auto make = reinterpret_cast<MakeManaged>(const_cast<void*>(decode_code(from)));
-        reply.encoder().scalar(objects_here().add(make(from), caller_.client));
+        const std::uint64_t made = objects_here().add(make(from), caller_.client);
+        reply.encoder().scalar(made);
         break;
       }
       case Exchange::Kind::call: {
@@ -273,6 +281,7 @@ void lend_here(std::uint64_t object) { objects_here().lend(object); }
 void run_server(const ManagerLink& link, const ManagerOptions& options, const Event& ready) {
   std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for the program, which ends its manager
   processes::allow_children();
+  os::raise_descriptor_limit();  // five are kept for each thread of each client
   LinkState& state = state_of(link);
   auto* const server = new Server(link);
   server->objects.add_names(std::make_shared<Names>());

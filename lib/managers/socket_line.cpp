@@ -22,12 +22,16 @@ const MessageType exchanged{
     .tag = 0x686f6973742d6d67, .method = TransferMethod::storable, .type = &typeid(Line)};
 
 /// Says who connects, 0 for nobody, and whether only to be known. Returns the server's number.
-std::uint64_t introduce(SocketLine& line, std::uint64_t client, bool is_kept) {
+std::uint64_t introduce(SocketLine& line, std::uint64_t client, bool is_kept,
+                        Deadline deadline = Deadline::max()) {
   MessageRoom room;
   room.encoder().scalar(client);
   room.encoder().scalar(is_kept);
   line.send(room, room.encoder());
-  const auto source = line.receive(room);
+  const auto source = line.receive_until(deadline);
+  if (source == nullptr) {
+    throw TimedOut("what listens at the address doesn't answer as the server of a manager does");
+  }
   Decoder decoder(*source);
   std::uint64_t server = 0;
   decoder.scalar(server);
@@ -72,8 +76,16 @@ class ThisClient {
       const std::uint64_t forks = os::fork_count();
       // Lines have fork hooks, so they are made and destroyed without the mutex.
       auto line = connect_to(link, number(), true);
+      std::vector<std::shared_ptr<SocketLine>> ended;  // before this, or of servers that have ended
       const std::lock_guard lock(mutex_);
-      if (forks == os::fork_count()) return lines_[link.number()].swap(line);
+      if (forks == os::fork_count()) {
+        std::erase_if(lines_, [&](auto& one) {
+          if (!one.second->is_broken()) return false;
+          ended.push_back(std::move(one.second));
+          return true;
+        });
+        return lines_[link.number()].swap(line);
+      }
       say_farewell(*line);  // a child has inherited it, and would keep it open
     }
   }
@@ -128,8 +140,12 @@ void SocketLine::send(MessageRoom&, Encoder& encoder) {
 }
 
 std::shared_ptr<DecodeSource> SocketLine::receive(MessageRoom&) {
+  return receive_until(Deadline::max());
+}
+
+std::shared_ptr<DecodeSource> SocketLine::receive_until(Deadline deadline) {
   try {
-    return get(exchanged, Deadline::max());
+    return get(exchanged, deadline);
   } catch (const EndOfStream&) {
     over_ = true;
     throw;
@@ -150,8 +166,10 @@ std::shared_ptr<Line> connect_by_socket(const ManagerLink& link) {
 
 ManagerLink link_to(const std::string& address, const std::optional<std::string>& authkey,
                     std::chrono::milliseconds timeout) {
+  const Deadline deadline = deadline_after(timeout);
   SocketLine line(connect_stream(address, {.authkey = authkey, .timeout = timeout}));
-  return {address, authkey, introduce(line, 0, false)};
+  // Any listener of this program with that key has got here.
+  return {address, authkey, introduce(line, 0, false, deadline)};
 }
 
 }  // namespace hoist::detail::managers

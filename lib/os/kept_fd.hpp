@@ -40,4 +40,8 @@ class KeptFd {
   FileIdentity file_;
 };
 
+/// Lets this process have as many descriptors as it may, for one that keeps some for each of many
+/// others. Of no avail where it may have no more.
+void raise_descriptor_limit() noexcept;
+
 }  // namespace hoist::detail::os

@@ -329,16 +329,21 @@ std::vector<StoreItem> describe_entries(Connection& connection, const EntryKeys&
     request.add({"GETRANGE", keys.entry(name), "0", std::to_string(head_bytes - 1)});
     request.add({"PTTL", keys.entry(name)});
   }
-  const auto replies = connection.call(request);
+  connection.send(request);
   const auto now = std::chrono::system_clock::now();
   std::vector<StoreItem> items;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    const auto head = head_of(replies[2 * i].text);
-    const std::int64_t left = replies[2 * i + 1].integer;
+  for (const std::string& name : names) {
+    const Reply begin = connection.receive();
+    const Reply time = connection.receive();
+    // There may be anything under a key, which is no reason to keep what are entries.
+    if (!begin.text.starts_with("WRONGTYPE")) connection.check(begin);
+    connection.check(time);
+    const std::int64_t left = time.integer;
+    const auto head = head_of(begin.text);
     if (!head) continue;
     // Each use sets the time anew.
     const std::chrono::milliseconds unused(std::stoll(keys.time()) - left);
-    items.push_back({.name = names[i], .bytes = head->size, .last_used = now - unused});
+    items.push_back({.name = name, .bytes = head->size, .last_used = now - unused});
   }
   return items;
 }

@@ -20,13 +20,14 @@ std::unique_ptr<Connection> Server::take() {
   std::vector<std::unique_ptr<Connection>> dead;  // closed without the lock
   {
     const std::lock_guard lock(mutex_);
+    // Before the idle ones are looked at: each of them would be waited for anew.
+    if (Clock::now() < avoided_until_) std::rethrow_exception(failure_);
     while (!idle_.empty()) {
       auto connection = std::move(idle_.back());
       idle_.pop_back();
       if (connection->is_reusable()) return connection;
       dead.push_back(std::move(connection));
     }
-    if (Clock::now() < avoided_until_) std::rethrow_exception(failure_);
   }
   const auto start = Clock::now();
   try {

@@ -126,7 +126,7 @@ void Stream::check_process() const {
 std::size_t Stream::fetch(std::byte* to, std::size_t n) {
   check_process();
   if (tls_ != nullptr) return tls_->read({to, n});
-  const ssize_t got = repeated([&] { return ::recv(fd_.get(), to, n, 0); });
+  const ssize_t got = repeated(fd_.get(), SO_RCVTIMEO, [&] { return ::recv(fd_.get(), to, n, 0); });
   if (got < 0 && !is_gone(errno)) throw_failed("read from");
   return static_cast<std::size_t>(std::max<ssize_t>(got, 0));
 }
@@ -143,7 +143,8 @@ void Stream::write(std::vector<iovec> parts) {
       msghdr head{};
       head.msg_iov = left.data();
       head.msg_iovlen = std::min<std::size_t>(left.size(), IOV_MAX);
-      written = repeated([&] { return ::sendmsg(fd_.get(), &head, MSG_NOSIGNAL); });
+      written = repeated(fd_.get(), SO_SNDTIMEO,
+                         [&] { return ::sendmsg(fd_.get(), &head, MSG_NOSIGNAL); });
       if (written < 0 && !is_gone(errno)) throw_failed("write to");
     }
     if (written <= 0) throw EndOfStream("the Redis server has closed the connection");

@@ -29,6 +29,13 @@ std::string reason() {
   return text != nullptr ? text : "no reason given";
 }
 
+/// Before a call whose outcome is to be told: what the program has left in this thread from its own
+/// use of OpenSSL would be taken for that.
+void forget_errors() {
+  ERR_clear_error();
+  errno = 0;
+}
+
 int descriptor_of(BIO* bio) {
   return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
 }
@@ -45,14 +52,15 @@ const BIO_METHOD* quiet_socket() {
     BIO_METHOD* const made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "hoist");
     if (made == nullptr) throw std::bad_alloc();
     BIO_meth_set_write(made, [](BIO* bio, const char* from, int n) {
-      const ssize_t done = repeated([&] {
+      const ssize_t done = repeated(descriptor_of(bio), SO_SNDTIMEO, [&] {
         return ::send(descriptor_of(bio), from, static_cast<std::size_t>(n), MSG_NOSIGNAL);
       });
       return passed_on(bio, done, BIO_FLAGS_WRITE | BIO_FLAGS_SHOULD_RETRY);
     });
     BIO_meth_set_read(made, [](BIO* bio, char* to, int n) {
-      const ssize_t done =
-          repeated([&] { return ::recv(descriptor_of(bio), to, static_cast<std::size_t>(n), 0); });
+      const ssize_t done = repeated(descriptor_of(bio), SO_RCVTIMEO, [&] {
+        return ::recv(descriptor_of(bio), to, static_cast<std::size_t>(n), 0);
+      });
       return passed_on(bio, done, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY);
     });
     BIO_meth_set_ctrl(made, [](BIO*, int command, long, void*) -> long {
@@ -105,7 +113,7 @@ Tls::Tls(int fd, const Url& url) : server_(url.server) {
     SSL_set1_host(tls_.get(), host.c_str());
     SSL_set_tlsext_host_name(tls_.get(), host.c_str());
   }
-  errno = 0;
+  forget_errors();
   const int done = SSL_connect(tls_.get());
   if (done == 1) return;
   check_end(done, "talk to");
@@ -140,7 +148,7 @@ void Tls::check_end(int result, const char* what) {
 }
 
 std::size_t Tls::read(std::span<std::byte> to) {
-  errno = 0;
+  forget_errors();
   std::size_t bytes = 0;
   const int done = SSL_read_ex(tls_.get(), to.data(), to.size(), &bytes);
   if (done != 1) check_end(done, "read from");
@@ -148,7 +156,7 @@ std::size_t Tls::read(std::span<std::byte> to) {
 }
 
 std::size_t Tls::write(std::span<const std::byte> from) {
-  errno = 0;
+  forget_errors();
   std::size_t bytes = 0;
   const int done = SSL_write_ex(tls_.get(), from.data(), from.size(), &bytes);
   if (done != 1) check_end(done, "write to");

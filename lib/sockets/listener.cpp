@@ -273,12 +273,17 @@ Listener::Listener(Listener&& other) noexcept = default;
 Listener& Listener::operator=(Listener&& other) noexcept = default;
 Listener::~Listener() = default;
 
-std::string Listener::address() const { return state_->address(); }
-void Listener::close() const { state_->close(); }
-bool Listener::closed() const { return state_->is_closed(); }
-int Listener::fileno() const { return state_->fd(); }
+Listener::State& Listener::state() const {
+  if (state_ == nullptr) throw BadArgument("this listener has been moved from");
+  return *state_;
+}
+
+std::string Listener::address() const { return state().address(); }
+void Listener::close() const { state().close(); }
+bool Listener::closed() const { return state().is_closed(); }
+int Listener::fileno() const { return state().fd(); }
 detail::SocketStream Listener::accept_until(detail::Deadline deadline) const {
-  return state_->accept(deadline);
+  return state().accept(deadline);
 }
 
 namespace {

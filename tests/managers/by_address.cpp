@@ -261,3 +261,25 @@ TEST_CASE("a server that dies is an error for clients that wait by address") {
   ::kill(at.manager.pid(), SIGKILL);
   CHECK(client.wait_for(8s) == 0);  // it does not wait for another server
 }
+
+TEST_CASE("what a client's function sends on the server's machine is for that machine") {
+  const Somewhere at;
+  const Queue<ListProxy<int>> queue;
+  at.names.set("queue", at.manager.value(queue));
+  at.names.set("list", at.manager.value(at.manager.list<int>({1, 2})));
+  Client client(at.manager, [](const Manager& there) {
+    const auto to = there.names().get<ValueProxy<Queue<ListProxy<int>>>>("queue");
+    const auto list = there.names().get<ValueProxy<ListProxy<int>>>("list");
+    const auto put = [](Queue<ListProxy<int>>& it, const ValueProxy<ListProxy<int>>& from) {
+      it.put(from.get());
+    };
+    to.call(put, list);
+  });
+  CHECK(client.wait_for(30s) == 0);
+  const auto take = [](const Queue<ListProxy<int>>& from) { from.get(20s).append(3); };
+  Process taker({.start_method = StartMethod::spawn}, take, queue);
+  taker.start();
+  CHECK(taker.join(30s));
+  CHECK(taker.exitcode() == 0);
+  CHECK(at.names.get<ValueProxy<ListProxy<int>>>("list").get().items() == std::vector{1, 2, 3});
+}

@@ -6,10 +6,12 @@
 #include <hoist/process.hpp>
 #include <hoist/register_error.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
+#include <latch>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "support/child.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace hoist;
 using namespace std::chrono_literals;
@@ -453,4 +456,52 @@ TEST_CASE("clients by address see the server's death, and their references end w
   CHECK(other.wait_for(20s) == 0);
   CHECK(::access(path.c_str(), F_OK) == -1);
   CHECK_THROWS_AS(Manager::connect({.address = path, .timeout = 200ms}), Error);
+}
+
+TEST_CASE("a thread keeps no descriptors of managers that have ended") {
+  const auto use_one = [] {
+    const support::TempDir dir;
+    const Manager manager({.address = (dir / "socket").string()});
+    manager.value(1).set(2);
+    Manager::connect({.address = manager.address()}).value(1).set(2);
+  };
+  use_one();
+  const std::size_t before = support::count_entries("/proc/self/fd");
+  for (int i = 0; i < 3; ++i) use_one();
+  CHECK(support::count_entries("/proc/self/fd") <= before);
+}
+
+TEST_CASE("a server has descriptors for more threads than its program has them for") {
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  rlimit small = limit;
+  small.rlim_cur = 256;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &small) == 0);
+  const Manager manager;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const auto sum = manager.value(0);
+  std::latch all(30);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 30; ++i) {
+    threads.emplace_back([&] {
+      try {
+        sum.call([](int& value) { ++value; });
+      } catch (const ManagerDied&) {
+      }
+      all.arrive_and_wait();
+    });
+  }
+  threads.clear();
+  CHECK(sum.get() == 30);
+}
+
+TEST_CASE("a listener that is no manager's is TimedOut") {
+  const support::TempDir dir;
+  const Listener listener(dir / "socket");
+  const std::jthread other([&] {
+    const auto connection = listener.accept<int>(20s);
+    CHECK(connection.poll(20s));
+    std::this_thread::sleep_for(500ms);
+  });
+  CHECK_THROWS_AS(Manager::connect({.address = listener.address(), .timeout = 200ms}), TimedOut);
 }

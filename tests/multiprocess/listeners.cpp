@@ -860,3 +860,13 @@ TEST_CASE("a forked child accepts connections, too") {
   CHECK_THROWS_AS(connect<int>(dir / "socket", {.timeout = 0ms}), SystemError);
   child.kill();
 }
+
+TEST_CASE("a listener that was moved from says so") {
+  const TempDir dir;
+  Listener first(dir / "socket");
+  const Listener second(std::move(first));
+  CHECK(second.address() == (dir / "socket").string());
+  CHECK_THROWS_AS(first.address(), BadArgument);
+  CHECK_THROWS_AS(first.accept<int>(0s), BadArgument);
+  CHECK_THROWS_AS(first.close(), BadArgument);
+}

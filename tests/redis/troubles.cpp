@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,6 +14,7 @@
 
 #include "memory/store.hpp"
 #include "os/file.hpp"
+#include "redis/server.hpp"
 #include "sockets/address.hpp"
 #include "support/hard_limit.hpp"
 #include "support/redis_server.hpp"
@@ -21,6 +23,7 @@ using hoist::Memory;
 using support::HardLimit;
 using support::RedisServer;
 using namespace std::chrono_literals;
+namespace redis = hoist::detail::redis;
 
 namespace {
 
@@ -229,4 +232,52 @@ TEST_CASE("a server that stops answering in the middle") {
   std::this_thread::sleep_for(4s);  // ten times as long as was waited
   CHECK(cached(10, 1) == std::string(10, 'b'));
   CHECK(calls == 2);
+}
+
+TEST_CASE("a server that stops answering is not asked again through idle connections") {
+  const HardLimit limit;
+  const RedisServer server;
+  redis::Server connections(redis::Url(server.url("test", "&timeout=0.5")));
+  const auto ping = [](redis::Connection& connection) { return connection.call({"PING"}).text; };
+  connections.with([&](redis::Connection&) {
+    return connections.with([&](redis::Connection&) { return connections.with(ping); });
+  });
+  ::kill(server.pid(), SIGSTOP);
+  CHECK_THROWS_AS(connections.with(ping), hoist::TimedOut);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(connections.with(ping), hoist::TimedOut);
+  CHECK(std::chrono::steady_clock::now() - start < 400ms);
+}
+
+TEST_CASE("signals don't prolong a wait for the server") {
+  const HardLimit limit;
+  const RedisServer server;
+  redis::Connection connection(redis::Url(server.url("test", "&timeout=0.3")));
+  connection.call({"PING"});
+  struct sigaction ignore{};
+  ignore.sa_handler = [](int) {};
+  struct sigaction before{};
+  ::sigaction(SIGUSR1, &ignore, &before);
+  ::kill(server.pid(), SIGSTOP);
+  {
+    const std::jthread disturbs([thread = ::pthread_self()](const std::stop_token& stop) {
+      while (!stop.stop_requested()) {
+        ::pthread_kill(thread, SIGUSR1);
+        std::this_thread::sleep_for(20ms);
+      }
+    });
+    CHECK_THROWS_AS(connection.call({"PING"}), hoist::TimedOut);
+  }
+  ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST_CASE("what is no entry of a cache keeps none from being removed") {
+  const HardLimit limit;
+  const RedisServer server;
+  const Memory memory(server.url(), {.on_store_error = hoist::OnStoreError::fail});
+  memory.cache(repeated)(10, 1);
+  redis::Connection connection(redis::Url(server.url()));
+  connection.call({"LPUSH", "{hoist:test}:e:foreign", "x"});
+  CHECK(memory.reduce_size({.items_limit = 0}).items == 1);
+  CHECK(connection.call({"EXISTS", "{hoist:test}:e:foreign"}).integer == 1);
 }

@@ -23,8 +23,8 @@ namespace hoist::detail {
 /// Receives the result of a call. A call that throws does not finish it.
 class Reply {
  public:
-  /// What the result is encoded into. To be empty before the call.
-  Encoder& encoder() noexcept { return encoder_; }
+  /// What the result is encoded into, asked for when there is one. To be empty before the call.
+  virtual Encoder& encoder() noexcept { return encoder_; }
   /// The result is encoded. Called before what its blocks are borrowed from is destroyed.
   virtual void finish() = 0;
 
