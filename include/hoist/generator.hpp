@@ -45,6 +45,12 @@ class [[nodiscard]] Generator {
 
    private:
     friend class Generator;
+    /// Results are moved in and never assigned, which not all of them can be.
+    void advance() {
+      std::optional<Yield> fetched = next(detail::Deadline::max());
+      current_.reset();
+      if (fetched) current_.emplace(*std::move(fetched));
+    }
     std::optional<Yield> current_;
   };
   /// A single-pass iterator; the result it refers to is valid until the next increment.
@@ -61,7 +67,7 @@ class [[nodiscard]] Generator {
     Yield* operator->() const { return &*state_->current_; }
     /// Waits for the next result. Throws the loop's error.
     Iterator& operator++() {
-      state_->current_ = state_->next(detail::Deadline::max());
+      state_->advance();
       return *this;
     }
     void operator++(int) { ++*this; }
@@ -76,7 +82,7 @@ class [[nodiscard]] Generator {
 
   /// Waits for the first result. To be called once, because this is an input range.
   Iterator begin() {
-    state_->current_ = state_->next(detail::Deadline::max());
+    state_->advance();
     return Iterator(this);
   }
   /// The end of the results; comparing with it takes no time.

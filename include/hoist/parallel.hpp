@@ -19,6 +19,7 @@
 #include <concepts>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <ranges>
 #include <tuple>
 #include <type_traits>
@@ -192,8 +193,12 @@ class [[nodiscard]] Parallel {
     detail::TupleTasks<Calls...> tasks(std::tuple<Calls&...>(calls...));
     detail::LoopDriver driver(options_, tasks, sizeof...(Calls), detail::Deliver::all);
     detail::finish_loop(driver);
-    return std::apply([](auto&... results) { return std::tuple(std::move(*results)...); },
-                      tasks.results);
+    // The types are named, as std::tuple(x) of one tuple or pair would be that tuple.
+    return std::apply(
+        []<class... R>(std::optional<R>&... results) {
+          return std::tuple<R...>(std::move(*results)...);
+        },
+        tasks.results);
   }
   template <bool Ordered, class R, class Range, class Calls>
   auto make_generator(Range&& range, Calls calls) const {

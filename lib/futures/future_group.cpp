@@ -2,6 +2,7 @@
 #include <hoist/detail/future_state.hpp>
 #include <hoist/error.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -22,8 +23,8 @@ struct FutureGroup::Member final : Continuation {
   void completed() noexcept override;
 
   Shared& shared;
-  StatePointer<FutureState> state;
-  std::size_t number;
+  StatePointer<FutureState> state;  // null once next() has returned it
+  const std::size_t number;
 };
 
 struct FutureGroup::Shared {
@@ -39,7 +40,7 @@ struct FutureGroup::Shared {
   std::condition_variable changed;
   std::deque<std::size_t> done;       // not returned yet
   std::atomic<bool> has_news{false};  // done is not empty
-  std::size_t told = 0;               // of those members that have been added to their futures
+  std::size_t told = 0;               // of the members
   std::deque<Member> members;         // those that weren't done when they were added
   std::size_t left = 0;
   std::size_t untried = 0;                      // the first member that might run in this thread
@@ -64,7 +65,7 @@ FutureGroup::~FutureGroup() {
   if (shared_->process != os::own_process()) return;
   std::size_t told = 0;
   for (Member& member : shared_->members) {
-    if (!member.state->remove(member)) ++told;
+    if (!member.state || !member.state->remove(member)) ++told;
   }
   {
     std::unique_lock lock(shared_->mutex);
@@ -108,11 +109,22 @@ std::optional<std::size_t> FutureGroup::next(Deadline deadline) {
       return std::nullopt;
     }
   }
+  // Dropped without the lock: it may be the last handle, and the result the user's.
+  StatePointer<FutureState> returned;
   const std::lock_guard lock(group.mutex);
   const std::size_t number = group.done.front();
   group.done.pop_front();
   group.has_news.store(!group.done.empty(), std::memory_order_release);
   --group.left;
+  const auto found = std::ranges::lower_bound(group.members, number, {}, &Member::number);
+  if (found != group.members.end() && found->number == number) {
+    returned = std::exchange(found->state, {});
+  }
+  while (!group.members.empty() && !group.members.front().state) {
+    group.members.pop_front();
+    --group.told;
+    if (group.untried > 0) --group.untried;
+  }
   return number;
 }
 
@@ -124,8 +136,9 @@ bool FutureGroup::wait_or_run(Deadline deadline) {
   // A call that is made here can't be given up in time.
   const bool may_run = deadline == Deadline::max() && futures::in_task();
   for (; may_run && !news() && group.untried < group.members.size(); ++group.untried) {
-    FutureState& future = *group.members[group.untried].state;
-    if (const auto loop = future.loop()) loop->run_here(future);
+    const StatePointer<FutureState> future = group.members[group.untried].state;
+    if (!future) continue;
+    if (const auto loop = future->loop()) loop->run_here(*future);
   }
   if (base::spin_until(news)) return true;
   std::unique_lock lock(group.mutex);

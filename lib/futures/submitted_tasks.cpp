@@ -96,34 +96,6 @@ void SubmittedTasks::forget(std::size_t task) {
   unused_.push_back(&its);
 }
 
-namespace {
-
-/// Completes a call where it is over, so that one that took too long has failed before anybody saw
-/// its result.
-template <class Complete>
-class CompletingRun final : public TaskRun {
- public:
-  CompletingRun(TaskRun& run, const Complete& complete)
-      : TaskRun(run), run_(run), complete_(complete) {}
-  void begin(std::size_t task) override {
-    run_.info.index = task;
-    run_.begin(task);
-  }
-  void end(std::size_t task) override {
-    run_.end(task);
-    complete_(task);
-  }
-  bool failed(std::size_t task, std::exception_ptr error) override {
-    return run_.failed(task, std::move(error));
-  }
-
- private:
-  TaskRun& run_;
-  const Complete& complete_;
-};
-
-}  // namespace
-
 std::size_t SubmittedTasks::run(TaskRange tasks, TaskRun& run) {
   const bool in_child = loop_.forks() && is_forked_child();
   const CurrentLoop current(&loop_);
@@ -143,6 +115,7 @@ std::size_t SubmittedTasks::run(TaskRange tasks, TaskRun& run) {
     if (status == Status::running || (in_child && status < Status::lent)) call.run(run.may_repeat);
   };
   if (run.each) {
+    // One that took too long has failed before anybody saw its result.
     CompletingRun completing(run, complete);
     return run_tasks(tasks, completing, make_call);
   }

@@ -472,6 +472,22 @@ TEST_CASE("handles are dropped as as_completed proceeds") {
   for (const auto& one : seen) CHECK(one.expired());
 }
 
+TEST_CASE("results of calls that were waited for move out of the last handle") {
+  const HardLimit limit;
+  std::vector<Promise<std::shared_ptr<int>>> promises(3);
+  std::vector<Future<std::shared_ptr<int>>> all;
+  for (const auto& promise : promises) all.push_back(promise.future());
+  auto completed = as_completed(std::exchange(all, {}));
+  for (auto& promise : promises) promise.set_value(std::make_shared<int>(1));
+  promises.clear();
+  int seen = 0;
+  for (auto& future : completed) {
+    CHECK(std::move(future).result().use_count() == 1);
+    ++seen;
+  }
+  CHECK(seen == 3);
+}
+
 TEST_CASE("callbacks run in one thread, those of a future in the order of their addition") {
   for_each_backend([](On on) {
     const auto executor = make_executor(on, {.max_workers = 2});

@@ -7,11 +7,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <latch>
 #include <memory>
 #include <ranges>
@@ -39,6 +41,21 @@ std::unique_ptr<Pool> make_pool(On on, PoolOptions options = {}) {
   options.start_method = on == On::fork ? StartMethod::fork : StartMethod::spawn;
   return std::make_unique<Pool>(options);
 }
+
+/// Counts to 10, and throws where it is to go beyond 5.
+struct BrokenCounter {
+  using value_type = int;
+  using difference_type = std::ptrdiff_t;
+  int operator*() const { return at; }
+  BrokenCounter& operator++() {
+    if (at == 5) throw std::domain_error("unreadable");
+    ++at;
+    return *this;
+  }
+  void operator++(int) { ++*this; }
+  bool operator==(std::default_sentinel_t) const { return at == 10; }
+  int at = 0;
+};
 
 std::vector<int> first(int n) {
   std::vector<int> all(static_cast<std::size_t>(n));
@@ -310,6 +327,97 @@ TEST_CASE("an input that throws: map throws, imap has given what came before") {
     CHECK(seen == squares(10));
     CHECK(pool->map(square, first(10)) == squares(10));
   });
+}
+
+TEST_CASE("an increment that throws comes after the results of all elements before it") {
+  const HardLimit limit;
+  ThreadPool pool(2);
+  for (const std::size_t chunksize : {1U, 2U, 4U, 100U}) {
+    CAPTURE(chunksize);
+    std::vector<int> seen;
+    const auto loop = [&] {
+      const std::ranges::subrange input(BrokenCounter{}, std::default_sentinel);
+      for (const int x : pool.imap(square, input, chunksize)) seen.push_back(x);
+    };
+    CHECK_THROWS_WITH_AS(loop(), "unreadable", std::domain_error);
+    CHECK(seen == squares(6));
+  }
+}
+
+TEST_CASE("each element is read once") {
+  const HardLimit limit;
+  ThreadPool pool(2);
+  int made = 0;
+  auto counter = std::views::iota(0, 10) | std::views::transform([&](int) { return made++; });
+  CHECK(pool.map(square, counter) == squares(10));
+  made = 0;
+  CHECK(pool.map_async(square, counter).get() == squares(10));
+  made = 0;
+  std::vector<int> seen;
+  for (const int x : pool.imap(square, counter, 3)) seen.push_back(x);
+  CHECK(seen == squares(10));
+  CHECK(made == 10);
+}
+
+TEST_CASE("an element doesn't wait for the one after it to be read") {
+  const HardLimit limit;
+  ThreadPool pool(2);
+  std::latch called(1);
+  int next = 0;
+  auto input = std::views::iota(0, 2) | std::views::filter([&](int x) {
+                 if (x > next) {
+                   next = x;
+                   called.wait();
+                 }
+                 return true;
+               });
+  std::vector<int> seen;
+  for (const int x : pool.imap(
+           [&called](int i) {
+             if (i == 0) called.count_down();
+             return i;
+           },
+           input)) {
+    seen.push_back(x);
+  }
+  CHECK(seen == first(2));
+}
+
+TEST_CASE("the input may be a temporary view that can't be copied") {
+  const HardLimit limit;
+  ThreadPool pool(2);
+  const auto same = [](int x) { return x; };
+  CHECK(pool.map(square, first(10) | std::views::transform(same)) == squares(10));
+  CHECK(pool.map_async(square, first(10) | std::views::transform(same)).get() == squares(10));
+}
+
+TEST_CASE("results that can only be moved") {
+  const HardLimit limit;
+  ThreadPool pool(2);
+  const auto make = [](int x) { return std::make_unique<int>(x); };
+  const auto sum = [](auto&& pointers) {
+    int all = 0;
+    for (const auto& one : pointers) all += *one;
+    return all;
+  };
+  CHECK(sum(pool.map(make, first(10))) == 45);
+  CHECK(sum(pool.map_async(make, first(10)).get()) == 45);
+  CHECK(sum(pool.imap(make, first(10))) == 45);
+  CHECK(sum(pool.imap_unordered(make, first(10), 3)) == 45);
+  CHECK(sum(pool.apply([&] { return pool.map(make, first(10)); })) == 45);
+}
+
+TEST_CASE("imap_unordered keeps no results that were taken") {
+  const HardLimit limit;
+  ThreadPool pool(2);
+  const auto alive = std::make_shared<int>(0);
+  long most = 0;
+  int seen = 0;
+  for (const auto& one : pool.imap_unordered([&](int) { return alive; }, std::views::iota(0))) {
+    most = std::max(most, one.use_count());
+    if (++seen == 2'000) break;
+  }
+  CHECK(most < 100);
 }
 
 TEST_CASE("an error in imap comes at its place and cancels what has not begun") {

@@ -51,6 +51,9 @@ TEST_CASE("calls of different types give a tuple") {
   CHECK(a == 49);
   CHECK(b == "hello you");
   static_assert(std::is_same_v<decltype(c), const std::monostate>);
+  // Also of one call whose result is itself a tuple.
+  const auto [pair] = Parallel({.n_jobs = 2})(delayed([] { return std::pair(1, 2); })());
+  CHECK(pair == std::pair(1, 2));
 }
 
 TEST_CASE("results of all kinds: bool, move-only, without a default") {
@@ -66,6 +69,14 @@ TEST_CASE("results of all kinds: bool, move-only, without a default") {
     int value;
   };
   CHECK(parallel.map(numbers, [](int i) { return NoDefault(i); })[7].value == 7);
+  struct NotAssignable {
+    const int value;
+  };
+  int sum = 0;
+  for (const auto& one : parallel.generator(numbers, [](int i) { return NotAssignable{i}; })) {
+    sum += one.value;
+  }
+  CHECK(sum == 4950);
 }
 
 TEST_CASE("threads see and change the caller's data") {

@@ -87,6 +87,25 @@ TEST_CASE("a loop without results keeps no items of tasks that are done") {
   CHECK(Counted::alive == 0);
 }
 
+TEST_CASE("nor does a loop without results whose tasks may be run again") {
+  int most = 0;
+  std::mutex mutex;
+  const auto look = [&](const Counted& item) {
+    const std::lock_guard lock(mutex);
+    most = std::max(most, Counted::alive.load());
+    if (item.value == 3) throw std::runtime_error("no");
+  };
+  const Parallel retrying({.n_jobs = 2,
+                           .backend = "threads",
+                           .batch_size = 1,
+                           .task_timeout = 60,
+                           .retries = 1,
+                           .on_error = OnError::finish});
+  CHECK_THROWS_AS(retrying.for_each(counted(20'000), look), LoopErrors);
+  CHECK(most < 1'000);
+  CHECK(Counted::alive == 0);
+}
+
 TEST_CASE("a failure doesn't make a generator keep what comes after it") {
   const Parallel parallel(
       {.n_jobs = 2, .backend = "threads", .batch_size = 1, .on_error = OnError::finish});

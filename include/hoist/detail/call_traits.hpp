@@ -45,8 +45,8 @@ constexpr bool can_copy() {
     }(std::make_index_sequence<std::tuple_size_v<T>>());
   } else if constexpr (requires { typename T::value_type; }) {
     if constexpr (std::is_same_v<typename T::value_type, T> ||
-                  !std::is_object_v<typename T::value_type>) {
-      return true;
+                  !std::is_object_v<typename T::value_type> || std::derived_from<T, SharedHandle>) {
+      return true;  // a handle's copy refers to the same objects
     } else {
       return can_copy<std::remove_const_t<typename T::value_type>>();
     }

@@ -78,27 +78,52 @@ class Chunks {
   Chunks(ExecutorHandle executor, View view, F f, std::size_t chunk)
       : executor_(std::move(executor)), view_(std::move(view)), f_(std::move(f)), chunk_(chunk) {}
 
-  /// Empty at the end of the view.
+  /// Empty at the end of the view. What reading the view throws comes after the items before it.
   std::optional<ChunkFuture<F, Item>> submit_next() {
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
     std::vector<Item> items;
     if constexpr (std::ranges::sized_range<View>) {
       items.reserve(std::min<std::size_t>(chunk_, std::ranges::size(view_)));
     }
-    if (!at_) at_.emplace(std::ranges::begin(view_));
-    for (; items.size() < chunk_ && *at_ != std::ranges::end(view_); ++*at_) {
-      check_whole<Item>(**at_);
-      items.push_back(static_cast<Item>(**at_));
+    try {
+      while (items.size() < chunk_ && read(items)) {
+      }
+    } catch (...) {
+      if (items.empty()) throw;
+      error_ = std::current_exception();
     }
     if (items.empty()) return std::nullopt;
     return executor_.submit(&call_chunk<F, Item>, f_, std::move(items));
   }
 
  private:
+  using Reference = std::ranges::range_reference_t<View>;
+
+  /// False at the end of the view. It proceeds only when the next item is wanted: the one before is
+  /// then submitted already, and need not wait for it.
+  bool read(std::vector<Item>& items) {
+    if (ended_) return false;
+    if (!at_) {
+      at_.emplace(std::ranges::begin(view_));
+    } else {
+      ++*at_;
+    }
+    ended_ = *at_ == std::ranges::end(view_);
+    if (ended_) return false;
+    // Once, since it may be the user's code that makes the item.
+    Reference item = **at_;
+    if constexpr (std::is_same_v<std::remove_cvref_t<Reference>, Item>) check_whole<Item>(item);
+    items.push_back(static_cast<Item>(std::forward<Reference>(item)));
+    return true;
+  }
+
   ExecutorHandle executor_;
   View view_;
   F f_;
   std::size_t chunk_;
   std::optional<std::ranges::iterator_t<View>> at_;
+  bool ended_ = false;
+  std::exception_ptr error_;
 };
 
 /// Throws BadArgument for 0.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include <hoist/detail/call_traits.hpp>
 #include <hoist/detail/future_state.hpp>
 #include <hoist/parallel_options.hpp>
 
@@ -34,7 +35,8 @@ inline constexpr bool is_future<Future<R>> = true;
 
 template <class R>
 R move_or_copy(FutureValue<R>& state) {
-  if constexpr (std::is_copy_constructible_v<R>) {
+  // A Future can be copied, whatever its result is.
+  if constexpr (can_copy<R>() || is_future<R>) {
     if (!state.is_unique()) return std::as_const(state.value());
   }
   return std::move(state.value());

@@ -216,10 +216,10 @@ class FutureGroup {
   /// Forgets those that aren't done.
   ~FutureGroup();
 
-  /// Adds a future under a number of the caller's choice; also one that is done already.
+  /// Adds a future under a number above those before; also one that is done already.
   void add(StatePointer<FutureState> state, std::size_t number);
   /// The number of the next one that is done, in the order in which they got so; empty at the
-  /// deadline, and if all were returned.
+  /// deadline, and if all were returned. The group then no longer keeps that future.
   std::optional<std::size_t> next(Deadline deadline);
   /// How many were added and not returned.
   std::size_t left() const noexcept;

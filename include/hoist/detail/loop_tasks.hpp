@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <exception>
 #include <iterator>
 #include <ranges>
 #include <type_traits>
@@ -45,6 +46,29 @@ std::size_t run_tasks(TaskRange tasks, TaskRun& run, One&& one) {
   }
   return i;
 }
+
+/// Calls complete(i) where a task is over: after run.end(), which may yet fail it.
+template <class Complete>
+class CompletingRun final : public TaskRun {
+ public:
+  CompletingRun(TaskRun& run, const Complete& complete)
+      : TaskRun(run), run_(run), complete_(complete) {}
+  void begin(std::size_t task) override {
+    run_.info.index = task;
+    run_.begin(task);
+  }
+  void end(std::size_t task) override {
+    run_.end(task);
+    complete_(task);
+  }
+  bool failed(std::size_t task, std::exception_ptr error) override {
+    return run_.failed(task, std::move(error));
+  }
+
+ private:
+  TaskRun& run_;
+  const Complete& complete_;
+};
 
 /// Ranges whose elements any thread may read in place: they are in memory, or are consecutive
 /// numbers. All others are read by the thread that owns the loop, because reading them may run

@@ -90,7 +90,8 @@ auto submit_chunks(const ExecutorHandle& executor, F f, Range& range,
   using Item = std::ranges::range_value_t<Range>;
   if (chunk) check_chunk(*chunk);
   const auto submit = [&](auto&& all, std::size_t size) {
-    Chunks chunks(executor, std::views::all(all), std::move(f),
+    // Not std::views::all, which copies a view, and there are views that can't be copied.
+    Chunks chunks(executor, std::ranges::ref_view(all), std::move(f),
                   chunk.value_or(default_chunk(size, executor.workers())));
     ChunkCalls<F, Item> calls;
     while (auto call = chunks.submit_next()) calls.calls.push_back(*std::move(call));

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -46,12 +47,21 @@ class ReadTasks final : public LoopTasks {
         out_(std::move(out)) {}
 
   std::size_t run(TaskRange tasks, TaskRun& run) override {
-    return run_tasks(tasks, run, [&](std::size_t i) {
+    // run.end() may yet fail a task that is done (it took too long, or its result can't be sent),
+    // which is then made again with this item.
+    const bool again = run.may_repeat && run.each;
+    const auto make = [&](std::size_t i) {
       Cell& c = cell(i);
-      // run.end() may yet fail a task that is done (it took too long, or its result can't be sent),
-      // which is then made again with this item.
-      keep(i, c, [&] { return call(c, run.may_repeat); }, run.may_repeat && run.each);
-    });
+      keep(i, c, [&] { return call(c, run.may_repeat); }, again);
+    };
+    if constexpr (placed) {
+      if (again) {
+        const auto complete = [&](std::size_t i) { forget(cell(i)); };
+        CompletingRun completing(run, complete);
+        return run_tasks(tasks, completing, make);
+      }
+    }
+    return run_tasks(tasks, run, make);
   }
   bool read() override {
     if (!at_) {
@@ -78,6 +88,10 @@ class ReadTasks final : public LoopTasks {
       c.item.emplace(std::forward<Reference>(item));
     }
     return true;
+  }
+  /// Where results are kept here, whoever takes or discards them forgets the task.
+  void failed(std::size_t i, const std::exception_ptr&) override {
+    if constexpr (placed) forget(cell(i));
   }
   void check_results() const override {
     check_result_travels<R>();
@@ -135,7 +149,7 @@ class ReadTasks final : public LoopTasks {
     return cells_[i - first_];
   }
   /// Makes and keeps a result. The arguments are destroyed as soon as they are no longer needed:
-  /// with `again`, not before the result is taken.
+  /// with `again`, not before the task is over, or its result is taken.
   template <class Make>
   void keep(std::size_t i, Cell& c, Make&& make, bool again = false) {
     if constexpr (placed) {
@@ -143,7 +157,10 @@ class ReadTasks final : public LoopTasks {
     } else {
       c.result.emplace(kept_result<R>(make));
     }
-    if (again) return;
+    if (!again) forget(c);
+  }
+  /// The task is over: destroys its arguments, and the cell unless that has the result.
+  void forget(Cell& c) {
     c.item.reset();
     if constexpr (placed) {
       const std::lock_guard lock(mutex_);
