@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -52,8 +53,11 @@ class Raw {
   explicit Raw(int fd) : fd_(fd) {}
   explicit Raw(const std::string& path) : fd_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const sockaddr_un name = name_of(path);
-    if (::connect(fd_, reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) {
-      throw std::runtime_error("can't connect");
+    const auto* const address = reinterpret_cast<const sockaddr*>(&name);
+    // The file is there a moment before anybody listens.
+    for (int i = 0; ::connect(fd_, address, sizeof name) != 0; ++i) {
+      if (errno != ECONNREFUSED || i == 20'000) throw std::runtime_error("can't connect");
+      std::this_thread::sleep_for(1ms);
     }
   }
   Raw(Raw&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "support/child_program.hpp"
+#include "support/json.hpp"
 #include "support/temp_dir.hpp"
 
 // Programs that publish their counters, and a directory to do so in.
@@ -77,6 +78,14 @@ inline void publish_until_told(const std::string& backend) {
   static_cast<void>(
       hoist::Parallel({.n_jobs = 2, .backend = backend, .batch_size = 1, .force_fork = true})
           .map(std::views::iota(0, 10), CallAndWait{cached}));
+}
+
+/// Whether it has come as far as it does before it is told, by what `hoist top` says as JSON.
+inline bool is_at_rest(const Json& program) {
+  const auto& loops = program["loops"].items;
+  const auto& functions = program["functions"].items;
+  return loops.size() == 2 && loops[1]["done"].text == "4" && functions.size() == 1 &&
+         functions[0]["misses"].text == "6";
 }
 
 }  // namespace support
