@@ -212,7 +212,7 @@ ipc::Clock::time_point ForkWorker::task_deadline() const {
 void ForkWorker::end_overdue_task() {
   const std::uint64_t running = area_->running.load();
   if (running == 0 || ipc::Clock::now() < task_deadline()) return;
-  end_task(static_cast<std::size_t>(running - 1));
+  timed_out_ = end_task(static_cast<std::size_t>(running - 1));
 }
 
 bool ForkWorker::end_task(std::size_t task) {
@@ -233,8 +233,9 @@ bool ForkWorker::handle_exit() {
   // Killed for a task that was done by then: no fault of the one it had just begun.
   const bool too_late = ended_task_ != ForkArea::none && !(ran && ended_task_ == running - 1);
   const bool failed = in_flight_.end(ran && !too_late, [this](std::size_t task) {
-    return ended_task_ == task ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
-                               : death("while it ran task " + std::to_string(task));
+    return timed_out_ && ended_task_ == task
+               ? killed_for_task(worker_.pid, task, loop_.options().task_timeout)
+               : death("while it ran task " + std::to_string(task));
   });
   return failed || too_late;
 }

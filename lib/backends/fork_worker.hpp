@@ -93,6 +93,7 @@ class ForkWorker {
   bool leaving_ = false;
   os::ChildEnd end_;
   std::size_t ended_task_ = ForkArea::none;  // for which it was killed
+  bool timed_out_ = false;                   // that took too long; otherwise nobody wants it
   InFlight in_flight_;
 
   ipc::Link link_;

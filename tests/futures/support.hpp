@@ -120,6 +120,11 @@ inline int sleep_ms(int ms) {
   std::this_thread::sleep_for(std::chrono::milliseconds(ms));
   return ms;
 }
+/// Returns 1 once there is such a file.
+inline int wait_for_file(const std::string& path) {
+  for (int i = 0; i < 20'000 && !std::filesystem::exists(path); ++i) sleep_ms(1);
+  return std::filesystem::exists(path) ? 1 : 0;
+}
 inline int fail_at(int x, int bad) {
   if (x == bad) throw std::out_of_range("number " + std::to_string(x));
   return x;
