@@ -13,7 +13,7 @@ namespace {
 
 FunctionName name_for(const FunctionInfo& info, const CacheOptions& options) {
   if (options.name.empty()) return name_of(info);
-  FunctionName name{options.name, options.name, {}};
+  FunctionName name{options.name, options.name, options.name, {}};
   if (options.version.empty()) name.code = name_of(info).code;
   return name;
 }
@@ -73,7 +73,7 @@ const KnownFunction& FunctionCache::known() {
 }
 
 std::unique_ptr<KnownFunction> FunctionCache::identify() {
-  std::string function = directory_name(name_.readable, name_.identity);
+  std::string function = directory_name(name_.label, name_.identity);
   const auto of_version = [&](std::string version) {
     return std::make_unique<KnownFunction>(std::move(function), std::move(version),
                                            std::vector<fingerprint::VariableBytes>());

@@ -34,6 +34,14 @@ void remove_all(std::string& text, std::string_view part) {
   }
 }
 
+/// Without what the compiler adds to the name of what returns a std::string: "[abi:cxx11]".
+std::string without_tags(std::string name) {
+  for (auto at = name.find("[abi:"); at != std::string::npos; at = name.find("[abi:", at)) {
+    name.erase(at, name.find(']', at) - at + 1);
+  }
+  return name;
+}
+
 /// What people call a function: without the type a template returns, without the operator of a
 /// lambda or a function object.
 std::string readable_name(std::string name) {
@@ -61,12 +69,13 @@ FunctionName name_of(const FunctionInfo& info) {
   if (info.code != nullptr) symbol = program::code_symbol(info.code);
   symbol.name = program::base_name(symbol.name);
   if (symbol.name.empty()) {
-    name.readable = readable_type(*info.type);
+    name.label = readable_type(*info.type);
     name.identity = std::string(info.type->name()) + "@" + symbol.module + "@" + symbol.build;
   } else {
-    name.readable = readable_name(without_parameters(program::demangled(symbol.name)));
+    name.label = readable_name(without_parameters(program::demangled(symbol.name)));
     name.identity = symbol.name + "@" + symbol.module + "@" + symbol.scope;
   }
+  name.readable = without_tags(name.label);
   return name;
 }
 

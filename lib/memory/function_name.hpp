@@ -12,6 +12,7 @@ namespace hoist::detail::memory {
 /// What tells one function from another.
 struct FunctionName {
   std::string readable;      ///< for people
+  std::string label;         ///< how the name of its directory begins
   std::string identity;      ///< different for different functions, also for those of equal name
   program::CodeSymbol code;  ///< with the name that is part of `identity`
 };

@@ -16,10 +16,10 @@ struct All {
   std::vector<Hosts*> hosts;
 };
 
-constinit os::PerProcess<All> all;
+constinit os::PerProcess<All> all_hosts;
 
 void end_all() {
-  All* const its = all.find();
+  All* const its = all_hosts.find();
   if (its == nullptr) return;
   std::vector<Hosts*> hosts;
   {
@@ -30,7 +30,7 @@ void end_all() {
 }
 
 void see_to_end(Hosts* hosts) {
-  All& its = all.here();
+  All& its = all_hosts.here();
   {
     const std::lock_guard lock(its.mutex);
     its.hosts.push_back(hosts);

@@ -15,6 +15,7 @@
 
 #include "support/count_runs.hpp"
 #include "support/noinline.hpp"
+#include "support/sanitized.hpp"
 #include "support/temp_dir.hpp"
 
 using hoist::Memory;
@@ -137,7 +138,8 @@ TEST_CASE_FIXTURE(Fresh, "results that came from the cache count like computed o
   CHECK(cached(5) == 26);
 }
 
-TEST_CASE_FIXTURE(Fresh, "what a called function reads of variables counts") {
+TEST_CASE_FIXTURE(Fresh, "what a called function reads of variables counts" *
+                             doctest::skip(support::sanitized)) {
   offset = 1;
   inner = edition(memory, shifted);
   const auto cached = memory.cache(outer);

@@ -123,10 +123,10 @@ TEST_CASE("a file as a value is its path, for workers too") {
 TEST_CASE("CachedFn holds cached functions of any callable") {
   TempDir dir;
   const Memory memory(dir / "cache");
-  const int offset = 7;
   std::map<std::string, CachedFn<double(int)>> functions;
   functions.emplace("half", memory.cache(half));
-  functions.emplace("plus", memory.cache([offset](const int& x) -> double { return x + offset; }));
+  functions.emplace("plus",
+                    memory.cache([offset = 7](const int& x) -> double { return x + offset; }));
   CHECK(functions.at("plus")(1) == 8);
   const CachedFn<double(int)>& f = functions.at("half");
   CHECK_FALSE(f.check_call_in_cache(5));

@@ -24,6 +24,11 @@ using hoist::MemoryEntry;
 using support::TempDir;
 using namespace std::chrono_literals;
 
+namespace listing {
+std::string label_of(int x);
+std::string label_of(int x) { return "label " + std::to_string(x); }
+}  // namespace listing
+
 namespace {
 
 double half(int x) { return x / 2.0; }
@@ -171,6 +176,11 @@ TEST_CASE("verify finds every kind of damage") {
     REQUIRE(memory.functions().size() == 1);
     CHECK(memory.functions()[0].name == "zeros");
   }
+}
+
+TEST_CASE("the name of a function is as in the source, whatever it returns") {
+  const TempDir dir;
+  CHECK(Memory(dir.path()).cache(listing::label_of).name() == "listing::label_of");
 }
 
 TEST_CASE("metadata has unsigned arguments as they are") {
