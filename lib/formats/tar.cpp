@@ -150,9 +150,8 @@ bool read_records(std::string_view records, Extension& to) {
     const std::string_view value = equals < record.size() ? record.substr(equals + 1) : "";
     if (key == "path") to.name = value;
     if (key == "size") {
-      std::uint64_t bytes = 0;
-      if (std::from_chars(value.begin(), value.end(), bytes).ptr != value.end()) return false;
-      to.bytes = bytes;
+      const auto [last, wrong] = std::from_chars(value.begin(), value.end(), to.bytes.emplace());
+      if (wrong != std::errc() || last != value.end()) return false;
     }
   }
   return true;

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "memory/store.hpp"
 
 namespace hoist::detail::memory {
 
@@ -52,6 +55,7 @@ StoreUsage reduce_store(
   });
   usage.items = candidates.size();
   StoreUsage removed;
+  Removals removals;
   const auto now = std::chrono::system_clock::now();
   // Where the clock was set back, what was used before that must not count as used last for ever.
   const auto idle = [now](const Candidate& one) { return std::chrono::abs(now - one.used); };
@@ -61,12 +65,16 @@ StoreUsage reduce_store(
                            (limits.items_limit && usage.items > *limits.items_limit);
     const bool too_old = limits.age_limit && idle(one) > *limits.age_limit;
     if (!too_large && !too_old) break;
+    const auto remove = [&] { return store.remove(names.substr(one.name, one.name_length)); };
+    const std::optional<bool> done = dry ? true : removals.try_one(remove);
+    if (!done) continue;
     usage.bytes -= one.bytes;
     --usage.items;
-    if (!dry && !store.remove(names.substr(one.name, one.name_length))) continue;
+    if (!*done) continue;  // somebody else has removed it
     removed.bytes += one.bytes;
     ++removed.items;
   }
+  removals.finish();
   return removed;
 }
 

@@ -166,10 +166,12 @@ class LocalStore final : public StoreBackend {
   }
 
   void clear(const std::string& prefix) override {
+    Removals removals;
     walk(prefix, [&](const std::string& name, int, const char*) {
-      remove_file(path_of(name), tag_of(name));
+      removals.try_one([&] { return remove_file(path_of(name), tag_of(name)); });
     });
     prune(prefix, depth_of(prefix));
+    removals.finish();
   }
 
   std::unique_ptr<StoreLock> lock(const std::string& name) override {

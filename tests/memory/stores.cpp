@@ -10,6 +10,7 @@
 #include <memory>
 #include <thread>
 
+#include "memory/eviction.hpp"
 #include "memory/store.hpp"
 #include "memory/store_contract.hpp"
 #include "os/file_layer.hpp"
@@ -124,20 +125,34 @@ TEST_CASE("a local store that doesn't exist yet can be locked without waiting, t
 
 namespace {
 
-/// Removes nothing, like a directory without the permission.
+/// Removes all but one entry, like a directory of which a part is another user's.
 class KeptFiles final : public hoist::detail::os::FileLayer {
  public:
-  int remove(const std::string&) override { return EACCES; }
+  int remove(const std::string& path) override {
+    return path.ends_with("/1.hoist") ? EACCES : FileLayer::remove(path);
+  }
 };
 
 }  // namespace
 
-TEST_CASE("what can't be removed is an error") {
+TEST_CASE("what can't be removed is an error, and keeps no other entry") {
   const TempDir dir;
   KeptFiles files;
   const auto store = hoist::detail::memory::make_local_store({.location = dir / "new"}, files);
-  store->put("f/v/aa/1", [](hoist::ByteSink&) {});
+  const auto fill = [&] {
+    for (const char* name : {"f/v/aa/1", "f/v/aa/2", "f/v/bb/3"}) {
+      store->put(name, [](hoist::ByteSink&) {});
+    }
+  };
+  fill();
   CHECK_THROWS_AS(store->remove("f/v/aa/1"), hoist::SystemError);
   CHECK_THROWS_AS(store->clear(""), hoist::SystemError);
+  CHECK(store->contains("f/v/aa/1"));
   CHECK_FALSE(store->remove("f/v/aa/2"));
+  CHECK_FALSE(store->contains("f/v/bb/3"));
+  fill();
+  CHECK_THROWS_AS(hoist::detail::memory::reduce_store(*store, {.items_limit = 1}),
+                  hoist::SystemError);
+  CHECK(store->usage().items == 1);
+  CHECK(store->contains("f/v/aa/1"));
 }
