@@ -21,7 +21,7 @@ namespace hoist::detail::memory {
 /// from the others. It is said at the end.
 class Removals {
  public:
-  /// What `remove` returns; nothing where this entry must not be removed. Throws what else it throws.
+  /// What `remove` returns; nothing where this entry must not be removed. Throws its other errors.
   template <class Remove>
   std::optional<bool> try_one(const Remove& remove) {
     try {
