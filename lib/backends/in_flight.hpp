@@ -22,7 +22,8 @@ namespace hoist::detail::backends {
 class InFlight {
  public:
   /// Both outlive the ledger.
-  InFlight(Loop& loop, Worker& worker) : loop_(loop), worker_(worker) {}
+  InFlight(Loop& loop, Worker& worker)
+      : loop_(loop), worker_(worker), is_limited_(loop.options().task_timeout.is_set()) {}
 
   bool empty() const { return batches_.empty(); }
   /// How many tasks.
@@ -56,11 +57,10 @@ class InFlight {
   }
   /// Notes one more task, in the newest batch where it comes right behind it.
   void append(std::size_t task) {
-    const bool is_limited = loop_.options().task_timeout.is_set();
-    const bool is_timed = is_limited || (empty() && loop_.needs_batch_times());
+    const bool is_timed = is_limited_ || (empty() && loop_.needs_batch_times());
     const Clock::time_point now = is_timed ? Clock::now() : Clock::time_point();
     if (empty() && is_timed) oldest_since_ = now;
-    if (is_limited) {
+    if (is_limited_) {
       batches_.push_back({{task, task + 1}, now});
       ++size_;
     } else if (!empty() && batches_.back().last == task) {
@@ -108,6 +108,7 @@ class InFlight {
 
   Loop& loop_;
   Worker& worker_;
+  const bool is_limited_;  // tasks have a time limit
   std::deque<Batch> batches_;
   std::size_t size_ = 0;  // of all batches
   Clock::time_point oldest_since_{};

@@ -262,6 +262,7 @@ class ProcessSession final : public Session {
   }
 
   void start_workers() {
+    if (wanted_ == 0) return;
     if (!loop_.available()) wanted_ = 0;
     if (loop_.stopping() || wanted_ == 0) return;
     std::size_t idle = 0;

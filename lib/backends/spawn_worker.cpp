@@ -237,7 +237,7 @@ bool SpawnWorker::send_frame() {
         break;
       }
       variables_.note(its.called);
-      append(task);
+      append(tasks, task);
       ++unsent_.first;
       ++count;
     } catch (...) {
@@ -262,13 +262,13 @@ bool SpawnWorker::send_frame() {
   return true;
 }
 
-void SpawnWorker::append(std::size_t task) {
+void SpawnWorker::append(LoopTasks& tasks, std::size_t task) {
   encoder_.clear();
-  loop_.tasks().encode_task(task, encoder_);
+  tasks.encode_task(task, encoder_);
   variables_.note(encoder_.code());
   workers::WorkerSegments sender(segments_, *process_);
   append_task(frame_, task, encoder_, sender);
-  if (is_far() && in_flight_.empty()) in_flight_.set_oldest_since(ipc::Clock::now());
+  if (in_flight_.empty() && is_far()) in_flight_.set_oldest_since(ipc::Clock::now());
   in_flight_.append(task);
 }
 

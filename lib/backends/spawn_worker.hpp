@@ -77,7 +77,7 @@ class SpawnWorker {
   void note_pace(std::span<const std::byte> results);
   bool send_tasks();
   bool send_frame();
-  void append(std::size_t task);
+  void append(LoopTasks& tasks, std::size_t task);
   std::uint32_t open_callable(OpenCallable open);
   void take_frame(ipc::Kind kind, std::span<const std::byte> content);
   void take_back_behind(std::uint64_t begun);

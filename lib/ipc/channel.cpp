@@ -5,6 +5,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -46,6 +47,8 @@ ChannelMemory::ChannelMemory(int fd)
     : state_(os::map_memory(fd, state_bytes, os::MapAs::shared)),
       tasks_(map_twice(fd, state_bytes)),
       results_(map_twice(fd, state_bytes + ring_bytes)) {}
+
+void FieldWriter::grow(std::size_t n) { bytes_.resize(std::max(2 * bytes_.size(), size_ + n)); }
 
 std::span<std::byte> ChannelMemory::beside_state() const {
   return {state_.data() + sizeof(ChannelState), state_bytes - sizeof(ChannelState)};

@@ -165,9 +165,10 @@ class FieldWriter {
 
  private:
   std::byte* room(std::size_t n) {
-    if (bytes_.size() - size_ < n) bytes_.resize(std::max(2 * bytes_.size(), size_ + n));
+    if (bytes_.size() - size_ < n) grow(n);
     return bytes_.data() + std::exchange(size_, size_ + n);
   }
+  void grow(std::size_t n);  // not in line: put() is called for each field
 
   std::vector<std::byte> bytes_;
   std::size_t size_ = 0;

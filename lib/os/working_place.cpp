@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "os/working_place.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,9 +13,31 @@
 #include <system_error>
 
 #include "os/file.hpp"
+#include "os/fork_hook.hpp"
+#include "os/kept_fd.hpp"
 #include "os/thread_settings.hpp"
 
 namespace hoist::detail::os {
+
+namespace {
+
+constexpr const char* status_path = "/proc/self/status";
+
+/// Kept open, as to open the file takes almost as long as to read it.
+constinit PerProcess<const KeptFd> status_file;
+
+/// What /proc/self/status says before the larger part of it.
+std::string beginning_of_status() {
+  const KeptFd& file =
+      status_file.here([] { return new KeptFd(Fd(::open(status_path, O_RDONLY | O_CLOEXEC))); });
+  char text[256];
+  const ssize_t n = ::pread(file.get(), text, sizeof text, 0);
+  // The program may have closed it.
+  return n > 0 ? std::string(text, static_cast<std::size_t>(n))
+               : read_text(status_path).value_or("");
+}
+
+}  // namespace
 
 WorkingPlace working_place() {
   WorkingPlace place;
@@ -24,7 +47,7 @@ WorkingPlace working_place() {
   // The system calls a directory that can't be reached from the root "(unreachable)".
   if (!error && directory.is_absolute()) place.directory = directory;
   constexpr std::string_view label = "\nUmask:\t";
-  const std::string status = read_text("/proc/self/status").value_or("");
+  const std::string status = beginning_of_status();
   if (const std::size_t at = status.find(label); at != std::string::npos) {
     const char* const digits = status.data() + at + label.size();
     std::from_chars(digits, status.data() + status.size(), place.umask, 8);

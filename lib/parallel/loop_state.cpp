@@ -315,11 +315,6 @@ void LoopState::arrived(TaskRange tasks, Worker& worker, TaskResults& results,
   settle(tasks.size(), done);
 }
 
-void LoopState::complete(std::size_t task, double seconds) {
-  // What ends when the loop is over doesn't count: it may have been cut short by stop_requested().
-  if (outcomes_.wants_completed() && !stopping()) outcomes_.complete(task, seconds);
-}
-
 void LoopState::failed(std::size_t task, Worker& worker, std::exception_ptr error,
                        Clock::time_point began, double seconds) {
   record_remote_failure(task, worker, std::move(error), began, seconds);

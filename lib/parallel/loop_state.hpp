@@ -120,7 +120,11 @@ class LoopState final : public Loop {
   /// Settles `tasks` of which `done` have succeeded.
   void settle(std::size_t tasks, std::size_t done);
   /// Records a task that is done.
-  void complete(std::size_t task, double seconds);
+  void complete(std::size_t task, double seconds) {
+    // What ends when the loop is over doesn't count: it may have been cut short by
+    // stop_requested().
+    if (outcomes_.wants_completed() && !stopping()) outcomes_.complete(task, seconds);
+  }
   /// Records the failure of a task that ran elsewhere.
   void record_remote_failure(std::size_t task, Worker& worker, std::exception_ptr error,
                              Clock::time_point began, double seconds);

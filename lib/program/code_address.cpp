@@ -6,6 +6,7 @@
 #include <link.h>
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -41,6 +42,9 @@ struct Names {
   std::vector<PeerModule> peer;
 };
 
+/// How many are in Names::own: asked for with each message.
+constinit std::atomic<std::size_t> own_modules{1};
+
 Names& names() {
   // Never destroyed: destructors of static objects ask too.
   static Names* const instance = [] {
@@ -60,7 +64,10 @@ CodeAddress address_in(const program::Location& location) {
     return other.path == name.path && other.build_id == name.build_id;
   });
   const auto number = static_cast<std::uint64_t>(known - own.begin());
-  if (known == own.end()) own.push_back(name);
+  if (known == own.end()) {
+    own.push_back(name);
+    own_modules.store(own.size(), std::memory_order_release);
+  }
   return {.module = number, .offset = location.address};
 }
 
@@ -152,10 +159,7 @@ const void* resolve_code(const ModuleName& name, std::uint64_t offset) {
   return reinterpret_cast<const void*>(module.base + offset);
 }
 
-std::size_t module_count() {
-  const std::lock_guard lock(names().mutex);
-  return names().own.size();
-}
+std::size_t module_count() noexcept { return own_modules.load(std::memory_order_acquire); }
 
 ModuleName module_name(std::size_t number) {
   const std::lock_guard lock(names().mutex);

@@ -16,10 +16,8 @@ Decoder::Decoder(DecodeSource& source) : source_(source) {}
 
 Decoder::~Decoder() = default;
 
-void Decoder::restart() {
-  at_ = end_ = nullptr;
-  reserved_ = 0;
-  if (!shared_.empty()) shared_.clear();
+void Decoder::forget_objects() {
+  shared_.clear();
   classes_.clear();
 }
 

@@ -118,14 +118,10 @@ void Encoder::flush() {
 
 void Encoder::finish() { flush(); }
 
-void Encoder::clear() noexcept {
-  meta_bytes_ = 0;
+void Encoder::forget_objects() noexcept {
   segments_.clear();
-  owned_bytes_ = 0;
-  if (!shared_.empty()) shared_.clear();
+  shared_.clear();
   classes_.clear();
-  packs_used_ = 0;
-  code_ = nullptr;
 }
 
 Encoded Encoder::take() {

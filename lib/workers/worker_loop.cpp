@@ -353,10 +353,11 @@ class WorkerLoop {
   void run_task(std::span<const std::byte> payload, RunCall call, const Callable* callable) {
     try {
       if (callable != nullptr && callable->error) std::rethrow_exception(callable->error);
-      PayloadSource source(payload, segments_, false);
-      Decoder decoder(source);
-      call(callable != nullptr ? callable->object.get() : nullptr, decoder, reply_);
+      task_source_.start(payload);
+      call(callable != nullptr ? callable->object.get() : nullptr, task_decoder_, reply_);
+      task_decoder_.restart();  // forgets the shared objects among the arguments
     } catch (...) {
+      task_decoder_.restart();
       if (reply_.finished()) return;  // a destructor threw
       if (!results_.add_error(pack_error(std::current_exception()))) end_group(0);
     }
@@ -400,6 +401,8 @@ class WorkerLoop {
   std::optional<ipc::BellBoard> board_;
   ipc::Link link_;
   SegmentTable segments_;
+  PayloadSource task_source_{segments_, false};
+  Decoder task_decoder_{task_source_};
   std::vector<CodeAddress> functions_;
   std::map<std::uint32_t, Callable> callables_;
   ResultFrames results_;

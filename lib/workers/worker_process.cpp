@@ -14,17 +14,16 @@ void WorkerProcess::announce_modules() {
 }
 
 std::uint32_t WorkerProcess::function_number(const void* address) {
-  const auto [at, is_new] =
-      functions_.emplace(address, static_cast<std::uint32_t>(functions_.size()));
-  if (is_new) {
-    const CodeAddress where = code_address_of(address);
-    announce_modules();
-    ipc::FieldWriter frame;
-    frame.put(where.module);
-    frame.put(where.offset);
-    send(ipc::Kind::function, frame.bytes());
-  }
-  return at->second;
+  if (const auto known = functions_.find(address); known != functions_.end()) return known->second;
+  const auto number = static_cast<std::uint32_t>(functions_.size());
+  functions_.emplace(address, number);
+  const CodeAddress where = code_address_of(address);
+  announce_modules();
+  ipc::FieldWriter frame;
+  frame.put(where.module);
+  frame.put(where.offset);
+  send(ipc::Kind::function, frame.bytes());
+  return number;
 }
 
 void WorkerProcess::send_initializer(const WorkerInitializer& initializer) {

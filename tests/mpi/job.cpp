@@ -93,7 +93,9 @@ TEST_CASE("the exit code is that of main, however main ends") {
   CHECK(loop.count("sum 332833500") == 1);
   CHECK(run("exit_3").code == 3);
   const Ended thrown = run("throw");
-  CHECK(thrown.code != 0);
+  // mpirun of MPICH 4.2 now and then answers 0 where a rank was killed by a signal, whatever its
+  // program (seen with one of a few lines of C).
+  if (is_open_mpi) CHECK(thrown.code != 0);
   CHECK(thrown.has("thrown out of main"));
   CHECK(thrown.count("sum 332833500") == 1);
 }

@@ -34,7 +34,7 @@ const void* resolve_code(CodeAddress address);
 const void* resolve_code(const ModuleName& module, std::uint64_t offset);
 
 /// The sender's table of modules so far; it only grows. Number 0 is the main program.
-std::size_t module_count();
+std::size_t module_count() noexcept;
 ModuleName module_name(std::size_t number);
 /// The receiver's copy of that table, in the sender's order. Loads the module if necessary.
 void add_peer_module(const ModuleName& name);

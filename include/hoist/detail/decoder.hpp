@@ -65,7 +65,11 @@ class Decoder : public ArchiveBase<Decoder> {
   explicit Decoder(DecodeSource& source);
   ~Decoder();
   /// Prepares for a source that starts from the beginning again.
-  void restart();
+  void restart() {
+    at_ = end_ = nullptr;
+    reserved_ = 0;
+    if (!shared_.empty() || !classes_.empty()) forget_objects();
+  }
 
   template <class T>
   void scalar(T& value) {
@@ -186,6 +190,7 @@ class Decoder : public ArchiveBase<Decoder> {
     return from;
   }
   void refill(std::size_t n);
+  void forget_objects();
 
   DecodeSource& source_;
   const std::byte* at_ = nullptr;

@@ -146,7 +146,11 @@ class Encoder : public ArchiveBase<Encoder> {
   /// which pays if many small values are encoded.
   std::span<const std::byte> meta() const noexcept { return {meta_.data(), meta_bytes_}; }
   std::span<const Segment> segments() const noexcept { return segments_; }
-  void clear() noexcept;
+  void clear() noexcept {
+    meta_bytes_ = owned_bytes_ = packs_used_ = 0;
+    code_ = nullptr;
+    if (!segments_.empty() || !shared_.empty() || !classes_.empty()) forget_objects();
+  }
 
  private:
   void bytes(const void* data, std::size_t n) {
@@ -157,6 +161,7 @@ class Encoder : public ArchiveBase<Encoder> {
   void make_room(std::size_t n);
   void segment(Segment segment);
   void flush();
+  void forget_objects() noexcept;
 
   EncodeSink* sink_;
   std::vector<std::byte> meta_;  // the meta stream is the first meta_bytes_ of it
