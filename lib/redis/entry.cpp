@@ -12,8 +12,8 @@
 #include <utility>
 
 #include "base/byte_streams.hpp"
+#include "base/random_name.hpp"
 #include "os/fresh_memory.hpp"
-#include "os/random_name.hpp"
 
 namespace hoist::detail::redis {
 
@@ -238,7 +238,7 @@ std::unique_ptr<StoredEntry> read_entry(Connection& connection, const EntryKeys&
 }
 
 EntryWriter::EntryWriter(Connection& connection, const EntryKeys& keys, const std::string& name)
-    : connection_(connection), keys_(keys), name_(name), id_(os::random_name(id_digits)) {}
+    : connection_(connection), keys_(keys), name_(name), id_(base::random_name(id_digits)) {}
 
 EntryWriter::~EntryWriter() {
   if (committed_ || pieces_ == 0 || connection_.has_failed()) return;

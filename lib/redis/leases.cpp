@@ -8,7 +8,7 @@
 #include <string_view>
 #include <thread>
 
-#include "os/random_name.hpp"
+#include "base/random_name.hpp"
 #include "os/thread_pool.hpp"
 
 namespace hoist::detail::redis {
@@ -92,7 +92,7 @@ std::unique_ptr<Lease> Leases::enlist(std::vector<std::string> keys, std::string
 
 std::unique_ptr<Lease> Leases::try_lock(Connection& presence, const std::string& key,
                                         std::string& holder) {
-  std::string value = os::random_name(token_size) + ":" + std::to_string(presence.id());
+  std::string value = base::random_name(token_size) + ":" + std::to_string(presence.id());
   Request request;
   request.add({"SET", key, value, "NX", "PX", std::to_string(time_.count())});
   request.add({"GET", key});
@@ -154,7 +154,7 @@ std::unique_ptr<Lease> Leases::lock(const std::string& key) {
 
 std::unique_ptr<Lease> Leases::announce(const std::string& prefix, const std::string& wanted,
                                         const std::vector<std::string>& held) {
-  const std::string token = os::random_name(token_size);
+  const std::string token = base::random_name(token_size);
   auto lease = with_presence([&](Connection& presence) -> std::unique_ptr<Lease> {
     const std::string time = std::to_string(time_.count());
     std::vector<std::string_view> words{"EVAL", announce_script, "0", prefix, token, time, wanted};

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/random_name.hpp"
 #include "os/machine_name.hpp"
-#include "os/random_name.hpp"
 
 namespace hoist::detail::redis {
 
@@ -58,7 +58,7 @@ RedisTransport::~RedisTransport() { close(); }
 
 void RedisTransport::connect() {
   auto link = std::make_unique<Link>(url_);
-  link->id = os::random_name(id_digits_of_side);
+  link->id = base::random_name(id_digits_of_side);
   const std::lock_guard lock(mutex_);
   link_ = std::move(link);
   try {

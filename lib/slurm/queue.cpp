@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "base/quoted.hpp"
-#include "os/random_name.hpp"
+#include "base/random_name.hpp"
 #include "slurm/command.hpp"
 
 namespace hoist::detail::slurm {
@@ -94,7 +94,7 @@ std::string output_directive(const std::filesystem::path& file, const std::strin
   return "#SBATCH --output=\"" + name + pattern + "\"\n";
 }
 
-std::string new_name() { return "hoist-" + os::random_name(16); }
+std::string new_name() { return "hoist-" + base::random_name(16); }
 
 std::string single_quoted(const std::string& text) {
   std::string quoted = "'";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "os/random_name.hpp"
+#include "base/random_name.hpp"
 
 #include <hoist/error.hpp>
 
@@ -8,7 +8,7 @@
 
 #include <cerrno>
 
-namespace hoist::detail::os {
+namespace hoist::detail::base {
 
 std::string random_name(std::size_t digits) {
   std::string name(digits, '\0');
@@ -19,4 +19,4 @@ std::string random_name(std::size_t digits) {
   return name;
 }
 
-}  // namespace hoist::detail::os
+}  // namespace hoist::detail::base

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <string>
 
-namespace hoist::detail::os {
+namespace hoist::detail::base {
 
 /// So many hexadecimal digits that nobody else has come upon.
 std::string random_name(std::size_t digits);
 
-}  // namespace hoist::detail::os
+}  // namespace hoist::detail::base
