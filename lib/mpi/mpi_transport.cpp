@@ -22,16 +22,20 @@ namespace hoist::detail::mpi {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 /// Any tag of the program's own messages will do but these; no communicator is made, as that would
 /// take all ranks, and rank 0 may end without a loop.
 constexpr int message_tag = 26739;
 constexpr int introduction_tag = 26740;
+constexpr int question_tag = 26741;  // whether a host is there, and its answer: both are empty
 
 /// Introductions and deaths are looked for that often; each look costs about a microsecond.
 constexpr auto look_interval = std::chrono::milliseconds(1);
 constexpr auto close_patience = std::chrono::seconds(5);
+/// A host on another machine is given up when it has not been heard of for so long.
+constexpr auto lease = std::chrono::seconds(10);
+constexpr auto ask_after = lease / 4;
+/// Who has not polled for so long may have missed answers.
+constexpr auto absence = std::chrono::seconds(1);
 /// Messages that are handled before the caller has its turn.
 constexpr int most_at_once = 64;
 
@@ -94,6 +98,7 @@ void MpiTransport::take_introduction(int number, std::span<const std::byte> text
   if (own_rank_ == 0 && one_per_machine_ && !machines_.insert(id).second) return;
   Rank& rank = ranks_[number];
   rank.name = machine + " (rank " + std::to_string(number) + ")";
+  rank.heard_of = Clock::now();
   if (id == machine_id()) rank.process = os::open_pidfd(pid);
   events.joined(static_cast<remote::Peer>(number), rank.name);
 }
@@ -161,6 +166,13 @@ bool MpiTransport::receive(Events& events) {
     lose(rank, "has ended", events);
     return true;
   }
+  const auto its = ranks_.find(rank);
+  if (its == ranks_.end()) {
+    // It was given up, and others have its tasks: it is to end.
+    if (own_rank_ == 0 && alive_.erase(rank) > 0) start_send(rank, message_tag, {});
+    return true;
+  }
+  its->second.heard_of = Clock::now();
   events.received(static_cast<remote::Peer>(rank),
                   {buffer_.data(), static_cast<std::size_t>(bytes)});
   return true;
@@ -171,9 +183,14 @@ bool MpiTransport::poll(Events& events) {
   for (int i = 0; i < most_at_once && receive(events); ++i) any = true;
   if (!sent_.empty()) any = complete_sends() || any;
   if (const auto now = Clock::now(); now >= next_look_) {
+    if (now - next_look_ > absence) {
+      for (auto& [number, rank] : ranks_) rank.heard_of = now;
+    }
     next_look_ = now + look_interval;
     take_introductions(events);
     look_for_deaths(events);
+    take_questions();
+    if (own_rank_ == 0) look_for_silence(events);
   }
   return any;
 }
@@ -209,6 +226,43 @@ void MpiTransport::look_for_deaths(Events& events) {
     alive_.erase(rank);
     lose(rank, "has died", events);
   }
+}
+
+/// A host answers, and the master notes answers.
+void MpiTransport::take_questions() {
+  for (;;) {
+    int there = 0;
+    MPI_Status status;
+    check(MPI_Iprobe(MPI_ANY_SOURCE, question_tag, MPI_COMM_WORLD, &there, &status),
+          "receive from other ranks");
+    if (there == 0) return;
+    check(MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, question_tag, MPI_COMM_WORLD,
+                   MPI_STATUS_IGNORE),
+          "receive from another rank");
+    if (own_rank_ != 0) {
+      start_send(status.MPI_SOURCE, question_tag, {});
+    } else if (const auto at = ranks_.find(status.MPI_SOURCE); at != ranks_.end()) {
+      at->second.heard_of = Clock::now();
+      at->second.is_asked = false;
+    }
+  }
+}
+
+/// Nobody tells of a machine that vanishes or is cut off: hosts elsewhere are asked. By the master
+/// alone and one question at a time, since nobody receives between loops.
+void MpiTransport::look_for_silence(Events& events) {
+  const auto now = Clock::now();
+  std::vector<int> silent;
+  for (auto& [number, rank] : ranks_) {
+    if (rank.process) continue;
+    if (!rank.is_asked && now - rank.heard_of >= ask_after) {
+      rank.is_asked = true;
+      start_send(number, question_tag, {});
+    } else if (now - rank.heard_of >= lease) {
+      silent.push_back(number);
+    }
+  }
+  for (const int rank : silent) lose(rank, "has not been heard of for 10 s", events);
 }
 
 void MpiTransport::lose(int rank, const std::string& why, Events& events) {

@@ -32,11 +32,14 @@ class MpiTransport final : public remote::Transport {
   bool is_complete() const override { return silent_.empty(); }
 
  private:
+  using Clock = std::chrono::steady_clock;
   struct Sent;
   struct Rank {
     std::string name;
     std::size_t unsent = 0;  // bytes
     os::Fd process;          // readable once it has ended, where it is on this machine
+    Clock::time_point heard_of;
+    bool is_asked = false;  // whether it is there, and has not answered
   };
 
   void introduce(int rank);
@@ -45,6 +48,8 @@ class MpiTransport final : public remote::Transport {
   bool complete_sends();
   void take_introductions(Events& events);
   void look_for_deaths(Events& events);
+  void take_questions();
+  void look_for_silence(Events& events);
   void lose(int rank, const std::string& why, Events& events);
   void start_send(int rank, int tag, std::vector<std::byte> message);
 
@@ -57,7 +62,7 @@ class MpiTransport final : public remote::Transport {
   std::set<std::string> machines_;  // of those that have
   std::list<Sent> sent_;            // not completed
   std::vector<std::byte> buffer_;
-  std::chrono::steady_clock::time_point next_look_{};
+  Clock::time_point next_look_{};
 };
 
 }  // namespace hoist::detail::mpi

@@ -85,6 +85,36 @@ int lose_hosts(const ParallelOptions& options, const char* once) {
   return loop(), 0;
 }
 
+/// Task 5 stops the worker host for longer than it may be silent, once.
+int silence_host(int x, const std::string& directory) {
+  const auto made = [&](const char* name) {
+    return ::close(::open((directory + name).c_str(), O_CREAT | O_EXCL, 0600)) == 0;
+  };
+  if (x == 5 && made("/stopped")) {
+    ::kill(::getppid(), SIGSTOP);
+    std::this_thread::sleep_for(13s);
+    ::kill(::getppid(), SIGCONT);
+    made("/continued");
+  }
+  return x;
+}
+
+int silent(const std::string& directory) {
+  long sum = 0;
+  for (const int x : Parallel()(std::views::iota(0, 100) | std::views::transform([&](int i) {
+                                  return delayed(silence_host)(i, directory);
+                                }))) {
+    sum += x;
+  }
+  const auto has_continued = [&] {
+    return ::access((directory + "/continued").c_str(), F_OK) == 0;
+  };
+  std::printf("sum %ld%s\n", sum, has_continued() ? " too late" : "");
+  while (!has_continued()) std::this_thread::sleep_for(50ms);
+  std::this_thread::sleep_for(200ms);  // what the host has to say comes in the midst of the loop
+  return loop(), 0;
+}
+
 void arrays() {
   Array<double> a({1 << 20});
   for (int i = 0; i < 1 << 20; ++i) a.data()[i] = i % 7;
@@ -162,6 +192,7 @@ const std::map<std::string, std::function<int(const char* program)>> cases = {
     {"lost", [](auto) { return lose_hosts({}, std::getenv("ONCE")); }},
     {"lost_fail",
      [](auto) { return lose_hosts({.on_lost_host = OnLostHost::fail}, std::getenv("ONCE")); }},
+    {"silent", [](auto) { return silent(std::getenv("DIRECTORY")); }},
     {"poison", [](auto) { return lose_hosts({}, ""); }},
     {"shared",
      [](auto) {
