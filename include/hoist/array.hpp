@@ -48,7 +48,7 @@ class Array {
   Array() : shape_{0}, strides_{1} {}
   Array(const Array&) = default;
   Array& operator=(const Array&) = default;
-  /// What is moved from has no elements.
+  /// What is moved from is as Array() makes it.
   Array(Array&& other) noexcept;
   Array& operator=(Array&& other) noexcept;
 
@@ -236,7 +236,6 @@ class Array {
  private:
   template <class U>
   friend class Array;
-
   Array(Shape shape, Order order, detail::Fill fill)
       : size_(detail::checked_elements(shape, sizeof(T))),
         strides_(detail::dense_strides(shape, order)),
@@ -246,6 +245,7 @@ class Array {
   }
 
   bool equals(const Array& other) const;
+  void swap(Array& other) noexcept;
 
   T* data_ = nullptr;
   std::size_t size_ = 0;

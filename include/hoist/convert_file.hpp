@@ -15,7 +15,8 @@ namespace hoist {
 /// A file that holds one array of numbers takes 100 MiB of memory, whatever its size, from and to
 /// .npy and the hoist container, compressed or not; any other content is loaded as a Value. A
 /// container then has the type that `dump` gives an Array, so `load<Array<T>>` reads it. The target
-/// appears whole or not at all. Throws what `load` and `dump` throw. Thread-safe.
+/// appears whole or not at all. Throws what `load` and `dump` throw, and BadArgument where content
+/// of a pipe would have to be read a second time. Thread-safe.
 void convert_file(const std::filesystem::path& from, const std::filesystem::path& to,
                   const DumpOptions& options = {});
 

@@ -29,7 +29,8 @@ struct FileInfo {
 
 /// Reads all of a file, and throws DamagedData unless its checksums are right and it ends where it
 /// should. A hoist container takes bounded memory, whatever its size; files in other formats, which
-/// have few checksums or none, are loaded as a Value. Throws what `load` throws. Thread-safe.
+/// have few checksums or none, are loaded as a Value. Throws what `load` throws, and BadArgument if
+/// such a file is a pipe. Thread-safe.
 void verify_file(const std::filesystem::path& path);
 
 }  // namespace hoist

@@ -49,7 +49,8 @@ class [[nodiscard]] Generator {
     void advance() {
       std::optional<Yield> fetched = next(detail::Deadline::max());
       current_.reset();
-      if (fetched) current_.emplace(*std::move(fetched));
+      // g++ 14 otherwise warns that emplace() ended what reset() has ended.
+      if (fetched && !current_) current_.emplace(*std::move(fetched));
     }
     std::optional<Yield> current_;
   };

@@ -26,7 +26,8 @@ enum class SlurmMode : unsigned char {
   array,
 };
 
-/// What Slurm is asked for. What is left out is what the cluster has as its default.
+/// What Slurm is asked for. What is left out is what the environment (SBATCH_PARTITION, ...) or the
+/// cluster has as its default.
 struct SlurmOptions {
   SlurmMode mode = SlurmMode::launcher;
   /// A directory that all nodes share; it is made if there is none. Launcher: for messages while

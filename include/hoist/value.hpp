@@ -129,7 +129,7 @@ class Value {
   static Value objects(Shape shape, Order order, std::vector<Value> items_in_c_order);
   /// One element of an array: its type and its `dtype.itemsize` bytes; BadArgument otherwise.
   static Value scalar(DType dtype, std::string bytes);
-  /// A date, time or datetime.
+  /// A date, time or datetime; BadArgument for another kind, and for what Python has not.
   static Value moment(Kind kind, DateTime when);
   /// A dtype as a value.
   static Value type(DType dtype);

@@ -48,6 +48,7 @@ SpawnWorker::SpawnWorker(Loop& loop, workers::LoopSegments& segments, VariableCh
       place_(place),
       bell_(bell),
       share_results_from_(shared_from(loop.options())),
+      task_timeout_(loop.options().task_timeout),
       in_flight_(loop, info_) {
   info_.number = number;
 }
@@ -340,7 +341,7 @@ std::exception_ptr SpawnWorker::death(std::size_t task, bool ran) const {
   const int pid = process_->pid();
   const std::string which = "task " + std::to_string(task);
   if (process_->ready) {
-    if (timed_out_) return killed_for_task(pid, task, loop_.options().task_timeout);
+    if (timed_out_) return killed_for_task(pid, task, task_timeout_);
     return worker_died(
         pid, process_->end(),
         ran ? "while it ran " + which
@@ -394,10 +395,9 @@ ipc::Clock::time_point SpawnWorker::deadline() const {
     return ipc::Clock::time_point::max();
   }
   if (!process_->ready) return process_->started + start_limit;
-  const TimeLimit& limit = loop_.options().task_timeout;
-  if (!limit.is_set() || is_initializing()) return ipc::Clock::time_point::max();
+  if (!task_timeout_.is_set() || is_initializing()) return ipc::Clock::time_point::max();
   return in_flight_.oldest_since() + std::chrono::duration_cast<ipc::Clock::duration>(
-                                         std::chrono::duration<double>(limit.seconds()));
+                                         std::chrono::duration<double>(task_timeout_.seconds()));
 }
 
 /// The initializer's time is not that of the task which waits for it.
@@ -406,11 +406,11 @@ bool SpawnWorker::is_initializing() const {
 }
 
 void SpawnWorker::check_deadline() {
-  // What it has sent may say that the task is done: this thread may come late (a generator's
-  // consumer took its time).
-  if (process_ != nullptr && process_->has_input()) return;
   const ipc::Clock::time_point limit = deadline();
   if (limit == ipc::Clock::time_point::max() || ipc::Clock::now() < limit) return;
+  // What it has sent may say that the task is done: this thread may come late (a generator's
+  // consumer took its time).
+  if (process_->has_input()) return;
   timed_out_ = true;
   if (process_->ready) {
     kill_in_task(process_->received + 1);

@@ -72,7 +72,7 @@ class SpawnWorker {
   void send_context();
   void send_place();
   bool is_initializing() const;
-  bool is_far() const { return process_->round_trip().count() > 0; }
+  bool is_far() const { return !process_->machine().empty(); }
   bool wants_tasks() const;
   void note_pace(std::span<const std::byte> results);
   bool send_tasks();
@@ -94,6 +94,7 @@ class SpawnWorker {
   Worker info_;
   std::size_t bell_;
   std::size_t share_results_from_;
+  const TimeLimit& task_timeout_;
   std::shared_ptr<workers::WorkerProcess> process_;
   TaskRange unsent_;
   unsigned unsent_attempt_ = 1;

@@ -3,6 +3,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 namespace hoist::detail::base {
 
 bool yield_core(std::chrono::steady_clock::time_point& now) noexcept {
@@ -12,7 +14,10 @@ bool yield_core(std::chrono::steady_clock::time_point& now) noexcept {
   ::sched_yield();
   const auto after = std::chrono::steady_clock::now();
   // Threads of one loop that share a core give it to each other for up to 4 ms.
-  if (after - now > milliseconds(6)) busy_until = after + 10 * (after - now);
+  // What takes longer than a busy machine would is a process that was stopped meanwhile.
+  if (after - now > milliseconds(6)) {
+    busy_until = after + std::min<std::chrono::nanoseconds>(10 * (after - now), milliseconds(500));
+  }
   now = after;
   return true;
 }

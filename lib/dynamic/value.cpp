@@ -43,6 +43,18 @@ void destroy(std::vector<Value>& values) {
 
 }  // namespace
 
+bool is_moment(Kind kind, const Value::DateTime& when) {
+  constexpr std::int64_t day = 86'400'000'000;
+  const auto in = [](std::int64_t n, std::int64_t first, std::int64_t last) {
+    return first <= n && n <= last;
+  };
+  const bool has_date = kind == Kind::date || kind == Kind::datetime;
+  return (has_date || kind == Kind::time) &&
+         (!has_date || (in(when.year, 1, 9999) && in(when.month, 1, 12) && in(when.day, 1, 31))) &&
+         in(when.hour, 0, 23) && in(when.minute, 0, 59) && in(when.second, 0, 59) &&
+         in(when.microsecond, 0, 999'999) && in(when.utc_offset_us.value_or(0), 1 - day, day - 1);
+}
+
 ItemsNode::~ItemsNode() { destroy(items); }
 
 DictNode::~DictNode() {
@@ -119,6 +131,9 @@ Value Value::scalar(DType dtype, std::string bytes) {
   return Value(std::make_shared<dynamic::ScalarNode>(std::move(dtype), std::move(bytes)));
 }
 Value Value::moment(Kind kind, DateTime when) {
+  if (!dynamic::is_moment(kind, when)) {
+    throw BadArgument("Value::moment: Python has no such date, time or datetime");
+  }
   return Value(std::make_shared<dynamic::MomentNode>(kind, when));
 }
 Value Value::type(DType dtype) {

@@ -311,7 +311,12 @@ void decode_value(Decoder& decoder, Value& value) {
     case dynamic::Kind::dtype: value = Value::type(decode_dtype(decoder)); break;
     case dynamic::Kind::date:
     case dynamic::Kind::time:
-    case dynamic::Kind::datetime: value = Value::moment(kind, decode_moment(decoder)); break;
+    case dynamic::Kind::datetime: {
+      const Value::DateTime when = decode_moment(decoder);
+      if (!dynamic::is_moment(kind, when)) Decoder::throw_damaged();
+      value = Value::moment(kind, when);
+      break;
+    }
     case dynamic::Kind::slice:
     case dynamic::Kind::range:
     case dynamic::Kind::timedelta: value = decode_integers(decoder, kind); break;

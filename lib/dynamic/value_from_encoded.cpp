@@ -66,14 +66,15 @@ class Reader {
   Reader(Decoder& decoder, std::uint64_t max_nodes, ValueVisitor& visitor)
       : decoder_(decoder), nodes_left_(max_nodes), visitor_(visitor) {}
 
-  /// `key`: the value has to be hashable in Python, so lists become tuples.
+  /// `key`: the value has to be hashable in Python, so lists become tuples, and sets frozen sets.
   void read(const Node& node, bool key = false) {
     const Decoder::Depth depth(decoder_);
     count(1);
     switch (node.kind) {
       case Node::Kind::list: return elements_of(node.part(0), length(node), key);
       case Node::Kind::fixed_list: return elements_of(node.part(0), node.count, key);
-      case Node::Kind::set: return items(Kind::set, node.part(0), length(node), true);
+      case Node::Kind::set:
+        return items(key ? Kind::frozen_set : Kind::set, node.part(0), length(node), true);
       case Node::Kind::map: return map(node);
       case Node::Kind::tuple:
       case Node::Kind::object: return tuple(node, key);

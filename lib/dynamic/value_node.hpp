@@ -90,6 +90,9 @@ struct MomentNode final : Value::Node {
   Value::DateTime when;
 };
 
+/// Whether the kind is one of these, and Python has such a date and time.
+bool is_moment(Kind kind, const Value::DateTime& when);
+
 [[noreturn]] void throw_kind(const Value& value, const char* wanted);
 
 /// The node of a value that is known to have one of that type.

@@ -76,9 +76,13 @@ class Printer {
   void quoted(std::string_view text, bool bytes) {
     if (bytes) out_ += 'b';
     out_ += '\'';
+    bool cut = false;
     for (const char c : text) {
-      if (full()) break;
       const auto byte = static_cast<unsigned char>(c);
+      // Not within a character, of which up to three bytes may follow.
+      const bool begins = bytes || (byte & 0xC0) != 0x80 || out_.size() >= most_ + 3;
+      cut = full() && begins;
+      if (cut) break;
       if (c == '\'' || c == '\\') {
         out_ += '\\';
         out_ += c;
@@ -90,7 +94,7 @@ class Printer {
         out_ += c;
       }
     }
-    out_ += full() ? "...'" : "'";
+    out_ += cut ? "...'" : "'";
   }
 
   void real(double number) {

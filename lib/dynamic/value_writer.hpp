@@ -82,7 +82,7 @@ class ValueWriter {
   void wide_integer(const Node& node, const Value& value);
   /// A float from what Python may have written for one: an integer counts if it stays exact.
   double as_real(const Node& node, const Value& value, const Number& number);
-  void put_real(std::size_t bytes, double number);
+  void put_real(const Node& node, std::size_t bytes, double number);
   /// x87 numbers in a NumPy scalar keep all their bits.
   bool put_extended(const Value& value, char kind, std::size_t numbers);
   void real(const Node& node, const Value& value);

@@ -2,6 +2,7 @@
 #include <hoist/error.hpp>
 
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -85,11 +86,18 @@ double ValueWriter::as_real(const Node& node, const Value& value, const Number& 
   mismatch(node, value);
 }
 
-void ValueWriter::put_real(std::size_t bytes, double number) {
+void ValueWriter::put_real(const Node& node, std::size_t bytes, double number) {
+  const auto single = static_cast<float>(number);
+  const Float16 half(single);
+  const bool too_large =
+      (bytes == 2 && std::isinf(static_cast<float>(half))) || (bytes == 4 && std::isinf(single));
+  if (too_large && std::isfinite(number)) {
+    mismatch("is " + Value(number).to_string() + ", which " + cut(node.text) + " can't hold");
+  }
   if (bytes == 2) {
-    encoder_.scalar(Float16(static_cast<float>(number)).bits);
+    encoder_.scalar(half.bits);
   } else if (bytes == 4) {
-    encoder_.scalar(static_cast<float>(number));
+    encoder_.scalar(single);
   } else if (bytes == 8) {
     encoder_.scalar(number);
   } else {
@@ -117,7 +125,7 @@ void ValueWriter::real(const Node& node, const Value& value) {
   if (node.bytes == 10 && put_extended(value, 'f', 1)) return;
   const auto number = number_of(value);
   if (!number) mismatch(node, value);
-  put_real(node.bytes, as_real(node, value, *number));
+  put_real(node, node.bytes, as_real(node, value, *number));
 }
 
 void ValueWriter::complex(const Node& node, const Value& value) {
@@ -125,8 +133,8 @@ void ValueWriter::complex(const Node& node, const Value& value) {
   const auto number = number_of(value);
   if (!number) mismatch(node, value);
   const bool both = number->kind == Kind::complex;
-  put_real(node.bytes / 2, both ? number->real : as_real(node, value, *number));
-  put_real(node.bytes / 2, both ? number->imaginary : 0);
+  put_real(node, node.bytes / 2, both ? number->real : as_real(node, value, *number));
+  put_real(node, node.bytes / 2, both ? number->imaginary : 0);
 }
 
 std::optional<std::string> ValueWriter::characters(const Value& value) const {

@@ -160,15 +160,20 @@ void write_array(const formats::NpyHeader& head, std::uint64_t bytes, ByteSource
   file.commit(options.fsync);
 }
 
-/// Converts a file of one array of numbers without having it in memory. False if it is none.
+/// Converts a file of one array of numbers without having it in memory. False if it is none, and
+/// can be opened again.
 bool convert_array(const std::filesystem::path& from, const std::filesystem::path& to,
                    const DumpOptions& options) {
   const auto target = format_for_name(to);
   if (target && target != Format::npy) return false;
   OpenedFile file(from);
+  const auto is_none = [&] {
+    file.expect_regular();
+    return false;
+  };
   if (file.format() == Format::npy) {
     const auto head = npy_array(file);
-    if (!head) return false;
+    if (!head) return is_none();
     const std::uint64_t bytes = dynamic::checked_bytes(head->dtype, head->shape);
     const auto check_end = [&] {
       if (!file.source().peek(1).empty()) throw DamagedData("there are bytes after its array");
@@ -176,10 +181,10 @@ bool convert_array(const std::filesystem::path& from, const std::filesystem::pat
     write_array(*head, bytes, file.source(), check_end, to, options);
     return true;
   }
-  if (file.format()) return false;
+  if (file.format()) return is_none();
   formats::ContainerReader reader = file.container();
   const auto head = container_array(reader);
-  if (!head) return false;
+  if (!head) return is_none();
   const std::uint64_t bytes = dynamic::checked_bytes(head->dtype, head->shape);
   if (bytes > 0) reader.expect_segment(static_cast<std::size_t>(bytes));
   SegmentSource elements(reader);

@@ -39,6 +39,7 @@ FileInfo file_info(const std::filesystem::path& path) {
 void verify_file(const std::filesystem::path& path) {
   detail::files::OpenedFile file(path);
   if (!file.format()) return file.container().verify();
+  file.expect_regular();
   const bool maps = file.format() == detail::files::Format::npy && file.compression().empty();
   [[maybe_unused]] const Value value =
       load<Value>(path, {.mmap = maps ? MmapMode::read : MmapMode::none});

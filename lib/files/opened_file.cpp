@@ -2,6 +2,7 @@
 #include "files/opened_file.hpp"
 
 #include <hoist/codec.hpp>
+#include <hoist/error.hpp>
 
 #include <limits>
 
@@ -28,13 +29,22 @@ OpenedFile::OpenedFile(const std::filesystem::path& path) : name_(base::quoted(p
 
 std::uint64_t OpenedFile::bytes() const { return os::regular_size(file_.fd()).value_or(0); }
 
+void OpenedFile::expect_regular() const {
+  if (os::regular_size(file_.fd())) return;
+  throw BadArgument(name_ +
+                    " is a pipe or a device, and its content has to be read from the beginning a "
+                    "second time: write it to a file first");
+}
+
 base::PeekableSource& OpenedFile::source() {
   if (peeked_) return *peeked_;
   return file_;
 }
 
 formats::ContainerReader OpenedFile::container() {
-  return {source(), nullptr, name_,
+  // The file itself tells what is cut short from what is too long, and whether it is being written.
+  os::FileSource* const file = !peeked_ && os::regular_size(file_.fd()) ? &file_ : nullptr;
+  return {source(), file, name_,
           LoadOptions{.limits = {.max_bytes = std::numeric_limits<std::uint64_t>::max()}}};
 }
 

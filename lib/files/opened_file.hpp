@@ -30,6 +30,8 @@ class OpenedFile {
   std::optional<Format> format() const noexcept { return format_; }
   /// 0 for pipes and devices.
   std::uint64_t bytes() const;
+  /// Throws BadArgument for pipes and devices, whose beginning can't be read a second time.
+  void expect_regular() const;
   /// The content from its beginning.
   base::PeekableSource& source();
   /// A reader of the content as a container, without limits. Throws DamagedData if it is none.

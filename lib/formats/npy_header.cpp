@@ -14,6 +14,7 @@ namespace hoist::detail::formats {
 namespace {
 
 constexpr int max_literal_depth = 40;
+constexpr std::size_t header_keys = 3;
 
 /// Reads the few Python literals that headers are made of, into Values; evaluates nothing.
 class Literals {
@@ -82,6 +83,8 @@ class Literals {
     ++at_;
     std::vector<Value::Entry> entries;
     while (peek() != '}') {
+      // Before they are compared with each other: a header has room for very many.
+      if (entries.size() == header_keys) fail("more keys than descr, fortran_order and shape");
       Value key = next(depth + 1);
       if (key.kind() != Value::Kind::text) fail("a key is no text");
       for (const auto& entry : entries) {
@@ -245,7 +248,7 @@ std::string tuple_of(const Shape& shape) {
 
 NpyHeader parse_npy_header(std::string_view text, bool utf8) {
   const Value header = Literals(text, utf8).all();
-  if (header.kind() != Value::Kind::dict || header.size() != 3) {
+  if (header.kind() != Value::Kind::dict || header.size() != header_keys) {
     throw DamagedData("an npy header must have descr, fortran_order and shape");
   }
   const Value *descr = header.find("descr"), *order = header.find("fortran_order"),

@@ -25,11 +25,15 @@ constexpr const char* status_path = "/proc/self/status";
 
 /// Kept open, as to open the file takes almost as long as to read it.
 constinit PerProcess<const KeptFd> status_file;
+/// A forked child finds that of its parent here, and closes it.
+constinit const KeptFd* newest_status_file = nullptr;
 
 /// What /proc/self/status says before the larger part of it.
 std::string beginning_of_status() {
-  const KeptFd& file =
-      status_file.here([] { return new KeptFd(Fd(::open(status_path, O_RDONLY | O_CLOEXEC))); });
+  const KeptFd& file = status_file.here([] {
+    delete newest_status_file;
+    return newest_status_file = new KeptFd(Fd(::open(status_path, O_RDONLY | O_CLOEXEC)));
+  });
   char text[256];
   const ssize_t n = ::pread(file.get(), text, sizeof text, 0);
   // The program may have closed it.

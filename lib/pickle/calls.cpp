@@ -283,21 +283,16 @@ std::optional<Value> call_time(Token token, const std::vector<Value>& a, Fail fa
     when.microsecond = at(next + 3) << 16 | at(next + 4) << 8 | at(next + 5);
   }
   when.month = has_date ? month : 0;
-  const bool date_good = !has_date || (when.year >= 1 && when.year <= 9999 && month >= 1 &&
-                                       month <= 12 && when.day >= 1 && when.day <= 31);
-  if (!date_good || when.hour > 23 || when.minute > 59 || when.second > 59 ||
-      when.microsecond > 999999) {
-    fail("no sound date or time");
-  }
   if (a.size() == 2) {
     const auto* zone = dynamic_cast<const TimezoneNode*>(a[1].node());
     if (zone == nullptr) fail("a time zone of an unknown kind");
     when.utc_offset_us = zone->offset_us;
   }
-  return Value::moment(token == Token::date   ? dynamic::Kind::date
-                       : token == Token::time ? dynamic::Kind::time
-                                              : dynamic::Kind::datetime,
-                       when);
+  const dynamic::Kind kind = !has_time   ? dynamic::Kind::date
+                             : !has_date ? dynamic::Kind::time
+                                         : dynamic::Kind::datetime;
+  if (!dynamic::is_moment(kind, when)) fail("no sound date or time");
+  return Value::moment(kind, when);
 }
 
 }  // namespace hoist::detail::pickle

@@ -45,6 +45,7 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
   }
 
   void begin(dynamic::Kind kind, std::size_t n) override {
+    check_hashable(kind);
     enter();
     open(kind, n);
   }
@@ -199,6 +200,32 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
                       " twice, as this multimap has");
   }
 
+  /// What comes next is a key or stands in a set, maybe in tuples there.
+  bool is_in_key() const {
+    for (auto open = open_.rbegin(); open != open_.rend(); ++open) {
+      if (open->kind == dynamic::Kind::tuple) continue;
+      if (open->kind == dynamic::Kind::dict) return open->done % 2 == 0;
+      return open->kind == dynamic::Kind::set || open->kind == dynamic::Kind::frozen_set;
+    }
+    return false;
+  }
+  /// No reader would take a file with such a key.
+  [[gnu::noinline]] void check_hashable(dynamic::Kind kind) const {
+    const char* what = nullptr;
+    switch (kind) {
+      case dynamic::Kind::list: what = "a list"; break;
+      case dynamic::Kind::set: what = "a set that isn't frozen"; break;
+      case dynamic::Kind::dict: what = "a dict"; break;
+      case dynamic::Kind::array:
+      case dynamic::Kind::objects: what = "an array"; break;
+      default: return;
+    }
+    if (is_in_key()) {
+      throw BadArgument(std::string("Python can't have ") + what +
+                        " in the key of a dict or in a set: dump to a hoist container");
+    }
+  }
+
   /// Around the parts of what has some.
   [[gnu::noinline]] void open(dynamic::Kind kind, std::size_t n) {
     open_.push_back({kind, n, 0, {}});
@@ -283,6 +310,7 @@ class PickleWriter final : public dynamic::ValueVisitor, private PickleOpcodes {
   }
 
   void put(const Value& value) {
+    check_hashable(value.kind());
     enter();
     if (!fetch_known(value)) {
       put_new(value);

@@ -77,6 +77,7 @@ struct Submitted {
   std::size_t left = tasks.size();     ///< those that are not settled
   std::optional<JobState> ended = {};  ///< once Slurm has said so
   Clock::time_point ended_since = {};
+  bool is_open() const { return !open.empty(); }
 };
 
 class ArraySession final : public Session {
@@ -172,16 +173,15 @@ class ArraySession final : public Session {
   }
 
   bool has_room() const {
-    const auto used = std::ranges::count_if(
-        elements_, [](const Submitted& element) { return !element.open.empty(); });
-    return static_cast<std::size_t>(used) + chunks_.size() < loop_.n_jobs();
+    const auto used = std::ranges::count_if(elements_, &Submitted::is_open) + std::ssize(chunks_);
+    return used < static_cast<std::ptrdiff_t>(loop_.n_jobs());
   }
 
   /// Takes tasks, as far as elements may be submitted. Returns whether there are any to submit.
   bool fetch() {
     bool is_new = true;
-    // An array that may be with Slurm already gets no more elements.
-    while (!loop_.stopping() && has_room() && tries_ == 0) {
+    // Not once Slurm may have the array, nor more than Slurm takes (MaxArraySize).
+    while (!loop_.stopping() && has_room() && tries_ == 0 && chunks_.size() < most_elements) {
       TaskRange range;
       worker_.batch = 1;  // what takes minutes goes alone, unless the user says otherwise
       if (!loop_.take(range, worker_)) break;
@@ -232,7 +232,7 @@ class ArraySession final : public Session {
     journal_.add({.name = job_, .elements = chunks_});
     write_script();
     try {
-      if (tries_ == 0 || !has_arrived()) slurm::submit(journal_.script(job_), job_);
+      if (tries_ == 0 || !has_arrived()) slurm::submit(journal_.script(job_), job_, options_);
     } catch (const NotFound&) {
       throw;
     } catch (const Error& error) {
@@ -261,17 +261,18 @@ class ArraySession final : public Session {
     return !states->empty();
   }
 
-  /// Where others are under way, limits on jobs are a reason to wait. So is a controller that is
-  /// being restarted.
+  /// Where others are under way, limits on jobs are a reason to wait: an error would cancel those.
+  /// So, for a while, is a controller that is being restarted.
   void try_again(const Error& error) {
-    const bool may_wait =
-        is_temporary(error) ||
-        std::ranges::any_of(elements_, [](const Submitted& one) { return !one.open.empty(); });
-    if (!may_wait || ++tries_ > most_tries) {
+    const bool has_others = std::ranges::any_of(elements_, &Submitted::is_open);
+    if (!has_others && (!is_temporary(error) || tries_ >= most_tries)) {
       journal_.forget(job_);
       throw error;
     }
-    os::log(LogLevel::warning, "slurm", std::string(error.what()) + "; tried again");
+    if (tries_ == 0 || !has_others) {
+      os::log(LogLevel::warning, "slurm", std::string(error.what()) + "; tried again");
+    }
+    tries_ = has_others ? 1 : tries_ + 1;
     next_try_ = Clock::now() + between_tries;
   }
 
@@ -284,13 +285,13 @@ class ArraySession final : public Session {
     const bool reruns = loop_.options().on_lost_host == OnLostHost::rerun;
     std::string output = journal_.output(job_, 0).string();
     output.pop_back();  // the number
-    const std::string script =
-        "#!/bin/sh\n#SBATCH --job-name=" + job_ + "\n#SBATCH --array=0-" +
-        std::to_string(chunks_.size() - 1) + "\n#SBATCH " +
-        (reruns ? "--requeue" : "--no-requeue") + "\n#SBATCH --open-mode=append\n" +
-        output_directive(output, "%a") + directives(options_) + "export " + element_variable + "=" +
-        single_quoted(journal_.chunks(job_).string()) + "\nexec " +
-        single_quoted(std::filesystem::canonical("/proc/self/exe").string()) + "\n";
+    const std::string script = "#!/bin/sh\n#SBATCH --job-name=" + job_ + "\n#SBATCH --array=0-" +
+                               std::to_string(chunks_.size() - 1) + "\n#SBATCH " +
+                               (reruns ? "--requeue" : "--no-requeue") +
+                               "\n#SBATCH --open-mode=append\n" + output_directive(output, "%a") +
+                               directives(options_) + "export " + element_variable + "=" +
+                               single_quoted(journal_.chunks(job_).string()) + "\nexec " +
+                               single_quoted(program_file()) + "\n";
     os::AtomicFile file(journal_.script(job_));
     file.write(std::as_bytes(std::span(script)));
     file.commit(true);
@@ -298,8 +299,7 @@ class ArraySession final : public Session {
 
   /// Settles what has a result by now.
   void look(Clock::time_point now) {
-    const bool is_waiting =
-        std::ranges::any_of(elements_, [](const Submitted& one) { return !one.open.empty(); });
+    const bool is_waiting = std::ranges::any_of(elements_, &Submitted::is_open);
     bool any = false;
     if (is_waiting) {
       results_ = journal_.results();
@@ -344,7 +344,7 @@ class ArraySession final : public Session {
   void ask(Clock::time_point now) {
     std::map<std::string, std::vector<JobState>> jobs;
     for (Submitted& element : elements_) {
-      if (element.open.empty() || element.ended) continue;
+      if (!element.is_open() || element.ended) continue;
       auto known = jobs.find(element.job);
       if (known == jobs.end()) {
         auto states = find_jobs(element.job);
@@ -365,7 +365,7 @@ class ArraySession final : public Session {
   /// Whether the element has ended for good: its first task that is open has no result, and those
   /// behind it were not begun.
   bool end(Submitted& element, Clock::time_point now) {
-    if (!element.ended || element.open.empty() || now < element.ended_since + visibility) {
+    if (!element.ended || !element.is_open() || now < element.ended_since + visibility) {
       return false;
     }
     const std::set<TaskKey> open = std::exchange(element.open, {});

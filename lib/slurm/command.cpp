@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "os/child_watch.hpp"
@@ -39,10 +40,25 @@ Pipe make_pipe() {
   return {os::Fd(ends[0]), os::Fd(ends[1])};
 }
 
-pid_t spawn(const std::vector<std::string>& words, const Pipe& out, const Pipe& err) {
+/// The variables of this process but those that begin with one of `hidden`.
+std::vector<char*> environment_without(const std::vector<std::string>& hidden) {
+  std::vector<char*> variables;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string_view variable(*at);
+    const bool is_hidden = std::ranges::any_of(
+        hidden, [&](const std::string& name) { return variable.starts_with(name); });
+    if (!is_hidden) variables.push_back(*at);
+  }
+  variables.push_back(nullptr);
+  return variables;
+}
+
+pid_t spawn(const std::vector<std::string>& words, const std::vector<std::string>& hidden,
+            const Pipe& out, const Pipe& err) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
+  const std::vector<char*> variables = environment_without(hidden);
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -57,7 +73,7 @@ pid_t spawn(const std::vector<std::string>& words, const Pipe& out, const Pipe& 
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
   pid_t pid = -1;
   const int error =
-      ::posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(), environ);
+      ::posix_spawnp(&pid, arguments[0], &actions, &attributes, arguments.data(), variables.data());
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error == ENOENT)
@@ -89,10 +105,11 @@ bool collect(pid_t pid, const std::string& errors) {
 
 }  // namespace
 
-CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milliseconds limit) {
+CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milliseconds limit,
+                       const std::vector<std::string>& hidden) {
   Pipe out = make_pipe();
   Pipe err = make_pipe();
-  const pid_t pid = spawn(words, out, err);
+  const pid_t pid = spawn(words, hidden, out, err);
   out.write.reset();
   err.write.reset();
   CommandEnd end;

@@ -16,7 +16,9 @@ struct CommandEnd {
 };
 
 /// Runs a program of the search path without input, in a process group of its own, so that Ctrl-C
-/// does not reach it. Throws NotFound if there is no such program, else SystemError.
-CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milliseconds limit);
+/// does not reach it. Variables that begin with one of `hidden` are not in its environment. Throws
+/// NotFound if there is no such program, else SystemError.
+CommandEnd run_command(const std::vector<std::string>& words, std::chrono::milliseconds limit,
+                       const std::vector<std::string>& hidden = {});
 
 }  // namespace hoist::detail::slurm

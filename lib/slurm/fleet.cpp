@@ -108,14 +108,13 @@ void Fleet::run() {
 
 /// Hosts on the nodes of the allocation, which end when they are told to, or with the allocation.
 void Fleet::run_step() {
-  const CommandEnd end =
-      run_command({"env", variable_ + "=" + value_, "srun", "--job-name=" + job_,
-                   "--nodes=" + std::to_string(expected_), "--ntasks=" + std::to_string(expected_),
-                   "--ntasks-per-node=1", "--no-kill", "--kill-on-bad-exit=0", "--wait=0",
-                   "--overlap", "--mem=0", "--cpu-bind=none", "--quiet", "--mpi=none",
-                   "--input=none", "--signal=TERM@" + std::to_string(seconds_to_leave),
-                   "--export=ALL", std::filesystem::canonical("/proc/self/exe").string()},
-                  step_limit);
+  const CommandEnd end = run_command(
+      {"env", variable_ + "=" + value_, "srun", "--job-name=" + job_,
+       "--nodes=" + std::to_string(expected_), "--ntasks=" + std::to_string(expected_),
+       "--ntasks-per-node=1", "--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--overlap",
+       "--mem=0", "--cpu-bind=none", "--quiet", "--mpi=none", "--input=none",
+       "--signal=TERM@" + std::to_string(seconds_to_leave), "--export=ALL", program_file()},
+      step_limit);
   fail("srun has ended" + (end.errors.empty() ? std::string() : ": " + end.errors));
 }
 
@@ -131,8 +130,11 @@ void Fleet::keep_array() {
     const auto alive = std::ranges::count_if(*jobs, &JobState::is_alive);
     const auto failed = std::ranges::count(*jobs, "FAILED", &JobState::state);
     if (failed >= most_failures && failed > joined_.load()) {
-      return fail("those that Slurm has started end before they have joined; they said:\n" +
-                  last_lines(directory_ / "output"));
+      const std::string said = last_lines(directory_ / "output");
+      return fail("those that Slurm has started end before they have joined" +
+                  (said.empty() ? ", and say nothing, as where SlurmOptions::directory is not one "
+                                  "that all nodes share"
+                                : "; they said:\n" + said));
     }
     if (alive >= options_.hosts) continue;
     is_submitted = true;  // even if Slurm does not answer: it may have taken them
@@ -149,7 +151,7 @@ void Fleet::submit(unsigned hosts) {
       output_directive(directory_ / "output") +
       (may_leave ? "#SBATCH --signal=B:TERM@" + std::to_string(seconds_to_leave) + "\n" : "") +
       directives(options_) + "export " + variable_ + "=" + single_quoted(value_) + "\nexec " +
-      single_quoted(std::filesystem::canonical("/proc/self/exe").string()) + "\n";
+      single_quoted(program_file()) + "\n";
   const auto path = directory_ / "hosts.sh";
   {
     os::AtomicFile file(path);
@@ -157,7 +159,7 @@ void Fleet::submit(unsigned hosts) {
     file.commit();
   }
   try {
-    slurm::submit(path, job_);
+    slurm::submit(path, job_, options_);
   } catch (const NotFound&) {
     throw;
   } catch (const Error& error) {

@@ -22,7 +22,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/quoted.hpp"
 #include "os/log.hpp"
+#include "os/machine_name.hpp"
 #include "os/termination.hpp"
 #include "remote/worker_host.hpp"
 #include "slurm/file_transport.hpp"
@@ -194,7 +196,11 @@ void run_host(const fs::path& messages) {
     const fs::path directory = messages.parent_path();
     auto silent_since = Clock::time_point::max();
     bool locks_reach = false;
-    // There is none for a job that has waited for longer than its program ran.
+    if (!fs::exists(messages, error)) {
+      throw Error(base::quoted(messages.string()) + " is not on " + os::machine_name() +
+                  ": either its program has ended meanwhile, or SlurmOptions::directory is not one "
+                  "that all nodes share");
+    }
     for (bool is_on = true; is_on && fs::exists(messages, error);) {
       locks_reach = locks_reach || lives(directory);
       const auto transport = std::make_shared<FileTransport>(messages, FileTransport::Role::host);

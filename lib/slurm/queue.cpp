@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <chrono>
 #include <sstream>
@@ -35,6 +36,27 @@ std::vector<std::string> split(std::string_view text, char at) {
 }
 
 std::string user() { return std::to_string(::getuid()); }
+
+/// Variables that must not outdo what a script says. Those of what it leaves to the cluster stay:
+/// they are the user's defaults.
+std::vector<std::string> outdoing(const SlurmOptions& options) {
+  std::vector<std::string> names = {"ARRAY_INX",  "OPEN_MODE", "OUTPUT", "REQUEUE",
+                                    "NO_REQUEUE", "SIGNAL",    "WAIT"};
+  if (!options.partition.empty()) names.push_back("PARTITION");
+  if (!options.account.empty()) names.push_back("ACCOUNT");
+  if (options.time.count() > 0) names.push_back("TIMELIMIT");
+  if (options.memory.bytes() > 0) {
+    for (const char* name : {"MEM_PER_NODE", "MEM_PER_CPU", "MEM_PER_GPU"}) names.push_back(name);
+  }
+  for (const std::string& option : options.extra) {
+    if (!option.starts_with("--")) continue;
+    std::string name = option.substr(2, option.find_first_of("= ") - 2);
+    for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    names.push_back(name == "TIME" ? "TIMELIMIT" : name == "MEM" ? "MEM_PER_NODE" : name);
+  }
+  for (std::string& name : names) name = "SBATCH_" + name + "=";
+  return names;
+}
 
 }  // namespace
 
@@ -110,10 +132,21 @@ bool is_temporary(const Error& error) {
          what.find("did not answer") != std::string_view::npos;
 }
 
-void submit(const std::filesystem::path& script, const std::string& name) {
+std::string program_file() {
+  std::error_code error;
+  const auto file = std::filesystem::canonical("/proc/self/exe", error);
+  if (!error) return file.string();
+  throw Error(
+      "Slurm can't start this program's file, which was removed or replaced since the program "
+      "began: start the program again, and leave its file alone while it runs");
+}
+
+void submit(const std::filesystem::path& script, const std::string& name,
+            const SlurmOptions& options) {
   // Jobs are found by their name, and SBATCH_JOB_NAME outdoes what a script says.
   const CommandEnd end =
-      run_command({"sbatch", "--parsable", "--job-name=" + name, script.string()}, command_limit);
+      run_command({"sbatch", "--parsable", "--job-name=" + name, script.string()}, command_limit,
+                  outdoing(options));
   if (end.succeeded) return;
   throw Error("sbatch refused " + script.string() + ": " +
               (end.in_time ? end.errors : "it did not answer for a minute"));
@@ -123,7 +156,7 @@ std::optional<std::vector<JobState>> find_jobs(const std::string& name) {
   const CommandEnd end =
       run_command({"squeue", "--noheader", "--array", "--states=all", "--user=" + user(),
                    "--name=" + name, "--format=%F|%K|%T|%N|%r"},
-                  command_limit);
+                  command_limit, {"SQUEUE_"});
   if (!end.succeeded) return std::nullopt;
   std::vector<JobState> jobs;
   std::istringstream lines(end.output);
@@ -140,9 +173,11 @@ std::optional<std::vector<JobState>> find_jobs(const std::string& name) {
 }
 
 void cancel_jobs(const std::string& name) {
-  run_command({"scancel", "--user=" + user(), "--name=" + name}, command_limit);
+  run_command({"scancel", "--user=" + user(), "--name=" + name}, command_limit, {"SCANCEL_"});
 }
 
-void cancel_job(const std::string& job) { run_command({"scancel", job}, command_limit); }
+void cancel_job(const std::string& job) {
+  run_command({"scancel", job}, command_limit, {"SCANCEL_"});
+}
 
 }  // namespace hoist::detail::slurm

@@ -36,8 +36,12 @@ std::string single_quoted(const std::string& text);
 /// A line for sbatch that has a job write to that file; `pattern` (%a) completes its name. Throws
 /// BadArgument for a name that Slurm can't be told.
 std::string output_directive(const std::filesystem::path& file, const std::string& pattern = {});
-/// Submits a script as jobs of that name. Throws Error with what sbatch said.
-void submit(const std::filesystem::path& script, const std::string& name);
+/// The file of this program, for scripts. Throws Error if it has been removed or replaced.
+std::string program_file();
+/// Submits a script, which asks for what the options say, as jobs of that name. Throws Error with
+/// what sbatch said.
+void submit(const std::filesystem::path& script, const std::string& name,
+            const SlurmOptions& options);
 /// Whether that may be otherwise soon: the controller does not answer, or limits others, too.
 bool is_temporary(const Error& error);
 /// All jobs of this user by that name that Slurm still knows of, ended ones too; nothing if it does

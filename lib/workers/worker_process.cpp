@@ -15,9 +15,9 @@ void WorkerProcess::announce_modules() {
 
 std::uint32_t WorkerProcess::function_number(const void* address) {
   if (const auto known = functions_.find(address); known != functions_.end()) return known->second;
+  const CodeAddress where = code_address_of(address);  // throws: then it has no number
   const auto number = static_cast<std::uint32_t>(functions_.size());
   functions_.emplace(address, number);
-  const CodeAddress where = code_address_of(address);
   announce_modules();
   ipc::FieldWriter frame;
   frame.put(where.module);

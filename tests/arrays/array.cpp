@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <numeric>
+#include <sstream>
 #include <vector>
 
 using hoist::Array;
@@ -127,6 +128,17 @@ TEST_CASE("an array that was moved from has no elements") {
   CHECK(to.size() == 6);
   CHECK(from.empty());                // NOLINT: what is moved from says so
   CHECK(from.begin() == from.end());  // NOLINT
+  // It had 0 dimensions, as an array of one element has.
+  // NOLINTBEGIN
+  CHECK(from == Array<int>());
+  CHECK(from != Array<int>(Shape{}));
+  CHECK(hoist::hash(from) == hoist::hash(Array<int>()));
+  CHECK(from.copy().empty());
+  from.for_each([](int& element) { element = 1; });
+  std::ostringstream text;
+  text << from;
+  CHECK(text.str() == "[]");
+  // NOLINTEND
   from = std::move(to);
   CHECK(from.size() == 6);
   CHECK(to.begin() == to.end());  // NOLINT

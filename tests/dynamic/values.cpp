@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <complex>
+#include <filesystem>
 #include <initializer_list>
 #include <map>
 #include <optional>
@@ -299,6 +300,51 @@ TEST_CASE("keys of arrays and structs come back from pickles") {
   const Value value = Value::from(map);
   CHECK(value.entries()[0].first.items()[1].kind() == Value::Kind::tuple);  // hashable in Python
   CHECK(value.to<std::decay_t<decltype(map)>>() == map);
+}
+
+// Sets stayed sets in keys, and what Python can't have as a key was written: nobody could read it.
+TEST_CASE("keys of sets come back from pickles, and those that no reader takes are refused") {
+  const TempDir dir;
+  using Sets = std::set<std::set<int>>;
+  const Sets sets{{}, {1, 2}};
+  dump(sets, dir / "sets.pkl");
+  CHECK(load<Sets>(dir / "sets.pkl") == sets);
+  CHECK(Value::from(sets).to<Sets>() == sets);
+  const std::map<std::pair<int, std::set<int>>, int> map{{{1, {2}}, 3}};
+  dump(map, dir / "map.pkl");
+  CHECK(load<std::decay_t<decltype(map)>>(dir / "map.pkl") == map);
+
+  const Value list = Value::list({1});
+  CHECK_THROWS_AS(dump(std::map<std::map<int, int>, int>{{{{1, 2}}, 3}}, dir / "bad.pkl"),
+                  hoist::BadArgument);
+  CHECK_THROWS_AS(dump(Value::dict({{list, 1}}), dir / "bad.pkl"), hoist::BadArgument);
+  CHECK_THROWS_AS(dump(Value::set({Value::tuple({1, list})}), dir / "bad.pkl"), hoist::BadArgument);
+  CHECK_THROWS_AS(dump(Value::dict({{"a", list}, {list, 1}}), dir / "bad.pkl"), hoist::BadArgument);
+  CHECK_FALSE(std::filesystem::exists(dir / "bad.pkl"));
+  dump(Value::dict({{1, Value::tuple({list})}}), dir / "good.pkl");
+  CHECK(load<Value>(dir / "good.pkl").size() == 1);
+}
+
+TEST_CASE("a date that Python has not is no part of a pickle") {
+  using Kind = Value::Kind;
+  const TempDir dir;
+  CHECK_THROWS_AS(dump(Value::moment(Kind::date, {70000, 1, 1}), dir / "a.pkl"),
+                  hoist::BadArgument);
+  CHECK_THROWS_AS(dump(Value::moment(Kind::time, {.hour = 24}), dir / "a.pkl"), hoist::BadArgument);
+  CHECK_THROWS_AS(Value::moment(Kind::text, {}), hoist::BadArgument);
+}
+
+TEST_CASE("a text is cut between its characters") {
+  CHECK(Value("abc").to_string(4) == "'abc'");
+  CHECK(Value("abcd").to_string(4) == "'abc...'");
+  CHECK(Value("\u00e9\u00e9").to_string(2) == "'\u00e9...'");
+}
+
+TEST_CASE("a number that is too large for a float is refused") {
+  CHECK(Value(0.1).to<float>() == 0.1F);
+  CHECK(std::isinf(Value(HUGE_VAL).to<float>()));
+  CHECK_THROWS_AS(Value(1e39).to<float>(), hoist::WrongType);
+  CHECK(std::get<double>(Value(1e39).to<std::variant<float, double>>()) == 1e39);
 }
 
 TEST_CASE("a Value is made of __int128 without loss or not at all") {

@@ -3,6 +3,7 @@
 #include <hoist/array.hpp>
 #include <hoist/codec.hpp>
 #include <hoist/dump.hpp>
+#include <hoist/error.hpp>
 #include <hoist/value.hpp>
 
 #include <array>
@@ -95,4 +96,16 @@ TEST_CASE("a damaged .npz is refused") {
 TEST_CASE("a damaged joblib file is refused or, without a checksum, read as it is") {
   check_damage("a.joblib", Model{3, Array<double>::from_vector({1, 2, 3}), "name"}, false);
   check_damage("a.pkl", std::vector<std::string>{"a", "b", "c"}, false);
+}
+
+TEST_CASE("a .npy header of very many keys is refused without comparing them") {
+  std::string header = "{";
+  for (int i = 0; i < 100'000; ++i) header.append("'").append(std::to_string(i)).append("':0,");
+  header += "}";
+  std::string bytes("\x93NUMPY\x02\0", 8);
+  for (int i = 0; i < 32; i += 8) bytes += static_cast<char>(header.size() >> i);
+  bytes += header;
+  std::istringstream in(bytes);
+  CHECK_THROWS_WITH_AS(static_cast<void>(load<hoist::Value>(in)),
+                       doctest::Contains("more keys than descr"), hoist::DamagedData);
 }

@@ -411,7 +411,7 @@ TEST_CASE("results that can only be moved") {
 TEST_CASE("imap_unordered keeps no results that were taken") {
   const HardLimit limit;
   ThreadPool pool(2);
-  const auto alive = std::make_shared<int>(0);
+  auto alive = std::make_shared<int>(0);
   long most = 0;
   int seen = 0;
   for (const auto& one : pool.imap_unordered([&](int) { return alive; }, std::views::iota(0))) {

@@ -7,10 +7,13 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <memory>
 #include <thread>
 
 #include "os/thread_pool.hpp"
+#include "os/working_place.hpp"
+#include "support/processes.hpp"
 
 using hoist::detail::os::ForkHook;
 using hoist::detail::os::PerProcess;
@@ -148,4 +151,14 @@ TEST_CASE("a child of a program with a pool of threads has its own") {
   for (int i = 0; i < 50; ++i) {
     CHECK(in_child([&] { return &ThreadPool::shared() != pool ? 0 : 1; }) == 0);
   }
+}
+
+// Each forked child kept the descriptor of its parent's status, too.
+TEST_CASE("a forked child has no more descriptors than its parent") {
+  hoist::detail::os::working_place();
+  const std::size_t before = support::open_descriptors();
+  CHECK(in_child([&] {
+          hoist::detail::os::working_place();
+          return support::open_descriptors() == before ? 0 : 1;
+        }) == 0);
 }

@@ -68,6 +68,54 @@ TEST_CASE("jobs have their names, whatever the environment says") {
   CHECK(slurp(told).find("--job-name=hoist-") != std::string::npos);
 }
 
+TEST_CASE("what the options say holds, whatever the environment says") {
+  const TempDir directory;
+  const fs::path told = directory / "told";
+  const fs::path asked = directory / "asked";
+  const std::string list = "env | grep -E '^S(BATCH|QUEUE)_' | sort >";
+  const std::string path = make_false_slurm(directory / "bin", list + told.string() + "; echo 7",
+                                            list + asked.string() + "; echo '7|0|TIMEOUT|n9|None'");
+  auto command = words("one", directory / "journal", {}, path);
+  const std::vector<std::string> variables = {"TEST_PARTITION=here", "SBATCH_PARTITION=elsewhere",
+                                              "SBATCH_ARRAY_INX=3", "SBATCH_ACCOUNT=users",
+                                              "SQUEUE_PARTITION=elsewhere"};
+  command.insert(command.begin() + 1, variables.begin(), variables.end());
+  Daemon program(command, directory / "log");
+  await([&] { return program.has_ended(); });
+  // The account was left out.
+  CHECK(slurp(told) == "SBATCH_ACCOUNT=users\nSQUEUE_PARTITION=elsewhere\n");
+  CHECK(slurp(asked).find("SQUEUE_") == std::string::npos);
+}
+
+TEST_CASE("arrays have no more elements than Slurm takes as it is installed") {
+  const TempDir directory;
+  const fs::path told = directory / "told";
+  const std::string path = make_false_slurm(
+      directory / "bin", "for script; do :; done; grep array= $script >>" + told.string(),
+      "echo '7|0|RUNNING|n9|None'");
+  Daemon program(words("many", directory / "journal", {}, path), directory / "log");
+  await([&] { return fs::exists(told) && slurp(told).find("=0-0\n") != std::string::npos; });
+  CHECK(slurp(told) == "#SBATCH --array=0-999\n#SBATCH --array=0-0\n");
+  program.end(SIGKILL);
+}
+
+TEST_CASE("a program whose file is gone, and a host without its directory, say so") {
+  const TempDir directory;
+  const std::string copy = (directory / "program").string();
+  fs::copy_file(HOIST_TEST_PROGRAM, copy);
+  const std::string path = make_false_slurm(directory / "bin", "echo 7", "exit 0");
+  const auto removed =
+      run_command("sh -c 'exec 3<" + copy + "; rm " + copy + "; exec env HOIST_BACKEND=slurm " +
+                  path + " /proc/self/fd/3 one " + (directory / "a").string() + "'");
+  INFO(removed.text);
+  CHECK(removed.has("was removed or replaced since the program began"));
+
+  const auto host = run_command("env HOIST_SLURM_HOST=/nowhere/messages " HOIST_TEST_PROGRAM);
+  INFO(host.text);
+  CHECK(host.code == 1);
+  CHECK(host.has("\"/nowhere/messages\" is not on "));
+}
+
 TEST_CASE("two runs of a program are not in one loop of a journal at once") {
   const TempDir directory;
   const std::string path =

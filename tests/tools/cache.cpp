@@ -4,6 +4,7 @@
 #include <hoist/memory.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -145,7 +146,12 @@ TEST_CASE("hoist cache prune and clear remove what they say") {
   CHECK(has(run_tool("cache prune --json --bytes 1M " + cache).out, "\"items\":1"));
   CHECK(memory.entries().empty());
   fill(cache);
+  // Without --yes it only looks.
+  const auto uses = dir / "cache/.hoist/uses";
+  const auto before = std::filesystem::last_write_time(uses) - std::chrono::hours(1);
+  std::filesystem::last_write_time(uses, before);
   CHECK(run_tool("cache clear " + cache).code == 2);
+  CHECK(std::filesystem::last_write_time(uses) == before);
   CHECK(memory.entries().size() == 7);
   CHECK(has(run_tool("cache clear --yes " + cache).out, "removed 7 entries"));
   CHECK(memory.entries().empty());

@@ -50,6 +50,23 @@ Model model() {
   return made;
 }
 
+/// A .npy file of that dtype, as its header has it.
+std::string npy_of(const std::string& descr, const std::string& shape, const std::string& data) {
+  const std::string header =
+      "{'descr': " + descr + ", 'fortran_order': False, 'shape': " + shape + "}\n";
+  std::string bytes("\x93NUMPY\x01\0", 8);
+  bytes += static_cast<char>(header.size());
+  bytes += '\0';
+  return bytes + header + data;
+}
+
+/// A pickle of an array of six objects.
+std::string pickle_of(const std::string& shape) {
+  return "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n" + shape +
+         "cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI63\ntbI00\n"
+         "(lI1\naI2\naI3\naI4\naI5\naI6\natb.";
+}
+
 }  // namespace
 
 TEST_CASE("hoist show draws a file's content as a tree") {
@@ -85,14 +102,76 @@ TEST_CASE("hoist show draws a file's content as a tree") {
   CHECK_FALSE(has(html, "<script"));
   CHECK_FALSE(has(html, "http"));
   // An existing page keeps its mode, and a link to it stays one.
-  std::filesystem::permissions(page, std::filesystem::perms::owner_read);
+  constexpr auto own = std::filesystem::perms::owner_read | std::filesystem::perms::owner_write;
+  std::filesystem::permissions(page, own);
   std::filesystem::create_symlink("model.html", dir / "link.html");
   CHECK(run_tool("show --html " + (dir / "link.html").string() + " " + file).code == 0);
   CHECK(std::filesystem::is_symlink(dir / "link.html"));
-  CHECK(std::filesystem::status(page).permissions() == std::filesystem::perms::owner_read);
+  CHECK(std::filesystem::status(page).permissions() == own);
   support::spill(dir / "broken.hoist", support::slurp(file).substr(0, 300));
   CHECK(run_tool("show " + (dir / "broken.hoist").string()).code == 1);
   CHECK(run_tool("show " + (dir / "missing").string()).code == 2);
+}
+
+TEST_CASE("a page goes to a pipe, to a name of any length, and through a link to nothing yet") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  const std::string file = dir / "a.npy";
+  dump(ramp(20), file);
+  const auto piped = run_tool("show --html /dev/stdout " + file + " | cat");
+  CHECK(piped.error.empty());
+  CHECK(has(piped.out, "</html>"));
+  const std::string page = dir / std::string(255, 'p');
+  CHECK(run_tool("show --html " + page + " " + file).code == 0);
+  CHECK(support::slurp(page) == piped.out);
+  std::filesystem::create_symlink("made", dir / "link");
+  CHECK(run_tool("show --html " + (dir / "link").string() + " " + file).code == 0);
+  CHECK(std::filesystem::is_symlink(dir / "link"));
+  CHECK(std::filesystem::exists(dir / "made"));
+}
+
+TEST_CASE("the beginning of an array is shown without its dtype, whatever that has in it") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  const std::string eights(16, '\0');
+  support::spill(dir / "times.npy", npy_of("'<M8[ns]'", "(2,)", eights));
+  CHECK(has(run_tool("show " + (dir / "times.npy").string()).out, "\n[<M8[ns](0), <M8[ns](0)]\n"));
+  support::spill(dir / "rows.npy", npy_of("('<f8', (2,))", "(1,)", eights));
+  CHECK(has(run_tool("show " + (dir / "rows.npy").string()).out,
+            "\n[array(<f8, (2,), [0.0, 0.0])]\n"));
+  // What a terminal would obey.
+  const std::string sly = dir / "sly.npy";
+  support::spill(sly, npy_of("([('a\\x1b[31m', '<f8')], (2,))", "(1,)", eights));
+  const auto shown = run_tool("show " + sly);
+  CHECK(has(shown.out, "\n[array({a?[31m: <f8}, (2,), "));
+  const std::string list = dir / "list.pkl";
+  dump(std::vector<std::string>{"a"}, list);
+  CHECK(has(run_tool("diff " + sly + " " + list).out, "array({a?[31m: <f8}[2], (1,), "));
+}
+
+TEST_CASE("content from a pipe is read once, or refused") {
+  if (!support::has_tool()) return;
+  const TempDir dir;
+  const std::string file = dir / "a.npy";
+  dump(ramp(20), file);
+  const std::string list = dir / "a.pkl";
+  dump(std::vector<std::string>{"a"}, list);
+  const auto hashed = run_tool("hash " + file);
+  const std::string piped = "cat " + file + " |";
+  CHECK(run_tool("hash /dev/stdin", piped).out.substr(0, 32) == hashed.out.substr(0, 32));
+  CHECK(run_tool("diff /dev/stdin " + file, piped).code == 0);
+  const std::string made = dir / "made.hoist";
+  CHECK(run_tool("convert /dev/stdin " + made, piped).code == 0);
+  CHECK(run_tool("check /dev/stdin", "cat " + made + " |").code == 0);
+  for (const char* command : {"show", "check"}) {
+    const auto refused = run_tool(std::string(command) + " /dev/stdin", piped);
+    CHECK(refused.code == 2);
+    CHECK(has(refused.out + refused.error, "is a pipe"));
+  }
+  const auto refused = run_tool("convert /dev/stdin " + made, "cat " + list + " |");
+  CHECK(refused.code == 2);
+  CHECK(has(refused.error, "is a pipe"));
+  CHECK(run_tool("convert /dev/stdin " + (dir / "b.pkl").string(), "cat " + list + " |").code == 0);
 }
 
 TEST_CASE("hoist show maps what it shows") {
@@ -173,6 +252,9 @@ TEST_CASE("a damaged file is converted to nothing") {
         CHECK_THROWS_AS(convert_file(broken, dir / to), DamagedData);
       CHECK_THROWS_AS(verify_file(broken), DamagedData);
     }
+    support::spill(broken, sound.substr(0, sound.size() / 2));
+    CHECK_THROWS_WITH_AS(convert_file(broken, dir / "to.npy"), doctest::Contains("cut short"),
+                         DamagedData);
     if (std::string(name) == "a.npy") continue;  // no checksum
     std::string changed = sound;
     changed[sound.size() / 2] = static_cast<char>(changed[sound.size() / 2] ^ 1);
@@ -246,10 +328,33 @@ TEST_CASE("hoist diff, hash and check compare contents") {
   dump(std::vector<Complex>{{1, 2}}, a);
   dump(std::vector<Complex>{{1, -2}}, endless);
   CHECK(has(run_tool("diff --tolerance 1 " + a + " " + endless).out, "[0]: 1+2j against 1-2j"));
+  // NaN equals itself, alone too; truth values differ without a distance.
+  dump(std::pair(nan, true), a);
+  CHECK(run_tool("diff " + a + " " + a).code == 0);
+  dump(std::pair(nan, false), endless);
+  const auto untrue = run_tool("diff " + a + " " + endless);
+  CHECK(untrue.code == 1);
+  CHECK(has(untrue.out, "[1]: True against False"));
+  CHECK(has(untrue.out, "1 difference of"));
+  // Objects in other rows.
+  support::spill(dir / "wide.pkl", pickle_of("(I2\nI3\nt"));
+  support::spill(dir / "high.pkl", pickle_of("(I3\nI2\nt"));
+  const auto turned =
+      run_tool("diff " + (dir / "wide.pkl").string() + " " + (dir / "high.pkl").string());
+  CHECK(turned.code == 1);
+  CHECK(has(turned.out, "2 x 3 against 3 x 2"));
   // Keys that only their ends tell apart.
   const std::string same(100, 'k');
   dump(std::map<std::pair<std::string, int>, int>{{{same, 1}, 10}, {{same, 2}, 20}}, a);
   CHECK(run_tool("diff " + a + " " + a).code == 0);
+  // Keys that are sets, in which Python's order is another one in each process.
+  const std::string up = dir / "up.pkl";
+  const std::string down = dir / "down.pkl";
+  support::spill(up, "\x80\x04}((K\x01K\x02\x91K\x05u.");
+  support::spill(down, "\x80\x04}((K\x02K\x01\x91K\x05u.");
+  CHECK(run_tool("diff " + up + " " + down).code == 0);
+  support::spill(down, "\x80\x04}((K\x02K\x03\x91K\x05u.");
+  CHECK(has(run_tool("diff " + up + " " + down).out, "2 differences of"));
 
   const std::string c = dir / "c.npy";
   dump(ramp(100), c);
@@ -262,6 +367,13 @@ TEST_CASE("hoist diff, hash and check compare contents") {
   CHECK_NOTHROW(support::Json::parse(checked.out));
   CHECK(has(checked.out, "\"sound\":true"));
   CHECK(has(checked.out, "\"sound\":false"));
+  // One that isn't there keeps none of the others from being checked.
+  const auto all = run_tool("check " + (dir / "missing").string() + " " + a + " " +
+                            (dir / "d.hoist").string() + " " + c);
+  CHECK(all.code == 2);
+  CHECK(has(all.out, "missing: can't open"));
+  CHECK(has(all.out, "d.hoist: \""));
+  CHECK(has(all.out, "c.npy: sound"));
 }
 
 TEST_CASE("conventions: help, exit codes, pipes, colours and manual pages") {
@@ -286,7 +398,9 @@ TEST_CASE("conventions: help, exit codes, pipes, colours and manual pages") {
   CHECK(piped.error.empty());
   // A full disk is.
   if (std::filesystem::exists("/dev/full")) {
-    CHECK(std::system((support::tool + " env >/dev/full 2>/dev/null").c_str()) != 0);
+    for (const char* command : {" env", " --help", " --version", " cache ls --help"}) {
+      CHECK(std::system((support::tool + command + " >/dev/full 2>/dev/null").c_str()) != 0);
+    }
   }
   const auto env = run_tool("env --json");
   CHECK_NOTHROW(support::Json::parse(env.out));

@@ -51,7 +51,7 @@ void print_functions(const std::filesystem::path& location,
   StoredFunction total;
   Table table({"FUNCTION", ">VERSIONS", ">ENTRIES", ">SIZE", ">HITS", ">SAVED", "LAST USED"});
   for (const StoredFunction& one : functions) {
-    table.add({one.name, count_text(one.versions.size()), count_text(one.items),
+    table.add({printable(one.name), count_text(one.versions.size()), count_text(one.items),
                bytes_text(one.bytes), count_text(one.uses), duration_text(one.saved),
                age_text(one.last_used)});
     total.items += one.items;
@@ -123,8 +123,9 @@ void list_entries(const Arguments& arguments) {
             json.end_array().end_object().print();
           } else {
             const std::string call =
-                trouble.empty() ? metadata.function + "(" + metadata.arguments + ")" : red(trouble);
-            fmt::print("{}  {:>8}  {:>8}  {}\n", entry.name(), bytes_text(entry.bytes()),
+                trouble.empty() ? printable(metadata.function + "(" + metadata.arguments + ")")
+                                : red(printable(trouble));
+            fmt::print("{}  {:>8}  {:>8}  {}\n", printable(entry.name()), bytes_text(entry.bytes()),
                        duration_text(metadata.duration), call);
           }
         },

@@ -98,14 +98,13 @@ void prune(const Arguments& arguments) {
 
 void clear(const Arguments& arguments) {
   const auto location = one_cache(arguments.location);
-  const Memory memory = open_cache_to_change(location);
-  const StoreUsage there = memory.excess({.items_limit = 0});
+  const StoreUsage there = open_cache(location).excess({.items_limit = 0});
   if (!arguments.yes) {
     throw BadArgument(fmt::format("this would remove {} ({}) from {}; --yes does it",
                                   counted(there.items, "entry", "entries"), bytes_text(there.bytes),
                                   location.string()));
   }
-  memory.clear();
+  open_cache_to_change(location).clear();
   report(arguments, there);
 }
 

@@ -56,9 +56,9 @@ MemoryEntry find_entry(const Memory& memory, std::string wanted) {
 
 void print_metadata(const MemoryEntry& entry, const EntryMetadata& metadata) {
   const auto line = [](std::string_view name, const std::string& text) {
-    if (!text.empty()) fmt::print("{:<13}{}\n", name, text);
+    if (!text.empty()) fmt::print("{:<13}{}\n", name, printable(text));
   };
-  fmt::print("{}({})\n", bold(metadata.function), metadata.arguments);
+  fmt::print("{}({})\n", bold(printable(metadata.function)), printable(metadata.arguments));
   line("entry", entry.name());
   line("created", utc_text(metadata.created) + " (" + age_text(metadata.created) + ")");
   line("computed in", duration_text(metadata.duration));

@@ -74,7 +74,9 @@ Findings verify(const std::filesystem::path& location, const Arguments& argument
 }
 
 void print(const std::filesystem::path& location, const Findings& found, bool repair) {
-  for (const auto& [name, fault] : found.damaged) fmt::print("{}: {}\n", red(name), fault);
+  for (const auto& [name, fault] : found.damaged) {
+    fmt::print("{}: {}\n", red(printable(name)), printable(fault));
+  }
   fmt::print("{}: {} read, {}: {}{}\n", location.string(), counted(found.items, "entry", "entries"),
              bytes_text(found.bytes),
              found.damaged.empty() ? "all sound" : fmt::format("{} damaged", found.damaged.size()),

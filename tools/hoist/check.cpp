@@ -4,7 +4,8 @@
 #include <hoist/error.hpp>
 #include <hoist/file_info.hpp>
 
-#include <cstdio>
+#include <algorithm>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,13 +26,18 @@ struct Arguments {
 void check(const Arguments& arguments) {
   Json json;
   json.begin_array();
+  ExitCode code = success;
   for (const std::string& file : arguments.files) {
     std::string fault;
     try {
       verify_file(file);
     } catch (const DamagedData& error) {
       fault = error.what();
-      set_exit_code(differs);
+      code = std::max(code, differs);
+    } catch (const std::exception& error) {
+      // It can't be read here and now; the others can, perhaps.
+      fault = error.what();
+      code = trouble;
     }
     if (arguments.json) {
       json.begin_object().member("file", file).member("sound", fault.empty());
@@ -43,6 +49,7 @@ void check(const Arguments& arguments) {
   }
   json.end_array();
   if (arguments.json) json.print();
+  set_exit_code(code);
 }
 
 }  // namespace
@@ -54,8 +61,8 @@ void add_check(CLI::App& app) {
   command->add_option("FILE", arguments->files, "Files in any format that hoist reads")->required();
   command->add_flag("--json", arguments->json, "As JSON");
   command->footer(
-      "Exit code 1 if one is damaged. A .npy file and an uncompressed pickle have no checksums:\n"
-      "only their structure is checked.\n\n"
+      "Exit code 1 if one is damaged, 2 if one can't be read. A .npy file and an uncompressed\n"
+      "pickle have no checksums: only their structure is checked.\n\n"
       "Example:\n  hoist check results/*.hoist");
   command->callback([arguments] { check(*arguments); });
 }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "commands.hpp"
 #include "json.hpp"
@@ -74,15 +75,20 @@ bool is_sequence(const Value& value) {
   }
 }
 
+/// Truth values have no distance: they are equal or not.
 bool is_number(const Value& value) {
   switch (value.kind()) {
-    case Kind::boolean:
     case Kind::integer:
     case Kind::natural:
     case Kind::real:
     case Kind::complex: return true;
     default: return false;
   }
+}
+
+/// Doubles tell their values apart.
+bool is_floating(const Value& value) {
+  return value.kind() == Kind::real || value.kind() == Kind::complex;
 }
 
 std::vector<std::size_t> indices_of(std::size_t i, const Value::Elements& array) {
@@ -172,12 +178,22 @@ void Comparison::compare_arrays(const Value::Elements& a, const Value::Elements&
   }
 }
 
+/// The same text for equal keys: what is in a set has no order.
+std::string key_text(const Value& key) {
+  const bool is_set = key.kind() == Kind::set || key.kind() == Kind::frozen_set;
+  if (!is_set && key.kind() != Kind::tuple) return key.to_string(std::string::npos);
+  std::vector<std::string> items;
+  for (const Value& item : key.items()) items.push_back(key_text(item));
+  if (is_set) std::ranges::sort(items);
+  return fmt::format("{}({})", is_set ? "set" : "", fmt::join(items, ", "));
+}
+
 void Comparison::compare_dicts(const Value& a, const Value& b, const std::string& path) {
   const auto of_a = children_of(a, child_count(a));
   const auto of_b = children_of(b, child_count(b));
   // By the whole keys, of which names have the beginning.
   const auto key_of = [](const Value& dict, std::size_t i) {
-    return dict.entries()[i].first.to_string(std::string::npos);
+    return key_text(dict.entries()[i].first);
   };
   std::map<std::string, std::size_t> others;
   for (std::size_t i = 0; i < of_b.size(); ++i) others.emplace(key_of(b, i), i);
@@ -209,12 +225,16 @@ void Comparison::compare(const Value& a, const Value& b, const std::string& path
     return compare_arrays(a.elements(), b.elements(), path);
   }
   if (a.kind() == Kind::dict && b.kind() == Kind::dict) return compare_dicts(a, b, path);
+  if (a.kind() == Kind::objects && b.kind() == Kind::objects && a.shape() != b.shape()) {
+    return differ(path, fmt::format("{} against {}", shape_text(a.shape()), shape_text(b.shape())));
+  }
   if (is_sequence(a) && is_sequence(b)) return compare_items(a, b, path);
   ++compared;
   if (is_number(a) && is_number(b)) {
     if (a == b) return;
     const bool near = is_near(a.as_complex(), b.as_complex());
-    if (near && tolerance_ > 0) return;
+    // Without a tolerance, NaN is near itself, and an integer near others that doubles hold as one.
+    if (near && (tolerance_ > 0 || (a.kind() == b.kind() && is_floating(a)))) return;
     return differ(path, a.to_string(60) + " against " + b.to_string(60));
   }
   if (!(a == b)) differ(path, a.to_string(60) + " against " + b.to_string(60));
@@ -236,7 +256,7 @@ void diff(const Arguments& arguments) {
     if (!equal) json.member("first", path).member("text", comparison.first_text);
     json.end_object().print();
   } else if (!equal) {
-    fmt::print("{}: {}\n", bold(path), comparison.first_text);
+    fmt::print("{}: {}\n", bold(path), printable(comparison.first_text));
     fmt::print(
         "{} of {}{}\n", counted(comparison.differences, "difference", "differences"),
         counted(comparison.compared, "element", "elements"),

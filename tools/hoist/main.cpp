@@ -51,7 +51,7 @@ int run(int argc, char** argv) {
       std::fprintf(stderr, "hoist: there is no command %s; hoist --help lists them\n", argv[1]);
       return trouble;
     }
-    return app.exit(error) == 0 ? success : trouble;
+    if (app.exit(error) != 0) return trouble;  // else it was asked for help
   } catch (const DamagedData& error) {
     std::fprintf(stderr, "hoist: %s\n", error.what());
     return differs;

@@ -2,20 +2,18 @@
 #include "output.hpp"
 
 #include <fmt/format.h>
-#include <hoist/error.hpp>
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <span>
 
 #include "base/utf8.hpp"
+#include "os/atomic_file.hpp"
 
 namespace hoist::tool {
 
@@ -144,51 +142,10 @@ void Table::print() const {
   }
 }
 
-namespace {
-
-/// 0, or the error.
-int write_all(int fd, std::string_view content) {
-  while (!content.empty()) {
-    const ssize_t written = ::write(fd, content.data(), content.size());
-    if (written >= 0) {
-      content.remove_prefix(static_cast<std::size_t>(written));
-    } else if (errno != EINTR) {
-      return errno;
-    }
-  }
-  return 0;
-}
-
-/// A new file beside that one, whose name `path` becomes.
-int open_beside(std::string& path) {
-  for (int i = 0;; ++i) {
-    const std::string name = fmt::format("{}.tmp-{}-{}", path, ::getpid(), i);
-    const int fd = ::open(name.c_str(), O_WRONLY | O_CLOEXEC | O_CREAT | O_EXCL, 0666);
-    if (fd < 0 && errno == EEXIST) continue;
-    path = name;
-    return fd;
-  }
-}
-
-}  // namespace
-
 void write_whole(const std::filesystem::path& path, std::string_view content) {
-  struct stat before{};
-  const bool exists = ::stat(path.c_str(), &before) == 0;
-  const bool in_place = exists && !S_ISREG(before.st_mode);  // /dev/stdout
-  // A link stays one.
-  const std::string final = exists ? std::filesystem::canonical(path).string() : path.string();
-  std::string target = final;
-  int fd = in_place ? ::open(target.c_str(), O_WRONLY | O_CLOEXEC) : open_beside(target);
-  if (fd < 0) throw SystemError("can't write \"" + target + "\"", errno);
-  if (exists && !in_place) ::fchmod(fd, before.st_mode & 07777);
-  int error = write_all(fd, content);
-  if (::close(fd) != 0 && error == 0) error = errno;
-  if (in_place && error == 0) return;
-  if (error == 0 && ::rename(target.c_str(), final.c_str()) != 0) error = errno;
-  if (error == 0) return;
-  if (!in_place) ::unlink(target.c_str());
-  throw SystemError("can't write \"" + path.string() + "\"", error);
+  detail::os::AtomicFile file(path);
+  file.write(std::as_bytes(std::span(content)));
+  file.commit();
 }
 
 }  // namespace hoist::tool

@@ -48,7 +48,8 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// Writes a file that appears whole or not at all. Throws SystemError.
+/// Writes a file that appears whole or not at all, as an AtomicFile does. Throws NotFound or
+/// SystemError.
 void write_whole(const std::filesystem::path& path, std::string_view content);
 
 }  // namespace hoist::tool

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
+#include <hoist/error.hpp>
 #include <hoist/file_info.hpp>
 
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 
 #include "commands.hpp"
 #include "json.hpp"
@@ -34,6 +37,12 @@ std::string describe(const FileInfo& info) {
 }
 
 void show(const Arguments& arguments) {
+  std::error_code ignored;
+  if (std::filesystem::is_other(arguments.file, ignored)) {
+    throw BadArgument("\"" + arguments.file +
+                      "\" is a pipe or a device, and show reads a file more than once: write its "
+                      "content to a file first");
+  }
   const FileInfo info = file_info(arguments.file);
   const Value value = part_of(open_value(arguments.file), arguments.path);
   const std::string name = arguments.path.empty() ? "value" : arguments.path;

@@ -110,7 +110,7 @@ std::string content_of(const Value& value, const TreeOptions& options) {
     case Kind::objects:
     case Kind::none: return {};
     case Kind::array: return statistics_text(value.elements(), options.all);
-    default: return value.to_string(200);
+    default: return printable(value.to_string(200));
   }
 }
 
@@ -118,7 +118,7 @@ void print_below(const Value& value, const std::string& indent, const TreeOption
   if (value.kind() == Kind::array) {
     const Value::Elements& array = value.elements();
     if (array.size() == 0) return;
-    fmt::print("{}{}\n", indent, faint(head_of(array, options.head)));
+    fmt::print("{}{}\n", indent, faint(printable(head_of(array, options.head))));
     if (!options.plot) return;
     for (const std::string& line : plot_of(array)) fmt::print("{}{}\n", indent, line);
     return;
@@ -146,11 +146,11 @@ std::string head_of(const Value::Elements& array, std::size_t head) {
   const std::size_t count = std::min(head, array.size());
   first.shape = {count};
   first.order = Order::c;
+  // "array(<f8, (3,), [0, 1, 2])"; a dtype may have brackets of its own.
+  const std::string front = fmt::format("array({}, ({},), ", first.dtype.text(), count);
   std::string text = Value(std::move(first)).to_string(1000);
-  // "array(<f8, (3,), [0, 1, 2])"
-  const std::size_t from = text.find('[');
-  if (text.starts_with("array(") && from != std::string::npos && text.ends_with(')')) {
-    text = text.substr(from, text.size() - from - 1);
+  if (text.starts_with(front) && text.ends_with(')')) {
+    text = text.substr(front.size(), text.size() - front.size() - 1);
   }
   if (count < array.size() && text.ends_with(']')) {
     text.pop_back();

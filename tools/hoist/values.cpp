@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <system_error>
 
 #include "output.hpp"
 
@@ -136,13 +137,16 @@ Value member_of(const Value& value, std::string_view name) {
 }
 
 std::string key_name(const Value& key) {
-  if (key.kind() != Kind::text) return "[" + key.to_string(60) + "]";
+  if (key.kind() != Kind::text) return "[" + printable(key.to_string(60)) + "]";
   return "." + printable(key.as_text());
 }
 
 }  // namespace
 
 Value open_value(const std::filesystem::path& path) {
+  // A pipe gives its bytes once: nothing may be tried on it.
+  std::error_code ignored;
+  if (std::filesystem::is_other(path, ignored)) return load<Value>(path);
   try {
     return load<Value>(path, {.mmap = MmapMode::read});
   } catch (const BadArgument&) {

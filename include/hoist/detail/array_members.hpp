@@ -13,22 +13,24 @@
 namespace hoist {
 
 template <class T>
-Array<T>::Array(Array&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)),
-      size_(std::exchange(other.size_, 0)),
-      shape_(std::move(other.shape_)),
-      strides_(std::move(other.strides_)),
-      storage_(std::move(other.storage_)) {}
+Array<T>::Array(Array&& other) noexcept : Array() {
+  swap(other);
+}
 
 template <class T>
 Array<T>& Array<T>::operator=(Array&& other) noexcept {
-  if (this == &other) return *this;
-  data_ = std::exchange(other.data_, nullptr);
-  size_ = std::exchange(other.size_, 0);
-  shape_ = std::move(other.shape_);
-  strides_ = std::move(other.strides_);
-  storage_ = std::move(other.storage_);
+  Array taken(std::move(other));
+  swap(taken);
   return *this;
+}
+
+template <class T>
+void Array<T>::swap(Array& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  shape_.swap(other.shape_);
+  strides_.swap(other.strides_);
+  storage_.swap(other.storage_);
 }
 
 template <class T>

@@ -201,6 +201,7 @@ int main(int argc, char** argv) {
     if (what == "kill_host") nodes(argv[3], SIGKILL);
     if (what == "end_host") nodes(argv[3], SIGTERM);
     if (what == "nodes") nodes("/", 0, std::atoi(argv[3]));
+    if (what == "many") Parallel({.n_jobs = 1001, .batch_size = 1}).map(numbers(1001), square);
     if (what == "nothing") std::printf("nothing\n");
     if (what == "count") count(argv[3], std::atof(argv[4]));
   } catch (const std::exception& error) {
