@@ -60,6 +60,15 @@ bool lives(const fs::path& directory) {
   return ::access((directory / "master").c_str(), F_OK) == 0 && !open_lock(directory, 0);
 }
 
+/// Hosts that end and jobs that begin make files in it by its name, which is taken away first.
+void remove_directory(const fs::path& directory) noexcept {
+  std::error_code error;
+  fs::path removed = directory;
+  removed += "-removed";
+  fs::rename(directory, removed, error);
+  for (int i = 0; i < 5 && fs::exists(removed, error); ++i) fs::remove_all(removed, error);
+}
+
 /// What carries the messages, and the hosts that Slurm starts for it.
 class FleetTransport final : public remote::Transport {
  public:
@@ -86,8 +95,7 @@ class FleetTransport final : public remote::Transport {
     fleet_.stop();
     carrier_->close();
     fleet_.finish();
-    std::error_code ignored;
-    fs::remove_all(directory_, ignored);
+    remove_directory(directory_);
   }
   std::chrono::microseconds poll_interval() const override { return carrier_->poll_interval(); }
   std::chrono::microseconds round_trip() const override { return carrier_->round_trip(); }
@@ -181,8 +189,7 @@ remote::Hosts& launch_hosts(const SlurmOptions& options) {
         "slurm", std::make_unique<FleetTransport>(std::move(carrier), options, host_variable,
                                                   messages.string(), directory));
   } catch (...) {
-    std::error_code ignored;
-    fs::remove_all(directory, ignored);
+    remove_directory(directory);
     throw;
   }
 }

@@ -54,7 +54,7 @@ std::vector<std::string> outdoing(const SlurmOptions& options) {
     for (char& c : name) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
     names.push_back(name == "TIME" ? "TIMELIMIT" : name == "MEM" ? "MEM_PER_NODE" : name);
   }
-  for (std::string& name : names) name = "SBATCH_" + name + "=";
+  for (std::string& name : names) name.insert(0, "SBATCH_").append("=");
   return names;
 }
 

@@ -92,5 +92,6 @@ TEST_CASE("hoist top says what keeps it from looking") {
   CHECK(without.code == 2);
   CHECK(has(without.error, "XDG_RUNTIME_DIR isn't set"));
   CHECK(run_tool("top --interval 0").code == 2);
+  CHECK(has(run_tool("top --interval nan").error, "nan is no number from 0.1 to 3600"));
   CHECK(run_tool("top -- -3").code == 2);
 }

@@ -220,7 +220,7 @@ void add_cache_show(CLI::App& cache) {
       ->required();
   command->add_option("LOCATION", arguments->location, "The cache");
   command->add_option("--head", arguments->tree.head, "How many items and elements to show of each")
-      ->check(CLI::PositiveNumber)
+      ->check([](const std::string& text) { return number_fault(text, 1, 1e9); })
       ->capture_default_str();
   command->add_flag("--plot", arguments->tree.plot, "Draw arrays of numbers");
   command->add_flag("--json", arguments->json, "As JSON");

@@ -275,7 +275,7 @@ void add_diff(CLI::App& app) {
   command
       ->add_option("--tolerance", arguments->tolerance,
                    "How far numbers may be apart, relative to the larger one if that is over 1")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) { return number_fault(text, 0, 1e300); });
   command->add_flag("--json", arguments->json, "As JSON");
   command->footer(
       "Silent, with exit code 0, if nothing differs; otherwise the first difference, how many\n"

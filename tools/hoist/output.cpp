@@ -142,6 +142,13 @@ void Table::print() const {
   }
 }
 
+std::string number_fault(const std::string& text, double least, double most) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  if (!text.empty() && *end == '\0' && number >= least && number <= most) return {};
+  return fmt::format("{} is no number from {} to {}", text, least, most);
+}
+
 void write_whole(const std::filesystem::path& path, std::string_view content) {
   detail::os::AtomicFile file(path);
   file.write(std::as_bytes(std::span(content)));

@@ -48,6 +48,10 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
+/// For CLI::Option::check: what is wrong with an argument that is to be a number from `least` to
+/// `most`; empty if nothing is.
+std::string number_fault(const std::string& text, double least, double most);
+
 /// Writes a file that appears whole or not at all, as an AtomicFile does. Throws NotFound or
 /// SystemError.
 void write_whole(const std::filesystem::path& path, std::string_view content);

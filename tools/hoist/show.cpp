@@ -75,7 +75,7 @@ void add_show(CLI::App& app) {
       ->required();
   command->add_option("PATH", arguments->path, "The part to show, such as weights[3].bias");
   command->add_option("--head", arguments->tree.head, "How many items and elements to show of each")
-      ->check(CLI::PositiveNumber)
+      ->check([](const std::string& text) { return number_fault(text, 1, 1e9); })
       ->capture_default_str();
   command->add_flag("--plot", arguments->tree.plot, "Draw arrays of numbers");
   command->add_flag("--all", arguments->tree.all,

@@ -163,12 +163,13 @@ void add_top(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command = app.add_subcommand(
       "top", "Watch running programs: progress, rates and workers of loops, hit rates, memory");
-  command->add_option("PID", arguments->pid, "Only this program")->check(CLI::PositiveNumber);
+  command->add_option("PID", arguments->pid, "Only this program")
+      ->check([](const std::string& text) { return number_fault(text, 1, 4194304); });
   CLI::Option* once =
       command->add_flag("--once", arguments->once, "Print what there is now, instead of watching");
   CLI::Option* json = command->add_flag("--json", arguments->json, "The same as JSON");
   command->add_option("--interval", arguments->interval, "Seconds between two looks")
-      ->check(CLI::Range(0.1, 3600.0));
+      ->check([](const std::string& text) { return number_fault(text, 0.1, 3600); });
   command
       ->add_option("--serve", arguments->address,
                    "Show it as a page, at an address of this machine alone; port 0: a free one")
