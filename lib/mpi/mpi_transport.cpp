@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <new>
+#include <optional>
+#include <span>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -53,6 +55,28 @@ std::string machine_id() {
   std::error_code unknown;
   return os::machine_name() + "/" + os::read_text("/proc/sys/kernel/random/boot_id").value_or("") +
          std::filesystem::read_symlink("/proc/self/ns/pid", unknown).string();
+}
+
+struct Received {
+  int rank = 0;
+  std::span<const std::byte> content;  // in the buffer
+};
+
+/// The next message with that tag; empty if there is none. The buffer only grows.
+std::optional<Received> next_message(int tag, std::vector<std::byte>& buffer) {
+  int there = 0;
+  MPI_Status status;
+  check(MPI_Iprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &there, &status),
+        "receive from other ranks");
+  if (there == 0) return std::nullopt;
+  int bytes = 0;
+  MPI_Get_count(&status, MPI_BYTE, &bytes);
+  const auto size = static_cast<std::size_t>(bytes);
+  if (buffer.size() < size) buffer.resize(size);
+  check(MPI_Recv(buffer.data(), bytes, MPI_BYTE, status.MPI_SOURCE, tag, MPI_COMM_WORLD,
+                 MPI_STATUS_IGNORE),
+        "receive from another rank");
+  return Received{status.MPI_SOURCE, {buffer.data(), size}};
 }
 
 }  // namespace
@@ -147,22 +171,11 @@ bool MpiTransport::complete_sends() {
 }
 
 bool MpiTransport::receive(Events& events) {
-  int there = 0;
-  MPI_Status status;
-  check(MPI_Iprobe(MPI_ANY_SOURCE, message_tag, MPI_COMM_WORLD, &there, &status),
-        "receive from other ranks");
-  if (there == 0) return false;
-  int bytes = 0;
-  MPI_Get_count(&status, MPI_BYTE, &bytes);
-  if (buffer_.size() < static_cast<std::size_t>(bytes)) {
-    buffer_.resize(static_cast<std::size_t>(bytes));
-  }
-  const int rank = status.MPI_SOURCE;
-  check(MPI_Recv(buffer_.data(), bytes, MPI_BYTE, rank, message_tag, MPI_COMM_WORLD,
-                 MPI_STATUS_IGNORE),
-        "receive from another rank");
+  const auto message = next_message(message_tag, buffer_);
+  if (!message) return false;
+  const int rank = message->rank;
   if (!ranks_.contains(rank)) take_introductions(events);  // its own came first
-  if (bytes == 0) {
+  if (message->content.empty()) {
     lose(rank, "has ended", events);
     return true;
   }
@@ -173,8 +186,7 @@ bool MpiTransport::receive(Events& events) {
     return true;
   }
   its->second.heard_of = Clock::now();
-  events.received(static_cast<remote::Peer>(rank),
-                  {buffer_.data(), static_cast<std::size_t>(bytes)});
+  events.received(static_cast<remote::Peer>(rank), message->content);
   return true;
 }
 
@@ -196,19 +208,9 @@ bool MpiTransport::poll(Events& events) {
 }
 
 void MpiTransport::take_introductions(Events& events) {
-  for (;;) {
-    int there = 0;
-    MPI_Status status;
-    check(MPI_Iprobe(MPI_ANY_SOURCE, introduction_tag, MPI_COMM_WORLD, &there, &status),
-          "receive from other ranks");
-    if (there == 0) return;
-    int bytes = 0;
-    MPI_Get_count(&status, MPI_BYTE, &bytes);
-    std::vector<std::byte> text(static_cast<std::size_t>(bytes));
-    check(MPI_Recv(text.data(), bytes, MPI_BYTE, status.MPI_SOURCE, introduction_tag,
-                   MPI_COMM_WORLD, MPI_STATUS_IGNORE),
-          "receive from another rank");
-    take_introduction(status.MPI_SOURCE, text, events);
+  std::vector<std::byte> text;
+  while (const auto message = next_message(introduction_tag, text)) {
+    take_introduction(message->rank, message->content, events);
   }
 }
 
@@ -230,18 +232,11 @@ void MpiTransport::look_for_deaths(Events& events) {
 
 /// A host answers, and the master notes answers.
 void MpiTransport::take_questions() {
-  for (;;) {
-    int there = 0;
-    MPI_Status status;
-    check(MPI_Iprobe(MPI_ANY_SOURCE, question_tag, MPI_COMM_WORLD, &there, &status),
-          "receive from other ranks");
-    if (there == 0) return;
-    check(MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, question_tag, MPI_COMM_WORLD,
-                   MPI_STATUS_IGNORE),
-          "receive from another rank");
+  std::vector<std::byte> empty;
+  while (const auto message = next_message(question_tag, empty)) {
     if (own_rank_ != 0) {
-      start_send(status.MPI_SOURCE, question_tag, {});
-    } else if (const auto at = ranks_.find(status.MPI_SOURCE); at != ranks_.end()) {
+      start_send(message->rank, question_tag, {});
+    } else if (const auto at = ranks_.find(message->rank); at != ranks_.end()) {
       at->second.heard_of = Clock::now();
       at->second.is_asked = false;
     }
