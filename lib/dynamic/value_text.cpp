@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <unordered_map>
 
 #include "dynamic/elements.hpp"
 #include "dynamic/value_node.hpp"
@@ -225,34 +224,6 @@ class Printer {
   std::string out_;
 };
 
-bool same_elements(const Value::Elements& a, const Value::Elements& b) {
-  if (a.shape != b.shape) return false;
-  const DType common = packed(a.dtype);
-  if (!(common == packed(b.dtype))) return false;
-  const auto x = converted(a, common, true), y = converted(b, common, true);
-  return x.nbytes() == 0 || std::memcmp(x.data, y.data, x.nbytes()) == 0;
-}
-
-Digest digest_of(const Value& value) {
-  const bool zero = value.kind() == Value::Kind::real && value.as_double() == 0;
-  Hasher hasher;
-  hash_value(hasher, zero ? Value(0.0) : value);  // -0.0 equals it, but has another hash
-  return hasher.digest();
-}
-
-template <class Range, class Key>
-bool same_unordered(const Range& a, const Range& b, Key key) {
-  std::unordered_multimap<Digest, const typename Range::value_type*> known;
-  for (const auto& part : a) known.emplace(digest_of(key(part)), &part);
-  for (const auto& part : b) {
-    const auto [from, to] = known.equal_range(digest_of(key(part)));
-    const auto found = std::find_if(from, to, [&](const auto& it) { return *it.second == part; });
-    if (found == to) return false;
-    known.erase(found);
-  }
-  return true;
-}
-
 }  // namespace
 }  // namespace detail::dynamic
 
@@ -292,41 +263,6 @@ std::string Value::kind_name() const {
   if (kind() == Kind::array || kind() == Kind::scalar) name += " of " + dtype().text();
   if (kind() == Kind::array) name += " in " + std::to_string(shape().size()) + " dimensions";
   return name;
-}
-
-bool operator==(const Value& a, const Value& b) {
-  if (a.kind() != b.kind()) return false;
-  if (a.node() != nullptr && a.node() == b.node()) return true;
-  using enum Value::Kind;
-  switch (a.kind()) {
-    case Value::Kind::none: return true;
-    case boolean: return a.as_bool() == b.as_bool();
-    case integer: return a.as_int() == b.as_int();
-    case natural: return a.as_uint() == b.as_uint();
-    case real: return a.as_double() == b.as_double();
-    case Value::Kind::complex: return a.as_complex() == b.as_complex();
-    case text: return a.as_text() == b.as_text();
-    case Value::Kind::bytes:
-    case big_integer: return a.as_bytes() == b.as_bytes();
-    case Value::Kind::dict:
-      return a.size() == b.size() &&
-             (a.entries() == b.entries() ||
-              detail::dynamic::same_unordered(a.entries(), b.entries(),
-                                              [](const auto& e) { return e.first; }));
-    case Value::Kind::set:
-    case frozen_set:
-      return a.size() == b.size() && (a.items() == b.items() ||
-                                      detail::dynamic::same_unordered(
-                                          a.items(), b.items(), [](const Value& v) { return v; }));
-    case array: return detail::dynamic::same_elements(a.elements(), b.elements());
-    case Value::Kind::scalar: return a.dtype() == b.dtype() && a.as_bytes() == b.as_bytes();
-    case Value::Kind::dtype: return a.dtype() == b.dtype();
-    case date:
-    case time:
-    case datetime: return a.as_moment() == b.as_moment();
-    case Value::Kind::objects: return a.shape() == b.shape() && a.items() == b.items();
-    default: return a.items() == b.items();
-  }
 }
 
 }  // namespace hoist

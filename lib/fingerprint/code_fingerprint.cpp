@@ -49,30 +49,27 @@ CodeFingerprint fingerprint_code(const void* function, CodeCheck check) {
   if (check == CodeCheck::none) return {};
   const auto modules = program::loaded_modules();
   const auto lock = program::lock_images();
-  const auto [place, is_new] = fingerprints(*modules).known.try_emplace({function, check});
-  if (is_new) {
-    CodeWalk walk(*modules, check);
-    walk.run(function);
-    CodeReport report = walk.report(false);
-    place->second = {.digest = report.digest,
-                     .exact = report.exact,
-                     .variables = walk.values(),
-                     .caller_by_pointer = walk.caller_by_pointer(),
-                     .note = std::move(report.note)};
-  }
-  return place->second;
+  auto& known = fingerprints(*modules).known;
+  const Fingerprints::Key key{function, check};
+  if (const auto place = known.find(key); place != known.end()) return place->second;
+  CodeWalk walk(*modules, check);
+  walk.run(function);
+  CodeReport report = walk.report(false);
+  return known[key] = {.digest = report.digest,
+                       .exact = report.exact,
+                       .variables = walk.values(),
+                       .caller_by_pointer = walk.caller_by_pointer(),
+                       .note = std::move(report.note)};
 }
 
 std::vector<ReadVariable> variables_read_by(const void* function) {
   const auto modules = program::loaded_modules();
   const auto lock = program::lock_images();
-  const auto [place, is_new] = fingerprints(*modules).read.try_emplace(function);
-  if (is_new) {
-    CodeWalk walk(*modules, CodeCheck::callees);
-    walk.run(function);
-    place->second = walk.read_variables();
-  }
-  return place->second;
+  auto& known = fingerprints(*modules).read;
+  if (const auto place = known.find(function); place != known.end()) return place->second;
+  CodeWalk walk(*modules, CodeCheck::callees);
+  walk.run(function);
+  return known[function] = walk.read_variables();
 }
 
 }  // namespace detail::fingerprint

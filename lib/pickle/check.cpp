@@ -55,6 +55,21 @@ std::string key_text(const Value& key) {
       if (whole) return integer(static_cast<std::int64_t>(number));
       break;
     }
+    case dynamic::Kind::complex:
+      if (key.as_complex().imag() == 0) return key_text(Value(key.as_complex().real()));
+      break;
+    case dynamic::Kind::tuple:
+    case dynamic::Kind::frozen_set: {
+      std::vector<std::string> parts;
+      for (const Value& item : key.items()) parts.push_back(key_text(item));
+      if (key.kind() == dynamic::Kind::frozen_set) std::ranges::sort(parts);
+      Hasher hasher;
+      for (const std::string& part : parts) {
+        hasher.length(part.size());
+        hasher.block(part.data(), part.size());
+      }
+      return (key.kind() == dynamic::Kind::tuple ? "(" : "{") + hasher.digest().hex();
+    }
     default: break;
   }
   Hasher hasher;

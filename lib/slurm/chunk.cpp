@@ -101,11 +101,11 @@ TaskKey ChunkWriter::encode(std::size_t task) {
   base::DigestStream stream;
   put_code(stream, reinterpret_cast<const void*>(code_.run));
   if (code_.open != nullptr) {
-    const auto [known, is_new] = parts_.callables.try_emplace(code_.open);
-    if (is_new) {
+    auto known = parts_.callables.find(code_.open);
+    if (known == parts_.callables.end()) {
       encoder_.clear();
       tasks.encode_callable(encoder_);
-      known->second = parts_.digest_of(encoder_);
+      known = parts_.callables.emplace(code_.open, parts_.digest_of(encoder_)).first;
     }
     put_code(stream, reinterpret_cast<const void*>(code_.open));
     stream.put(known->second);
@@ -120,10 +120,10 @@ void ChunkWriter::append(const TaskKey& key, unsigned attempt) {
   workers::WorkerSegments sender(parts_.segments, *this);
   std::uint32_t callable = 0;
   if (code_.open != nullptr) {
-    const auto [known, is_new] = callables_.try_emplace(code_.open, next_callable);
-    callable = known->second;
-    if (is_new) {
-      ++next_callable;
+    if (const auto known = callables_.find(code_.open); known != callables_.end()) {
+      callable = known->second;
+    } else {
+      callable = next_callable++;
       Encoder encoder;
       parts_.loop.tasks().encode_callable(encoder);
       ipc::FieldWriter frame;
@@ -132,6 +132,7 @@ void ChunkWriter::append(const TaskKey& key, unsigned attempt) {
       workers::write_payload(frame, encoder.meta(), encoder.segments(), &sender);
       announce_modules();
       send(ipc::Kind::callable, frame.bytes());
+      callables_.emplace(code_.open, callable);
     }
   }
   ipc::FieldWriter frame;

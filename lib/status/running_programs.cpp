@@ -181,8 +181,8 @@ std::vector<RunningProgram> running_programs() {
   const std::string path = directory_path();
   if (path.empty()) {
     throw NotFound(
-        "the environment variable XDG_RUNTIME_DIR isn't set, so programs have no directory to "
-        "publish their counters in");
+        "the environment variable XDG_RUNTIME_DIR names no absolute path, so programs have no "
+        "directory to publish their counters in");
   }
   const os::Fd directory = open_directory(path, false);
   if (!directory) {

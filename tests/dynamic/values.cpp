@@ -325,6 +325,61 @@ TEST_CASE("keys of sets come back from pickles, and those that no reader takes a
   CHECK(load<Value>(dir / "good.pkl").size() == 1);
 }
 
+TEST_CASE("keys that Python holds equal are one key, also within tuples and sets") {
+  const TempDir dir;
+  using Complex = std::complex<double>;
+  const auto keys = [&](const std::vector<Value>& all) {
+    std::vector<Value::Entry> entries;
+    for (const Value& key : all) entries.emplace_back(key, static_cast<int>(entries.size()));
+    dump(Value::dict(std::move(entries)), dir / "keys.pkl");
+    return load<Value>(dir / "keys.pkl").size();
+  };
+  CHECK(keys({Value(0.0), Value(-0.0), 0, false, Complex(-0.0, -0.0)}) == 1);
+  CHECK(keys({Value::tuple({0.0}), Value::tuple({-0.0}), Value::tuple({0}), 0}) == 2);
+  CHECK(keys({Value::tuple({1, Value::tuple({true})}), Value::tuple({1.0, Value::tuple({1})})}) ==
+        1);
+  const auto frozen = [](std::vector<Value> items) {
+    return Value::sequence(Value::Kind::frozen_set, std::move(items));
+  };
+  CHECK(keys({frozen({1, 2}), frozen({2.0, 1.0}), frozen({1, 2, 3}), Value::tuple({1, 2})}) == 3);
+  CHECK(keys({Value::tuple({"a", "b"}), Value::tuple({"ab"}), Value::tuple({"a", "b", ""})}) == 3);
+
+  // As Values they are of different kinds, but for zeros.
+  CHECK(Value::set({Value::tuple({0.0, 1}), 2}) == Value::set({2, Value::tuple({-0.0, 1})}));
+  CHECK(Value::set({Complex(0, 0), 2}) == Value::set({2, Complex(-0.0, -0.0)}));
+  CHECK_FALSE(Value::set({Value::tuple({1}), 2}) == Value::set({2, Value::tuple({1.0})}));
+}
+
+TEST_CASE("an integer is a float only where that holds it") {
+  CHECK(Value(16777216).to<float>() == 16777216.0F);
+  CHECK_THROWS_AS((void)Value(16777217).to<float>(), hoist::WrongType);
+  CHECK(Value(16777217).to<double>() == 16777217.0);
+  CHECK_THROWS_AS((void)Value((std::int64_t{1} << 53) + 1).to<double>(), hoist::WrongType);
+  CHECK(Value(2048).to<hoist::Float16>() == hoist::Float16(2048.0F));
+  CHECK_THROWS_AS((void)Value(2049).to<hoist::Float16>(), hoist::WrongType);
+  CHECK_THROWS_AS((void)Value(100'000).to<hoist::Float16>(), hoist::WrongType);
+  CHECK_THROWS_AS((void)Value(-100'000).to<hoist::Float16>(), hoist::WrongType);
+  CHECK_THROWS_AS((void)Value(16777217).to<std::complex<float>>(), hoist::WrongType);
+  CHECK(Value(0.1).to<float>() == 0.1F);
+}
+
+TEST_CASE("values that nest too deep are not compared") {
+  const auto nested = [](int depth) {
+    Value value(1);
+    for (int i = 0; i < depth; ++i) value = Value::list({std::move(value)});
+    return value;
+  };
+  CHECK(nested(900) == nested(900));
+  CHECK_THROWS_AS((void)(nested(200'000) == nested(200'000)), hoist::LimitExceeded);
+  const auto key = [&](int depth) {
+    Value value(1);
+    for (int i = 0; i < depth; ++i) value = Value::tuple({std::move(value)});
+    return Value::set({0, std::move(value)});
+  };
+  const Value other = Value::set({key(1).items()[1], 0});
+  CHECK_THROWS_AS((void)(key(200'000) == other), hoist::LimitExceeded);
+}
+
 TEST_CASE("a date that Python has not is no part of a pickle") {
   using Kind = Value::Kind;
   const TempDir dir;

@@ -5,6 +5,7 @@
 #include <hoist/dump.hpp>
 #include <hoist/file_info.hpp>
 #include <hoist/open_array.hpp>
+#include <hoist/value.hpp>
 #include <hoist/version.hpp>
 
 #include <cmath>
@@ -356,11 +357,23 @@ TEST_CASE("hoist diff, hash and check compare contents") {
   support::spill(down, "\x80\x04}((K\x02K\x03\x91K\x05u.");
   CHECK(has(run_tool("diff " + up + " " + down).out, "2 differences of"));
 
+  dump(Value::list({Value::set({nan, 1})}), up);
+  dump(Value::list({Value::set({1, nan})}), down);
+  CHECK(run_tool("diff " + up + " " + down).code == 0);
+  dump(Value::list({Value::set({2, nan})}), down);
+  CHECK(run_tool("diff " + up + " " + down).code == 1);
+
   const std::string c = dir / "c.npy";
   dump(ramp(100), c);
   REQUIRE(run_tool("convert " + c + " " + (dir / "c.hoist.xz").string()).code == 0);
   const auto hashed = run_tool("hash " + c + " " + (dir / "c.hoist.xz").string());
   CHECK(hashed.out.substr(0, 32) == hashed.out.substr(hashed.out.find('\n') + 1, 32));
+  for (const char* json : {"", "--json "}) {
+    const auto partly = run_tool("hash " + (json + ((dir / "none").string() + " ")) + c);
+    CHECK(partly.code == 2);
+    CHECK(has(partly.error, "none"));
+    CHECK(has(partly.out, hashed.out.substr(0, 32)));
+  }
   support::spill(dir / "d.hoist", support::slurp(a).substr(0, 200));
   const auto checked = run_tool("check --json " + a + " " + (dir / "d.hoist").string());
   CHECK(checked.code == 1);

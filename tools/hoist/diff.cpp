@@ -178,14 +178,17 @@ void Comparison::compare_arrays(const Value::Elements& a, const Value::Elements&
   }
 }
 
+bool is_set(const Value& value) {
+  return value.kind() == Kind::set || value.kind() == Kind::frozen_set;
+}
+
 /// The same text for equal keys: what is in a set has no order.
 std::string key_text(const Value& key) {
-  const bool is_set = key.kind() == Kind::set || key.kind() == Kind::frozen_set;
-  if (!is_set && key.kind() != Kind::tuple) return key.to_string(std::string::npos);
+  if (!is_set(key) && key.kind() != Kind::tuple) return key.to_string(std::string::npos);
   std::vector<std::string> items;
   for (const Value& item : key.items()) items.push_back(key_text(item));
-  if (is_set) std::ranges::sort(items);
-  return fmt::format("{}({})", is_set ? "set" : "", fmt::join(items, ", "));
+  if (is_set(key)) std::ranges::sort(items);
+  return fmt::format("{}({})", is_set(key) ? "set" : "", fmt::join(items, ", "));
 }
 
 void Comparison::compare_dicts(const Value& a, const Value& b, const std::string& path) {
@@ -237,7 +240,9 @@ void Comparison::compare(const Value& a, const Value& b, const std::string& path
     if (near && (tolerance_ > 0 || (a.kind() == b.kind() && is_floating(a)))) return;
     return differ(path, a.to_string(60) + " against " + b.to_string(60));
   }
-  if (!(a == b)) differ(path, a.to_string(60) + " against " + b.to_string(60));
+  // As keys, NaN equals itself.
+  if (a == b || (is_set(a) && is_set(b) && key_text(a) == key_text(b))) return;
+  differ(path, a.to_string(60) + " against " + b.to_string(60));
 }
 
 void diff(const Arguments& arguments) {

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <hoist/hash.hpp>
 
+#include <cstdio>
+#include <exception>
 #include <memory>
 #include <string>
 #include <vector>
@@ -24,11 +26,17 @@ void hash_files(const Arguments& arguments) {
   Json json;
   json.begin_array();
   for (const std::string& file : arguments.files) {
-    const std::string digest = hash(open_value(file)).hex();
-    if (arguments.json) {
-      json.begin_object().member("file", file).member("hash", digest).end_object();
-    } else {
-      fmt::print("{}  {}\n", digest, file);
+    try {
+      const std::string digest = hash(open_value(file)).hex();
+      if (arguments.json) {
+        json.begin_object().member("file", file).member("hash", digest).end_object();
+      } else {
+        fmt::print("{}  {}\n", digest, file);
+      }
+    } catch (const std::exception& error) {
+      // The others can be read, perhaps.
+      fmt::print(stderr, "hoist: {}\n", error.what());
+      set_exit_code(trouble);
     }
   }
   json.end_array();
@@ -44,7 +52,7 @@ void add_hash(CLI::App& app) {
   command->add_flag("--json", arguments->json, "As JSON");
   command->footer(
       "The hash (XXH3-128) is of the content: compression doesn't change it, nor does the format,\n"
-      "as long as that holds the same types.\n\n"
+      "as long as that holds the same types. Exit code 2 if a file can't be read.\n\n"
       "Example:\n  hoist hash runs/*.hoist | sort");
   command->callback([arguments] { hash_files(*arguments); });
 }
