@@ -156,7 +156,7 @@ class Parser {
         {"f80", Kind::real, 10},     {"c64", Kind::complex, 8},   {"c128", Kind::complex, 16},
         {"c160", Kind::complex, 20}, {"str", Kind::text, 0},      {"none", Kind::none, 0},
         {"value", Kind::value, 0},   {"i128", Kind::integer, 16}, {"u128", Kind::natural, 16},
-        {"any", Kind::any, 0},
+        {"any", Kind::any, 0},       {"f128", Kind::real, 16},    {"c256", Kind::complex, 32},
     };
     for (const Name& name : names) {
       if (accept(name.text)) {

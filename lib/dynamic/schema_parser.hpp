@@ -17,7 +17,7 @@ struct SchemaNode {
     boolean,
     integer,      // bytes: 1, 2, 4, 8, or 16
     natural,      // bytes, unsigned
-    real,         // bytes: 2, 4, 8, or 10 for x87 extended
+    real,         // bytes: 2, 4, 8, or those of a long double (extended.hpp)
     complex,      // bytes: 8, 16, or 20
     text,         // str
     fixed_bytes,  // count: S16

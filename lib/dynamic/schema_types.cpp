@@ -49,10 +49,10 @@ std::optional<ElementLayout> element_layout(const SchemaNode& node, int depth) {
       return ElementLayout{simple(node.kind == Kind::integer ? 'i' : 'u', node.bytes), node.bytes,
                            true};
     case Kind::real:
-      if (node.bytes == 10) return std::nullopt;
+      if (node.bytes > 8) return std::nullopt;
       return ElementLayout{simple('f', node.bytes), node.bytes, true};
     case Kind::complex:
-      if (node.bytes == 20) return std::nullopt;
+      if (node.bytes > 16) return std::nullopt;
       return ElementLayout{simple('c', node.bytes), node.bytes / 2, true};
     case Kind::fixed_bytes: return ElementLayout{simple('S', node.count), 1, true};
     case Kind::fixed_text: return ElementLayout{simple('U', node.count * 4), 4, true};

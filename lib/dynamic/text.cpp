@@ -38,7 +38,7 @@ bool is_utf8(std::string_view text) {
 }
 
 bool is_ascii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0; });
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; });
 }
 
 std::pair<std::size_t, std::size_t> narrow(std::byte* text, std::size_t n) {

@@ -7,6 +7,7 @@
 #include "dynamic/conversion.hpp"
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
+#include "dynamic/extended.hpp"
 #include "dynamic/value_node.hpp"
 
 // How a Value is encoded: docs/formats/schema.md.
@@ -331,12 +332,12 @@ void hash_bytes_of(Hasher& hasher, std::string_view text) {
   hasher.block(text.data(), text.size());
 }
 
-/// NumPy's extended precision has six bytes of padding behind each number.
+/// NumPy's numbers of x87 have six bytes of padding each.
 void hash_numbers(Hasher& hasher, const DType& dtype, const std::byte* data, std::size_t n) {
-  const bool padded =
+  const bool is_long =
       (dtype.kind == 'f' && dtype.itemsize == 16) || (dtype.kind == 'c' && dtype.itemsize == 32);
-  if (!padded) return hasher.block(data, n);
-  for (std::size_t at = 0; at < n; at += 16) hasher.block(data + at, 10);
+  if (!is_long || !dynamic::has_x87) return hasher.block(data, n);
+  for (std::size_t at = 0; at < n; at += 16) hasher.block(data + at, dynamic::x87_bytes);
 }
 
 void hash_elements(Hasher& hasher, const Value::Elements& given) {

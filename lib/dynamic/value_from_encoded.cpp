@@ -7,6 +7,7 @@
 #include "dynamic/conversion.hpp"
 #include "dynamic/dtype_check.hpp"
 #include "dynamic/elements.hpp"
+#include "dynamic/extended.hpp"
 #include "dynamic/schema_types.hpp"
 #include "dynamic/value_node.hpp"
 
@@ -167,12 +168,14 @@ class Reader {
     return Value::integer(number);
   }
 
-  /// What the encoding of a number has in front of the padding that NumPy's form of it has.
-  Value extended(char kind, std::size_t numbers) {
-    std::string bytes(16 * numbers, '\0');
+  /// As the scalar that NumPy has on this processor.
+  Value extended(char kind, std::size_t numbers, std::size_t bytes_each) {
+    std::string bytes;
     for (std::size_t i = 0; i < numbers; ++i) {
-      const auto ten = scalar<std::array<char, 10>>();
-      std::copy(ten.begin(), ten.end(), bytes.begin() + static_cast<std::ptrdiff_t>(16 * i));
+      const LongDouble number = bytes_each == x87_bytes
+                                    ? long_double_from(scalar<std::array<char, x87_bytes>>())
+                                    : long_double_from(scalar<std::array<char, quad_bytes>>());
+      bytes.append(number.begin(), number.end());
     }
     const DType dtype{.kind = kind, .itemsize = bytes.size()};
     return Value::scalar(dtype, std::move(bytes));
@@ -186,11 +189,11 @@ class Reader {
       }
       case 4: return Value(scalar<float>());
       case 8: return Value(scalar<double>());
-      default: return extended('f', 1);
+      default: return extended('f', 1, bytes);
     }
   }
   Value complex(std::size_t bytes) {
-    if (bytes == 20) return extended('c', 2);
+    if (bytes > 16) return extended('c', 2, bytes / 2);
     const double re = bytes == 8 ? scalar<float>() : scalar<double>();
     const double im = bytes == 8 ? scalar<float>() : scalar<double>();
     return Value(std::complex<double>(re, im));

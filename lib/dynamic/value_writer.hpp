@@ -14,6 +14,7 @@
 
 #include "dynamic/conversion.hpp"
 #include "dynamic/elements.hpp"
+#include "dynamic/extended.hpp"
 #include "dynamic/schema_parser.hpp"
 #include "dynamic/value_node.hpp"
 
@@ -80,11 +81,13 @@ class ValueWriter {
   void put_integer(const Node& node, const Value& value, const Number& number);
   void integer(const Node& node, const Value& value);
   void wide_integer(const Node& node, const Value& value);
-  /// A float from what Python may have written for one: an integer counts if it stays exact.
-  double as_real(const Node& node, const Value& value, const Number& number);
+  /// A float of so many bytes from what Python may have written for one: an integer counts if it
+  /// stays exact.
+  double as_real(const Node& node, std::size_t bytes, const Value& value, const Number& number);
   void put_real(const Node& node, std::size_t bytes, double number);
-  /// x87 numbers in a NumPy scalar keep all their bits.
-  bool put_extended(const Value& value, char kind, std::size_t numbers);
+  /// Those in a NumPy scalar keep all bits that an encoding of so many bytes each has.
+  bool put_extended(const Value& value, char kind, std::size_t numbers, std::size_t bytes);
+  void put_long_double(const LongDouble& value, std::size_t bytes);
   void real(const Node& node, const Value& value);
   void complex(const Node& node, const Value& value);
   /// Text, bytes, or an element of a text array.

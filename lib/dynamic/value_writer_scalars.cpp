@@ -77,11 +77,15 @@ void ValueWriter::integer(const Node& node, const Value& value) {
   }
 }
 
-double ValueWriter::as_real(const Node& node, const Value& value, const Number& number) {
+double ValueWriter::as_real(const Node& node, std::size_t bytes, const Value& value,
+                            const Number& number) {
   if (number.kind == Kind::real) return number.real;
   if (number.kind == Kind::integer) {
-    const auto rounded = static_cast<double>(number.integer);
-    if (rounded < 0x1p63 && static_cast<std::int64_t>(rounded) == number.integer) return rounded;
+    auto rounded = static_cast<double>(number.integer);
+    if (bytes == 4) rounded = static_cast<float>(number.integer);
+    if (bytes == 2) rounded = static_cast<float>(Float16(static_cast<float>(number.integer)));
+    const bool is_int64 = rounded >= -0x1p63 && rounded < 0x1p63;
+    if (is_int64 && static_cast<std::int64_t>(rounded) == number.integer) return rounded;
   }
   mismatch(node, value);
 }
@@ -101,40 +105,54 @@ void ValueWriter::put_real(const Node& node, std::size_t bytes, double number) {
   } else if (bytes == 8) {
     encoder_.scalar(number);
   } else {
-    const auto extended = static_cast<long double>(number);
-    std::array<unsigned char, 10> ten;
-    std::memcpy(ten.data(), &extended, ten.size());
-    encoder_.scalar(ten);
+    const auto wide = static_cast<long double>(number);
+    LongDouble value{};
+    std::memcpy(value.data(), &wide, sizeof wide);
+    put_long_double(value, bytes);
   }
 }
 
-bool ValueWriter::put_extended(const Value& value, char kind, std::size_t numbers) {
+void ValueWriter::put_long_double(const LongDouble& value, std::size_t bytes) {
+  std::array<char, x87_bytes> ten;
+  std::array<char, quad_bytes> sixteen;
+  if (bytes == ten.size()) {
+    encode_long_double(value, ten);
+    encoder_.scalar(ten);
+  } else {
+    encode_long_double(value, sixteen);
+    encoder_.scalar(sixteen);
+  }
+}
+
+bool ValueWriter::put_extended(const Value& value, char kind, std::size_t numbers,
+                               std::size_t bytes) {
   if (value.kind() != Kind::scalar || value.dtype().kind != kind ||
       value.dtype().itemsize != 16 * numbers || value.dtype().big_endian) {
     return false;
   }
   for (std::size_t i = 0; i < numbers; ++i) {
-    std::array<char, 10> ten;
-    std::memcpy(ten.data(), value.as_bytes().data() + 16 * i, ten.size());
-    encoder_.scalar(ten);
+    LongDouble number;
+    std::memcpy(number.data(), value.as_bytes().data() + number.size() * i, number.size());
+    put_long_double(number, bytes);
   }
   return true;
 }
 
 void ValueWriter::real(const Node& node, const Value& value) {
-  if (node.bytes == 10 && put_extended(value, 'f', 1)) return;
+  if (node.bytes > 8 && put_extended(value, 'f', 1, node.bytes)) return;
   const auto number = number_of(value);
   if (!number) mismatch(node, value);
-  put_real(node, node.bytes, as_real(node, value, *number));
+  put_real(node, node.bytes, as_real(node, node.bytes, value, *number));
 }
 
 void ValueWriter::complex(const Node& node, const Value& value) {
-  if (node.bytes == 20 && put_extended(value, 'c', 2)) return;
+  if (node.bytes > 16 && put_extended(value, 'c', 2, node.bytes / 2)) return;
   const auto number = number_of(value);
   if (!number) mismatch(node, value);
+  const std::size_t bytes = node.bytes / 2;
   const bool both = number->kind == Kind::complex;
-  put_real(node, node.bytes / 2, both ? number->real : as_real(node, value, *number));
-  put_real(node, node.bytes / 2, both ? number->imaginary : 0);
+  put_real(node, bytes, both ? number->real : as_real(node, bytes, value, *number));
+  put_real(node, bytes, both ? number->imaginary : 0);
 }
 
 std::optional<std::string> ValueWriter::characters(const Value& value) const {

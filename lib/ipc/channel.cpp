@@ -4,6 +4,7 @@
 #include <hoist/error.hpp>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,7 +19,12 @@ namespace {
 
 constexpr std::size_t state_bytes = 4096;
 static_assert(sizeof(ChannelState) <= state_bytes);
-static_assert(ring_bytes % 4096 == 0);
+// What is mapped begins at a page, of which AArch64 has some of 64 KiB.
+static_assert(ring_bytes % (std::size_t{64} << 10) == 0);
+constexpr std::size_t tasks_at = 0;
+constexpr std::size_t results_at = ring_bytes;
+constexpr std::size_t state_at = 2 * ring_bytes;
+constexpr std::size_t channel_bytes = state_at + state_bytes;
 
 /// A ring, mapped twice in a row by `map`, which maps it once at a fixed address.
 template <class Map>
@@ -44,9 +50,9 @@ os::Mapping map_twice(int fd, std::size_t offset) {
 }  // namespace
 
 ChannelMemory::ChannelMemory(int fd)
-    : state_(os::map_memory(fd, state_bytes, os::MapAs::shared)),
-      tasks_(map_twice(fd, state_bytes)),
-      results_(map_twice(fd, state_bytes + ring_bytes)) {}
+    : state_(os::map_memory(fd, state_bytes, os::MapAs::shared, state_at)),
+      tasks_(map_twice(fd, tasks_at)),
+      results_(map_twice(fd, results_at)) {}
 
 void FieldWriter::grow(std::size_t n) { bytes_.resize(std::max(2 * bytes_.size(), size_ + n)); }
 
@@ -55,29 +61,36 @@ std::span<std::byte> ChannelMemory::beside_state() const {
 }
 
 ChannelMemory ChannelMemory::create(os::Fd& fd) {
-  fd = os::memory_file("hoist-channel", state_bytes + 2 * ring_bytes);
+  fd = os::memory_file("hoist-channel", channel_bytes);
   ChannelMemory memory(fd.get());
   ::new (static_cast<void*>(memory.state_.data())) ChannelState;
   return memory;
 }
 
 ChannelMemory ChannelMemory::create_for_child() {
-  constexpr std::size_t bytes = state_bytes + ring_bytes;
+  static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t ring_at = std::max(state_bytes, page);
+  const std::size_t bytes = ring_at + ring_bytes;
   void* const shared =
       ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) throw SystemError("can't map a worker's channel", errno);
   ChannelMemory memory;
   memory.state_ = os::Mapping(shared, bytes);
   ::new (static_cast<void*>(memory.state_.data())) ChannelState;
-  std::byte* const ring = memory.state_.data() + state_bytes;
-  // Of a length of 0, shared memory is not moved but mapped once more.
-  memory.results_ = map_twice(
-      [&](void* at) { return ::mremap(ring, 0, ring_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at); });
-  return memory;
+  std::byte* const ring = memory.state_.data() + ring_at;
+  try {
+    // Of a length of 0, shared memory is not moved but mapped once more.
+    memory.results_ = map_twice(
+        [&](void* at) { return ::mremap(ring, 0, ring_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, at); });
+    return memory;
+  } catch (const SystemError&) {  // emulators of Linux may lack that
+    os::Fd fd;
+    return create(fd);
+  }
 }
 
 ChannelMemory ChannelMemory::open(int fd) {
-  if (os::regular_size(fd) != state_bytes + 2 * ring_bytes) {
+  if (os::regular_size(fd) != channel_bytes) {
     throw DamagedData("a worker's channel has another size than this version of hoist gives it");
   }
   return ChannelMemory(fd);

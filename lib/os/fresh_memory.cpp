@@ -2,6 +2,7 @@
 #include "os/fresh_memory.hpp"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <mutex>
@@ -99,7 +100,7 @@ std::pmr::memory_resource* fresh_memory() {
 }
 
 void populate(const void* begin, std::size_t bytes) {
-  constexpr std::uintptr_t page = 4096;
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto address = reinterpret_cast<std::uintptr_t>(begin);
   const std::uintptr_t first = address / page * page;
   ::madvise(reinterpret_cast<void*>(first), address + bytes - first, MADV_POPULATE_READ);

@@ -16,16 +16,17 @@ namespace hoist::detail::os {
 
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr std::size_t sanitizer_threads = 1;
+/// Of the sanitizer, or of the emulator that the program is built for (tools/arm64).
+#if defined(__SANITIZE_THREAD__) || defined(HOIST_RUN_BY_QEMU)
+constexpr std::size_t tool_threads = 1;
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-constexpr std::size_t sanitizer_threads = 1;
+constexpr std::size_t tool_threads = 1;
 #else
-constexpr std::size_t sanitizer_threads = 0;
+constexpr std::size_t tool_threads = 0;
 #endif
 #else
-constexpr std::size_t sanitizer_threads = 0;
+constexpr std::size_t tool_threads = 0;
 #endif
 
 /// Whether a thread is on its way out (PF_EXITING, which is set before others can join it): it is
@@ -53,7 +54,7 @@ std::optional<std::size_t> other_threads() {
   const auto listed = std::filesystem::directory_iterator("/proc/self/task", error);
   if (error) return std::nullopt;
   const std::vector<std::filesystem::path> threads(begin(listed), end(listed));
-  const std::size_t own = 1 + ThreadPool::own_threads() + sanitizer_threads;
+  const std::size_t own = 1 + ThreadPool::own_threads() + tool_threads;
   if (threads.size() <= own) return 0;
   const std::size_t all =
       threads.size() - static_cast<std::size_t>(std::ranges::count_if(threads, is_ending));

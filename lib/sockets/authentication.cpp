@@ -64,7 +64,7 @@ std::string program_in(const Proof& proof) {
   std::string name = "\"" + std::string(text_in(proof.path, proof.path_bytes)) + "\" (" +
                      std::string(text_in(proof.identity, proof.identity_bytes)) + ")";
   // It may be anything.
-  std::ranges::replace_if(name, [](char c) { return c >= 0 && c < ' '; }, '?');
+  std::ranges::replace_if(name, [](unsigned char c) { return c < ' '; }, '?');
   return name;
 }
 

@@ -98,7 +98,7 @@ const CodeNode* find(const CodeReport& report, CodeNode::Kind kind, const std::s
 
 }  // namespace
 
-TEST_CASE("a fingerprint is exact and stays the same") {
+TEST_CASE("a fingerprint is exact and stays the same" * doctest::skip(!support::reads_code)) {
   const auto first = fingerprint_of(outer);
   CHECK(first.exact);
   CHECK(first.note == "");
@@ -107,13 +107,15 @@ TEST_CASE("a fingerprint is exact and stays the same") {
   CHECK(explain_code(code_address(outer), CodeCheck::callees).digest == first.digest);
 }
 
-TEST_CASE("equal code at different addresses has equal fingerprints") {
+TEST_CASE("equal code at different addresses has equal fingerprints" *
+          doctest::skip(!support::reads_code)) {
   CHECK(fingerprint_of(twin_a).digest == fingerprint_of(twin_b).digest);
   CHECK(fingerprint_of(twin_a).digest != fingerprint_of(other_twin).digest);
 }
 
 // Sanitizers add calls and references of their own.
-TEST_CASE("explain lists what is reached" * doctest::skip(support::sanitized)) {
+TEST_CASE("explain lists what is reached" *
+          doctest::skip(support::sanitized || !support::reads_code)) {
   const CodeReport report = explain_code(code_address(outer), CodeCheck::callees);
   CHECK(report.exact);
   CHECK(find(report, CodeNode::Kind::function, "outer(int)") == &report.nodes.front());
@@ -129,7 +131,7 @@ TEST_CASE("explain lists what is reached" * doctest::skip(support::sanitized)) {
   CHECK(text.find(report.digest.hex()) != std::string::npos);
 }
 
-TEST_CASE("how much is checked" * doctest::skip(support::sanitized)) {
+TEST_CASE("how much is checked" * doctest::skip(support::sanitized || !support::reads_code)) {
   const CodeReport report = explain_code(code_address(outer), CodeCheck::function);
   CHECK(report.exact);
   CHECK(find(report, CodeNode::Kind::function, "outer(int)") != nullptr);
@@ -142,7 +144,7 @@ TEST_CASE("how much is checked" * doctest::skip(support::sanitized)) {
   CHECK(fingerprint_of(outer, CodeCheck::none).exact);
 }
 
-TEST_CASE("functions of the run time count by name") {
+TEST_CASE("functions of the run time count by name" * doctest::skip(!support::reads_code)) {
   const auto result = hoist::detail::fingerprint::fingerprint_code(
       reinterpret_cast<const void*>(&std::strtol), CodeCheck::callees);
   const auto same = explain_code(reinterpret_cast<const void*>(&std::strtol), CodeCheck::callees);
@@ -177,7 +179,8 @@ TEST_CASE("an address inside a function stands for the function") {
   }
 }
 
-TEST_CASE("addresses of member functions and function objects") {
+TEST_CASE("addresses of member functions and function objects" *
+          doctest::skip(!support::reads_code)) {
   const auto name = [](const void* address) {
     return explain_code(address, CodeCheck::function).nodes.front().name;
   };
@@ -266,7 +269,7 @@ TEST_CASE("a child forked while another thread computes can compute too") {
   busy.join();
 }
 
-TEST_CASE("a function that reaches a thousand others") {
+TEST_CASE("a function that reaches a thousand others" * doctest::skip(!support::reads_code)) {
   // Time of this thread, so that a busy machine doesn't count.
   const auto now = [] {
     timespec time{};

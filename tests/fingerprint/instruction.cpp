@@ -125,4 +125,13 @@ TEST_CASE("what instructions do to their memory operand") {
   CHECK(access_of({0xc5, 0xfc, 0x28, 0x05}) == "32r");  // vmovaps ymm0, [rip]
 }
 
+#else
+
+TEST_CASE("the code of other processors is not decoded") {
+  Instruction instruction;
+  const std::byte nothing[16] = {};
+  CHECK_FALSE(can_decode());
+  CHECK_FALSE(decode_general(nothing, instruction));
+}
+
 #endif

@@ -90,7 +90,7 @@ TEST_CASE("negative zeros and the bits of NaN count") {
   differ(Point{0, 1, 0}, Point{0, 1, -0.0F});
   differ(Gapped{'a', 0}, Gapped{'a', -0.0});
   differ(Extended{0}, Extended{-0.0L});
-#if defined(__FLT16_MAX__)
+#if defined(HOIST_HAS_FLOAT16)
   differ(static_cast<_Float16>(0.0F), static_cast<_Float16>(-0.0F));
 #endif
   CHECK(hash(std::numeric_limits<double>::denorm_min()) != hash(0.0));
@@ -103,11 +103,13 @@ TEST_CASE("negative zeros and the bits of NaN count") {
 }
 
 TEST_CASE("padding never counts, nor does the layout in memory") {
-  CHECK(hash(padded(0)) == hash(padded(0xAA)));
-  CHECK(hash(std::vector<long double>(500, padded(0))) ==
-        hash(std::vector<long double>(500, padded(0xAA))));
-  CHECK(hash(std::complex<long double>(padded(1), padded(2))) ==
-        hash(std::complex<long double>(padded(3), padded(4))));
+  if (std::numeric_limits<long double>::digits == 64) {
+    CHECK(hash(padded(0)) == hash(padded(0xAA)));
+    CHECK(hash(std::vector<long double>(500, padded(0))) ==
+          hash(std::vector<long double>(500, padded(0xAA))));
+    CHECK(hash(std::complex<long double>(padded(1), padded(2))) ==
+          hash(std::complex<long double>(padded(3), padded(4))));
+  }
   Gapped one, two;
   std::memset(&one, 1, sizeof one);
   std::memset(&two, 2, sizeof two);

@@ -203,7 +203,7 @@ TEST_CASE("numbers are values, those of 128 bits too") {
   comes_back(1.5L);
   comes_back(std::byte{3});
   comes_back(std::complex<long double>(1, 2));
-#if defined(__FLT16_MAX__)
+#if defined(HOIST_HAS_FLOAT16)
   comes_back(static_cast<_Float16>(1.5F));
   comes_back(std::vector<_Float16>(3000, static_cast<_Float16>(0.25F)));
   CHECK(hoist::detail::schema_of<_Float16>().text == "f16");

@@ -92,6 +92,10 @@ if(TARGET hoist_tool)
     set_target_properties(hoist_tool PROPERTIES INSTALL_RPATH "$ORIGIN/${from_bin_to_lib}")
   endif()
   install(TARGETS hoist_tool RUNTIME COMPONENT tools)
+endif()
+
+# A build for another processor has them where it can run the tool.
+if(TARGET hoist_tool AND (NOT CMAKE_CROSSCOMPILING OR CMAKE_CROSSCOMPILING_EMULATOR))
   set(pages ${PROJECT_BINARY_DIR}/pages)
   add_custom_command(
     OUTPUT ${pages}/complete

@@ -77,7 +77,7 @@ struct Form<T> {
       ar.scalar(byte);
       if (byte > 1) Decoder::throw_damaged();
       value = byte == 1;
-    } else if constexpr (std::is_same_v<T, long double>) {
+    } else if constexpr (std::is_same_v<T, long double> && std::numeric_limits<T>::digits == 64) {
       // Ten bytes of x87 extended precision; the remaining six are padding.
       std::array<unsigned char, 10> bytes;
       if constexpr (!Ar::decoding) std::memcpy(bytes.data(), &value, bytes.size());

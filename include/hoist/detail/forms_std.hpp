@@ -64,7 +64,8 @@ template <LikeComplex C>
 struct Form<C> : FormOf<typename C::value_type> {
   using T = typename C::value_type;
   static void schema(SchemaWriter& writer) {
-    writer.text(sizeof(T) == 4 ? "c64" : sizeof(T) == 8 ? "c128" : "c160");
+    constexpr int digits = std::numeric_limits<T>::digits;
+    writer.text(sizeof(T) == 4 ? "c64" : sizeof(T) == 8 ? "c128" : digits == 64 ? "c160" : "c256");
   }
   template <class Ar, class V>
   static void traverse(Ar& ar, V& value) {

@@ -55,12 +55,17 @@ struct ShownBy {
   using type = void;
 };
 
+// g++ has it for AArch64 from 13 on.
+#if defined(__FLT16_MAX__) && (defined(__clang__) || !defined(__aarch64__) || __GNUC__ >= 13)
+#define HOIST_HAS_FLOAT16
+#endif
+
 /// The name of a number's type in schemas; null for types that have none (`__float128`).
 template <class T>
 constexpr const char* scalar_name() {
   if constexpr (std::is_same_v<T, bool>) {
     return "bool";
-#if defined(__FLT16_MAX__)
+#if defined(HOIST_HAS_FLOAT16)
   } else if constexpr (std::is_same_v<T, _Float16>) {
     return "f16";
 #endif
@@ -72,6 +77,8 @@ constexpr const char* scalar_name() {
 #endif
   } else if constexpr (std::is_floating_point_v<T>) {
     constexpr int digits = std::numeric_limits<T>::digits;
+    // A long double is IEEE binary128 on AArch64, and that of x87 elsewhere.
+    if constexpr (std::is_same_v<T, long double> && digits == 113) return "f128";
     return digits == 24 ? "f32" : digits == 53 ? "f64" : digits == 64 ? "f80" : nullptr;
   } else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
     return sizeof(T) == 1 ? "i8" : sizeof(T) == 2 ? "i16" : sizeof(T) == 4 ? "i32" : "i64";
