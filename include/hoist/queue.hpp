@@ -33,7 +33,7 @@
 //
 // Items may be any values that tasks take, of any size; large arrays in them (8 MiB and more) go by
 // memory files of their own and are not copied again. Locks, queues and the like are passed as the
-// handles they are.
+// handles they are; an item may have 64 of their descriptors.
 
 namespace hoist {
 

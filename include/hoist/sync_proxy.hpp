@@ -55,7 +55,7 @@ class LockableProxy : public SharedProxy<H> {
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> time) const {
-    return try_lock_for(time - Clock::now());
+    return try_lock_for(detail::deadline_at(time) - detail::Deadline::clock::now());
   }
   /// Gives it back. Throws BadArgument where this thread does not hold it.
   void unlock() const {
@@ -151,8 +151,8 @@ class BasicEventProxy : public detail::SharedProxy<E> {
 /// A proxy of an Event.
 using EventProxy = BasicEventProxy<Event>;
 
-/// A Condition, with the lock that it was made with, which whoever waits or notifies holds:
-/// BadArgument otherwise. Others may wait for the same without a proxy.
+/// A Condition, with the lock that it was made with, which whoever waits holds: BadArgument
+/// otherwise. Others may wait for the same without a proxy.
 template <std::same_as<Condition> C>
 class BasicConditionProxy : public detail::LockableProxy<C> {
  public:

@@ -74,13 +74,15 @@ void look_as_reader(QueueState& state, const RingView& view, const Peers* peers)
   if (state.closed.load() == QueueState::closing) end_closing(state, view, Deadline());
 }
 
+[[noreturn]] void throw_alone() {
+  throw EndOfStream(
+      "the wait for a queue would never end: all other processes that had it have ended or let go "
+      "of it, and this one has no other thread");
+}
+
 [[noreturn]] void throw_nothing_comes(const QueueState& state) {
   if (state.closed.load() != QueueState::open) throw Closed("the queue has been closed");
-  if (!state.is_pipe) {
-    throw EndOfStream(
-        "the wait for a queue would never end: all other processes that had it have ended or let "
-        "go of it, and this one has no other thread");
-  }
+  if (!state.is_pipe) throw_alone();
   throw EndOfStream("the other end of the pipe is closed, or those who had it have ended");
 }
 
@@ -385,7 +387,7 @@ bool MessageQueue::join(Deadline deadline) const {
       look_for(others);
     };
     if (!wait_and_look(state.all_done, deadline, over, look_around)) return false;
-    if (!done()) throw_nothing_comes(state);
+    if (!done()) throw_alone();
     return true;
   });
 }

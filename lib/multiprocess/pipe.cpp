@@ -323,7 +323,8 @@ std::vector<std::size_t> wait_until_any(std::span<const Waitable> all, detail::D
       const Waitable& one = all[i];
       const bool is_file = !one.connection_ && !one.queue_ && !one.poll_;
       const bool is_readable = files[i].revents != 0;
-      if ((files[i].revents & POLLNVAL) != 0) {
+      // poll(2) passes over negative ones.
+      if ((files[i].revents & POLLNVAL) != 0 || (is_file && one.fd_ < 0)) {
         throw SystemError("wait_any: " + std::to_string(one.fd_) + " is no open descriptor", EBADF);
       }
       if (is_file ? is_readable : one.is_ready()) {

@@ -96,8 +96,7 @@ std::optional<ChildEnd> ChildWatch::end() const noexcept {
     if (information.si_code == CLD_EXITED) return ChildEnd{.exit_code = information.si_status};
     return ChildEnd{.signal = information.si_status};
   }
-  pollfd watched{pidfd_.get(), POLLIN, 0};
-  if (::poll(&watched, 1, 0) == 0) return std::nullopt;
+  if (!is_ready(pidfd_.get(), POLLIN)) return std::nullopt;
   const auto status = status_of_collected(pidfd_.get());
   if (!status) return ChildEnd{.is_known = false};
   if (WIFEXITED(*status)) return ChildEnd{.exit_code = WEXITSTATUS(*status)};

@@ -4,6 +4,7 @@
 #include <hoist/error.hpp>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,6 +69,16 @@ std::optional<std::uint64_t> regular_size(int fd) {
   struct stat status{};
   if (::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) return std::nullopt;
   return static_cast<std::uint64_t>(status.st_size);
+}
+
+bool is_ready(int fd, short events) noexcept {
+  pollfd file{fd, events, 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&file, 1, 0);
+    // Although it doesn't wait, a signal that has just come makes it fail.
+  } while (ready < 0 && errno == EINTR);
+  return ready > 0;
 }
 
 FileIdentity identity_of(int fd) noexcept {

@@ -55,6 +55,9 @@ std::optional<std::string> read_text(const std::filesystem::path& path);
 /// Size of a regular file; nothing for pipes and devices.
 std::optional<std::uint64_t> regular_size(int fd);
 
+/// Whether a descriptor is ready for those poll(2) events now, or has failed.
+bool is_ready(int fd, short events) noexcept;
+
 /// Which file it is, on this machine, for as long as anybody has it open.
 struct FileIdentity {
   dev_t device = 0;

@@ -64,9 +64,11 @@ void end_with_parent(const Peer& parent) {
   });
 }
 
+/// A reader of the output that is gone does not change how this process ends.
+void ignore_missing_readers() { std::signal(SIGPIPE, SIG_IGN); }
+
 void leave(int status, void*) {
-  // A reader of the output that is gone does not change how this process ends.
-  std::signal(SIGPIPE, SIG_IGN);
+  ignore_missing_readers();
   os::run_process_end();
   flush_standard_streams();
   std::fflush(nullptr);
@@ -92,6 +94,7 @@ int run_caught(const std::function<void()>& work) {
   } catch (const abi::__forced_unwind&) {
     throw;
   } catch (...) {
+    ignore_missing_readers();
     flush_standard_streams();
     const std::string text =
         "Process " + own_identity().name + ":\n" + error_report(std::current_exception()) + "\n";

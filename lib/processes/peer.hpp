@@ -45,6 +45,8 @@ class Peer {
   int fd() const noexcept { return watch_.fd(); }
   /// Whether it is a child of this process: not of the one that this was forked from.
   bool is_own_child() const noexcept;
+  /// Whether it is a child of the process that this was forked from.
+  bool is_parents_child() const noexcept { return owner_ != 0 && !is_own_child(); }
 
   /// Whether it has ended. Of a child that has, keeps the exit code and collects it.
   bool ended();

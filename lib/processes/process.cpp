@@ -71,15 +71,23 @@ std::shared_ptr<Peer> started_peer(const ProcessHandle* object, const char* func
   return peer;
 }
 
+[[noreturn]] void throw_no_child(const Peer& peer, const char* function) {
+  throw BadArgument(std::string(function) + "() of \"" + peer.name() +
+                    "\", which is no child of this process: only the one that started it can "
+                    "watch it");
+}
+
 /// A child of this process, or this process itself.
 std::shared_ptr<Peer> watched_peer(const ProcessHandle* object, const char* function) {
   auto peer = started_peer(object, function);
-  if (!peer->is_own_child() && peer->pid() != ::getpid()) {
-    throw BadArgument(std::string(function) + "() of \"" + peer->name() +
-                      "\", which is no child of this process: only the one that started it can "
-                      "watch it");
-  }
+  if (!peer->is_own_child() && peer->pid() != ::getpid()) throw_no_child(*peer, function);
   return peer;
+}
+
+/// Of a ProcessInfo, which may also be of a process that this one only knows: its parent.
+Peer& watched_peer(const std::shared_ptr<Peer>& known, const char* function) {
+  if (known->is_parents_child()) throw_no_child(*known, function);
+  return *known;
 }
 
 Handle take_handle(const ProcessHandle* object) {
@@ -234,14 +242,14 @@ int ProcessHandle::sentinel() const { return mp::watched_peer(this, "sentinel")-
 const std::string& ProcessInfo::name() const noexcept { return peer_->name(); }
 int ProcessInfo::pid() const noexcept { return peer_->pid(); }
 bool ProcessInfo::daemon() const noexcept { return peer_->daemon(); }
-bool ProcessInfo::is_alive() const { return !peer_->ended(); }
-void ProcessInfo::join() const { peer_->wait(mp::Peer::Clock::time_point::max()); }
+bool ProcessInfo::is_alive() const { return !mp::watched_peer(peer_, "is_alive").ended(); }
+void ProcessInfo::join() const { wait(mp::Peer::Clock::time_point::max()); }
 bool ProcessInfo::wait(std::chrono::steady_clock::time_point deadline) const {
-  return peer_->wait(deadline);
+  return mp::watched_peer(peer_, "join").wait(deadline);
 }
 std::optional<int> ProcessInfo::exitcode() const { return peer_->exit_code(); }
-void ProcessInfo::terminate() const { peer_->signal(SIGTERM); }
-void ProcessInfo::kill() const { peer_->signal(SIGKILL); }
-int ProcessInfo::sentinel() const { return peer_->fd(); }
+void ProcessInfo::terminate() const { mp::watched_peer(peer_, "terminate").signal(SIGTERM); }
+void ProcessInfo::kill() const { mp::watched_peer(peer_, "kill").signal(SIGKILL); }
+int ProcessInfo::sentinel() const { return mp::watched_peer(peer_, "sentinel").fd(); }
 
 }  // namespace hoist

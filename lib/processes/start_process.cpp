@@ -33,7 +33,6 @@ constexpr os::ForkUser start_by_fork{
 /// What a process with `process_variable` runs instead of main.
 void run_process(int channel, bool is_hosted) {
   ::unsetenv(workers::process_variable);
-  std::signal(SIGPIPE, SIG_DFL);
   try {
     StartMessage first;
     if (!os::receive_message(channel, max_start_message, first.bytes, first.fds)) ::_exit(1);
@@ -139,8 +138,13 @@ std::shared_ptr<Peer> spawn_process(const ProcessOptions& options, const Identit
   const pid_t pid = workers::launch_worker(launch);
   os::ChildWatch watch(pid);
   theirs.reset();
-  // It waits for this, so it has not ended before it is watched.
-  work.send(ours.get());
+  try {
+    work.send(ours.get());  // it waits for this, so it has not ended before it is watched
+  } catch (...) {
+    watch.signal(SIGKILL);
+    watch.collect();
+    throw;
+  }
   return std::make_shared<Peer>(identity.name, identity.daemon, pid, std::move(watch),
                                 std::move(ours), nullptr);
 }
@@ -149,6 +153,7 @@ std::shared_ptr<Peer> spawn_process(const ProcessOptions& options, const Identit
 
 std::shared_ptr<Peer> start_process(const ProcessOptions& options, const std::string& number,
                                     ProcessWork& work, const std::function<void()>& in_child) {
+  workers::check_variables(options.env);
   const Identity identity = child_identity(options, number);
   const StartMethod method = options.start_method.value_or(get_start_method());
   std::shared_ptr<Peer> child;

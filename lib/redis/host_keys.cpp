@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <locale>
 #include <sstream>
 
 namespace hoist::detail::redis {
@@ -17,6 +18,7 @@ std::string status_text(const RedisWorkerHost& host) {
 RedisWorkerHost parse_status(const std::string& id, const std::string& text) {
   RedisWorkerHost host{.id = id};
   std::istringstream fields(text);
+  fields.imbue(std::locale::classic());  // the program's may have another decimal point
   long age = 0;
   fields >> host.pid >> host.slots >> host.cores >> host.workers >> host.programs >> host.tasks >>
       host.tasks_per_second >> age >> host.is_leaving;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "os/bell.hpp"
+#include "os/process_id.hpp"
 #include "redis/connection.hpp"
 #include "redis/server.hpp"
 
@@ -45,12 +46,12 @@ class Lease {
 class Leases : public std::enable_shared_from_this<Leases> {
  public:
   explicit Leases(std::shared_ptr<Server> server)
-      : server_(std::move(server)), process_(process_number()) {}
+      : server_(std::move(server)), process_(os::own_process()) {}
   Leases(const Leases&) = delete;
   Leases& operator=(const Leases&) = delete;
   ~Leases();
 
-  bool is_inherited() const { return process_ != process_number(); }
+  bool is_inherited() const { return process_ != os::own_process(); }
 
   /// The lock of that key if nobody has it. Throws what connections throw.
   std::unique_ptr<Lease> try_lock(const std::string& key);
@@ -84,7 +85,7 @@ class Leases : public std::enable_shared_from_this<Leases> {
   bool renew();
 
   const std::shared_ptr<Server> server_;
-  const std::uint64_t process_;
+  const os::ProcessId process_;
   std::mutex mutex_;
   std::unique_ptr<Connection> presence_;  // all leases are taken through it
   bool may_look_ = true;                  // whether it lives

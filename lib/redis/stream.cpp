@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <climits>
@@ -28,8 +27,6 @@
 namespace hoist::detail::redis {
 
 namespace {
-
-constinit std::atomic<std::uint64_t> generation{0};
 
 /// The descriptors of all connections of this process.
 class OpenSockets {
@@ -53,7 +50,6 @@ class OpenSockets {
   void close_all() {
     for (const int fd : fds_) ::close(fd);
     fds_.clear();
-    ++generation;
   }
 
   std::mutex mutex_;
@@ -92,11 +88,9 @@ constexpr std::size_t read_ahead = std::size_t{16} << 10;
 
 }  // namespace
 
-std::uint64_t process_number() noexcept { return generation.load(std::memory_order_relaxed); }
-
 Stream::Stream(const Url& url)
     : PeekableSource(read_ahead),
-      process_(process_number()),
+      process_(os::own_process()),
       fd_(sockets::connect_once(url.address, deadline_after(url.timeout))) {
   OpenSockets::all().add(fd_.get());
   try {
@@ -154,8 +148,7 @@ void Stream::write(std::vector<iovec> parts) {
 
 bool Stream::is_quiet() const {
   if (is_inherited() || buffered() != 0 || (tls_ != nullptr && tls_->has_more())) return false;
-  pollfd file{fd_.get(), POLLIN | POLLRDHUP, 0};
-  return ::poll(&file, 1, 0) == 0;
+  return !os::is_ready(fd_.get(), POLLIN | POLLRDHUP);
 }
 
 }  // namespace hoist::detail::redis

@@ -9,12 +9,10 @@
 
 #include "base/byte_streams.hpp"
 #include "os/file.hpp"
+#include "os/process_id.hpp"
 #include "redis/url.hpp"
 
 namespace hoist::detail::redis {
-
-/// Another number in each forked child.
-std::uint64_t process_number() noexcept;
 
 /// What a TLS connection has beside its socket.
 class Tls;
@@ -40,10 +38,10 @@ class Stream final : public base::PeekableSource {
  private:
   /// A part of what is there; 0 at the end.
   std::size_t fetch(std::byte* to, std::size_t n) override;
-  bool is_inherited() const { return process_ != process_number(); }
+  bool is_inherited() const { return process_ != os::own_process(); }
   void check_process() const;
 
-  const std::uint64_t process_;
+  const os::ProcessId process_;
   os::Fd fd_;
   std::unique_ptr<Tls> tls_;
 };

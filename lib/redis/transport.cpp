@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -208,10 +209,12 @@ RedisTransport::Other& RedisTransport::meet(const std::string& id, remote::Peer&
 
 /// Members of the other side: "<id>:<connection>".
 void RedisTransport::take_members(const Reply& members) {
+  std::set<std::string> listed;
   for (const Reply& member : members.items) {
     const std::string id = member.text.substr(0, id_digits_of_side);
     if (member.text.size() <= id_digits_of_side + 1) continue;
     if (const auto known = dropped_.find(id); known != dropped_.end()) {
+      listed.insert(id);
       // A master that is there after all, for which this host was too slow: as another it is heard.
       if (known->second && role_ == Role::host) throw Error("a master has to be joined again");
       continue;
@@ -223,6 +226,9 @@ void RedisTransport::take_members(const Reply& members) {
       link_->next_look = {};
     }
   }
+  // Those will not be met again that know they were dropped, and are in the set no more.
+  std::erase_if(dropped_,
+                [&](const auto& one) { return !one.second && !listed.contains(one.first); });
 }
 
 void RedisTransport::take_clients(const std::string& clients) {

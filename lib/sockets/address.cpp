@@ -66,8 +66,7 @@ int bind_to(int fd, const sockaddr_un& name) {
 int connect_to(int fd, const sockaddr* name, socklen_t size, Deadline deadline) {
   if (::connect(fd, name, size) == 0) return 0;
   if (errno != EINPROGRESS) return errno;
-  pollfd file{fd, POLLOUT, 0};
-  while (::poll(&file, 1, 0) == 0) {
+  while (!os::is_ready(fd, POLLOUT)) {
     if (!wait_for_socket(fd, POLLOUT, deadline)) return ETIMEDOUT;
   }
   int error = 0;
@@ -85,13 +84,25 @@ bool is_live(const sockaddr_un& name, const std::string& path) {
 }
 
 /// While this lives, no other listener replaces a socket in that directory.
-os::Fd lock_directory_of(const std::string& path) {
+class DirectoryLock {
+ public:
+  explicit DirectoryLock(const std::string& path);
+  DirectoryLock(const DirectoryLock&) = delete;
+  DirectoryLock& operator=(const DirectoryLock&) = delete;
+  /// Closing it would release nothing: a child that was forked meanwhile has the descriptor, too.
+  ~DirectoryLock() { ::flock(fd_.get(), LOCK_UN); }
+
+ private:
+  os::Fd fd_;
+};
+
+DirectoryLock::DirectoryLock(const std::string& path) {
   const std::filesystem::path directory = std::filesystem::path(path).parent_path();
-  os::Fd fd(
+  fd_ = os::Fd(
       ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) throw_cannot("listen at", path, errno);
+  if (!fd_) throw_cannot("listen at", path, errno);
   const auto end = Clock::now() + time_to_replace;
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  while (::flock(fd_.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EINTR && errno != EWOULDBLOCK) break;  // a file system without locks
     if (Clock::now() >= end) {
       throw SystemError("can't listen at " + path + ": its directory is locked by another process",
@@ -101,7 +112,6 @@ os::Fd lock_directory_of(const std::string& path) {
     // hold it while they replace a socket, or never let go.
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  return fd;
 }
 
 using AddressList = std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)>;
@@ -192,13 +202,18 @@ bool is_own(int fd) {
 std::pair<os::Fd, int> try_hosts(const SocketAddress& address, Deadline deadline) {
   const AddressList found = look_up(address, deadline);
   int error = ECONNREFUSED;
-  for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) {
+  int left = 0;
+  for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next) ++left;
+  for (const addrinfo* one = found.get(); one != nullptr; one = one->ai_next, --left) {
     os::Fd fd(::socket(one->ai_family, stream_socket, one->ai_protocol));
     if (!fd) {
       error = errno;
       continue;
     }
-    error = connect_to(fd.get(), one->ai_addr, one->ai_addrlen, deadline);
+    // One that doesn't answer leaves the others their part of the time.
+    const auto now = Clock::now();
+    const Deadline end = deadline == Deadline::max() ? deadline : now + (deadline - now) / left;
+    error = connect_to(fd.get(), one->ai_addr, one->ai_addrlen, end);
     if (error == 0 && is_own(fd.get())) error = ECONNREFUSED;
     if (error == 0) return {std::move(fd), 0};
   }
@@ -285,7 +300,7 @@ void ListeningSocket::listen_at_path(const std::string& path) {
   fd_ = new_socket(AF_UNIX, 0, path);
   // The path gets these permissions when it is made, less the umask: others never can connect.
   ::fchmod(fd_.get(), S_IRUSR | S_IWUSR);
-  const os::Fd lock = lock_directory_of(path);
+  const DirectoryLock lock(path);
   int error = bind_to(fd_.get(), name);
   if (error == EADDRINUSE) {
     const bool is_socket = ::lstat(path.c_str(), &file_) == 0 && S_ISSOCK(file_.st_mode);

@@ -109,7 +109,20 @@ class Setup : public bp::extend::handler {
 
 }  // namespace
 
+void check_variables(const std::map<std::string, std::string>& variables) {
+  for (const auto& [name, value] : variables) {
+    if (!name.empty() && (name + value).find('\0') == std::string::npos &&
+        name.find('=') == std::string::npos) {
+      continue;
+    }
+    throw BadArgument("env: \"" + std::string(name.c_str()) +
+                      "\" can't be set: a variable's name is not empty and has no '=', and "
+                      "neither name nor value has a zero byte");
+  }
+}
+
 std::vector<std::string> environment_with(const std::map<std::string, std::string>& added) {
+  check_variables(added);
   std::map<std::string, std::string> all = added;
   for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
     const std::string_view text(*at);

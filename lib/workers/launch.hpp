@@ -30,7 +30,10 @@ struct Launch {
 /// device. Takes the same time however much memory this process has. Throws SystemError.
 pid_t launch_worker(const Launch& launch);
 
-/// This process's environment, in which `added` replace or join its own.
+/// Throws BadArgument for what can't be a variable: its name is empty or has a '=', or there is a
+/// zero byte.
+void check_variables(const std::map<std::string, std::string>& variables);
+/// This process's environment, in which `added` replace or join its own. Throws likewise.
 std::vector<std::string> environment_with(const std::map<std::string, std::string>& added);
 
 /// What a process with `process_variable` runs instead of main; does not return. Null where the

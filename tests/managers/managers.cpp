@@ -154,6 +154,22 @@ TEST_CASE("a managed list is sorted") {
   CHECK(list.at(0) == "fig");
   list.reverse();
   CHECK(list.at(2) == "fig");
+  const auto truths = manager.list<bool>({true, false, true});
+  truths.sort();
+  CHECK(truths.items() == std::vector<bool>{false, true, true});
+  truths.reverse();
+  truths.sort([](bool a, bool b) { return a && !b; });
+  CHECK(truths.items() == std::vector<bool>{true, true, false});
+}
+
+TEST_CASE("a managed lock is waited for until any time") {
+  const Manager manager;
+  const auto lock = manager.lock();
+  using Clock = std::chrono::system_clock;
+  CHECK(lock.try_lock_until(Clock::time_point::max()));
+  lock.unlock();
+  CHECK(lock.try_lock_until(std::chrono::steady_clock::time_point::max()));
+  lock.unlock();
 }
 
 TEST_CASE("any class of the program can be managed, with its errors") {

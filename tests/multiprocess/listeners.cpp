@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <dlfcn.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <netdb.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -32,6 +34,7 @@
 #include "support/child_program.hpp"
 #include "support/peak_memory.hpp"
 #include "support/sanitized.hpp"
+#include "support/silent_port.hpp"
 #include "support/temp_dir.hpp"
 
 using namespace hoist;
@@ -51,6 +54,12 @@ extern "C" int getaddrinfo(const char* host, const char* service, const addrinfo
   }
   static auto* const systems =
       reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  // A host with two addresses.
+  if (host != nullptr && std::strcmp(host, "two.test") == 0 &&
+      (hints->ai_flags & AI_NUMERICHOST) == 0) {
+    const int failed = systems("127.0.0.2", service, hints, result);
+    return failed != 0 ? failed : systems("127.0.0.1", service, hints, &(*result)->ai_next);
+  }
   return systems(host, service, hints, result);
 }
 
@@ -434,6 +443,7 @@ TEST_CASE("wait_any takes connections beside pipes and descriptors") {
   CHECK(second.b().recv() == 1);
   CHECK_FALSE(second.b().poll());
   CHECK(wait_any({second.b(), first.b().fileno()}, 20s) == std::vector<std::size_t>{1});
+  CHECK_THROWS_AS((void)wait_any({second.b(), -1}, 20s), SystemError);
 }
 
 TEST_CASE("several threads send and receive whole messages") {
@@ -579,6 +589,18 @@ TEST_CASE("of many that want to listen at a dead one's path one does") {
   }
 }
 
+TEST_CASE("a child that is forked while a path is taken keeps no other listener waiting") {
+  const TempDir dir;
+  const detail::os::Fd directory(::open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  REQUIRE(::flock(directory.get(), LOCK_EX) == 0);
+  std::jthread listens([&] { const Listener listener(dir / "first"); });
+  std::this_thread::sleep_for(100ms);
+  Child child([] { std::this_thread::sleep_for(60s); });
+  ::flock(directory.get(), LOCK_UN);
+  listens.join();
+  CHECK_NOTHROW(Listener(dir / "second"));
+}
+
 TEST_CASE("a port is free again at once") {
   std::string address = "127.0.0.1:0";
   for (int i = 0; i < 20; ++i) {
@@ -632,6 +654,15 @@ TEST_CASE("a name that is not looked up in time is waited for no longer") {
   const Listener listener("localhost:0", {.authkey = "k"});
   Child client([&] { connect<int>(listener.address(), {.authkey = "k"}).send(1); });
   CHECK(listener.accept<int>(20s).recv(10s) == 1);
+  CHECK(client.wait_for(10s) == 0);
+}
+
+TEST_CASE("an address that is silent takes no time of the next one") {
+  const Listener listener("127.0.0.1:0", {.authkey = key});
+  const std::string port = listener.address().substr(listener.address().find(':'));
+  const support::SilentPort silent("127.0.0.2" + port);
+  Child client([&] { connect<int>("two.test" + port, {.authkey = key, .timeout = 4s}).send(1); });
+  CHECK(listener.accept<int>(10s).recv(10s) == 1);
   CHECK(client.wait_for(10s) == 0);
 }
 

@@ -134,6 +134,15 @@ TEST_CASE("a wait for a queue that nobody is left to end is an error") {
          queue.task_done();
          queue.join();
        }},
+      {"nobody is left who could do the tasks of a closed queue",
+       [] {
+         const JoinableQueue<int> queue;
+         queue.put(1);
+         queue.close();
+         support::Child consumer([] { ::pause(); });
+         consumer.kill();
+         check(is_end([&] { queue.join(); }));
+       }},
   });
 }
 

@@ -254,11 +254,13 @@ TEST_CASE("terminate and kill end a process that sleeps") {
 TEST_CASE("a program's signal handlers are not in effect in a child, ignored signals are") {
   const auto before = std::signal(SIGTERM, [](int) {});
   const auto ignored = std::signal(SIGHUP, SIG_IGN);
+  const auto ignored_pipes = std::signal(SIGPIPE, SIG_IGN);
   forkserver_preload([] {});  // for a server that ignores it
   for (const StartMethod method : all_methods) {
     CAPTURE(static_cast<int>(method));
     Process process({.start_method = method}, [] {
       ::raise(SIGHUP);
+      ::raise(SIGPIPE);
       sleep_for_ever();
     });
     process.start();
@@ -269,6 +271,45 @@ TEST_CASE("a program's signal handlers are not in effect in a child, ignored sig
   }
   std::signal(SIGTERM, before);
   std::signal(SIGHUP, ignored);
+  std::signal(SIGPIPE, ignored_pipes);
+}
+
+TEST_CASE("a child looks after no process that its parent has started") {
+  const Event end;
+  Process sibling({.name = "sibling"}, [](const Event& e) { e.wait(); }, end);
+  sibling.start();
+  const ProcessInfo info = active_children().front();
+  Process child({.start_method = StartMethod::fork}, [info] {
+    const auto refuses = [](const auto& call) {
+      try {
+        call();
+        return false;
+      } catch (const BadArgument&) {
+        return true;
+      }
+    };
+    const bool all = refuses([&] { (void)info.is_alive(); }) && refuses([&] { info.join(); }) &&
+                     refuses([&] { info.terminate(); }) && refuses([&] { info.kill(); }) &&
+                     refuses([&] { (void)info.sentinel(); });
+    std::exit(all ? 0 : 1);
+  });
+  child.start();
+  child.join();
+  CHECK(child.exitcode() == 0);
+  end.set();
+  sibling.join();
+  CHECK(sibling.exitcode() == 0);
+}
+
+TEST_CASE("variables that can't be in an environment are refused, by every way to start") {
+  for (const StartMethod method : all_methods) {
+    for (const char* name : {"", "A=B"}) {
+      Process process({.start_method = method, .env = {{name, "x"}}}, [] {});
+      CHECK_THROWS_AS(process.start(), BadArgument);
+    }
+    Process process({.start_method = method, .env = {{"A", std::string("b\0c", 3)}}}, [] {});
+    CHECK_THROWS_AS(process.start(), BadArgument);
+  }
 }
 
 TEST_CASE("exit codes are right in a program that ignores SIGCHLD or collects all children") {

@@ -16,8 +16,11 @@
 #include "os/file.hpp"
 #include "redis/server.hpp"
 #include "sockets/address.hpp"
+#include "support/child.hpp"
+#include "support/frequent_signals.hpp"
 #include "support/hard_limit.hpp"
 #include "support/redis_server.hpp"
+#include "support/silent_port.hpp"
 
 using hoist::Memory;
 using support::HardLimit;
@@ -269,6 +272,31 @@ TEST_CASE("signals don't prolong a wait for the server") {
     CHECK_THROWS_AS(connection.call({"PING"}), hoist::TimedOut);
   }
   ::sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST_CASE("a signal is not taken for something that has come") {
+  const HardLimit limit;
+  const RedisServer server;
+  redis::Connection connection{redis::Url(server.url())};
+  const support::FrequentSignals signals;
+  int inputs = 0;
+  for (int i = 0; i < 100'000; ++i) inputs += connection.has_input() ? 1 : 0;
+  CHECK(inputs == 0);
+  CHECK(connection.is_reusable());
+}
+
+TEST_CASE("a child that is forked during the first connect can use the store") {
+  const HardLimit limit;
+  const support::SilentPort silent("127.0.0.1:0");
+  const auto store = hoist::detail::memory::make_store(
+      "redis", {.location = "redis://" + silent.address() + "/x?timeout=1"});
+  const auto fails = [&] {
+    CHECK_THROWS_AS(static_cast<void>(store->try_lock("f/v/aa/x")), hoist::TimedOut);
+  };
+  const std::jthread connects(fails);
+  std::this_thread::sleep_for(200ms);
+  support::Child child(fails);
+  CHECK(child.wait_for(20s) == 0);
 }
 
 TEST_CASE("what is no entry of a cache keeps none from being removed") {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <locale>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "os/process_end.hpp"
+#include "redis/host_keys.hpp"
 #include "support/child.hpp"
 #include "support/hard_limit.hpp"
 #include "support/redis_server.hpp"
@@ -151,4 +153,18 @@ TEST_CASE("an order that is none is no trouble for a host, and a master takes no
   Child child = program(server, log);
   CHECK(child.wait_for(30s) == 0);
   CHECK_FALSE(one.has_ended());
+}
+
+TEST_CASE("what a host says of itself is read the same whatever the program's locale is") {
+  struct Comma : std::numpunct<char> {
+    char do_decimal_point() const override { return ','; }
+  };
+  const std::string text = detail::redis::status_text(
+      {.pid = 7, .tasks_per_second = 1.5, .age = 1234s, .is_leaving = true});
+  const std::locale before = std::locale::global(std::locale(std::locale(), new Comma));
+  const RedisWorkerHost host = detail::redis::parse_status("id", text);
+  std::locale::global(before);
+  CHECK(host.tasks_per_second == 1.5);
+  CHECK(host.age == 1234s);
+  CHECK(host.is_leaving);
 }

@@ -137,16 +137,17 @@ struct ListCalls {
     void operator()(List& list) const { list.clear(); }
   };
   struct Sort {
-    void operator()(List& list) const { std::ranges::sort(list); }
+    void operator()(List& list) const { std::sort(list.begin(), list.end()); }
   };
   struct SortBy {
     template <class Less>
     void operator()(List& list, const Less& less) const {
-      std::ranges::sort(list, less);
+      std::sort(list.begin(), list.end(),
+                [&](const T& a, const T& b) { return std::invoke(less, a, b); });
     }
   };
   struct Reverse {
-    void operator()(List& list) const { std::ranges::reverse(list); }
+    void operator()(List& list) const { std::reverse(list.begin(), list.end()); }
   };
   struct Slice {
     List operator()(const List& list, std::size_t first, std::size_t last) const {
