@@ -21,7 +21,7 @@ struct RedisOptions {
   /// Programs and worker hosts of one name meet. Takes the place of the name in the URL.
   std::string name = {};
   /// The authority that signed the server's certificate, a file in PEM. Takes the place of the
-  /// URL's `tls_ca`.
+  /// URL's `tls_ca`, and is refused like that where the URL doesn't begin with rediss://.
   std::filesystem::path tls_ca = {};
 };
 

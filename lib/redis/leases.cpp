@@ -55,6 +55,11 @@ Leases::~Leases() {
   end_->bell.ring();
 }
 
+/// Not while the server is avoided: it would be waited for anew.
+bool Leases::has_presence() const {
+  return presence_ != nullptr && presence_->is_reusable() && !server_->is_avoided();
+}
+
 void Leases::open_presence() {
   presence_ = server_->take();
   const bool can_ask_for_one = presence_->version() >= 602;
@@ -74,7 +79,7 @@ auto Leases::with_presence(const Work& work) {
   const std::lock_guard lock(mutex_);
   const auto start = Clock::now();
   try {
-    if (presence_ == nullptr || !presence_->is_reusable()) open_presence();
+    if (!has_presence()) open_presence();
     return work(*presence_);
   } catch (const TimedOut&) {
     server_->avoid(start);
@@ -220,15 +225,18 @@ void Leases::release(const Lease& lease) noexcept {
   if (is_inherited()) return;
   const std::lock_guard lock(mutex_);
   std::erase(leases_, &lease);
+  const auto start = Clock::now();
   try {
     // Without a connection the server knows that we are gone.
-    if (presence_ != nullptr && !presence_->is_reusable()) presence_.reset();
-    if (presence_ == nullptr) return;
+    if (!has_presence()) return presence_.reset();
     Request request;
     for (const std::string& key : lease.keys()) {
       request.add({"EVAL", release_script, "1", key, lease.value()});
     }
     presence_->call(request);
+  } catch (const TimedOut&) {
+    server_->avoid(start);
+    presence_.reset();
   } catch (const std::exception&) {
     presence_.reset();  // its end tells, or that of the lease
   }

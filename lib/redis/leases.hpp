@@ -80,6 +80,7 @@ class Leases : public std::enable_shared_from_this<Leases> {
   void free_of_dead(Connection& presence, const std::string& key, const std::string& holder);
   std::unique_ptr<Lease> enlist(std::vector<std::string> keys, std::string value);
   void release(const Lease& lease) noexcept;
+  bool has_presence() const;
   void open_presence();
   void see_to_renewal();
   bool renew();

@@ -44,6 +44,11 @@ void Server::give_back(std::unique_ptr<Connection> connection) {
   if (idle_.size() < max_idle) idle_.push_back(std::move(connection));
 }
 
+bool Server::is_avoided() {
+  const std::lock_guard lock(mutex_);
+  return Clock::now() < avoided_until_;
+}
+
 void Server::avoid(Clock::time_point since) {
   const auto now = Clock::now();
   const std::lock_guard lock(mutex_);

@@ -29,6 +29,8 @@ class Server {
 
   /// A connection for the caller alone. Throws what Connection does.
   std::unique_ptr<Connection> take();
+  /// Whether take() would throw an error that is known already.
+  bool is_avoided();
   /// To be told of the TimedOut being handled, of what was begun then.
   void avoid(std::chrono::steady_clock::time_point since);
 

@@ -150,6 +150,12 @@ sockets::SocketAddress address_of(const Parts& parts) {
   return sockets::SocketAddress(std::string(place) + (has_port ? "" : ":6379"));
 }
 
+/// Whoever names files for TLS would take a connection without it for a safe one.
+void check_tls(const Url& url) {
+  if (url.tls || (url.tls_ca.empty() && url.tls_cert.empty() && url.tls_key.empty())) return;
+  throw_bad("has files for TLS, but its scheme is another than rediss://");
+}
+
 bool is_on_this_machine(const sockets::SocketAddress& address) {
   const std::string& host = address.host();
   return address.is_path() || host == "localhost" || host == "::1" ||
@@ -162,6 +168,7 @@ bool is_on_this_machine(const sockets::SocketAddress& address) {
 Url url_of(const RedisOptions& options) {
   Url url(options.url, options.name);
   if (!options.tls_ca.empty()) url.tls_ca = options.tls_ca.string();
+  check_tls(url);
   return url;
 }
 
@@ -192,6 +199,7 @@ Url::Url(const std::string& text, const std::string& own_name)
   if (name.size() > max_name || name.find_first_of("{}") != std::string::npos) {
     throw_bad("has a name that is too long or has braces");
   }
+  check_tls(*this);
   const char* insecure = std::getenv("HOIST_INSECURE");
   const bool may = insecure != nullptr && std::string_view(insecure) == "1";
   if (password.empty() && tls_cert.empty() && !may && !is_on_this_machine(address)) {

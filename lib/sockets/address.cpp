@@ -269,14 +269,14 @@ SocketAddress::SocketAddress(const std::string& text) : text_(text) {
   if (colon != std::string::npos) {
     host_ = text.substr(0, colon);
     port_ = text.substr(colon + 1);
-    if (host_.starts_with('[') && host_.ends_with(']')) host_ = host_.substr(1, host_.size() - 2);
   }
+  const bool brackets = host_.starts_with('[') && host_.ends_with(']');
+  if (brackets) host_ = host_.substr(1, host_.size() - 2);
   unsigned port = 0;
   const char* const end = port_.data() + port_.size();
   const auto [at, error] = std::from_chars(port_.data(), end, port);
-  const bool brackets = text.starts_with('[');
   if (host_.empty() || port_.empty() || at != end || error != std::errc() || port > 65535 ||
-      (!brackets && host_.find(':') != std::string::npos)) {
+      host_.find_first_of(brackets ? "[]" : "[]:") != std::string::npos) {
     throw BadArgument("\"" + text +
                       "\" is no address: give \"host:port\", \"[::1]:port\", or the path of a "
                       "socket, which has a slash");

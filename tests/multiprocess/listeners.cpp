@@ -667,8 +667,9 @@ TEST_CASE("an address that is silent takes no time of the next one") {
 }
 
 TEST_CASE("an address is a path or a host and a port") {
-  for (const std::string address : {"", "socket", "host:", ":5000", "host:port", "host:70000",
-                                    "::1:5000", "host:5000x", "[]:1"}) {
+  for (const std::string address :
+       {"", "socket", "host:", ":5000", "host:port", "host:70000", "::1:5000", "host:5000x", "[]:1",
+        "[::1", "[host:1", "[a]b]:1"}) {
     CAPTURE(address);
     CHECK_THROWS_AS(Listener(address, {.authkey = key}), BadArgument);
     CHECK_THROWS_AS(connect<int>(address, {.authkey = key}), BadArgument);

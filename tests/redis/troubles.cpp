@@ -14,6 +14,7 @@
 
 #include "memory/store.hpp"
 #include "os/file.hpp"
+#include "redis/leases.hpp"
 #include "redis/server.hpp"
 #include "sockets/address.hpp"
 #include "support/child.hpp"
@@ -250,6 +251,43 @@ TEST_CASE("a server that stops answering is not asked again through idle connect
   const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < 3; ++i) CHECK_THROWS_AS(connections.with(ping), hoist::TimedOut);
   CHECK(std::chrono::steady_clock::now() - start < 400ms);
+}
+
+TEST_CASE("locks of a server that is avoided are not asked for") {
+  // Each call, and the end of each lock, had waited for the silent server once more.
+  const HardLimit limit;
+  const RedisServer server;
+  const auto connections =
+      std::make_shared<redis::Server>(redis::Url(server.url("test", "&timeout=1")));
+  const auto leases = std::make_shared<redis::Leases>(connections);
+  auto held = leases->try_lock("held");
+  REQUIRE(held != nullptr);
+  ::kill(server.pid(), SIGSTOP);
+  const auto ping = [](redis::Connection& connection) { return connection.call({"PING"}).text; };
+  CHECK_THROWS_AS(connections->with(ping), hoist::TimedOut);
+  CHECK_THROWS_AS(leases->try_lock("wanted"), hoist::TimedOut);
+  held.reset();
+  ::kill(server.pid(), SIGCONT);
+  // What had been sent to it would have been done by now.
+  CHECK(server.command("EXISTS wanted") == "0");
+  CHECK(server.command("EXISTS held") == "1");
+}
+
+TEST_CASE("a server that doesn't answer at the end of a lock is avoided") {
+  // It was waited for again by the next call.
+  const HardLimit limit;
+  const RedisServer server;
+  const auto connections =
+      std::make_shared<redis::Server>(redis::Url(server.url("test", "&timeout=1")));
+  const auto leases = std::make_shared<redis::Leases>(connections);
+  auto held = leases->try_lock("held");
+  const auto count = [](redis::Connection& connection) { connection.call({"INCR", "number"}); };
+  connections->with(count);
+  ::kill(server.pid(), SIGSTOP);
+  held.reset();
+  CHECK_THROWS_AS(connections->with(count), hoist::TimedOut);
+  ::kill(server.pid(), SIGCONT);
+  CHECK(server.command("GET number") == "1");
 }
 
 TEST_CASE("signals don't prolong a wait for the server") {

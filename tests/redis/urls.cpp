@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 #include <hoist/error.hpp>
 #include <hoist/memory.hpp>
+#include <hoist/redis.hpp>
 
 #include <cstdlib>
 #include <string>
@@ -82,6 +83,18 @@ TEST_CASE("what is no URL is refused, without showing its password") {
     CHECK(wrong != "nothing");
     CHECK(wrong.find("secret") == std::string::npos);
   }
+}
+
+TEST_CASE("files for TLS are refused where there would be none") {
+  // They were ignored, and a certificate took the place of the password.
+  for (const char* option : {"tls_ca", "tls_cert", "tls_key"}) {
+    const std::string rest = "://head/x?" + std::string(option) + "=/file.pem";
+    CHECK(what_is_wrong("redis" + rest).find("rediss://") != std::string::npos);
+    CHECK(what_is_wrong("redis://:pw@localhost/x?" + std::string(option) + "=/f") != "nothing");
+  }
+  CHECK(what_is_wrong("rediss://head/x?tls_cert=/file.pem") == "nothing");
+  CHECK_THROWS_AS(hoist::use_redis({.url = "redis://localhost/x", .tls_ca = "/file.pem"}),
+                  hoist::BadArgument);
 }
 
 TEST_CASE("another machine needs a password") {
