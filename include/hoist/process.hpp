@@ -58,7 +58,8 @@ namespace detail::processes {
 class Peer;
 }  // namespace detail::processes
 
-/// A process as another one sees it; a copy is the same process. It may have ended.
+/// A process as another one sees it; a copy is the same process. It may have ended. A forked child
+/// can't watch or end those that its parent has started: what would do so throws BadArgument.
 class ProcessInfo {
  public:
   const std::string& name() const noexcept;

@@ -75,26 +75,25 @@ class Comparison {
 
  private:
   bool same_parts(const Value& a, const Value& b) {
+    if (a.size() != b.size()) return false;
     if (++depth_ > max_depth) throw_too_deep();
-    bool same = a.size() == b.size();
-    switch (same ? a.kind() : Value::Kind::none) {
-      case Value::Kind::none: break;
-      case Value::Kind::dict:
-        same = in_order(a.entries(), b.entries()) ||
-               in_any_order(a.entries(), b.entries(), [](const auto& e) { return e.first; });
-        break;
-      case Value::Kind::set:
-      case Value::Kind::frozen_set:
-        same = in_order(a.items(), b.items()) ||
-               in_any_order(a.items(), b.items(), [](const Value& item) { return item; });
-        break;
-      case Value::Kind::objects:
-        same = a.shape() == b.shape() && in_order(a.items(), b.items());
-        break;
-      default: same = in_order(a.items(), b.items());
-    }
+    const bool same = equal_parts(a, b);
     --depth_;
     return same;
+  }
+
+  bool equal_parts(const Value& a, const Value& b) {
+    switch (a.kind()) {
+      case Value::Kind::dict:
+        return in_order(a.entries(), b.entries()) ||
+               in_any_order(a.entries(), b.entries(), [](const auto& e) { return e.first; });
+      case Value::Kind::set:
+      case Value::Kind::frozen_set:
+        return in_order(a.items(), b.items()) ||
+               in_any_order(a.items(), b.items(), [](const Value& item) { return item; });
+      case Value::Kind::objects: return a.shape() == b.shape() && in_order(a.items(), b.items());
+      default: return in_order(a.items(), b.items());
+    }
   }
 
   bool equal(const Value::Entry& a, const Value::Entry& b) {

@@ -27,6 +27,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// Has no other operator.
+struct Rank {
+  int value = 0;
+  bool operator<(const Rank& other) const { return value < other.value; }
+};
+
 /// No value: it is never copied or sent.
 class Counter {
  public:
@@ -154,6 +160,9 @@ TEST_CASE("a managed list is sorted") {
   CHECK(list.at(0) == "fig");
   list.reverse();
   CHECK(list.at(2) == "fig");
+  const auto ranks = manager.list<Rank>({{3}, {1}});
+  ranks.sort();  // could not be compiled
+  CHECK(ranks.at(0).value == 1);
   const auto truths = manager.list<bool>({true, false, true});
   truths.sort();
   CHECK(truths.items() == std::vector<bool>{false, true, true});
@@ -170,6 +179,14 @@ TEST_CASE("a managed lock is waited for until any time") {
   lock.unlock();
   CHECK(lock.try_lock_until(std::chrono::steady_clock::time_point::max()));
   lock.unlock();
+  const Event taken;
+  support::Child holder([&] {
+    lock.lock();
+    taken.set();
+    ::pause();
+  });
+  REQUIRE(taken.wait(20s));
+  CHECK_FALSE(lock.try_lock_until(std::chrono::steady_clock::time_point::min()));  // had waited
 }
 
 TEST_CASE("any class of the program can be managed, with its errors") {

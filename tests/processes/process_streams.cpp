@@ -141,8 +141,21 @@ TEST_CASE("program whose stdout has no reader" * doctest::skip()) {
   std::_Exit(process.exitcode() == 4 ? 0 : 1);
 }
 
-TEST_CASE("a missing or broken stdout does not change the exit code") {
-  for (const char* name : {"program without stdout", "program whose stdout has no reader"}) {
+TEST_CASE("program whose stderr has no reader" * doctest::skip()) {
+  int ends[2];
+  if (::pipe(ends) != 0) std::_Exit(2);
+  ::dup2(ends[1], STDERR_FILENO);
+  ::close(ends[0]);
+  ::close(ends[1]);
+  Process process({.start_method = method_here()}, [] { throw std::runtime_error("to nobody"); });
+  process.start();
+  process.join();
+  std::_Exit(process.exitcode() == 1 ? 0 : 1);  // had been ended by SIGPIPE
+}
+
+TEST_CASE("a missing or broken stdout or stderr does not change the exit code") {
+  for (const char* name : {"program without stdout", "program whose stdout has no reader",
+                           "program whose stderr has no reader"}) {
     for (const StartMethod method : all_methods) {
       CAPTURE(name);
       CAPTURE(static_cast<int>(method));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <any>
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
